@@ -1,0 +1,3 @@
+from mindrec.cli import main
+
+main()

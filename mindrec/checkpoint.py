@@ -1,0 +1,185 @@
+"""A checkpoint folder: weights, tokenizer, catalog and how it was trained. No pickle anywhere.
+
+config.json, model.safetensors, tokenizer.json, catalog.json, training.json, README.md
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from mindrec.catalog import Catalog, Item
+from mindrec.decoding.config import DecodeConfig
+from mindrec.errors import MindRecError
+from mindrec.files import atomic_folder, read_json, write_json, write_text
+from mindrec.model.compact import CompactConfig, CompactDenoiser
+from mindrec.tokens.tokenizer import Tokenizer
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything that a checkpoint folder holds.
+
+    Attributes:
+        decode: the default decode settings, chosen on validation.
+        notes: what a person must know of the data.
+        examples: named histories of item ids, for the app and the README.
+        training: data, seed, command, curves, metrics.
+        card: README.md.
+        fingerprint: digest of the weights and codes; filled in when loaded.
+    """
+
+    name: str
+    denoiser: CompactDenoiser
+    tokenizer: Tokenizer
+    catalog: Catalog
+    decode: DecodeConfig
+    notes: tuple[str, ...] = ()
+    examples: tuple[dict[str, Any], ...] = ()
+    training: dict[str, Any] | None = None
+    card: str = ""
+    fingerprint: str = ""
+
+    def save(self, folder: Path) -> None:
+        """Write the folder whole or not at all."""
+        with atomic_folder(Path(folder)) as out:
+            weights = {k: v.detach().cpu().contiguous() for k, v in self.denoiser.named_parameters()}
+            save_file(weights, out / "model.safetensors")
+            self.tokenizer.save(out / "tokenizer.json")
+            write_json(
+                out / "config.json",
+                {
+                    "format": FORMAT,
+                    "name": self.name,
+                    "kind": "compact",
+                    "model": self.denoiser.config.to_dict(),
+                    "decode": self.decode.to_dict(),
+                    "codes_fingerprint": codes_fingerprint(self.tokenizer),
+                    "catalog_fingerprint": self.catalog.fingerprint,
+                },
+            )
+            write_json(out / "catalog.json", _catalog_json(self), indent=None)
+            write_json(out / "training.json", self.training or {})
+            write_text(out / "README.md", self.card)
+
+
+def load_checkpoint(folder: Path, device: str = "auto") -> Checkpoint:
+    """Read a checkpoint folder.
+
+    Raises:
+        MindRecError: a file is missing, damaged or of another version, or weights, tokenizer and catalog do not
+            belong together; the message says what differs.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise MindRecError(f"checkpoint {folder} is not a folder; `python -m mindrec train --out {folder}` makes one")
+    config = read_json(folder / "config.json", "checkpoint")
+    if config.get("format") != FORMAT:
+        raise MindRecError(f"{folder}: checkpoint format {config.get('format')!r}; this release reads {FORMAT}")
+    raw = read_json(folder / "catalog.json", "catalog")
+    try:
+        catalog = Catalog(
+            tuple(Item(i[0], i[1], tuple(i[2]), i[3]) for i in raw["items"]),
+            name=raw["name"],
+            induced=raw["induced"],
+            category_depth=raw["category_depth"],
+        )
+        model_config = CompactConfig(**config["model"])
+        decode = DecodeConfig.from_dict(config["decode"])
+    except (KeyError, TypeError, IndexError) as error:
+        raise MindRecError(f"{folder}: config.json or catalog.json lacks {error}; restore the files") from error
+    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    _check_together(folder, config, tokenizer, catalog)
+    denoiser = CompactDenoiser(model_config, torch.from_numpy(tokenizer.codes))
+    digest = _load_weights(denoiser, folder / "model.safetensors")
+    denoiser.to(pick_device(device)).eval()
+    training = read_json(folder / "training.json", "training record") if (folder / "training.json").exists() else None
+    card = (folder / "README.md").read_text(encoding="utf-8") if (folder / "README.md").exists() else ""
+    return Checkpoint(
+        name=config["name"],
+        denoiser=denoiser,
+        tokenizer=tokenizer,
+        catalog=catalog,
+        decode=decode,
+        notes=tuple(raw.get("notes", ())),
+        examples=tuple(raw.get("examples", ())),
+        training=training,
+        card=card,
+        fingerprint=digest,
+    )
+
+
+def with_examples(checkpoint: Checkpoint, examples: list[dict]) -> Checkpoint:
+    return replace(checkpoint, examples=tuple(examples))
+
+
+def pick_device(device: str) -> torch.device:
+    """"auto" is CUDA where there is one, else MPS, else CPU."""
+    if device != "auto":
+        try:
+            return torch.device(device)
+        except RuntimeError as error:
+            raise MindRecError(f"device {device!r} is not known; use auto, cpu, cuda or mps") from error
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def codes_fingerprint(tokenizer: Tokenizer) -> str:
+    """Digest of every item's codes and the level sizes: what the weights were trained to name."""
+    return hashlib.sha256(json.dumps([tokenizer.level_sizes, tokenizer.codes.tolist()]).encode()).hexdigest()[:16]
+
+
+def _catalog_json(checkpoint: Checkpoint) -> dict:
+    catalog = checkpoint.catalog
+    return {
+        "name": catalog.name,
+        "fingerprint": catalog.fingerprint,
+        "induced": catalog.induced,
+        "category_depth": catalog.category_depth,
+        "notes": list(checkpoint.notes),
+        "examples": list(checkpoint.examples),
+        "items": [[i.item_id, i.title, list(i.categories), i.brand] for i in catalog.items],
+    }
+
+
+def _check_together(folder: Path, config: dict, tokenizer: Tokenizer, catalog: Catalog) -> None:
+    found = {"catalog_fingerprint": catalog.fingerprint, "codes_fingerprint": codes_fingerprint(tokenizer)}
+    for key, value in found.items():
+        if config.get(key) != value:
+            raise MindRecError(
+                f"{folder}: config.json was written for {key} {config.get(key)!r}, the files give {value!r}; "
+                "files of two checkpoints are mixed: restore the folder"
+            )
+    if tokenizer.catalog_fingerprint != catalog.fingerprint:
+        raise MindRecError(
+            f"{folder}: tokenizer.json names catalog {tokenizer.catalog_fingerprint!r}, catalog.json is "
+            f"{catalog.fingerprint!r}; restore the folder"
+        )
+
+
+def _load_weights(denoiser: CompactDenoiser, path: Path) -> str:
+    try:
+        weights = load_file(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except FileNotFoundError as error:
+        raise MindRecError(f"weights: {path} is missing; restore the file or train again") from error
+    except (SafetensorError, OSError, ValueError) as error:
+        raise MindRecError(f"weights: {path} is damaged ({error}); restore the file or train again") from error
+    wanted = {k: tuple(v.shape) for k, v in denoiser.named_parameters()}
+    found = {k: tuple(v.shape) for k, v in weights.items()}
+    if wanted != found:
+        key = sorted(set(wanted.items()) ^ set(found.items()))[0][0]
+        raise MindRecError(
+            f"weights: {path}: {key!r} is {found.get(key)}, config.json asks for {wanted.get(key)}; "
+            "files of two checkpoints are mixed: restore the folder"
+        )
+    denoiser.load_state_dict(weights, strict=False)
+    return digest

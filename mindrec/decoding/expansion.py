@@ -1,0 +1,255 @@
+"""From opinions to candidates, and from candidates to the kept beams.
+
+Shape legend: S beams before, A of them looked at, C candidates, L levels, T tokens, M members, K beam size.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.opinions import Opinions, item_log_posterior, segment_logsumexp
+from mindrec.decoding.state import Beams, StateKeys, group_ids, order_by, rank_within
+from mindrec.tokens.item_index import ItemIndex, Members
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """All that may become a beam.
+
+    Attributes:
+        parent: int64 (C,), place among the beams before.
+        token: int64 (C,), the token filled in; -1 for a complete beam carried over and where several are filled.
+        score, noisy: float64 (C,), log-probability, and the same perturbed where sampling.
+        before: int64 (S, L), the codes of the beams before.
+        group: int64 (C,), for several positions at once the group of members a candidate stands for; -1 if carried.
+        group_codes: int64 (G, L), codes of each group.
+        group_of_member, group_members, n_groups: which members form the groups.
+        kept: int64, the kept candidates, best first for each user.
+        merged_into: int64 (C,), the candidate that took this one's state over; -1 if none.
+    """
+
+    parent: torch.Tensor
+    token: torch.Tensor
+    score: torch.Tensor
+    noisy: torch.Tensor
+    before: torch.Tensor
+    offsets: torch.Tensor
+    level_of_T: torch.Tensor
+    group: torch.Tensor | None = None
+    group_codes: torch.Tensor | None = None
+    group_of_member: torch.Tensor | None = None
+    group_members: Members | None = None
+    n_groups: int = 0
+    kept: torch.Tensor | None = None
+    merged_into: torch.Tensor | None = None
+
+    def codes(self, which: torch.Tensor) -> torch.Tensor:
+        """Partial answers of some candidates, (n, L), before any forced filling."""
+        codes = self.before[self.parent[which]].clone()
+        if self.group is not None:
+            fresh = self.group[which] >= 0
+            codes[fresh] = self.group_codes[self.group[which][fresh]]
+            return codes
+        fresh = self.token[which] >= 0
+        token = self.token[which][fresh]
+        level = self.level_of_T[token]
+        codes[fresh.nonzero()[:, 0], level] = token - self.offsets[level]
+        return codes
+
+
+def expand_tokens(
+    index: ItemIndex, before: Beams, looked: torch.Tensor, opinions: Opinions, chosen: torch.Tensor, config: DecodeConfig
+) -> Candidates:
+    """One position a candidate: every legal code of the chosen positions, and the complete beams as they are."""
+    logp = opinions.logp
+    allowed = chosen[:, index.level_of_T] & logp.isfinite()
+    row, token = allowed.nonzero(as_tuple=True)
+    gain = logp[row, token].double()
+    if config.expansion == "joint" and config.merge == "logsumexp":
+        gain = gain - chosen.sum(1).double().log()[row]
+    parent = looked[row]
+    done = _complete(before, looked)
+    nothing = torch.full_like(done, -1)
+    score = torch.cat([before.score[parent] + gain, before.score[done]])
+    return Candidates(
+        parent=torch.cat([parent, done]),
+        token=torch.cat([token, nothing]),
+        score=score,
+        noisy=score,
+        before=before.codes,
+        offsets=index.offsets,
+        level_of_T=index.level_of_T,
+    )
+
+
+def expand_groups(
+    index: ItemIndex,
+    before: Beams,
+    looked: torch.Tensor,
+    opinions: Opinions,
+    chosen: torch.Tensor,
+    members: Members,
+    keys: StateKeys,
+) -> Candidates:
+    """Several positions a candidate: the distinct code tuples of the items left, p(tuple) over those tuples.
+
+    p(tuple) is proportional to the product of p(code); under item scoring `opinions.logp` comes from the item
+    posterior, and the product is over its marginals, renormalised over the tuples that exist.
+    """
+    codes = index.tokens_NL[members.item] - index.offsets
+    filled = torch.where(chosen[members.state], codes, before.codes[looked][members.state])
+    group, n_groups = group_ids(members.state, keys.of(filled))
+    first = torch.full((n_groups,), -1, dtype=torch.int64, device=group.device)
+    first[group] = torch.arange(len(group), device=group.device)
+    state = members.state[first]
+    picked = opinions.logp.double().masked_fill(~chosen[:, index.level_of_T], 0.0)
+    gain = picked[state[:, None], index.tokens_NL[members.item[first]]].sum(1)
+    gain = gain - segment_logsumexp(gain, state, members.n_states)[state]
+    done = _complete(before, looked)
+    nothing = torch.full_like(done, -1)
+    score = torch.cat([before.score[looked[state]] + gain, before.score[done]])
+    return Candidates(
+        parent=torch.cat([looked[state], done]),
+        token=torch.full_like(torch.cat([state, done]), -1),
+        score=score,
+        noisy=score,
+        before=before.codes,
+        offsets=index.offsets,
+        level_of_T=index.level_of_T,
+        group=torch.cat([torch.arange(n_groups, device=state.device), nothing]),
+        group_codes=filled[first],
+        group_of_member=group,
+        group_members=members,
+        n_groups=n_groups,
+    )
+
+
+def _complete(before: Beams, looked: torch.Tensor) -> torch.Tensor:
+    done = torch.ones(len(before.user), dtype=torch.bool, device=looked.device)
+    done[looked] = False
+    return done.nonzero()[:, 0]
+
+
+def merge_states(
+    index: ItemIndex,
+    before: Beams,
+    candidates: Candidates,
+    opinions: Opinions,
+    members: Members | None,
+    looked: torch.Tensor,
+    keys: StateKeys,
+    how: str,
+) -> Candidates:
+    """Join candidates that are one state: the best path's score, or the log-sum of all. The best one stays."""
+    everything = torch.arange(len(candidates.parent), device=looked.device)
+    codes = _after_forcing(index, candidates, opinions, members, looked)
+    group, n_groups = group_ids(before.user[candidates.parent], keys.of(codes))
+    order = order_by(group, candidates.score, keys.of(candidates.codes(everything)))
+    leads = torch.zeros(n_groups, dtype=torch.int64, device=looked.device)
+    leads[group[order].flip(0)] = order.flip(0)
+    if how == "logsumexp":
+        total = segment_logsumexp(candidates.score, group, n_groups)
+        candidates = replace(candidates, score=total[group], noisy=total[group])
+    lead = leads[group]
+    return replace(candidates, merged_into=torch.where(lead == everything, -1, lead))
+
+
+def _after_forcing(index, candidates: Candidates, opinions: Opinions, members: Members | None, looked) -> torch.Tensor:
+    """Codes after forced filling: a candidate with one item left is that item."""
+    everything = torch.arange(len(candidates.parent), device=looked.device)
+    codes = candidates.codes(everything)
+    fresh = (candidates.token >= 0).nonzero()[:, 0]
+    place = torch.full((len(candidates.before),), -1, dtype=torch.int64, device=looked.device)
+    place[looked] = torch.arange(len(looked), device=looked.device)
+    row, token = place[candidates.parent[fresh]], candidates.token[fresh]
+    alone = opinions.legal[row, token] == 1
+    if members is None or not alone.any():
+        return codes
+    # With one item on a token, the sum of item rows over its members is that item.
+    item = index.sum_by_token(members, members.item.double())[row[alone], token[alone]].long()
+    codes[fresh[alone]] = index.tokens_NL[item] - index.offsets
+    return codes
+
+
+def select(candidates: Candidates, before: Beams, keys: StateKeys, config: DecodeConfig, step: int) -> Candidates:
+    """Choose the beams to keep: the `beam_size` best of each user, ties by token ids."""
+    user = before.user[candidates.parent]
+    if config.temperature:
+        candidates = replace(candidates, noisy=_perturb(candidates, before, user, config, step))
+    pool = (candidates.noisy > -torch.inf).nonzero()[:, 0]
+    if candidates.merged_into is not None:
+        pool = pool[candidates.merged_into[pool] < 0]
+    pool = _shortlist(pool, user, candidates.noisy, config.beam_size)
+    if config.diversity:
+        kept = _diverse(candidates, pool, user, keys, config)
+    else:
+        order = pool[order_by(user[pool], candidates.noisy[pool], keys.of(candidates.codes(pool)))]
+        kept = order[rank_within(user[order]) < config.beam_size]
+    return replace(candidates, kept=kept)
+
+
+def _shortlist(pool: torch.Tensor, user: torch.Tensor, score: torch.Tensor, beam_size: int) -> torch.Tensor:
+    """Leave out what cannot be kept, ties of the last place included, before the exact sort."""
+    n_users = int(user.max()) + 1
+    counts = torch.bincount(user[pool], minlength=n_users)
+    widest = int(counts.max())
+    if widest <= 4 * beam_size:
+        return pool
+    by_user = pool[user[pool].argsort(stable=True)]
+    table = score.new_full((n_users, widest), -torch.inf)
+    table[user[by_user], rank_within(user[by_user])] = score[by_user]
+    worst = table.topk(beam_size, dim=1).values[:, -1]
+    return pool[score[pool] >= worst[user[pool]]]
+
+
+def _perturb(candidates: Candidates, before: Beams, user: torch.Tensor, config: DecodeConfig, step: int) -> torch.Tensor:
+    """Gumbel scores whose maximum over a beam's children is the beam's own: sampling without replacement.
+
+    Stochastic beam search (Kool, van Hoof and Welling 2019, arXiv 1903.06059, algorithm 1), at a temperature; each
+    user draws from a generator of its own, so that a batch draws what its members would draw alone.
+    """
+    phi = candidates.score / config.temperature
+    uniform = torch.empty_like(phi)
+    for one in user.unique().tolist():
+        mine = user == one
+        generator = torch.Generator().manual_seed(config.seed * 1009 + step)
+        uniform[mine] = torch.rand(int(mine.sum()), generator=generator, dtype=torch.float64).to(phi.device)
+    gumbel = phi - torch.log(-torch.log(uniform.clamp(1e-300, 1 - 1e-16)))
+    n_parents = len(before.user)
+    top = gumbel.new_full((n_parents,), -torch.inf).scatter_reduce_(0, candidates.parent, gumbel, "amax")
+    target = before.noisy / (config.temperature if step == 1 else 1.0)
+    z, t = top[candidates.parent], target[candidates.parent]
+    v = t - gumbel + torch.log1p(-torch.exp((gumbel - z).clamp(max=0)))
+    conditioned = t - v.clamp(min=0) - torch.log1p(torch.exp(-v.abs()))
+    return torch.where(gumbel >= z, t, conditioned)
+
+
+def _diverse(
+    candidates: Candidates, pool: torch.Tensor, user: torch.Tensor, keys: StateKeys, config: DecodeConfig
+) -> torch.Tensor:
+    """Greedy choice by score minus lambda times the largest share of filled positions equal to a kept beam's.
+
+    One round a rank, all users at once; the scores stored stay unpenalised.
+    """
+    pool = pool[order_by(user[pool], candidates.noisy[pool], keys.of(candidates.codes(pool)))]
+    codes, owner, score = candidates.codes(pool), user[pool], candidates.noisy[pool].clone()
+    filled = (codes >= 0).sum(1).clamp(min=1)
+    likeness = torch.zeros(len(pool), dtype=torch.float64, device=pool.device)
+    n_users = int(user.max()) + 1
+    kept = []
+    for _ in range(config.beam_size):
+        penalised = score - config.diversity * likeness
+        best = penalised.new_full((n_users,), -torch.inf).scatter_reduce_(0, owner, penalised, "amax")
+        hit = ((penalised == best[owner]) & penalised.isfinite()).nonzero()[:, 0]
+        if not len(hit):
+            break
+        first = hit[rank_within(owner[hit]) == 0]  # the pool is sorted: the first of equals has the lowest tokens
+        kept.append(first)
+        score[first] = -torch.inf
+        newest = torch.full((n_users, codes.shape[1]), -2, device=pool.device)
+        newest[owner[first]] = codes[first]
+        same = ((codes == newest[owner]) & (codes >= 0)).sum(1) / filled
+        likeness = torch.maximum(likeness, same.double())
+    chosen = torch.cat(kept)
+    return pool[chosen[order_by(owner[chosen], candidates.noisy[pool[chosen]], keys.of(codes[chosen]))]]

@@ -1,0 +1,101 @@
+"""Decode the cases of a split in batches and measure."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from mindrec.decoding.beam_search import final, ranked_items, search
+from mindrec.decoding.config import DecodeConfig
+from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks
+from mindrec.evaluation.protocol import Case
+from mindrec.model.denoiser import Denoiser
+from mindrec.tokens.item_index import ItemIndex
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Answers to a list of cases.
+
+    Attributes:
+        rows: int64 (U, K), -1 padded; off-catalog answers are -1 too.
+        scores: float64 (U, K), -inf where there is no answer.
+        nfe: denoiser calls a user, mean.
+        beam_rows: beams looked at a user, mean.
+        coverage: search mass kept at the end, mean; None where undefined.
+        seconds: of decoding alone.
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+    nfe: float
+    beam_rows: float
+    coverage: float | None
+    seconds: float
+
+
+def rank(
+    denoiser: Denoiser,
+    index: ItemIndex,
+    cases: Sequence[Case],
+    config: DecodeConfig,
+    *,
+    n_categories: int,
+    batch: int = 64,
+    progress: bool = False,
+) -> Ranking:
+    """Rank items for every case with the given decode settings."""
+    rows, scores, nfe, looked, coverage, seconds = [], [], [], [], [], 0.0
+    for first in tqdm(range(0, len(cases), batch), desc="decode", disable=not progress, mininterval=2):
+        part = cases[first : first + batch]
+        started = time.perf_counter()
+        last = final(search(denoiser, index, [c.history for c in part], config, n_categories=n_categories))
+        seconds += time.perf_counter() - started
+        found, score = ranked_items(index, last.beams, len(part), config.beam_size)
+        rows.append(found.cpu().numpy())
+        scores.append(score.cpu().numpy())
+        nfe.append(last.nfe.cpu().numpy())
+        looked.append(last.rows.cpu().numpy())
+        if last.coverage is not None:
+            coverage.append(last.coverage.cpu().numpy())
+    return Ranking(
+        np.concatenate(rows),
+        np.concatenate(scores),
+        float(np.concatenate(nfe).mean()),
+        float(np.concatenate(looked).mean()),
+        float(np.concatenate(coverage).mean()) if coverage else None,
+        seconds,
+    )
+
+
+def dense_ranking(
+    denoiser: Denoiser, cases: Sequence[Case], *, exclude_seen: bool = True, k: int = 10, batch: int = 256
+) -> np.ndarray:
+    """The dense head's first k rows, (U, k): a SASRec with full softmax, no tokens and no search."""
+    out = []
+    with torch.inference_mode():
+        for first in range(0, len(cases), batch):
+            part = cases[first : first + batch]
+            logits = denoiser.item_logits(denoiser.encode([c.history for c in part]))
+            if exclude_seen:
+                for user, case in enumerate(part):
+                    logits[user, list(case.history)] = -torch.inf
+            out.append(logits.topk(min(k, logits.shape[1]), dim=1).indices.cpu().numpy())
+    return np.concatenate(out)
+
+
+def measure(ranking: Ranking, cases: Sequence[Case], codes: np.ndarray, n_items: int) -> dict[str, float]:
+    """Accuracy, diversity and cost of a ranking."""
+    targets = np.array([c.target for c in cases])
+    ranks = gold_ranks(ranking.rows, targets)
+    answers = [row[np.isfinite(score)][:10] for row, score in zip(ranking.rows, ranking.scores, strict=True)]
+    out = accuracy(ranks) | diversity(answers, codes, n_items)
+    seen = np.array([len(set(c.history)) for c in cases])
+    out["excluded_targets"] = int(sum(c.target in c.history for c in cases))
+    out["mean_history"] = float(seen.mean())
+    if ranking.coverage is not None:
+        out["search_mass_kept"] = ranking.coverage
+    return out

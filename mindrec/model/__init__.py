@@ -1,0 +1,1 @@
+"""Denoisers: token ids in, logits out. Nothing here knows of beams."""

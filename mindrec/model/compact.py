@@ -1,0 +1,290 @@
+"""The compact denoiser: a Llama-style transformer that decodes on a laptop.
+
+A causal *history encoder* reads one vector an item; a *block decoder* reads the encoder's states (causal) and the
+target block, which attends to the history before it and to itself in both directions. No history position attends to
+a block, so the history's keys and values are computed once, exactly.
+
+Shape legend: B users, H history length, K beams a user, L levels, T tokens, N items, D width, R targets a sequence.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import DynamicCache, LlamaConfig, LlamaModel
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from mindrec.errors import MindRecError
+from mindrec.model.denoiser import HistoryCache
+from mindrec.model.diffusion import MASKED
+
+OBJECTIVES = ("diffusion", "ar")
+
+
+@dataclass(frozen=True)
+class CompactConfig:
+    """Sizes of a compact denoiser. `objective` "ar" makes the auto-regressive twin: causal block, shifted input."""
+
+    level_sizes: tuple[int, ...]
+    n_items: int
+    hidden_size: int = 128
+    heads: int = 4
+    intermediate_size: int = 384
+    encoder_layers: int = 2
+    decoder_layers: int = 2
+    max_history: int = 20
+    dropout: float = 0.2
+    objective: str = "diffusion"
+
+    def __post_init__(self):
+        if self.objective not in OBJECTIVES:
+            raise MindRecError(f"objective {self.objective!r} is not one of {', '.join(OBJECTIVES)}")
+        if self.hidden_size % self.heads:
+            raise MindRecError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
+        object.__setattr__(self, "level_sizes", tuple(self.level_sizes))
+
+    def to_dict(self) -> dict:
+        return asdict(self) | {"level_sizes": list(self.level_sizes)}
+
+
+class CompactDenoiser(nn.Module):
+    """See mindrec.model.denoiser.Denoiser for the contract.
+
+    Args:
+        codes_NL: int (N, L), the codes of every item, kept as a buffer.
+    """
+
+    cache_exact = True
+
+    def __init__(self, config: CompactConfig, codes_NL: torch.Tensor):
+        super().__init__()
+        if tuple(codes_NL.shape) != (config.n_items, len(config.level_sizes)):
+            raise MindRecError(
+                f"codes of shape {tuple(codes_NL.shape)}; ({config.n_items}, {len(config.level_sizes)}) needed"
+            )
+        self.config = config
+        self.level_sizes, self.n_items, self.max_history = config.level_sizes, config.n_items, config.max_history
+        self.orders = ("left_to_right",) if config.objective == "ar" else None
+        D, L, T = config.hidden_size, len(config.level_sizes), sum(config.level_sizes)
+        self.token_embedding = nn.Embedding(T, D)
+        self.mask_embedding = nn.Parameter(torch.zeros(D))
+        self.level_embedding = nn.Embedding(L, D)
+        self.item_embedding = nn.Embedding(config.n_items, D)
+        self.encoder = _llama(config, config.encoder_layers)
+        self.decoder = _llama(config, config.decoder_layers)
+        self.token_head = nn.Linear(D, D, bias=False)
+        self.token_bias = nn.Parameter(torch.zeros(T))
+        self.item_bias = nn.Parameter(torch.zeros(config.n_items))
+        self.evidence = nn.Parameter(torch.zeros(L))
+        self.dropout = nn.Dropout(config.dropout)
+        for embedding in (self.token_embedding, self.level_embedding, self.item_embedding):
+            nn.init.normal_(embedding.weight, std=D**-0.5 / 2)
+        nn.init.normal_(self.mask_embedding, std=D**-0.5 / 2)
+        offsets = F.pad(torch.tensor(config.level_sizes).cumsum(0), (1, 0))
+        self.register_buffer("offsets", offsets[:-1], persistent=False)
+        self.register_buffer("tokens_NL", codes_NL.long() + offsets[:-1], persistent=False)
+        level_of = torch.repeat_interleave(torch.arange(L), torch.tensor(config.level_sizes))
+        self.register_buffer("level_of_T", level_of, persistent=False)
+        self._items_ND: torch.Tensor | None = None
+
+    # -- parts -------------------------------------------------------------------------------------------------------
+
+    def item_vectors(self) -> torch.Tensor:
+        """The sum of an item's token embeddings and its own embedding, (N, D)."""
+        return F.embedding(self.tokens_NL, self.token_embedding.weight).sum(1) + self.item_embedding.weight
+
+    def _frozen_item_vectors(self) -> torch.Tensor:
+        if self._items_ND is None:
+            self._items_ND = self.item_vectors().detach()
+        return self._items_ND
+
+    def train(self, mode: bool = True):
+        self._items_ND = None
+        return super().train(mode)
+
+    def evidence_weight(self) -> torch.Tensor:
+        """alpha >= 0 of each position, (L,)."""
+        return F.softplus(self.evidence)
+
+    def _block_input(self, filled: torch.Tensor) -> torch.Tensor:
+        """Embed codes (..., L), -1 = masked, to (..., L, D). The twin sees the code before each position instead."""
+        tokens = filled.clamp(min=0) + self.offsets
+        embedded = torch.where(
+            (filled == MASKED)[..., None], self.mask_embedding, F.embedding(tokens, self.token_embedding.weight)
+        )
+        if self.config.objective == "ar":
+            start = self.mask_embedding.expand(*embedded.shape[:-2], 1, -1)
+            embedded = torch.cat([start, embedded[..., :-1, :]], dim=-2)
+        return embedded + self.level_embedding.weight
+
+    def _head(self, hidden_L_D: torch.Tensor) -> torch.Tensor:
+        """Logits (..., T) from block states (..., L, D): each level scores its own vocabulary."""
+        projected = self.token_head(hidden_L_D)
+        parts = [
+            projected[..., level, :] @ weight.T
+            for level, weight in enumerate(self.token_embedding.weight.split(self.level_sizes))
+        ]
+        return torch.cat(parts, dim=-1) + self.token_bias
+
+    # -- training ----------------------------------------------------------------------------------------------------
+
+    def encode_states(self, rows_BH: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Encoder states (B, H, D) of right-padded histories, and the item vectors (N, D) they were made of."""
+        items_ND = self.item_vectors()
+        embedded = self.dropout(F.embedding(rows_BH, items_ND))
+        states = self.encoder(
+            inputs_embeds=embedded, attention_mask=_causal(rows_BH.shape[1], embedded)
+        ).last_hidden_state
+        return self.dropout(states), items_ND
+
+    def block_states(self, states_BHD: torch.Tensor, filled_BRL: torch.Tensor, after_BR: torch.Tensor) -> torch.Tensor:
+        """Run R target blocks beside each history, (B, R, L, D); `after_BR` says how many items each block sees."""
+        H = states_BHD.shape[1]
+        history = DynamicCache()
+        self.decoder(
+            inputs_embeds=states_BHD, attention_mask=_causal(H, states_BHD), past_key_values=history, use_cache=True
+        )
+        sees_BRH = torch.arange(H, device=states_BHD.device) < after_BR[..., None]
+        return self._run_blocks([(v.keys, v.values) for v in history.layers], sees_BRH, filled_BRL, after_BR)
+
+    def _run_blocks(self, history, sees_BRH, filled_BRL, after_BR) -> torch.Tensor:
+        """Block states (B, R, L, D). Each block attends to its part of the shared history and to itself."""
+        B, R, L = filled_BRL.shape
+        device = filled_BRL.device
+        own_LL = torch.ones(L, L, dtype=torch.bool, device=device)
+        hidden = self.decoder(
+            inputs_embeds=self.dropout(self._block_input(filled_BRL)).view(B, R * L, -1),
+            attention_mask=own_LL.tril()[None, None] if self.config.objective == "ar" else own_LL[None, None],
+            position_ids=(after_BR[..., None] + torch.arange(L, device=device)).view(B, R * L),
+            history=history,
+            sees_BRH=sees_BRH,
+        ).last_hidden_state
+        return self.dropout(hidden).view(B, R, L, -1)
+
+    # -- decoding (the Denoiser contract) ----------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def encode(self, histories: Sequence[Sequence[int]]) -> HistoryCache:
+        histories = tuple(tuple(h[-self.max_history :]) for h in histories)
+        if not all(histories):
+            raise MindRecError("a history is empty; give at least one item")
+        device = self.offsets.device
+        lengths = torch.tensor([len(h) for h in histories], device=device)
+        rows = nn.utils.rnn.pad_sequence([torch.tensor(h) for h in histories], batch_first=True).to(device)
+        encoder_cache, decoder_cache = DynamicCache(), DynamicCache()
+        embedded = F.embedding(rows, self._frozen_item_vectors())
+        causal = _causal(rows.shape[1], embedded)
+        states = self.encoder(
+            inputs_embeds=embedded,
+            attention_mask=causal,
+            past_key_values=encoder_cache,
+            use_cache=True,
+        ).last_hidden_state
+        self.decoder(inputs_embeds=states, attention_mask=causal, past_key_values=decoder_cache, use_cache=True)
+        state = {
+            "encoder": [(layer.keys, layer.values) for layer in encoder_cache.layers],
+            "decoder": [(layer.keys, layer.values) for layer in decoder_cache.layers],
+            "last": states[torch.arange(len(rows), device=device), lengths - 1],
+            "lengths": lengths,
+        }
+        return HistoryCache(histories, state)
+
+    @torch.inference_mode()
+    def extend(self, cache: HistoryCache, row: int) -> HistoryCache:
+        """Below the history limit the cache grows by one position; at the limit the window slides and is read anew."""
+        (history,) = cache.histories
+        if len(history) >= self.max_history:
+            return self.encode([(*history, row)])
+        place = torch.tensor([[len(history)]], device=self.offsets.device)
+        everything = torch.ones(1, 1, 1, len(history) + 1, dtype=torch.bool, device=self.offsets.device)
+        states = F.embedding(torch.tensor([[row]], device=self.offsets.device), self._frozen_item_vectors())
+        grown = {}
+        for name, model in (("encoder", self.encoder), ("decoder", self.decoder)):
+            past = DynamicCache(cache.state[name])
+            states_out = model(
+                inputs_embeds=states, attention_mask=everything, position_ids=place, past_key_values=past, use_cache=True
+            ).last_hidden_state
+            grown[name] = [(layer.keys, layer.values) for layer in past.layers]
+            if name == "encoder":
+                states = states_out
+        grown |= {"last": states[:, 0], "lengths": cache.state["lengths"] + 1}
+        return HistoryCache(((*history, row),), grown)
+
+    def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
+        if len(users) == len(cache.histories) and torch.equal(users.cpu(), torch.arange(len(users))):
+            return cache
+        state = {
+            name: [(k[users], v[users]) for k, v in value] if isinstance(value, list) else value[users]
+            for name, value in cache.state.items()
+        }
+        return HistoryCache(tuple(cache.histories[u] for u in users.tolist()), state)
+
+    @torch.inference_mode()
+    def token_logits(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
+        lengths_B1 = cache.state["lengths"][:, None]
+        H = cache.state["decoder"][0][0].shape[2]
+        sees = torch.arange(H, device=filled_BKL.device) < lengths_B1[..., None]
+        hidden = self._run_blocks(cache.state["decoder"], sees, filled_BKL, lengths_B1.expand(filled_BKL.shape[:2]))
+        return self._head(hidden).float()
+
+    @torch.inference_mode()
+    def item_logits(self, cache: HistoryCache) -> torch.Tensor:
+        return (cache.state["last"] @ self._frozen_item_vectors().T + self.item_bias).float()
+
+
+def _causal(length: int, like: torch.Tensor) -> torch.Tensor:
+    return torch.ones(length, length, dtype=torch.bool, device=like.device).tril()[None, None]
+
+
+def _attention(module, query, key, value, attention_mask, scaling=None, history=None, sees_BRH=None, **kwargs):
+    """Attention over a sequence, or of many blocks over one shared history and themselves.
+
+    query, key, value are (B, heads, positions, D / heads). With `history` (keys and values of each layer) the positions
+    are R blocks of L: scores against the history and within the block are joined under one softmax, so that neither
+    the history is copied for a block nor a block's score against another block is computed.
+    """
+    if history is None:
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, scale=scaling)
+        return out.transpose(1, 2), None
+    past_key, past_value = history[module.layer_idx]
+    B, heads, _, width = query.shape
+    H, L = past_key.shape[2], attention_mask.shape[-1]
+    blocks = (B, heads, -1, L, width)
+    to_history = (query @ past_key.transpose(2, 3)).view(B, heads, -1, L, H)
+    to_block = query.view(blocks) @ key.view(blocks).transpose(3, 4)
+    lowest = torch.finfo(to_block.dtype).min
+    to_history = to_history.masked_fill(~sees_BRH[:, None, :, None], lowest)
+    to_block = to_block.masked_fill(~attention_mask, lowest)
+    weights = (torch.cat([to_history, to_block], dim=-1) * scaling).softmax(-1)
+    out = weights[..., :H].reshape(B, heads, -1, H) @ past_value
+    out = out + (weights[..., H:] @ value.view(blocks)).view_as(out)
+    return out.transpose(1, 2), None
+
+
+ALL_ATTENTION_FUNCTIONS.register("mindrec", _attention)
+
+
+def _llama(config: CompactConfig, layers: int) -> LlamaModel:
+    """A Llama stack without its vocabulary, with dropout after every feed-forward block."""
+    model = LlamaModel(
+        LlamaConfig(
+            vocab_size=1,
+            hidden_size=config.hidden_size,
+            intermediate_size=config.intermediate_size,
+            num_hidden_layers=layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            attention_dropout=0.0,
+            bos_token_id=None,
+            eos_token_id=None,
+            pad_token_id=None,
+            attn_implementation="mindrec",
+            use_cache=False,
+        )
+    )
+    if config.dropout:
+        for layer in model.layers:
+            layer.mlp.down_proj.register_forward_hook(lambda m, _, out: F.dropout(out, config.dropout, m.training))
+    return model

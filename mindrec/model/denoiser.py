@@ -1,0 +1,68 @@
+"""What the decoder needs of a model, and nothing more.
+
+Shape legend: B users, K beams a user, L levels (positions of the answer), T tokens of all levels together, N items.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+
+@dataclass(frozen=True)
+class HistoryCache:
+    """What a denoiser remembers of B histories; the decoder passes it back untouched.
+
+    Attributes:
+        histories: item rows of each history, oldest first, as the denoiser saw them.
+        state: the denoiser's own tensors; every tensor has the users on axis 0.
+    """
+
+    histories: tuple[tuple[int, ...], ...]
+    state: Any
+
+
+class Denoiser(Protocol):
+    """A bidirectional model of the target block given a history.
+
+    Attributes:
+        level_sizes: vocabulary size of each level, (L,).
+        n_items: catalog size N.
+        max_history: items kept of a history, the most recent ones.
+        orders: names of the unmask orders it supports; None means all (an auto-regressive model has one).
+        cache_exact: whether cached histories give the same numbers as a full forward pass.
+    """
+
+    level_sizes: tuple[int, ...]
+    n_items: int
+    max_history: int
+    orders: tuple[str, ...] | None
+    cache_exact: bool
+
+    def encode(self, histories: Sequence[Sequence[int]]) -> HistoryCache:
+        """Read B histories of item rows, once."""
+        ...
+
+    def extend(self, cache: HistoryCache, row: int) -> HistoryCache:
+        """The cache of one history (B = 1) with one more item."""
+        ...
+
+    def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
+        """The cache of some users, int64 (n,)."""
+        ...
+
+    def token_logits(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
+        """Logits (B, K, T) of every code at every position, before any legality.
+
+        `filled_BKL` holds codes, with -1 where the position is masked. Only masked positions' logits mean anything.
+        """
+        ...
+
+    def item_logits(self, cache: HistoryCache) -> torch.Tensor | None:
+        """Dense next-item logits (B, N), or None for a denoiser without a dense head."""
+        ...
+
+    def evidence_weight(self) -> torch.Tensor | None:
+        """alpha (L,), the learned weight of item evidence at each position; None without a dense head."""
+        ...

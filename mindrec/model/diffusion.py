@@ -1,0 +1,108 @@
+"""Forward masking, the weighted cross-entropy, and item evidence.
+
+Shape legend: M targets, L levels, T tokens of all levels together, N items.
+"""
+
+import torch
+import torch.nn.functional as F
+
+EVIDENCE_FLOOR = 1e-5
+"""Keeps log evidence finite for a code that no likely item has."""
+
+MASKED = -1
+
+
+def mask_probability(t: torch.Tensor, floor: float) -> torch.Tensor:
+    """p = (1 - floor) t + floor for t in [0, 1] (MindRec's released masking; LLaDA, arXiv 2502.09992, algorithm 1)."""
+    return (1 - floor) * t + floor
+
+
+def mask_targets(
+    codes_ML: torch.Tensor, floor: float, generator: torch.Generator | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mask each position with one probability a target.
+
+    Returns:
+        filled_ML: the codes, -1 where masked; every target keeps at least one masked position.
+        weight_M: 1 / p, which makes the masked cross-entropy a bound on the likelihood.
+    """
+    M, L = codes_ML.shape
+    p = mask_probability(torch.rand(M, generator=generator), floor).to(codes_ML.device)
+    masked = torch.rand(M, L, generator=generator).to(codes_ML.device) < p[:, None]
+    none = ~masked.any(1)
+    if none.any():
+        lucky = torch.randint(L, (int(none.sum()),), generator=generator).to(codes_ML.device)
+        masked[none] = F.one_hot(lucky, L).bool()
+    return codes_ML.masked_fill(masked, MASKED), 1 / p
+
+
+def add_evidence(logits: torch.Tensor, evidence: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """l + alpha log(e + 1e-5): the one place where evidence meets the denoiser, in training and decoding alike.
+
+    Args:
+        logits: (..., T).
+        evidence: (..., T), for each position the share of item mass on each code, each level summing to 1.
+        weight: alpha of each token's position, (T,) or broadcastable.
+    """
+    return logits + weight * torch.log(evidence + EVIDENCE_FLOOR)
+
+
+class CodeTable(torch.nn.Module):
+    """The item <-> token incidence as dense one-hot rows, for training on catalogs of up to some 100k items.
+
+    Decoding does the same sums over postings (mindrec.tokens.item_index); a test holds the two equal.
+    """
+
+    def __init__(self, codes_NL: torch.Tensor, level_sizes: tuple[int, ...]):
+        super().__init__()
+        offsets = torch.tensor([0, *torch.tensor(level_sizes).cumsum(0).tolist()])
+        tokens = codes_NL.long() + offsets[:-1]
+        onehot = torch.zeros(len(codes_NL), int(offsets[-1]))
+        onehot.scatter_(1, tokens, 1.0)
+        self.register_buffer("onehot_NT", onehot, persistent=False)
+        self.register_buffer("tokens_NL", tokens, persistent=False)
+        self.register_buffer("offsets", offsets, persistent=False)
+
+    def consistent(self, filled_ML: torch.Tensor) -> torch.Tensor:
+        """Which items agree with every filled position, bool (M, N)."""
+        M = len(filled_ML)
+        known = filled_ML >= 0
+        table = torch.zeros(M, self.onehot_NT.shape[1], device=filled_ML.device)
+        table.scatter_(1, (filled_ML.clamp(min=0) + self.offsets[:-1]), known.float())
+        # Entries are 0 or 1 and sums at most L, so half precision counts exactly. An unknown position adds a zero at
+        # code 0, but scatter_ must not wipe a known one: levels do not share token ids, so it cannot.
+        agree = (table.to(torch.bfloat16) @ self.onehot_NT.to(torch.bfloat16).T).float()
+        return agree >= known.sum(1, keepdim=True) - 0.5
+
+    def sum_by_code(self, mass_MN: torch.Tensor) -> torch.Tensor:
+        """Item mass summed by code, (M, T)."""
+        return mass_MN.to(torch.bfloat16).matmul(self.onehot_NT.to(torch.bfloat16)).float()
+
+
+def item_evidence(mass_MN: torch.Tensor, consistent_MN: torch.Tensor, table: CodeTable) -> torch.Tensor:
+    """Item mass restricted to consistent items, renormalised to 1, summed by code: (M, T)."""
+    mass = mass_MN * consistent_MN
+    return table.sum_by_code(mass / mass.sum(1, keepdim=True).clamp(min=1e-30))
+
+
+def masked_cross_entropy(
+    logits_MT: torch.Tensor,
+    legal_MT: torch.Tensor,
+    codes_ML: torch.Tensor,
+    filled_ML: torch.Tensor,
+    weight_M: torch.Tensor,
+    level_sizes: tuple[int, ...],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cross-entropy at masked positions over legal codes, weighted by 1/p and divided by L.
+
+    Returns:
+        loss_M: of each target.
+        nll_ML: unweighted, 0 at filled positions.
+    """
+    logits_MT = logits_MT.masked_fill(~legal_MT, -1e9)
+    nll = [
+        F.cross_entropy(logits, codes, reduction="none")
+        for logits, codes in zip(logits_MT.split(level_sizes, dim=1), codes_ML.unbind(1), strict=True)
+    ]
+    nll_ML = torch.stack(nll, 1) * (filled_ML == MASKED)
+    return nll_ML.sum(1) * weight_M / len(level_sizes), nll_ML

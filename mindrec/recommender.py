@@ -1,0 +1,233 @@
+"""The front door: a checkpoint folder in, recommendations with their complete trace out."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from mindrec.catalog import Catalog, Item
+from mindrec.checkpoint import Checkpoint, load_checkpoint
+from mindrec.decoding.beam_search import Step, ranked_items, search
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.recording import Recorder
+from mindrec.decoding.trace import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result
+from mindrec.errors import MindRecError
+from mindrec.search import TextSearch
+from mindrec.tokens.item_index import ItemIndex
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """One recommended item. `probability` is exp(score): the search's own, not a chance of being right."""
+
+    rank: int
+    row: int
+    item: Item
+    score: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Ranked items, best first, and how they came about (None where no trace was asked for)."""
+
+    items: tuple[Recommended, ...]
+    trace: DecodeTrace | None
+
+
+class Recommender:
+    """Recommends the next item of a history by masked diffusion.
+
+    >>> recommender = Recommender.from_pretrained("checkpoints/grocery")          # doctest: +SKIP
+    >>> recommender.recommend(["tortilla-chips", "shredded-cheese"]).items[0]    # doctest: +SKIP
+    """
+
+    def __init__(self, checkpoint: Checkpoint):
+        self.checkpoint = checkpoint
+        self.name, self.catalog, self.tokenizer = checkpoint.name, checkpoint.catalog, checkpoint.tokenizer
+        self.denoiser, self.notes = checkpoint.denoiser, checkpoint.notes
+        self.default_config = checkpoint.decode
+        self.max_history = self.denoiser.max_history
+        self.n_categories = self.tokenizer.n_category_levels
+        self.torch_device = next(self.denoiser.parameters()).device
+        tokens = torch.from_numpy(self.tokenizer.tokens).to(self.torch_device)
+        self.index = ItemIndex(tokens, self.tokenizer.level_sizes)
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, device: str = "auto") -> "Recommender":
+        """Load a checkpoint folder. Raises MindRecError where it is missing, damaged or mixed up."""
+        return cls(load_checkpoint(Path(path), device))
+
+    def save_pretrained(self, path: str | Path) -> None:
+        self.checkpoint.save(Path(path))
+
+    def push_to_hub(self, repo_id: str, **options) -> str:
+        """Upload the checkpoint to a Hugging Face model repository; needs a token and a network."""
+        import tempfile
+
+        from huggingface_hub import HfApi
+
+        api = HfApi()
+        api.create_repo(repo_id, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(Path(folder) / "checkpoint")
+            return str(api.upload_folder(repo_id=repo_id, folder_path=str(Path(folder) / "checkpoint"), **options))
+
+    @property
+    def device(self) -> str:
+        return self.torch_device.type
+
+    @property
+    def examples(self) -> tuple[dict, ...]:
+        return self.checkpoint.examples
+
+    @cached_property
+    def _text_search(self) -> TextSearch:
+        return TextSearch(self.catalog)
+
+    def search(self, query: str, limit: int = 10) -> list[int]:
+        """Rows of items whose title, brand or path fits the words, best first."""
+        return self._text_search.rows(query, limit)
+
+    # -- decoding ----------------------------------------------------------------------------------------------------
+
+    def recommend(
+        self,
+        item_ids: Sequence[str],
+        config: DecodeConfig | None = None,
+        *,
+        target: str | None = None,
+        trace: bool = True,
+    ) -> Recommendation:
+        """Recommend the next item of one history, oldest item first.
+
+        Args:
+            target: id of the true next item, if known; the trace then follows it.
+
+        Raises:
+            MindRecError: an empty or too long history, an unknown item, settings that exclude each other.
+        """
+        return self.recommend_many([item_ids], config, targets=[target], trace=trace)[0]
+
+    def recommend_many(
+        self,
+        histories: Sequence[Sequence[str]],
+        config: DecodeConfig | None = None,
+        *,
+        targets: Sequence[str | None] | None = None,
+        trace: bool = True,
+    ) -> list[Recommendation]:
+        """Decode several histories in one batch; the same answers as one by one."""
+        config = config or self.default_config
+        rows = [self.history_rows(ids) for ids in histories]
+        gold = [None if t is None else self.catalog.rows([t])[0] for t in targets or [None] * len(rows)]
+        recorders = [Recorder(self.index, user, gold[user]) for user in range(len(rows))]
+        recorded: list[list[DecodeStep]] = [[] for _ in rows]
+        started, last = time.perf_counter(), None
+        for last in self.steps(rows, config):
+            if trace:
+                for user, recorder in enumerate(recorders):
+                    recorded[user].append(recorder.step(last))
+        elapsed = (time.perf_counter() - started) * 1000
+        found, scores = ranked_items(self.index, last.beams, len(rows), config.beam_size)
+        out = []
+        for user in range(len(rows)):
+            pairs = [(r, s) for r, s in zip(found[user].tolist(), scores[user].tolist(), strict=True) if r >= 0]
+            results = tuple(Result(n, r, s, float(torch.tensor(s).exp())) for n, (r, s) in enumerate(pairs))
+            items = tuple(Recommended(r.rank, r.row, self.catalog.items[r.row], r.score, r.probability) for r in results)
+            built = None
+            if trace:
+                built = self.build_trace(config, rows[user], recorded[user], results, gold[user], elapsed)
+            out.append(Recommendation(items, built))
+        return out
+
+    def steps(self, rows: Sequence[Sequence[int]], config: DecodeConfig, cache=None) -> Iterator[Step]:
+        """The search itself, for histories of item rows."""
+        if config.algorithm == "published":
+            from mindrec.decoding.published import published_search
+
+            return published_search(self.denoiser, self.index, rows, config, n_categories=self.n_categories)
+        return search(self.denoiser, self.index, rows, config, n_categories=self.n_categories, cache=cache)
+
+    def history_rows(self, item_ids: Sequence[str]) -> list[int]:
+        """Check a history given by ids and return its rows."""
+        if not item_ids:
+            raise MindRecError("the history is empty; add at least one item")
+        if len(item_ids) > self.max_history:
+            raise MindRecError(
+                f"the history has {len(item_ids)} items, this checkpoint reads {self.max_history}; "
+                f"remove {len(item_ids) - self.max_history}, the oldest first"
+            )
+        return self.catalog.rows(item_ids)
+
+    def build_trace(
+        self,
+        config: DecodeConfig,
+        history: Sequence[int],
+        steps: Sequence[DecodeStep],
+        results: Sequence[Result],
+        gold: int | None,
+        elapsed_ms: float | None,
+    ) -> DecodeTrace:
+        """Join recorded steps with the names of all they mention."""
+        mentioned = {*history, *(r.row for r in results)} | ({gold} if gold is not None else set())
+        mentioned |= {b.item for s in steps for b in s.beams if b.item is not None}
+        return DecodeTrace(
+            config=config.to_dict(),
+            levels=tuple(LevelName(v.kind, v.name, v.size) for v in self.tokenizer.levels),
+            history=tuple(history),
+            steps=tuple(steps),
+            results=tuple(results),
+            model={
+                "name": self.name,
+                "fingerprint": self.checkpoint.fingerprint,
+                "objective": self.denoiser.config.objective,
+                "device": self.device,
+                "cache_exact": self.denoiser.cache_exact,
+            },
+            catalog={
+                "name": self.catalog.name,
+                "fingerprint": self.catalog.fingerprint,
+                "items": len(self.catalog),
+                "induced": self.catalog.induced,
+            },
+            labels=self._labels(steps, gold),
+            items=tuple(self._item_name(row) for row in sorted(mentioned)),
+            gold=None if gold is None else self._gold(gold, config, history, steps, results),
+            elapsed_ms=elapsed_ms,
+            notes=self.notes,
+        )
+
+    def _item_name(self, row: int) -> ItemName:
+        item = self.catalog.items[row]
+        return ItemName(row, item.item_id, item.title, item.categories, item.brand)
+
+    def _labels(self, steps: Sequence[DecodeStep], gold: int | None) -> tuple[dict[str, str], ...]:
+        used: list[set[int]] = [set() for _ in self.tokenizer.levels]
+        for step in steps:
+            for codes in [b.codes for b in step.beams] + [d.codes for d in step.dropped]:
+                for position, code in enumerate(codes):
+                    if code is not None:
+                        used[position].add(code)
+            for opinion in step.opinions:
+                for place in opinion.open:
+                    used[place.position].update(a.code for a in place.alternatives)
+        if gold is not None:
+            for position, code in enumerate(self.tokenizer.encode(gold)):
+                used[position].add(code)
+        return tuple(
+            {str(code): level.labels[code] for code in sorted(codes)}
+            for level, codes in zip(self.tokenizer.levels, used, strict=True)
+        )
+
+    def _gold(self, gold: int, config: DecodeConfig, history, steps, results) -> Gold:
+        rank = next((r.rank for r in results if r.row == gold), None)
+        died = next((s.index for s in steps if s.gold is not None and s.gold.beams == 0), None)
+        margin = steps[died].gold.margin if died is not None else None
+        excluded = (config.exclude_seen and gold in history) or gold in config.forbid_items
+        return Gold(gold, self.tokenizer.encode(gold), rank, died, margin, excluded)
+
+

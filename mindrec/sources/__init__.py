@@ -1,0 +1,31 @@
+"""One file a data source; each turns what it reads into `PreparedData`."""
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from mindrec.catalog import save_prepared
+from mindrec.errors import MindRecError
+
+SOURCES = ("grocery", "jsonl", "synthetic")
+
+
+def source(name: str) -> Callable:
+    """The `load` function of a source. Raises MindRecError for an unknown name."""
+    if name not in SOURCES:
+        raise MindRecError(f"source {name!r} is not one of {', '.join(SOURCES)}")
+    return import_module(f"mindrec.sources.{name}").load
+
+
+def cache_folder() -> Path:
+    """Where prepared data is kept: MINDREC_CACHE, else the user's cache folder."""
+    return Path(os.environ.get("MINDREC_CACHE") or Path.home() / ".cache" / "mindrec")
+
+
+def prepared(name: str) -> Path:
+    """The prepared form of a source that needs no path, made on first use and cached."""
+    folder = cache_folder() / name
+    if not (folder / "sequences.jsonl.gz").exists():
+        save_prepared(source(name)(), folder)
+    return folder

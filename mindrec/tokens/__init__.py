@@ -1,0 +1,1 @@
+"""Items as tokens: category levels, then semantic-ID levels."""

@@ -1,0 +1,1 @@
+"""Training: windows of sequences in, a checkpoint out."""

@@ -1,0 +1,62 @@
+"""Named recipes: sizes, codebooks and schedules that go together, each found on validation."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mindrec.decoding.config import DecodeConfig
+from mindrec.errors import MindRecError
+from mindrec.training.loop import TrainConfig
+from mindrec.training.objectives import LossConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A recipe.
+
+    Attributes:
+        sid_levels, codebook_size: shape of the semantic IDs.
+        model: CompactConfig settings beyond the vocabulary.
+        train: the schedule.
+        decode: default decode settings of the checkpoint.
+        level_names: what a person calls the category levels.
+    """
+
+    sid_levels: int = 4
+    codebook_size: int = 64
+    model: dict[str, Any] = field(default_factory=dict)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    decode: DecodeConfig = field(default_factory=DecodeConfig)
+    level_names: tuple[str, ...] = ("Category", "Sub-category", "Finest category")
+
+
+PRESETS: dict[str, Preset] = {
+    "tiny": Preset(
+        sid_levels=2,
+        codebook_size=8,
+        model={"hidden_size": 48, "heads": 4, "intermediate_size": 96, "encoder_layers": 1, "decoder_layers": 1,
+               "max_history": 10, "dropout": 0.0},
+        train=TrainConfig(epochs=12, batch_targets=800, learning_rate=5e-3, warmup_steps=10),
+    ),
+    "small": Preset(),
+    "grocery": Preset(
+        # A finest category holds 6.6 items: four codes a level split it evenly and leave few positions forced.
+        codebook_size=4,
+        model={"dropout": 0.1},
+        train=TrainConfig(
+            epochs=10, batch_targets=2000, learning_rate=2e-3, loss=LossConfig(mask_floor=0.2, item_dropout=0.0)
+        ),
+        level_names=("Section", "Aisle", "Category"),
+    ),
+    "beauty": Preset(
+        codebook_size=16,
+        model={"dropout": 0.3},
+        train=TrainConfig(epochs=20, batch_targets=1500, learning_rate=1e-3, weight_decay=0.05),
+    ),
+}
+
+
+def preset(name: str) -> Preset:
+    """Raises MindRecError for an unknown name."""
+    if name not in PRESETS:
+        raise MindRecError(f"preset {name!r} is not one of {', '.join(PRESETS)}")
+    return PRESETS[name]

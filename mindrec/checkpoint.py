@@ -121,7 +121,7 @@ def with_examples(checkpoint: Checkpoint, examples: list[dict]) -> Checkpoint:
 
 
 def pick_device(device: str) -> torch.device:
-    """"auto" is CUDA where there is one, else MPS, else CPU."""
+    """ "auto" is CUDA where there is one, else MPS, else CPU."""
     if device != "auto":
         try:
             return torch.device(device)

@@ -102,7 +102,9 @@ def evaluate(
     checkpoint: Checkpoint,
     data: Data = None,
     split: Annotated[str, typer.Option(help="test or validation.")] = "test",
-    users: Annotated[int | None, typer.Option(help="A seeded sample of cases; default 5,000 on grocery, else all.")] = None,
+    users: Annotated[
+        int | None, typer.Option(help="A seeded sample of cases; default 5,000 on grocery, else all.")
+    ] = None,
     decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
     baseline: Annotated[str, typer.Option(help="Comma-separated: popularity, covisit, dense.")] = "",
     sweep: Annotated[Path | None, typer.Option(help="JSON list of decode settings; one result row each.")] = None,
@@ -132,7 +134,9 @@ def evaluate(
 @app.command()
 def recommend(
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("checkpoints/grocery"),
-    item: Annotated[list[str] | None, typer.Option(help="An item's id or exact title, oldest first; repeatable.")] = None,
+    item: Annotated[
+        list[str] | None, typer.Option(help="An item's id or exact title, oldest first; repeatable.")
+    ] = None,
     decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
     trace: Annotated[Path | None, typer.Option(help="Write the complete trace here as JSON.")] = None,
     device: Device = "auto",
@@ -151,7 +155,9 @@ def recommend(
     answer = recommender.recommend(ids, config)
     table = Table("#", "item", "path", "search mass")
     for found in answer.items:
-        table.add_row(str(found.rank + 1), found.item.title, " > ".join(found.item.categories), f"{found.probability:.4f}")
+        table.add_row(
+            str(found.rank + 1), found.item.title, " > ".join(found.item.categories), f"{found.probability:.4f}"
+        )
     Console().print(table)
     if trace:
         write_text(trace, answer.trace.to_json())
@@ -179,7 +185,11 @@ def load_data(folder: Path | None, checkpoint: Path | None = None):
     from mindrec.sources import prepared
 
     if folder is None and checkpoint is not None:
-        name = json.loads((checkpoint / "catalog.json").read_text())["name"] if (checkpoint / "catalog.json").exists() else ""
+        name = (
+            json.loads((checkpoint / "catalog.json").read_text())["name"]
+            if (checkpoint / "catalog.json").exists()
+            else ""
+        )
         if name != "grocery":
             raise MindRecError(f"{checkpoint}: give --data, the prepared folder it was trained on")
         folder = Path("grocery")

@@ -1,5 +1,6 @@
 """The front door: a checkpoint folder in, recommendations with their complete trace out."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,12 +9,14 @@ from pathlib import Path
 
 import torch
 
-from mindrec.catalog import Catalog, Item
+from mindrec.catalog import Item
 from mindrec.checkpoint import Checkpoint, load_checkpoint
-from mindrec.decoding.beam_search import Step, ranked_items, search
+from mindrec.decoding.beam_search import Step, ranked_items
 from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.dispatch import decode
 from mindrec.decoding.recording import Recorder
-from mindrec.decoding.trace import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result
+from mindrec.decoding.rethink import rethink
+from mindrec.decoding.trace import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink
 from mindrec.errors import MindRecError
 from mindrec.search import TextSearch
 from mindrec.tokens.item_index import ItemIndex
@@ -127,30 +130,41 @@ class Recommender:
         recorders = [Recorder(self.index, user, gold[user]) for user in range(len(rows))]
         recorded: list[list[DecodeStep]] = [[] for _ in rows]
         started, last = time.perf_counter(), None
-        for last in self.steps(rows, config):
+        for last in self.steps(rows, config, everywhere=trace):
             if trace:
                 for user, recorder in enumerate(recorders):
                     recorded[user].append(recorder.step(last))
         elapsed = (time.perf_counter() - started) * 1000
         found, scores = ranked_items(self.index, last.beams, len(rows), config.beam_size)
         out = []
-        for user in range(len(rows)):
+        for user, history in enumerate(rows):
             pairs = [(r, s) for r, s in zip(found[user].tolist(), scores[user].tolist(), strict=True) if r >= 0]
-            results = tuple(Result(n, r, s, float(torch.tensor(s).exp())) for n, (r, s) in enumerate(pairs))
-            items = tuple(Recommended(r.rank, r.row, self.catalog.items[r.row], r.score, r.probability) for r in results)
+            thought = None
+            if config.rethink:
+                pairs, thought = rethink(
+                    self.denoiser, self.index, history, config, pairs, n_categories=self.n_categories
+                )
+            results = tuple(Result(n, r, s, math.exp(s)) for n, (r, s) in enumerate(pairs))
+            items = tuple(
+                Recommended(r.rank, r.row, self.catalog.items[r.row], r.score, r.probability) for r in results
+            )
             built = None
             if trace:
-                built = self.build_trace(config, rows[user], recorded[user], results, gold[user], elapsed)
+                built = self.build_trace(config, history, recorded[user], results, gold[user], elapsed, thought)
             out.append(Recommendation(items, built))
         return out
 
-    def steps(self, rows: Sequence[Sequence[int]], config: DecodeConfig, cache=None) -> Iterator[Step]:
+    def steps(self, rows: Sequence[Sequence[int]], config: DecodeConfig, cache=None, everywhere=True) -> Iterator[Step]:
         """The search itself, for histories of item rows."""
-        if config.algorithm == "published":
-            from mindrec.decoding.published import published_search
-
-            return published_search(self.denoiser, self.index, rows, config, n_categories=self.n_categories)
-        return search(self.denoiser, self.index, rows, config, n_categories=self.n_categories, cache=cache)
+        return decode(
+            self.denoiser,
+            self.index,
+            rows,
+            config,
+            n_categories=self.n_categories,
+            cache=cache,
+            everywhere=everywhere,
+        )
 
     def history_rows(self, item_ids: Sequence[str]) -> list[int]:
         """Check a history given by ids and return its rows."""
@@ -171,9 +185,12 @@ class Recommender:
         results: Sequence[Result],
         gold: int | None,
         elapsed_ms: float | None,
+        thought: Rethink | None = None,
     ) -> DecodeTrace:
         """Join recorded steps with the names of all they mention."""
         mentioned = {*history, *(r.row for r in results)} | ({gold} if gold is not None else set())
+        if thought is not None:
+            mentioned |= {thought.before_row, thought.after_row}
         mentioned |= {b.item for s in steps for b in s.beams if b.item is not None}
         return DecodeTrace(
             config=config.to_dict(),
@@ -197,6 +214,7 @@ class Recommender:
             labels=self._labels(steps, gold),
             items=tuple(self._item_name(row) for row in sorted(mentioned)),
             gold=None if gold is None else self._gold(gold, config, history, steps, results),
+            rethink=thought,
             elapsed_ms=elapsed_ms,
             notes=self.notes,
         )
@@ -229,5 +247,3 @@ class Recommender:
         margin = steps[died].gold.margin if died is not None else None
         excluded = (config.exclude_seen and gold in history) or gold in config.forbid_items
         return Gold(gold, self.tokenizer.encode(gold), rank, died, margin, excluded)
-
-

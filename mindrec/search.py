@@ -25,9 +25,7 @@ class TextSearch:
         paths = [fold(" ".join(filter(None, (*item.categories, item.brand)))) for item in catalog.items]
         self.vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
         self.vectorizer.fit([f"{t} {p}" for t, p in zip(self.titles, paths, strict=True)])
-        self.matrix = (
-            TITLE_WEIGHT * self.vectorizer.transform(self.titles) + self.vectorizer.transform(paths)
-        ).tocsr()
+        self.matrix = (TITLE_WEIGHT * self.vectorizer.transform(self.titles) + self.vectorizer.transform(paths)).tocsr()
         self.matrix = sp.csr_matrix(self.matrix)
 
     def rows(self, query: str, limit: int = 10) -> list[int]:
@@ -40,7 +38,9 @@ class TextSearch:
         for row in np.argsort(-scores, kind="stable")[: max(200, limit)]:
             title_words = self.titles[row].replace(",", " ").split()
             # Each whole word counts, and so does the one still being typed.
-            scores[row] += sum(0.5 * (w in title_words) + 0.25 * any(t.startswith(w) for t in title_words) for w in words)
+            scores[row] += sum(
+                0.5 * (w in title_words) + 0.25 * any(t.startswith(w) for t in title_words) for w in words
+            )
             scores[row] += 0.5 * self.titles[row].startswith(query) - 0.002 * len(self.titles[row])
         order = np.argsort(-scores, kind="stable")[:limit]
         return [int(row) for row in order if scores[row] > 0.05]

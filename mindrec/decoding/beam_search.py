@@ -26,7 +26,7 @@ from mindrec.decoding.orders import ORDERS, View
 from mindrec.decoding.state import Beams, StateKeys
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser
-from mindrec.tokens.item_index import ItemIndex, Members
+from mindrec.tokens.item_index import Excluded, ItemIndex, Members, Postings
 
 
 @dataclass(frozen=True)
@@ -65,19 +65,22 @@ def search(
     *,
     n_categories: int,
     cache=None,
+    everywhere: bool = True,
 ) -> Iterator[Step]:
     """Decode B histories of item rows.
 
     Args:
         n_categories: leading positions that are category levels.
         cache: the histories' cache where the caller has it already.
+        everywhere: whether opinions are formed at every open position, which a trace needs, or only where the
+            search branches, which is all that an answer needs.
 
     Raises:
         MindRecError: settings that exclude each other, a pin or ban that leaves no item, an order that the denoiser
             does not support.
     """
     with torch.inference_mode():
-        yield from _search(denoiser, index, histories, config, n_categories, cache)
+        yield from _search(denoiser, index, histories, config, n_categories, cache, everywhere)
 
 
 def final(steps: Iterator[Step]) -> Step:
@@ -88,59 +91,61 @@ def final(steps: Iterator[Step]) -> Step:
     return step
 
 
-def _search(denoiser, index, histories, config, n_categories, cache) -> Iterator[Step]:
+def _search(denoiser, index, histories, config, n_categories, cache, everywhere) -> Iterator[Step]:
     check(config, denoiser, index)
-    device = index.tokens_NL.device
+    device, B = index.tokens_NL.device, len(histories)
     exact = config.constraint == "exact"
     cache = denoiser.encode(histories) if cache is None else cache
-    allowed_BN = allowed_items(index, histories, config)
-    mass_BN = _item_mass(denoiser, cache, allowed_BN) if config.evidence != "off" else None
+    excluded = rule_out(index, histories, config)
+    mass_BN = _item_mass(denoiser, cache, excluded) if config.evidence != "off" else None
     keys = StateKeys(index.level_sizes, device)
-    beams, root_counts = start(index, allowed_BN, config)
-    B = len(histories)
+    beams = start(index, excluded, config)
     nfe, rows = torch.zeros(2, B, dtype=torch.int64, device=device)
-    coverage = _coverage(beams, B, config)
     nothing = torch.zeros(0, dtype=torch.int64, device=device)
-    yield Step(0, None, beams, nothing, None, beams.open[:0], None, coverage, nfe, rows)
-    plan = positions_per_step(int(beams.open[0].sum()), config)
-    for number, n_positions in enumerate(plan, 1):
+    yield Step(0, None, beams, nothing, None, beams.open[:0], None, _coverage(beams, B, config), nfe, rows)
+    for number, n_positions in enumerate(positions_per_step(int(beams.open[0].sum()), config), 1):
         looked = beams.open.any(1).nonzero()[:, 0]
         if not len(looked):
             return
-        needs_members = n_positions > 1 or config.scoring == "item"
-        if beams.members is None and (needs_members or not exact):
-            beams = replace(beams, members=_all_allowed(allowed_BN))
+        joint, early = config.expansion == "joint", None
+        one_by_one = n_positions > 1 or joint or config.scoring == "item" or not exact
+        if number > 1:  # at the root, opinions need no expansion; later only the bare search does without
+            one_by_one = one_by_one or everywhere or mass_BN is not None
+        if isinstance(beams.members, Postings) and one_by_one:
+            beams = replace(beams, members=index.expand(beams.members, beams.user, excluded))
         before = beams
         user, codes = before.user[looked], before.codes[looked]
-        members = _of_states(before.members, looked, len(before.user))
+        if not everywhere and not joint and config.scoring == "token":
+            early = _choose_unseen(codes, config, n_categories, n_positions)
         opinions = look(
             denoiser,
             cache,
             index,
             user,
             codes,
-            members,
-            root_counts,
+            _of_states(before.members, looked, len(before.user)),
+            excluded,
             mass_BN,
             evidence=config.evidence,
             scoring=config.scoring,
             exact=exact,
+            levels=None if early is None else early.any(0).nonzero()[:, 0].tolist(),
         )
         if config.forbid_tokens and not exact:
             opinions = _without_tokens(opinions, index, config)
-        chosen = choose(opinions, codes, index, config, n_categories, n_positions)
+        chosen = early if early is not None else choose(opinions, codes, index, config, n_categories, n_positions)
         seen = torch.bincount(user, minlength=B)
         nfe, rows = nfe + (seen > 0) * opinions.calls, rows + seen * (opinions.rows > 0)
+        members = _of_states(before.members, looked, len(before.user))
         if n_positions == 1:
             candidates = expand_tokens(index, before, looked, opinions, chosen, config)
         else:
             candidates = expand_groups(index, before, looked, opinions, chosen, members, keys)
-        if config.expansion == "joint":
+        if joint:
             candidates = merge_states(index, before, candidates, opinions, members, looked, keys, config.merge)
         candidates = select(candidates, before, keys, config, number)
-        beams = _keep(index, before, candidates, allowed_BN, config)
-        coverage = _coverage(beams, B, config)
-        yield Step(number, before, beams, looked, opinions, chosen, candidates, coverage, nfe, rows)
+        beams = _keep(index, before, candidates, opinions, looked, excluded, config)
+        yield Step(number, before, beams, looked, opinions, chosen, candidates, _coverage(beams, B, config), nfe, rows)
 
 
 # -- before the first step ---------------------------------------------------------------------------------------------
@@ -161,32 +166,41 @@ def check(config: DecodeConfig, denoiser: Denoiser, index: ItemIndex) -> None:
         raise MindRecError("scoring='item' needs constraint='exact'")
     for position, code in (*config.pins, *config.forbid_tokens):
         if position >= index.n_levels or code >= index.level_sizes[position]:
-            raise MindRecError(f"token (position {position}, code {code}) does not exist; levels are {index.level_sizes}")
+            raise MindRecError(
+                f"token (position {position}, code {code}) does not exist; levels are {index.level_sizes}"
+            )
     for row in config.forbid_items:
         if not 0 <= row < index.n_items:
             raise MindRecError(f"forbidden item row {row} is outside 0..{index.n_items - 1}")
 
 
-def allowed_items(index: ItemIndex, histories: Sequence[Sequence[int]], config: DecodeConfig) -> torch.Tensor:
-    """Items that may be recommended to each user, bool (B, N): pins, bans and, if asked, the history applied."""
+def rule_out(index: ItemIndex, histories: Sequence[Sequence[int]], config: DecodeConfig) -> Excluded:
+    """What may not be recommended: pins and bans for all, and if asked each user's own history."""
     device = index.tokens_NL.device
-    base = torch.ones(index.n_items, dtype=torch.bool, device=device)
-    codes = index.tokens_NL - index.offsets
-    for position, code in config.pins:
-        base &= codes[:, position] == code
-    for position, code in config.forbid_tokens:
-        base &= codes[:, position] != code
-    base[list(config.forbid_items)] = False
-    allowed = base.expand(len(histories), -1).clone()
-    if config.exclude_seen and config.constraint == "exact":
-        for user, history in enumerate(histories):
-            allowed[user, list(history)] = False
-    if not allowed.any(1).all():
-        user = int((~allowed.any(1)).nonzero()[0, 0])
+    banned = None
+    if config.pins or config.forbid_tokens or config.forbid_items:
+        banned = torch.zeros(index.n_items, dtype=torch.bool, device=device)
+        codes = index.tokens_NL - index.offsets
+        for position, code in config.pins:
+            banned |= codes[:, position] != code
+        for position, code in config.forbid_tokens:
+            banned |= codes[:, position] == code
+        banned[list(config.forbid_items)] = True
+    seen = [sorted(set(h)) for h in histories] if config.exclude_seen and config.constraint == "exact" else []
+    excluded = Excluded(
+        torch.tensor([u for u, rows in enumerate(seen) for _ in rows], dtype=torch.int64, device=device),
+        torch.tensor([row for rows in seen for row in rows], dtype=torch.int64, device=device),
+        banned,
+        len(histories),
+        index.n_items,
+    )
+    left = excluded.counts()
+    if not (left > 0).all():
+        user = int((left <= 0).nonzero()[0, 0])
         raise MindRecError(
             f"no item is left to recommend (history {user}): the pins, bans and seen items rule all out; lift one"
         )
-    return allowed
+    return excluded
 
 
 def positions_per_step(n_open: int, config: DecodeConfig) -> list[int]:
@@ -199,46 +213,35 @@ def positions_per_step(n_open: int, config: DecodeConfig) -> list[int]:
     return [1] * n_open
 
 
-def start(index: ItemIndex, allowed_BN: torch.Tensor, config: DecodeConfig) -> tuple[Beams, torch.Tensor | None]:
-    """One beam a user, all masked but for the pins; and the counts of items on each token, (B, T)."""
-    B, device = len(allowed_BN), allowed_BN.device
+def start(index: ItemIndex, excluded: Excluded, config: DecodeConfig) -> Beams:
+    """One beam a user, all masked but for the pins."""
+    B, device = excluded.n_users, index.tokens_NL.device
     codes = torch.full((B, index.n_levels), -1, dtype=torch.int64, device=device)
     for position, code in config.pins:
         codes[:, position] = code
-    restricted = bool(config.pins or config.forbid_tokens or config.forbid_items)
-    members = _all_allowed(allowed_BN) if restricted else None
-    counts = None
-    if members is None:
-        counts = index.root_counts([(~row).nonzero()[:, 0] for row in allowed_BN])
+    users = torch.arange(B, device=device)
     zeros = torch.zeros(B, dtype=torch.float64, device=device)
-    beams = Beams(
-        user=torch.arange(B, device=device),
-        codes=codes,
-        score=zeros,
-        parent=torch.arange(B, device=device),
-        noisy=zeros,
-        forced=torch.zeros(B, index.n_levels, dtype=torch.bool, device=device),
-        members=members,
-        items=allowed_BN.sum(1),
-    )
-    return _fill_forced(index, beams) if members is not None and config.constraint == "exact" else beams, counts
+    members: Members | Postings = Postings(torch.full((B,), -1, dtype=torch.int64, device=device))
+    items = excluded.counts()
+    if excluded.banned is not None or (items == 1).any():
+        members = index.expand(members, users, excluded)
+    nowhere = torch.zeros(B, index.n_levels, dtype=torch.bool, device=device)
+    beams = Beams(users, codes, zeros, users, zeros, nowhere, members, items)
+    return _fill_forced(index, beams) if config.constraint == "exact" else beams
 
 
-def _item_mass(denoiser: Denoiser, cache, allowed_BN: torch.Tensor) -> torch.Tensor | None:
+def _item_mass(denoiser: Denoiser, cache, excluded: Excluded) -> torch.Tensor | None:
     """The dense head's distribution over allowed items, float64 (B, N)."""
     logits = denoiser.item_logits(cache)
-    return None if logits is None else logits.double().masked_fill(~allowed_BN, -torch.inf).softmax(1)
+    return None if logits is None else logits.double().masked_fill(~excluded.table(), -torch.inf).softmax(1)
 
 
-def _all_allowed(allowed_BN: torch.Tensor) -> Members:
-    user, item = allowed_BN.nonzero(as_tuple=True)
-    return Members(user, item, len(allowed_BN))
-
-
-def _of_states(members: Members | None, states: torch.Tensor, n_states: int) -> Members | None:
+def _of_states(members: Members | Postings, states: torch.Tensor, n_states: int) -> Members | Postings:
     """The members of some states, renumbered 0..len(states)-1."""
-    if members is None or len(states) == n_states:
+    if len(states) == n_states:
         return members
+    if isinstance(members, Postings):
+        return Postings(members.token[states])
     place = torch.full((n_states,), -1, dtype=torch.int64, device=states.device)
     place[states] = torch.arange(len(states), device=states.device)
     state = place[members.state]
@@ -258,11 +261,15 @@ def choose(
     def probabilities():
         return [p.exp() for p in opinions.logp.split(index.level_sizes, 1)]
 
-    open_AL = codes < 0
-    view = View(open_AL, n_categories, config.seed, probabilities)
+    view = View(codes < 0, n_categories, config.seed, probabilities)
     if config.expansion == "joint":
-        return order(view).isfinite() & open_AL
-    chosen = torch.zeros_like(open_AL)
+        return order(view).isfinite() & view.open
+    return _pick(order, view, n)
+
+
+def _pick(order, view: View, n: int) -> torch.Tensor:
+    """The n first positions of an order, asked again with those picked so far taken as filled."""
+    open_AL, chosen = view.open, torch.zeros_like(view.open)
     for _ in range(n):
         place = order(view).argmax(1, keepdim=True)
         chosen.scatter_(1, place, True)
@@ -273,6 +280,22 @@ def choose(
     return chosen
 
 
+class _Asked(Exception):
+    """An order asked for probabilities."""
+
+
+def _choose_unseen(codes: torch.Tensor, config: DecodeConfig, n_categories: int, n: int) -> torch.Tensor | None:
+    """The positions to branch on where the order needs no probabilities to tell; else None."""
+
+    def refuse():
+        raise _Asked
+
+    try:
+        return _pick(ORDERS[config.order], View(codes < 0, n_categories, config.seed, refuse), n)
+    except _Asked:
+        return None
+
+
 def _without_tokens(opinions: Opinions, index: ItemIndex, config: DecodeConfig) -> Opinions:
     banned = [int(index.offsets[position]) + code for position, code in config.forbid_tokens]
     legal = opinions.legal.clone()
@@ -280,57 +303,78 @@ def _without_tokens(opinions: Opinions, index: ItemIndex, config: DecodeConfig) 
     return replace(opinions, legal=legal, logp=normalise(opinions.logp, legal > 0, index.level_sizes))
 
 
-def _keep(index, before: Beams, candidates: Candidates, allowed_BN: torch.Tensor, config: DecodeConfig) -> Beams:
+def _keep(
+    index, before: Beams, candidates: Candidates, opinions: Opinions, looked, excluded: Excluded, config: DecodeConfig
+) -> Beams:
     """The beams of the kept candidates, with what each can still become."""
     kept = candidates.kept
-    parent, codes = candidates.parent[kept], candidates.codes(kept)
-    members = _child_members(index, before, candidates, kept, allowed_BN)
+    parent, token = candidates.parent[kept], candidates.token[kept]
+    if isinstance(before.members, Postings):
+        members, items = _child_postings(index, before, parent, token, opinions, looked, excluded)
+    else:
+        members = _child_members(index, before, candidates)
+        items = members.counts()
     beams = Beams(
         user=before.user[parent],
-        codes=codes,
+        codes=candidates.codes(kept),
         score=candidates.score[kept],
         parent=parent,
         noisy=candidates.noisy[kept],
         forced=before.forced[parent],
         members=members,
-        items=members.counts(),
+        items=items,
     )
     return _fill_forced(index, beams) if config.constraint == "exact" else beams
 
 
-def _child_members(index, before: Beams, candidates: Candidates, kept: torch.Tensor, allowed_BN) -> Members:
+def _child_postings(
+    index, before: Beams, parent, token, opinions: Opinions, looked, excluded: Excluded
+) -> tuple[Members | Postings, torch.Tensor]:
+    """Children of beams that are the postings of one token: postings again where the new token implies the old.
+
+    It does at the root and down a category tree, whose nodes are keyed by their whole path.
+    """
+    place = torch.full((len(before.user),), -1, dtype=torch.int64, device=parent.device)
+    place[looked] = torch.arange(len(looked), device=parent.device)
+    items = opinions.legal[place[parent], token]
+    held = before.members.token[parent]
+    implied = (held < 0) | (index.implied(token, held))
+    user = before.user[parent]
+    if bool(implied.all()) and bool((items > 1).all()):
+        return Postings(token), items
+    members = index.postings(token)
+    old = held[members.state]
+    fits = (old < 0) | (index.tokens_NL[members.item, index.level_of_T[old.clamp(min=0)]] == old)
+    fits &= excluded.allows(user[members.state], members.item)
+    return Members(members.state[fits], members.item[fits], len(token)), items
+
+
+def _child_members(index, before: Beams, candidates: Candidates) -> Members:
     """Members of the new beams. A new beam's place among the kept is its state number."""
+    kept = candidates.kept
     parent, token = candidates.parent[kept], candidates.token[kept]
-    n_kept, device = len(kept), kept.device
+    new_state = torch.arange(len(kept), device=kept.device)
+    carried, pairs = token < 0, []
     if candidates.group is not None:  # several positions at once: members were grouped by the codes they share
-        place = torch.full((candidates.n_groups,), -1, dtype=torch.int64, device=device)
-        fresh = candidates.group[kept] >= 0
-        place[candidates.group[kept][fresh]] = fresh.nonzero()[:, 0]
-        state = place[candidates.group_of_member]
-        pairs = [(state[state >= 0], candidates.group_members.item[state >= 0])]
-    elif before.members is None:
-        members = index.postings(token)
-        fine = allowed_BN[before.user[parent][members.state], members.item]
-        return Members(members.state[fine], members.item[fine], n_kept)
+        place = torch.full((candidates.n_groups,), -1, dtype=torch.int64, device=kept.device)
+        carried = candidates.group[kept] < 0
+        place[candidates.group[kept][~carried]] = new_state[~carried]
+        pairs.append((place[candidates.group_of_member], candidates.group_members.item))
     else:
-        pairs, new_state = [], torch.arange(n_kept, device=device)
-        table = torch.full((len(before.user), index.n_tokens), -1, dtype=torch.int64, device=device)
-        positions = torch.where(token >= 0, index.level_of_T[token.clamp(min=0)], -1)
-        for position in positions.unique().tolist():
-            if position < 0:
-                continue
-            mine = positions == position
+        table = torch.full((len(before.user), index.n_tokens), -1, dtype=torch.int64, device=kept.device)
+        position_of = index.level_of_T[token.clamp(min=0)]
+        for position in position_of[~carried].unique().tolist():
+            mine = ~carried & (position_of == position)
             table.fill_(-1)
             table[parent[mine], token[mine]] = new_state[mine]
             state = table[before.members.state, index.tokens_NL[before.members.item, position]]
-            pairs.append((state[state >= 0], before.members.item[state >= 0]))
-    carried = (token < 0) & (candidates.group[kept] < 0 if candidates.group is not None else True)
+            pairs.append((state, before.members.item))
     if carried.any():  # complete beams take their items along
-        place = torch.full((len(before.user),), -1, dtype=torch.int64, device=device)
-        place[parent[carried]] = carried.nonzero()[:, 0]
-        state = place[before.members.state]
-        pairs.append((state[state >= 0], before.members.item[state >= 0]))
-    return Members(torch.cat([s for s, _ in pairs]), torch.cat([i for _, i in pairs]), n_kept)
+        place = torch.full((len(before.user),), -1, dtype=torch.int64, device=kept.device)
+        place[parent[carried]] = new_state[carried]
+        pairs.append((place[before.members.state], before.members.item))
+    pairs = [(state[state >= 0], item[state >= 0]) for state, item in pairs]
+    return Members(torch.cat([s for s, _ in pairs]), torch.cat([i for _, i in pairs]), len(kept))
 
 
 def _fill_forced(index: ItemIndex, beams: Beams) -> Beams:
@@ -340,7 +384,7 @@ def _fill_forced(index: ItemIndex, beams: Beams) -> Beams:
         return beams
     item = torch.zeros_like(beams.user)
     item[beams.members.state] = beams.members.item
-    codes = (index.tokens_NL - index.offsets)[item]
+    codes = index.tokens_NL[item] - index.offsets
     forced = alone[:, None] & beams.open
     return replace(beams, codes=torch.where(forced, codes, beams.codes), forced=beams.forced | forced)
 
@@ -358,6 +402,8 @@ def _coverage(beams: Beams, n_users: int, config: DecodeConfig) -> torch.Tensor 
 
 def ranked_items(index: ItemIndex, beams: Beams, n_users: int, beam_size: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Item rows (B, K), -1 where there is none or the answer is off the catalog; and scores float64 (B, K)."""
+    if isinstance(beams.members, Postings):  # one allowed item in the whole catalog would have been filled in
+        raise MindRecError("the search has not ended; run it to its last step")
     rows = torch.full((n_users, beam_size), -1, dtype=torch.int64, device=beams.user.device)
     scores = torch.full((n_users, beam_size), -torch.inf, dtype=torch.float64, device=beams.user.device)
     item = torch.full_like(beams.user, -1)

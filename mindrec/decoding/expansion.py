@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from mindrec.decoding.config import DecodeConfig
-from mindrec.decoding.opinions import Opinions, item_log_posterior, segment_logsumexp
+from mindrec.decoding.opinions import Opinions, segment_logsumexp
 from mindrec.decoding.state import Beams, StateKeys, group_ids, order_by, rank_within
 from mindrec.tokens.item_index import ItemIndex, Members
 
@@ -59,7 +59,12 @@ class Candidates:
 
 
 def expand_tokens(
-    index: ItemIndex, before: Beams, looked: torch.Tensor, opinions: Opinions, chosen: torch.Tensor, config: DecodeConfig
+    index: ItemIndex,
+    before: Beams,
+    looked: torch.Tensor,
+    opinions: Opinions,
+    chosen: torch.Tensor,
+    config: DecodeConfig,
 ) -> Candidates:
     """One position a candidate: every legal code of the chosen positions, and the complete beams as they are."""
     logp = opinions.logp
@@ -203,7 +208,9 @@ def _shortlist(pool: torch.Tensor, user: torch.Tensor, score: torch.Tensor, beam
     return pool[score[pool] >= worst[user[pool]]]
 
 
-def _perturb(candidates: Candidates, before: Beams, user: torch.Tensor, config: DecodeConfig, step: int) -> torch.Tensor:
+def _perturb(
+    candidates: Candidates, before: Beams, user: torch.Tensor, config: DecodeConfig, step: int
+) -> torch.Tensor:
     """Gumbel scores whose maximum over a beam's children is the beam's own: sampling without replacement.
 
     Stochastic beam search (Kool, van Hoof and Welling 2019, arXiv 1903.06059, algorithm 1), at a temperature; each

@@ -10,7 +10,7 @@ import torch
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser, HistoryCache
 from mindrec.model.diffusion import add_evidence
-from mindrec.tokens.item_index import ItemIndex, Members
+from mindrec.tokens.item_index import Excluded, ItemIndex, Members, Postings
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,36 @@ def run_denoiser(denoiser: Denoiser, cache: HistoryCache, user_A: torch.Tensor, 
     return denoiser.token_logits(denoiser.select(cache, users), padded)[slot_user, slot]
 
 
-def normalise(logits: torch.Tensor, legal: torch.Tensor, level_sizes: tuple[int, ...]) -> torch.Tensor:
-    """Log-softmax of each level over its legal codes, (A, T); -inf elsewhere and where a level has none."""
-    masked = logits.masked_fill(~legal, -torch.inf)
-    parts = [part - part.logsumexp(1, keepdim=True).clamp(min=-1e30) for part in masked.split(level_sizes, 1)]
-    return torch.cat(parts, 1)
+def normalise(
+    logits: torch.Tensor, legal: torch.Tensor, level_sizes: tuple[int, ...], levels: list[int] | None = None
+) -> torch.Tensor:
+    """Log-softmax of each level over its legal codes, (A, T); -inf elsewhere and where a level has none.
+
+    With `levels`, the other levels stay -inf.
+    """
+    out = torch.full_like(logits, -torch.inf)
+    first = 0
+    for level, size in enumerate(level_sizes):
+        own = slice(first, first + size)
+        if levels is None or level in levels:
+            masked = logits[:, own].masked_fill(~legal[:, own], -torch.inf)
+            out[:, own] = masked - masked.logsumexp(1, keepdim=True).clamp(min=-1e30)
+        first += size
+    return out
 
 
 def evidence_by_token(
-    index: ItemIndex, mass_BN: torch.Tensor, user_A: torch.Tensor, members: Members | None
+    index: ItemIndex,
+    mass_BN: torch.Tensor,
+    user_A: torch.Tensor,
+    members: Members | Postings,
+    levels: list[int] | None = None,
 ) -> torch.Tensor:
     """Item mass restricted to each beam's members, renormalised to 1 and summed by code, float64 (A, T)."""
-    if members is None:  # the root: every allowed item is possible, and the mass sums to 1 already
+    if isinstance(members, Postings):  # the root: every allowed item is possible, and the mass sums to 1 already
         return torch.mm(index.incidence(), mass_BN.T).T[user_A]
     mass = mass_BN[user_A[members.state], members.item]
-    sums = index.sum_by_token(members, mass)
+    sums = index.sum_by_token(members, mass, levels)
     total = mass.new_zeros(members.n_states).index_add_(0, members.state, mass)
     return sums / total.clamp(min=1e-300)[:, None]
 
@@ -68,20 +83,25 @@ def look(
     index: ItemIndex,
     user_A: torch.Tensor,
     codes_AL: torch.Tensor,
-    members: Members | None,
-    root_counts: torch.Tensor | None,
+    members: Members | Postings,
+    excluded: Excluded,
     mass_BN: torch.Tensor | None,
     *,
     evidence: str,
     scoring: str,
     exact: bool,
+    levels: list[int] | None,
 ) -> Opinions:
-    """One denoiser call on the beams, evidence added, legality applied."""
-    counts = root_counts[user_A] if members is None else index.count_by_token(members)
+    """One denoiser call on the beams, evidence added, legality applied; at some levels only where `levels` is given."""
+    if isinstance(members, Postings):
+        wanted = list(range(index.n_levels)) if levels is None else levels
+        counts = index.count_in_postings(members, user_A, excluded, wanted)
+    else:
+        counts = index.count_by_token(members, levels)
     legal = counts > 0 if exact else torch.ones_like(counts, dtype=torch.bool)
     by_token = None
     if evidence != "off" and mass_BN is not None:
-        by_token = evidence_by_token(index, mass_BN, user_A, members)
+        by_token = evidence_by_token(index, mass_BN, user_A, members, levels)
     elif evidence == "only":
         raise MindRecError("evidence='only' needs a denoiser with a dense head; use evidence='off'")
     if evidence == "only":
@@ -92,9 +112,9 @@ def look(
         raw = run_denoiser(denoiser, cache, user_A, codes_AL)
         logits, calls, rows = raw, 1, len(user_A)
         if by_token is not None:
-            weight = denoiser.evidence_weight()[index.level_of_T]
-            logits = add_evidence(raw, by_token.to(raw.dtype), weight)
-    logp = normalise(logits, legal, index.level_sizes)
+            weights = denoiser.evidence_weight()[index.level_of_T], denoiser.opinion_weight()[index.level_of_T]
+            logits = add_evidence(raw, by_token.to(raw.dtype), *weights)
+    logp = normalise(logits, legal, index.level_sizes, levels)
     if scoring == "item" and exact:
         logp = item_posterior(index, members, logp, codes_AL)
     return Opinions(logp, counts if exact else legal.long(), raw, by_token, calls, rows)
@@ -109,9 +129,7 @@ def item_log_posterior(
     return member - segment_logsumexp(member, members.state, members.n_states)[members.state]
 
 
-def item_posterior(
-    index: ItemIndex, members: Members, logp_AT: torch.Tensor, codes_AL: torch.Tensor
-) -> torch.Tensor:
+def item_posterior(index: ItemIndex, members: Members, logp_AT: torch.Tensor, codes_AL: torch.Tensor) -> torch.Tensor:
     """The item posterior summed by code, as log-probabilities (A, T)."""
     mass = item_log_posterior(index, members, logp_AT, codes_AL).exp()
     return index.sum_by_token(members, mass).log()

@@ -5,6 +5,7 @@ Shape legend: A beams looked at, S beams, L levels, T tokens, N items.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from mindrec.decoding.beam_search import Step
 from mindrec.decoding.opinions import normalise
 from mindrec.decoding.state import rank_within
 from mindrec.decoding.trace import Alternative, Beam, DecodeStep, Dropped, GoldStep, OpenPosition, Opinion, Reveal
-from mindrec.tokens.item_index import ItemIndex
+from mindrec.tokens.item_index import ItemIndex, Members
 
 ALTERNATIVES = 8
 ILLEGAL = 2
@@ -38,6 +39,10 @@ class Recorder:
     alternatives: int = ALTERNATIVES
     dropped: int = DROPPED
 
+    @cached_property
+    def _codes_NL(self) -> np.ndarray:
+        return (self.index.tokens_NL - self.index.offsets).cpu().numpy()
+
     def record(self, steps: Iterator[Step]) -> Iterator[DecodeStep]:
         for step in steps:
             yield self.step(step)
@@ -46,7 +51,7 @@ class Recorder:
         beams = step.beams
         mine = (beams.user == self.user).nonzero()[:, 0]
         items_left = int(beams.items[mine].sum())
-        if beams.members is not None:
+        if isinstance(beams.members, Members):
             here = beams.user[beams.members.state] == self.user
             items_left = len(beams.members.item[here].unique())
         opinions, dropped = (), ()
@@ -167,7 +172,7 @@ class Recorder:
     def _why(self, codes: np.ndarray, position: int, code: int) -> str:
         """Whether the catalog has no such item, or only items that were ruled out."""
         known = np.flatnonzero(codes >= 0)
-        table = (self.index.tokens_NL - self.index.offsets).cpu().numpy()
+        table = self._codes_NL
         agree = (table[:, known] == codes[known]).all(1) & (table[:, position] == code)
         return "excluded" if agree.any() else "illegal"
 
@@ -221,7 +226,7 @@ def gold_standing(
             +inf where no candidate could.
     """
     users, gold = users.to(step.beams.user.device), gold.to(step.beams.user.device)
-    codes = (index.tokens_NL - index.offsets)[gold]
+    codes = index.tokens_NL[gold] - index.offsets
     beams = _agrees(step.beams.codes, step.beams.user, codes, users)
     margin = torch.full((len(gold),), -torch.inf, dtype=torch.float64, device=users.device)
     if step.candidates is None:
@@ -231,7 +236,9 @@ def gold_standing(
     for g in range(len(gold)):
         mine = (step.before.user[c.parent] == users[g]) & fit[c.parent, g] & c.score.isfinite()
         which = mine.nonzero()[:, 0]
-        which = which[_agrees(c.codes(which), step.before.user[c.parent[which]], codes[g : g + 1], users[g : g + 1])[:, 0]]
+        which = which[
+            _agrees(c.codes(which), step.before.user[c.parent[which]], codes[g : g + 1], users[g : g + 1])[:, 0]
+        ]
         kept = step.beams.score[step.beams.user == users[g]]
         margin[g] = kept.min() - c.score[which].max() if len(which) and len(kept) else torch.inf
     return beams, margin

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mindrec.tokens.item_index import Members
+from mindrec.tokens.item_index import Members, Postings
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Beams:
         parent: int64 (S,), place of the parent among the beams before.
         noisy: float64 (S,), the perturbed score of sampled decoding; equals `score` in a deterministic search.
         forced: bool (S, L), positions filled because one item was left.
-        members: items still possible; None while that is every allowed item (at the start).
+        members: items still possible, one by one, or as the postings of one token a beam.
         items: int64 (S,), how many are possible.
     """
 
@@ -31,7 +31,7 @@ class Beams:
     parent: torch.Tensor
     noisy: torch.Tensor
     forced: torch.Tensor
-    members: Members | None
+    members: Members | Postings
     items: torch.Tensor
 
     @property

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from mindrec.decoding.beam_search import final, ranked_items, search
+from mindrec.decoding.beam_search import final, ranked_items
 from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.dispatch import decode
 from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks
 from mindrec.evaluation.protocol import Case
 from mindrec.model.denoiser import Denoiser
@@ -52,7 +53,9 @@ def rank(
     for first in tqdm(range(0, len(cases), batch), desc="decode", disable=not progress, mininterval=2):
         part = cases[first : first + batch]
         started = time.perf_counter()
-        last = final(search(denoiser, index, [c.history for c in part], config, n_categories=n_categories))
+        last = final(
+            decode(denoiser, index, [c.history for c in part], config, n_categories=n_categories, everywhere=False)
+        )
         seconds += time.perf_counter() - started
         found, score = ranked_items(index, last.beams, len(part), config.beam_size)
         rows.append(found.cpu().numpy())

@@ -77,7 +77,9 @@ class CompactDenoiser(nn.Module):
         self.token_head = nn.Linear(D, D, bias=False)
         self.token_bias = nn.Parameter(torch.zeros(T))
         self.item_bias = nn.Parameter(torch.zeros(config.n_items))
-        self.evidence = nn.Parameter(torch.zeros(L))
+        # softplus(0.54) = 1 and softplus(-0.43) = 0.5: start near the dense head, corrected by half an opinion.
+        self.evidence = nn.Parameter(torch.full((L,), 0.54))
+        self.opinion = nn.Parameter(torch.full((L,), -0.43))
         self.dropout = nn.Dropout(config.dropout)
         for embedding in (self.token_embedding, self.level_embedding, self.item_embedding):
             nn.init.normal_(embedding.weight, std=D**-0.5 / 2)
@@ -107,6 +109,10 @@ class CompactDenoiser(nn.Module):
     def evidence_weight(self) -> torch.Tensor:
         """alpha >= 0 of each position, (L,)."""
         return F.softplus(self.evidence)
+
+    def opinion_weight(self) -> torch.Tensor:
+        """beta >= 0 of each position, (L,)."""
+        return F.softplus(self.opinion)
 
     def _block_input(self, filled: torch.Tensor) -> torch.Tensor:
         """Embed codes (..., L), -1 = masked, to (..., L, D). The twin sees the code before each position instead."""
@@ -204,7 +210,11 @@ class CompactDenoiser(nn.Module):
         for name, model in (("encoder", self.encoder), ("decoder", self.decoder)):
             past = DynamicCache(cache.state[name])
             states_out = model(
-                inputs_embeds=states, attention_mask=everything, position_ids=place, past_key_values=past, use_cache=True
+                inputs_embeds=states,
+                attention_mask=everything,
+                position_ids=place,
+                past_key_values=past,
+                use_cache=True,
             ).last_hidden_state
             grown[name] = [(layer.keys, layer.values) for layer in past.layers]
             if name == "encoder":

@@ -36,15 +36,20 @@ def mask_targets(
     return codes_ML.masked_fill(masked, MASKED), 1 / p
 
 
-def add_evidence(logits: torch.Tensor, evidence: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """l + alpha log(e + 1e-5): the one place where evidence meets the denoiser, in training and decoding alike.
+def add_evidence(
+    logits: torch.Tensor, evidence: torch.Tensor, weight: torch.Tensor, opinion_weight: torch.Tensor
+) -> torch.Tensor:
+    """beta l + alpha log(e + 1e-5): the one place where evidence meets the denoiser, in training and decoding alike.
+
+    beta matters because l is also trained to be right by itself: adding two calibrated opinions at full weight would
+    count what they share twice.
 
     Args:
-        logits: (..., T).
-        evidence: (..., T), for each position the share of item mass on each code, each level summing to 1.
-        weight: alpha of each token's position, (T,) or broadcastable.
+        logits: l, (..., T).
+        evidence: e, (..., T), for each position the share of item mass on each code, each level summing to 1.
+        weight, opinion_weight: alpha and beta of each token's position, (T,).
     """
-    return logits + weight * torch.log(evidence + EVIDENCE_FLOOR)
+    return opinion_weight * logits + weight * torch.log(evidence + EVIDENCE_FLOOR)
 
 
 class CodeTable(torch.nn.Module):

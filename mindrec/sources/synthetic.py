@@ -38,7 +38,9 @@ def load(
         sequences.append(np.array(walk, dtype=np.int32))
     catalog = Catalog(items, name="synthetic")
     interactions = Interactions(tuple(f"u{n}" for n in range(n_users)), tuple(sequences), n_items)
-    notes = f"# Synthetic\n{n_items} items, {n_users} walks of {length}, predictability {predictability}, seed {seed}.\n"
+    notes = (
+        f"# Synthetic\n{n_items} items, {n_users} walks of {length}, predictability {predictability}, seed {seed}.\n"
+    )
     return PreparedData(catalog, interactions, notes=notes)
 
 

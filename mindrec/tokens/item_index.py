@@ -6,6 +6,7 @@ arrays, so that the work follows the number of items still possible, whatever th
 Shape legend: N items, L levels, T tokens of all levels together, S states, M members.
 """
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,52 @@ class Members:
     def counts(self) -> torch.Tensor:
         """Items possible in each state, (S,)."""
         return torch.bincount(self.state, minlength=self.n_states)
+
+
+@dataclass(frozen=True)
+class Postings:
+    """Items still possible, unexpanded: each of S states can become just the items of one token (-1: any item).
+
+    This is what a beam is while it walks down the category tree, and it spares large catalogs the expansion.
+    """
+
+    token: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """Items ruled out: pairs of a user and an item row, (E,) each, and rows ruled out for all, bool (N,) or None."""
+
+    user: torch.Tensor
+    item: torch.Tensor
+    banned: torch.Tensor | None
+    n_users: int
+    n_items: int
+
+    def allows(self, user: torch.Tensor, item: torch.Tensor) -> torch.Tensor:
+        """Whether each (user, item) may be recommended, (n,)."""
+        keys = (self.user * self.n_items + self.item).sort().values
+        wanted = user * self.n_items + item
+        if len(keys):
+            near = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+            fine = keys[near] != wanted
+        else:
+            fine = torch.ones_like(wanted, dtype=torch.bool)
+        return fine if self.banned is None else fine & ~self.banned[item]
+
+    def table(self) -> torch.Tensor:
+        """Allowed items of every user, bool (B, N)."""
+        allowed = torch.ones(self.n_users, self.n_items, dtype=torch.bool, device=self.user.device)
+        if self.banned is not None:
+            allowed &= ~self.banned
+        allowed[self.user, self.item] = False
+        return allowed
+
+    def counts(self) -> torch.Tensor:
+        """Items left to each user, (B,)."""
+        if self.banned is not None:
+            return self.table().sum(1)
+        return self.n_items - torch.bincount(self.user, minlength=self.n_users)
 
 
 class ItemIndex:
@@ -53,6 +100,7 @@ class ItemIndex:
         self.start_T = torch.cat([self.count_T.new_zeros(1), self.count_T.cumsum(0)])
         # Token incidence for the root, where every item is possible: one sparse product sums all levels at once.
         self._incidence: torch.Tensor | None = None
+        self._pair_tables: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
     def to(self, device: torch.device) -> "ItemIndex":
         return ItemIndex(self.tokens_NL.to(device), self.level_sizes)
@@ -61,18 +109,85 @@ class ItemIndex:
         """Sparse (T, N): which items hold which token, in float64."""
         if self._incidence is None:
             ones = torch.ones(len(self.posted), dtype=torch.float64, device=self.posted.device)
-            self._incidence = torch.sparse_csr_tensor(
-                self.start_T, self.posted, ones, (self.n_tokens, self.n_items), check_invariants=False
-            )
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Sparse CSR")  # the one product needed is supported
+                self._incidence = torch.sparse_csr_tensor(
+                    self.start_T, self.posted, ones, (self.n_tokens, self.n_items), check_invariants=False
+                )
         return self._incidence
 
-    def root_counts(self, excluded: list[torch.Tensor]) -> torch.Tensor:
-        """Items left on each token at the root, int64 (B, T), after taking off each user's excluded rows."""
-        counts = self.count_T.expand(len(excluded), -1).clone()
-        for user, rows in enumerate(excluded):
-            if len(rows):
-                counts[user] -= torch.bincount(self.tokens_NL[rows].reshape(-1), minlength=self.n_tokens)
+    def count_in_postings(
+        self, states: Postings, user: torch.Tensor, excluded: Excluded, levels: list[int]
+    ) -> torch.Tensor:
+        """Items possible on each token of some levels, int64 (S, T); zero at the other levels.
+
+        Work follows the number of codes and excluded items, not the number of items: the counts come from tables of
+        which tokens occur together, made once for each pair of levels that is asked for.
+        """
+        token, T = states.token, self.n_tokens
+        counts = torch.zeros(len(token), T, dtype=torch.int64, device=token.device)
+        for target in levels:
+            own = slice(int(self.offsets[target]), int(self.offsets[target]) + self.level_sizes[target])
+            counts[token < 0, own] = self.count_T[own]
+            for level in self.level_of_T[token[token >= 0]].unique().tolist():
+                mine = ((token >= 0) & (self.level_of_T[token.clamp(min=0)] == level)).nonzero()[:, 0]
+                start, together, count = self._pairs(level, target)
+                first = start[token[mine] - self.offsets[level]]
+                length = start[token[mine] - self.offsets[level] + 1] - first
+                state = torch.repeat_interleave(mine, length)
+                skipped = (length.cumsum(0) - length).repeat_interleave(length)
+                place = torch.arange(len(state), device=token.device) - skipped + first.repeat_interleave(length)
+                counts[state, together[place]] = count[place]
+        self._take_off(counts, token, user, excluded, levels)
         return counts
+
+    def _pairs(self, level: int, target: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """For each token of `level`, which tokens of `target` its items hold and how many: start, token, count."""
+        if (level, target) not in self._pair_tables:
+            keys = self.tokens_NL[:, level] * self.n_tokens + self.tokens_NL[:, target]
+            pairs, count = keys.unique(return_counts=True)
+            holders = torch.bincount(pairs // self.n_tokens - self.offsets[level], minlength=self.level_sizes[level])
+            start = torch.cat([holders.new_zeros(1), holders.cumsum(0)])
+            self._pair_tables[level, target] = (start, pairs % self.n_tokens, count)
+        return self._pair_tables[level, target]
+
+    def _take_off(self, counts, token, user, excluded: Excluded, levels: list[int]) -> None:
+        """Subtract a state's excluded items from its counts."""
+        if not len(excluded.item):
+            return
+        held = self.tokens_NL[excluded.item]
+        own = token < 0
+        level = torch.where(own, 0, self.level_of_T[token.clamp(min=0)])
+        applies = (user[:, None] == excluded.user) & (own[:, None] | (token[:, None] == held[:, level].T))
+        state, which = applies.nonzero(as_tuple=True)
+        for target in levels:
+            counts.index_put_((state, held[which, target]), torch.full_like(state, -1), accumulate=True)
+
+    def implied(self, token: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
+        """Whether every item of each token also holds the old token, (n,)."""
+        first = self.posted[self.start_T[token]]
+        level, target = self.level_of_T[token], self.level_of_T[old.clamp(min=0)]
+        alone = torch.zeros(len(token), dtype=torch.bool, device=token.device)
+        for a, b in torch.stack([level, target], 1).unique(dim=0).tolist():
+            mine = (level == a) & (target == b)
+            start, _, _ = self._pairs(a, b)
+            code = token[mine] - self.offsets[a]
+            alone[mine] = start[code + 1] - start[code] == 1
+        return alone & (self.tokens_NL[first, target] == old)
+
+    def expand(self, states: Postings, user: torch.Tensor, excluded: Excluded) -> Members:
+        """The items of each state, one by one."""
+        everything = states.token < 0
+        if everything.any():
+            allowed = excluded.table()[user]
+            state, item = allowed.nonzero(as_tuple=True)
+            fits = everything[state] | (
+                self.tokens_NL[item, self.level_of_T[states.token.clamp(min=0)][state]] == states.token[state]
+            )
+            return Members(state[fits], item[fits], len(user))
+        members = self.postings(states.token)
+        fine = excluded.allows(user[members.state], members.item)
+        return Members(members.state[fine], members.item[fine], members.n_states)
 
     def postings(self, tokens: torch.Tensor) -> Members:
         """The items of each token, one state a token."""
@@ -82,14 +197,19 @@ class ItemIndex:
         place = torch.arange(len(state), device=tokens.device) + first[state]
         return Members(state, self.posted[place], len(tokens))
 
-    def count_by_token(self, members: Members) -> torch.Tensor:
-        """Items possible on each token of each state, int64 (S, T). A token is legal where the count is not zero."""
-        where = members.state[:, None] * self.n_tokens + self.tokens_NL[members.item]
+    def count_by_token(self, members: Members, levels: list[int] | None = None) -> torch.Tensor:
+        """Items possible on each token of each state, int64 (S, T). A token is legal where the count is not zero.
+
+        With `levels`, only those are counted and the rest is zero.
+        """
+        tokens = self.tokens_NL if levels is None else self.tokens_NL[:, levels]
+        where = members.state[:, None] * self.n_tokens + tokens[members.item]
         return torch.bincount(where.reshape(-1), minlength=members.n_states * self.n_tokens).view(-1, self.n_tokens)
 
-    def sum_by_token(self, members: Members, mass_M: torch.Tensor) -> torch.Tensor:
-        """Member mass summed on each token of each state, (S, T)."""
+    def sum_by_token(self, members: Members, mass_M: torch.Tensor, levels: list[int] | None = None) -> torch.Tensor:
+        """Member mass summed on each token of each state, (S, T); of some levels where given."""
+        tokens = self.tokens_NL if levels is None else self.tokens_NL[:, levels]
         out = mass_M.new_zeros(members.n_states * self.n_tokens)
-        where = members.state[:, None] * self.n_tokens + self.tokens_NL[members.item]
-        out.index_add_(0, where.reshape(-1), mass_M[:, None].expand(-1, self.n_levels).reshape(-1))
+        where = members.state[:, None] * self.n_tokens + tokens[members.item]
+        out.index_add_(0, where.reshape(-1), mass_M[:, None].expand(-1, tokens.shape[1]).reshape(-1))
         return out.view(-1, self.n_tokens)

@@ -53,7 +53,9 @@ class Tokenizer:
 
     def __post_init__(self):
         if self.codes.ndim != 2 or self.codes.shape[1] != len(self.levels):
-            raise MindRecError(f"codes of shape {self.codes.shape} for {len(self.levels)} levels; (items, levels) needed")
+            raise MindRecError(
+                f"codes of shape {self.codes.shape} for {len(self.levels)} levels; (items, levels) needed"
+            )
         for level, codes in zip(self.levels, self.codes.T, strict=True):
             if len(codes) and (codes.min() < 0 or codes.max() >= level.size):
                 raise MindRecError(f"level {level.name!r}: a code is outside 0..{level.size - 1}")
@@ -131,8 +133,11 @@ def build_tokenizer(catalog: Catalog, semantic_codes: np.ndarray, level_names: S
     levels = [
         Level(
             "category",
-            level_names[depth] if depth < len(level_names) else ("Category", "Sub-category", "Finest category")[depth]
-            if depth < 3 else f"Category {depth + 1}",
+            level_names[depth]
+            if depth < len(level_names)
+            else ("Category", "Sub-category", "Finest category")[depth]
+            if depth < 3
+            else f"Category {depth + 1}",
             tuple(path[-1] for path in nodes),
         )
         for depth, nodes in enumerate(tree.levels)

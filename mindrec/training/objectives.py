@@ -26,7 +26,9 @@ class LossConfig:
     Attributes:
         mask_floor: eps of the masking p = (1 - eps) t + eps.
         dense_weight: weight of the dense next-item cross-entropy beside the token loss.
-        evidence_share: share of targets that see item evidence, so that both modes are trained; 0 turns it off.
+        evidence_share: share of targets that see item evidence; 0 turns it off. Those targets are normalised over
+            legal codes, as in decoding; the others over the level's whole vocabulary, so that the denoiser also
+            learns by itself which codes go together and the published search has what it expects.
         item_dropout: share of item embeddings zeroed in a batch, so that tokens alone must carry an item (cold items).
     """
 
@@ -80,17 +82,19 @@ def batch_loss(
     if model.config.objective == "ar":
         token_M = _ar_loss(model, table, logits_MT, dense_MN, allowed_MN, codes_ML, config, generator)
     else:
-        with torch.no_grad():
-            consistent_MN = table.consistent(filled_ML) & allowed_MN
-            legal_MT = table.sum_by_code(consistent_MN.float()) > 0
-            legal_MT |= F.one_hot(codes_ML + model.offsets, legal_MT.shape[1]).any(1)
+        legal_MT = torch.ones_like(logits_MT, dtype=torch.bool)
         if config.evidence_share > 0:
             with torch.no_grad():
+                consistent_MN = table.consistent(filled_ML) & allowed_MN
+                legal_MT = table.sum_by_code(consistent_MN.float()) > 0
+                legal_MT |= F.one_hot(codes_ML + model.offsets, legal_MT.shape[1]).any(1)
                 mass_MN = dense_MN.detach().float().masked_fill(~allowed_MN, -torch.inf).softmax(1)
                 evidence_MT = item_evidence(mass_MN, consistent_MN, table)
                 use_M = torch.rand(len(target_M), generator=generator).to(legal_MT.device) < config.evidence_share
-            weight_T = model.evidence_weight()[model.level_of_T]
-            logits_MT = add_evidence(logits_MT, evidence_MT, weight_T * use_M[:, None])
+            alpha_T, beta_T = model.evidence_weight()[model.level_of_T], model.opinion_weight()[model.level_of_T]
+            mixed_MT = add_evidence(logits_MT, evidence_MT, alpha_T, beta_T)
+            logits_MT = torch.where(use_M[:, None], mixed_MT, logits_MT)
+            legal_MT |= ~use_M[:, None]
         token_M, _ = masked_cross_entropy(logits_MT, legal_MT, codes_ML, filled_ML, weight_M, model.level_sizes)
     # A target that its own history holds is excluded in decoding, so it teaches the tokens nothing.
     token_loss = (token_M * ~repeat_M).sum() / (~repeat_M).sum().clamp(min=1)
@@ -104,20 +108,20 @@ def _ar_loss(model, table, logits_MT, dense_MN, allowed_MN, codes_ML, config, ge
     use_M = torch.rand(M, generator=generator).to(codes_ML.device) < config.evidence_share
     with torch.no_grad():
         mass_MN = dense_MN.detach().float().masked_fill(~allowed_MN, -torch.inf).softmax(1)
-    total, weight_L = 0, model.evidence_weight()
+    total, alpha_L, beta_L = 0, model.evidence_weight(), model.opinion_weight()
     consistent_MN = allowed_MN
     for level, (start, size) in enumerate(zip(model.offsets.tolist(), model.level_sizes, strict=True)):
         own = slice(start, start + size)
         with torch.no_grad():
             legal = table.sum_by_code(consistent_MN.float())[:, own] > 0
-            legal |= F.one_hot(codes_ML[:, level], size).bool()
+            legal |= F.one_hot(codes_ML[:, level], size).bool() | ~use_M[:, None]
             evidence = item_evidence(mass_MN, consistent_MN, table)[:, own]
             prefix = torch.full_like(codes_ML, MASKED)
             prefix[:, : level + 1] = codes_ML[:, : level + 1]
             consistent_MN = table.consistent(prefix) & allowed_MN
         logits = logits_MT[:, own]
         if config.evidence_share > 0:
-            logits = add_evidence(logits, evidence, weight_L[level] * use_M[:, None])
+            logits = torch.where(use_M[:, None], add_evidence(logits, evidence, alpha_L[level], beta_L[level]), logits)
         total = total + F.cross_entropy(logits.masked_fill(~legal, -1e9), codes_ML[:, level], reduction="none")
     return total / L
 

@@ -33,8 +33,15 @@ PRESETS: dict[str, Preset] = {
     "tiny": Preset(
         sid_levels=2,
         codebook_size=8,
-        model={"hidden_size": 48, "heads": 4, "intermediate_size": 96, "encoder_layers": 1, "decoder_layers": 1,
-               "max_history": 10, "dropout": 0.0},
+        model={
+            "hidden_size": 48,
+            "heads": 4,
+            "intermediate_size": 96,
+            "encoder_layers": 1,
+            "decoder_layers": 1,
+            "max_history": 10,
+            "dropout": 0.0,
+        },
         train=TrainConfig(epochs=12, batch_targets=800, learning_rate=5e-3, warmup_steps=10),
     ),
     "small": Preset(),
@@ -43,7 +50,7 @@ PRESETS: dict[str, Preset] = {
         codebook_size=4,
         model={"dropout": 0.1},
         train=TrainConfig(
-            epochs=10, batch_targets=2000, learning_rate=2e-3, loss=LossConfig(mask_floor=0.2, item_dropout=0.0)
+            epochs=8, batch_targets=2000, learning_rate=2e-3, loss=LossConfig(mask_floor=0.2, item_dropout=0.0)
         ),
         level_names=("Section", "Aisle", "Category"),
     ),

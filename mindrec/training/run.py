@@ -87,8 +87,12 @@ def train_checkpoint(
         report(record)
     training = {
         "command": command,
-        "data": {"name": data.catalog.name, "catalog_fingerprint": data.catalog.fingerprint,
-                 "sequences": len(sequences), "ordered": ordered},
+        "data": {
+            "name": data.catalog.name,
+            "catalog_fingerprint": data.catalog.fingerprint,
+            "sequences": len(sequences),
+            "ordered": ordered,
+        },
         "objective": objective,
         "seed": config.seed,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -130,7 +134,8 @@ def make_validation(data: PreparedData, tokenizer: Tokenizer, decode, seed: int,
             "score": found["ndcg@10"],
             **{k: found[k] for k in keys},
             **{f"dense_{k}": dense[k] for k in keys},
-            "evidence_weight": [round(float(w), 3) for w in model.evidence_weight()],
+            "evidence_weight": [round(w, 3) for w in model.evidence_weight().tolist()],
+            "opinion_weight": [round(w, 3) for w in model.opinion_weight().tolist()],
         }
 
     return validate

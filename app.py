@@ -1,0 +1,38 @@
+"""MindRec in the browser: `python app.py`. `python app.py --help` lists what can be opened."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Watch MindRec decode the next item, step by step.")
+    parser.add_argument("--checkpoint", type=Path, action="append", metavar="DIR", help="repeatable; MINDREC_CHECKPOINTS")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="prepared data, for real test trips; MINDREC_DATA")
+    parser.add_argument("--host", help="address to listen on; default this machine only")
+    parser.add_argument("--port", type=int, help="default: the first free one from 7860")
+    asked = parser.parse_args()
+    named = [Path(p) for p in os.environ.get("MINDREC_CHECKPOINTS", "").split(os.pathsep) if p]
+    data = asked.data or (Path(os.environ["MINDREC_DATA"]) if os.environ.get("MINDREC_DATA") else None)
+
+    from app.handlers import Handlers
+    from mindrec.errors import MindRecError
+
+    try:
+        handlers = Handlers.load(
+            asked.checkpoint or named or [HERE / "checkpoints" / "grocery"], data=data, stories=HERE / "assets" / "stories"
+        )
+    except MindRecError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    from app.ui import launch
+
+    launch(handlers, host=asked.host, port=asked.port)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,371 @@
+"""What the page asks for, as plain functions: JSON in, JSON out. No gradio; the words are in app.text."""
+
+import json
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import wraps
+from importlib.util import find_spec
+from pathlib import Path
+
+from app import text
+from app.views.events import events
+from app.views.tree import tree_view
+from mindrec.catalog import load_prepared
+from mindrec.decoding import config as dials
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.orders import ORDERS
+from mindrec.decoding.trace import ItemName, DecodeTrace
+from mindrec.errors import MindRecError
+from mindrec.evaluation.protocol import Case, cases
+from mindrec.files import read_json
+from mindrec.recommender import Recommender
+from mindrec.sources import prepared
+
+AT_ONCE = 2
+"""Decodes that may run side by side; more would only slow each other down."""
+PATIENCE = 30.0
+MOST_IDS = 1000
+TRIP_LEAST = 3
+MENU_BEAMS = 30
+
+
+@dataclass(frozen=True)
+class Story:
+    """A stored trace with a name; the page opens on the first one."""
+
+    title: str
+    about: str
+    trace: DecodeTrace
+
+
+def load_stories(folder: Path) -> list[Story]:
+    """Stories in name order, each a file {"title", "about", "trace"}. Raises MindRecError naming a damaged one."""
+    out = []
+    for path in sorted(folder.glob("*.json")):
+        raw = read_json(path, "story")
+        try:
+            out.append(Story(str(raw["title"]), str(raw["about"]), DecodeTrace.from_dict(raw["trace"])))
+        except (KeyError, MindRecError) as error:
+            raise MindRecError(text.DAMAGED_STORY.format(path=path, why=error)) from error
+    return out
+
+
+def plainly(method: Callable) -> Callable:
+    """Turn a MindRecError into {"error": its message}: the message is meant for a person."""
+
+    @wraps(method)
+    def call(self, ask):
+        try:
+            if not isinstance(ask, dict):
+                raise MindRecError(text.NOT_UNDERSTOOD.format(what="no object"))
+            return method(self, ask)
+        except MindRecError as error:
+            return {"error": str(error)}
+
+    return call
+
+
+class Handlers:
+    """Answers the page. One for the process; it keeps nothing of any person.
+
+    Attributes:
+        recommenders: by name, in the order given; the first is the default.
+        data: prepared data for test trips, where a folder was given.
+    """
+
+    def __init__(self, recommenders: dict[str, Recommender], data: Path | None = None, stories: Sequence[Story] = ()):
+        self.recommenders, self.data, self.stories = recommenders, data, list(stories)
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self._trips: dict[str, _Trips] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, checkpoints: Sequence[Path], *, data: Path | None = None, stories: Path | None = None) -> "Handlers":
+        """Open checkpoints. Raises MindRecError where one is missing or damaged."""
+        found: dict[str, Recommender] = {}
+        for path in checkpoints:
+            recommender = Recommender.from_pretrained(path)
+            name = recommender.name if recommender.name not in found else f"{recommender.name} ({path})"
+            found[name] = recommender
+        if data is not None and not (data / "sequences.jsonl.gz").exists():
+            raise MindRecError(f"{data} holds no sequences.jsonl.gz; `python -m mindrec prepare` makes such a folder")
+        return cls(found, data, load_stories(stories) if stories is not None and stories.is_dir() else ())
+
+    # -- what the page knows from the start ----------------------------------------------------------------------------
+
+    def opening(self) -> dict:
+        """Checkpoints, settings, stories and examples: everything the page needs before its first question."""
+        return {
+            "checkpoints": [self._about(name, r) for name, r in self.recommenders.items()],
+            "stories": [{"title": s.title, "about": s.about} for s in self.stories],
+            "settings": setting_fields(list(self.recommenders)),
+        }
+
+    def _about(self, name: str, recommender: Recommender) -> dict:
+        return {
+            "name": name,
+            "device": recommender.device,
+            "items": len(recommender.catalog),
+            "max_history": recommender.max_history,
+            "config": recommender.default_config.to_dict(),
+            "fingerprint": recommender.catalog.fingerprint,
+            "notes": list(recommender.notes),
+            "examples": examples(recommender),
+            "trips": self.data is not None or recommender.catalog.name == "grocery",
+        }
+
+    # -- questions -----------------------------------------------------------------------------------------------------
+
+    @plainly
+    def search(self, ask: dict) -> dict:
+        """Items that fit the words, best first."""
+        recommender = self._recommender(ask)
+        rows = recommender.search(str(ask.get("query", "")), 10)
+        return {"items": [self._item(recommender, row) for row in rows]}
+
+    @plainly
+    def decode(self, ask: dict) -> dict:
+        """Decode a history; the whole trace and all that is needed to play it."""
+        recommender = self._recommender(ask)
+        ids, target = ask.get("ids"), ask.get("target")
+        if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(isinstance(i, str) for i in ids):
+            raise MindRecError(text.NOT_UNDERSTOOD.format(what="ids"))
+        config = config_of(recommender, ask.get("config"))
+        return self.bundle(self.trace_of(recommender, ids, config, target if isinstance(target, str) else None))
+
+    @plainly
+    def story(self, ask: dict) -> dict:
+        """A stored story, ready to play without the model."""
+        number = ask.get("number")
+        if type(number) is not int or not 0 <= number < len(self.stories):
+            raise MindRecError(text.NO_SUCH_STORY)
+        story = self.stories[number]
+        return self.bundle(story.trace) | {"about": story.about}
+
+    @plainly
+    def open_trace(self, ask: dict) -> dict:
+        """Check a trace from a file and make it playable."""
+        return self.bundle(DecodeTrace.from_json(str(ask.get("text", ""))))
+
+    @plainly
+    def trip(self, ask: dict) -> dict:
+        """A test trip and its true next item; {"waiting": words} while the data is being prepared."""
+        name, recommender = self._name(ask), self._recommender(ask)
+        with self._lock:
+            trips = self._trips.setdefault(name, _Trips(recommender, self.data))
+        found = trips.ready()
+        if found is None:
+            return {"waiting": text.PREPARING}
+        long_enough = [c for c in found if len(c.history) >= TRIP_LEAST] or found
+        case = random.Random(ask.get("number") if type(ask.get("number")) is int else 0).choice(long_enough)
+        target = self._item(recommender, case.target)
+        history = [self._item(recommender, row) for row in case.history[-recommender.max_history :]]
+        return {"items": history, "target": target, "about": text.TRIP_ABOUT.format(title=target["title"])}
+
+    @plainly
+    def replay(self, ask: dict) -> dict:
+        """A page that plays one trace from a file, without a network."""
+        from app.stage.replay import replay_page
+
+        trace = DecodeTrace.from_json(str(ask.get("text", "")))
+        return {"html": replay_page(self.bundle(trace))}
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def trace_of(self, recommender: Recommender, ids: list[str], config: DecodeConfig, target: str | None) -> DecodeTrace:
+        """Decode, a few at a time; raises MindRecError when the machine stays busy."""
+        if not self._turns.acquire(timeout=PATIENCE):
+            raise MindRecError(text.BUSY)
+        try:
+            return recommender.recommend(ids, config, target=target).trace
+        finally:
+            self._turns.release()
+
+    def bundle(self, trace: DecodeTrace) -> dict:
+        """A trace with what the player draws from it: captions, marks, the tree, and which checkpoint can decode on."""
+        owner = next(
+            (n for n, r in self.recommenders.items() if r.catalog.fingerprint == trace.catalog.get("fingerprint")), None
+        )
+        recommender = self.recommenders.get(owner)
+        return {
+            "trace": trace.to_dict(),
+            "captions": text.captions(trace),
+            "events": events(trace),
+            "tree": tree_view(trace, None if recommender is None else category_parents(recommender)),
+            "names": _names(trace, recommender),
+            "checkpoint": owner,
+        }
+
+    def _name(self, ask: dict) -> str:
+        name = ask.get("checkpoint") or next(iter(self.recommenders))
+        if name not in self.recommenders:
+            raise MindRecError(text.UNKNOWN_CHECKPOINT.format(name=str(name)[:60], names=", ".join(self.recommenders)))
+        return name
+
+    def _recommender(self, ask: dict) -> Recommender:
+        return self.recommenders[self._name(ask)]
+
+    @staticmethod
+    def _item(recommender: Recommender, row: int) -> dict:
+        item = recommender.catalog.items[row]
+        return {"id": item.item_id, "title": item.title, "path": list(item.categories), "brand": item.brand}
+
+
+class _Trips:
+    """Test trips of one checkpoint, loaded in the background when first asked for."""
+
+    def __init__(self, recommender: Recommender, data: Path | None):
+        self.recommender, self.data = recommender, data
+        self.cases: list[Case] | None = None
+        self.error: MindRecError | None = None
+        self.thread: threading.Thread | None = None
+
+    def ready(self, patience: float = 0.2) -> list[Case] | None:
+        """The cases, or None while they are being made. An error is told once; the next call tries again."""
+        if self.cases is None and self.thread is None:
+            self.thread = threading.Thread(target=self._load, daemon=True)
+            self.thread.start()
+        if self.thread is not None:
+            self.thread.join(patience)
+            if self.thread.is_alive():
+                return None
+            self.thread = None
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+        return self.cases
+
+    def _load(self) -> None:
+        catalog = self.recommender.catalog
+        try:
+            if self.data is None and catalog.name != "grocery":
+                raise MindRecError(text.NO_TRIPS)
+            folder = self.data or prepared("grocery")
+            found = load_prepared(folder, name=catalog.name, category_depth=catalog.category_depth)
+            if found.catalog.fingerprint != catalog.fingerprint:
+                wanted, other = catalog.fingerprint, found.catalog.fingerprint
+                raise MindRecError(text.OTHER_DATA.format(folder=folder, found=other, wanted=wanted))
+            self.cases = cases(found.interactions, "test")
+        except MindRecError as error:
+            self.error = error
+        except (OSError, ValueError, KeyError) as error:
+            self.error = MindRecError(f"{text.NO_TRIPS} ({error})")
+
+
+def config_of(recommender: Recommender, raw) -> DecodeConfig:
+    """The checkpoint's own settings with those given laid over them. Raises MindRecError for a bad one."""
+    if raw is None:
+        return recommender.default_config
+    if not isinstance(raw, dict):
+        raise MindRecError(text.NOT_UNDERSTOOD.format(what="config"))
+    return DecodeConfig.from_dict(recommender.default_config.to_dict() | raw)
+
+
+def category_parents(recommender: Recommender) -> list[list[int]]:
+    """For each category level, the parent code of every code: the tree that the tokens spell."""
+    tokenizer = recommender.tokenizer
+    out = []
+    for level in range(tokenizer.n_category_levels):
+        ups = [0] * tokenizer.levels[level].size
+        if level:
+            for up, code in {(int(a), int(b)) for a, b in tokenizer.codes[:, level - 1 : level + 1]}:
+                ups[code] = up
+        out.append(ups)
+    return out
+
+
+def examples(recommender: Recommender) -> list[dict]:
+    """Named histories: the checkpoint's own, else ours where the catalog has all their titles."""
+    catalog = recommender.catalog
+    if recommender.examples:
+        named = [(e["name"], e["item_ids"]) for e in recommender.examples]
+    else:
+        ids = {item.title: item.item_id for item in catalog.items}
+        named = [(name, [ids[t] for t in titles]) for name, titles in text.EXAMPLES if all(t in ids for t in titles)]
+    return [
+        {"title": name, "about": text.EXAMPLE_ABOUT, "items": [Handlers._item(recommender, r) for r in catalog.rows(i)]}
+        for name, i in named
+    ]
+
+
+def setting_fields(checkpoints: list[str]) -> list[dict]:
+    """The settings menu: kind, choices and words of every dial that can be turned here."""
+    choices = {
+        "order": list(ORDERS),
+        "scoring": list(dials.SCORINGS),
+        "evidence": list(dials.EVIDENCE),
+        "expansion": list(dials.EXPANSIONS),
+        "merge": list(dials.MERGES),
+        "constraint": list(dials.CONSTRAINTS),
+        "algorithm": list(dials.ALGORITHMS) if find_spec("mindrec.decoding.published") else [],
+        "checkpoint": checkpoints,
+    }
+    ranges = {
+        "beam_size": {"kind": "range", "low": 1, "high": MENU_BEAMS, "step": 1},
+        "steps": {"kind": "steps"},
+        "diversity": {"kind": "range", "low": 0, "high": 3, "step": 0.1},
+        "temperature": {"kind": "range", "low": 0, "high": 2, "step": 0.1},
+        "seed": {"kind": "number", "low": 0, "high": 2**31 - 1},
+        "exclude_seen": {"kind": "switch"},
+    }
+    known = {f.name for f in fields(DecodeConfig)} | {"checkpoint"}
+    out = []
+    for key, (name, about) in text.SETTINGS.items():
+        if key not in known or (key in choices and len(choices[key]) < 2):
+            continue
+        spec = ranges.get(key) or {
+            "kind": "choice",
+            "choices": [[value, text.CHOICES.get(value, value)] for value in choices[key]],
+        }
+        out.append({"key": key, "name": name, "help": about} | spec)
+    return out
+
+
+def _names(trace: DecodeTrace, recommender: Recommender | None) -> dict[str, str]:
+    """Readable names of pinned and forbidden tokens, which the trace itself need not mention."""
+    out = {}
+    for position, code in (*trace.config.get("pins", ()), *trace.config.get("forbid_tokens", ())):
+        if recommender is not None:
+            out[f"{position}.{code}"] = recommender.tokenizer.levels[position].labels[code]
+        else:
+            out[f"{position}.{code}"] = text.label(trace, position, code)
+    return out
+
+
+# -- the public API ----------------------------------------------------------------------------------------------------
+
+
+def api(handlers: Handlers) -> dict[str, Callable]:
+    """Functions of the public endpoints, by name; each raises MindRecError with words for a person."""
+
+    def recommend(item_ids: list[str], settings: dict | None = None) -> list[dict]:
+        """Recommend the next item of a history of item ids, oldest first."""
+        recommender = next(iter(handlers.recommenders.values()))
+        found = handlers.trace_of(recommender, item_ids, config_of(recommender, settings), None)
+        named: dict[int, ItemName] = {item.row: item for item in found.items}
+        return [
+            {
+                "rank": r.rank + 1,
+                "item_id": named[r.row].item_id,
+                "title": named[r.row].title,
+                "path": list(named[r.row].path),
+                "probability": r.probability,
+            }
+            for r in found.results
+        ]
+
+    def trace(item_ids: list[str], settings: dict | None = None, target: str | None = None) -> dict:
+        """Decode a history of item ids and return the complete trace."""
+        recommender = next(iter(handlers.recommenders.values()))
+        done = handlers.trace_of(recommender, item_ids, config_of(recommender, settings), target or None)
+        return json.loads(done.to_json())
+
+    def search(query: str, limit: int = 10) -> list[dict]:
+        """Items of the catalog that fit the words, best first."""
+        recommender = next(iter(handlers.recommenders.values()))
+        rows = recommender.search(query, max(1, min(int(limit), 50)))
+        return [Handlers._item(recommender, row) for row in rows]
+
+    return {"recommend": recommend, "trace": trace, "search": search}

@@ -1,0 +1,1 @@
+"""The player: template, style and script in their own files, no build step."""

@@ -1,0 +1,128 @@
+// The token grid: rows are beams, columns are positions. Rows and cells are made once and only their content changes.
+
+const GRID_ROWS = 12;
+const GHOST_ROWS = 3;
+
+function makeGrid(app) {
+  const T = app.T, box = app.part("grid");
+  let rows = [], ghosts = [], more, moreCut, table;
+
+  function load() {
+    const model = app.model, levels = model.trace.levels, n = model.categories;
+    const head = make("thead", {},
+      make("tr", {},
+        make("th", { scope: "col", rowspan: 2, class: "c-rank", text: T.beam }),
+        n ? make("th", { colspan: n, scope: "colgroup", class: "c-group", text: T.category }) : null,
+        levels.length > n ? make("th", { colspan: levels.length - n, scope: "colgroup", class: "c-group c-id", text: T.semantic }) : null,
+        make("th", { scope: "col", rowspan: 2, class: "c-becomes", text: T.becomes })),
+      make("tr", {}, ...levels.map((level, p) => make("th", { scope: "col", class: p === n ? "c-id" : "", text: level.name }))));
+    const body = make("tbody", {});
+    rows = Array.from({ length: Math.min(model.mostBeams, GRID_ROWS) }, (_, rank) => makeRow(rank, false));
+    ghosts = Array.from({ length: GHOST_ROWS }, (_, rank) => makeRow(rank, true));
+    more = make("tr", { class: "r-more" }, make("td", { colspan: levels.length + 2 }));
+    moreCut = make("tr", { class: "r-more" }, make("td", { colspan: levels.length + 2 }));
+    body.append(...rows.map((r) => r.row), more, ...ghosts.map((r) => r.row), moreCut);
+    table = make("table", { class: "mr-grid" }, head, body);
+    box.replaceChildren(table);
+  }
+
+  function makeRow(rank, ghost) {
+    const levels = app.model.trace.levels;
+    const head = make("th", { scope: "row", class: "c-rank" });
+    const name = make("b"), score = make("small");
+    if (ghost) head.append(name, score);
+    else head.append(make("button", { type: "button", class: "rank", tabindex: -1, onclick: () => app.choose(rank) }, name, score));
+    const cells = levels.map((level, position) => {
+      const label = make("span", { class: "t" }), mark = make("span", { class: "m", "aria-hidden": true });
+      const bar = make("i"), p = make("small");
+      const inner = ghost ? make("div", { class: "in" }) : make("button", { type: "button", class: "in", tabindex: -1, onclick: () => app.openCell(rank, position) });
+      inner.append(mark, label, make("span", { class: "bar" }, bar), p);
+      return { td: make("td", { class: "" }, inner), inner, label, mark, bar, p, level };
+    });
+    const end = make("td", { class: "c-becomes" });
+    return { row: make("tr", {}, head, ...cells.map((c) => c.td), end), head, name, score, cells, end, ghost };
+  }
+
+  function draw(number) {
+    const model = app.model, step = model.trace.steps[number], focus = app.focusBeam();
+    rows.forEach((view, rank) => drawBeam(view, step.beams[rank], rank, number, focus));
+    const hidden = step.beams.length - rows.length;
+    more.hidden = hidden <= 0;
+    if (hidden > 0) setText(more.firstChild, fill(T.more_beams, { count: hidden }));
+    ghosts.forEach((view, rank) => drawGhost(view, step.dropped[rank], number));
+    const lost = step.dropped.length - ghosts.length;
+    moreCut.hidden = lost <= 0;
+    if (lost > 0) setText(moreCut.firstChild, fill(T.more_cut, { count: lost }));
+  }
+
+  function drawBeam(view, beam, rank, number, focus) {
+    const model = app.model;
+    view.row.hidden = !beam;
+    if (!beam) return;
+    const gold = model.isGold(beam.codes), chosen = rank === focus;
+    setClass(view.row, (chosen ? "on " : "") + (gold ? "gold " : "") + (app.dimmed(rank) ? "off" : ""));
+    setText(view.name, String(rank + 1) + (gold ? " ★" : ""));
+    const share = Math.exp(Math.min(beam.score, 0));
+    setText(view.score, percent(share));
+    view.head.title = fill(T.share, { value: percent(share) }) + " · " + beam.score.toFixed(3);
+    view.head.firstChild.tabIndex = chosen ? 0 : -1;
+    view.head.firstChild.setAttribute("aria-pressed", chosen);
+    view.cells.forEach((cell, position) => drawCell(cell, rank, position, number, chosen));
+    setText(view.end, beam.item !== null ? model.title(beam.item) : beam.items === 0 ? app.T.off_catalog : beam.items === 1 ? T.item_one : fill(T.items, { count: count(beam.items) }));
+    setClass(view.end, "c-becomes" + (beam.item !== null ? " named" : ""));
+    view.end.title = beam.item !== null ? view.end.textContent : "";
+  }
+
+  function drawCell(cell, rank, position, number, chosen) {
+    const model = app.model, state = model.cells[number][rank][position];
+    cell.inner.tabIndex = chosen ? 0 : -1;
+    const open = app.cell && app.cell.rank === rank && app.cell.position === position ? " open" : "";
+    if (!state) {
+      const next = chosen ? model.opinion(number + 1, rank, position) : null;
+      const guess = next && next.alternatives.find((a) => a.why === null);
+      setClass(cell.td, "masked" + (position === model.categories ? " c-id" : "") + open);
+      setText(cell.label, guess ? fill(T.guess, { label: model.label(position, guess.code) }) : "");
+      setText(cell.p, guess ? percent(guess.p) : "");
+      setText(cell.mark, "");
+      cell.bar.style.transform = "scaleX(0)";
+      describe(cell, rank, guess ? T.masked + ", " + cell.label.textContent + " " + cell.p.textContent : T.masked);
+      return;
+    }
+    const fresh = state.at === number, pinned = state.p === null && state.at === 0;
+    const label = model.label(position, state.code);
+    setClass(cell.td, (fresh ? "new" : "kept") + (state.forced ? " forced" : "") + (position === model.categories ? " c-id" : "") + open);
+    setText(cell.label, label);
+    setText(cell.mark, pinned ? "●" : fresh ? "▲" : "");
+    setText(cell.p, pinned ? T.pinned : state.forced ? T.forced : percent(state.p));
+    cell.bar.style.transform = "scaleX(" + (state.p === null ? (pinned ? 1 : 0) : state.p) + ")";
+    describe(cell, rank, label + ", " + (fresh ? T.revealed + ", " : "") + cell.p.textContent);
+  }
+
+  function describe(cell, rank, words) {
+    const name = fill(T.cell, { beam: T.beam + " " + (rank + 1), level: cell.level.name, label: words });
+    if (cell.said !== name) {
+      cell.inner.setAttribute("aria-label", name);
+      cell.inner.title = words;
+      cell.said = name;
+    }
+  }
+
+  function drawGhost(view, lost, number) {
+    view.row.hidden = !lost;
+    if (!lost) return;
+    const model = app.model;
+    setClass(view.row, "ghost" + (model.isGold(lost.codes) ? " gold" : ""));
+    setText(view.name, lost.why === "merged" ? T.merged : T.cut);
+    setText(view.score, percent(Math.exp(Math.min(lost.score, 0))));
+    view.cells.forEach((cell, position) => {
+      const code = lost.codes[position];
+      setClass(cell.td, (code === null ? "masked" : position === lost.position ? "lost" : "kept") + (position === model.categories ? " c-id" : ""));
+      setText(cell.label, code === null ? "" : model.label(position, code));
+      setText(cell.p, "");
+      cell.bar.style.transform = "scaleX(0)";
+    });
+    setText(view.end, fill(T.from_beam, { beam: lost.parent + 1 }));
+  }
+
+  return { load, draw };
+}

@@ -1,0 +1,103 @@
+// The beam ladder: rank of every beam over the steps. All lines are drawn once; a step only shows more of them.
+
+function makeLadder(app) {
+  const T = app.T, box = app.part("ladder");
+  const ROW = 20, LEFT = 26, TOP = 12;
+  let root, groups, trail, width = 0;
+
+  function load() {
+    const model = app.model, steps = model.trace.steps;
+    const most = Math.min(model.mostBeams, 20), height = TOP * 2 + (most + 1) * ROW;
+    width = Math.max(260, Math.min(box.clientWidth || 420, 900));
+    root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width: "100%", height, role: "img", "aria-label": T.ladder });
+    for (let rank = 0; rank < most; rank++) root.append(svg("text", { x: 4, y: y(rank) + 4, class: "rank" }, String(rank + 1)));
+    groups = steps.map((step, number) => {
+      const group = svg("g", {});
+      step.beams.slice(0, most).forEach((beam, rank) => drawBeam(group, beam, rank, number));
+      if (number) drawLost(group, step, number, most);
+      root.append(group);
+      return group;
+    });
+    steps.forEach((_, number) => root.append(svg("text", { x: x(number), y: height - 3, class: "step" }, String(number))));
+    trail = svg("path", { class: "trail", d: "" });
+    root.append(trail);
+    box.replaceChildren(root);
+  }
+
+  const x = (number) => LEFT + (number * (width - LEFT - 58)) / Math.max(1, app.model.last);
+  const y = (rank) => TOP + rank * ROW + ROW / 2;
+
+  function curve(number, from, to) {
+    const a = x(number - 1), b = x(number), middle = (a + b) / 2;
+    return `M${a},${y(from)}C${middle},${y(from)} ${middle},${y(to)} ${b},${y(to)}`;
+  }
+
+  function drawBeam(group, beam, rank, number) {
+    const gold = app.model.isGold(beam.codes) ? " gold" : "";
+    const size = 2 + 5 * Math.sqrt(Math.exp(Math.min(beam.score, 0)));
+    if (number && beam.parent !== null) group.append(svg("path", { d: curve(number, Math.min(beam.parent, 20), rank), class: "line" + gold, "stroke-width": Math.max(1.2, size * 0.8).toFixed(1) }));
+    const dot = svg("circle", { cx: x(number), cy: y(rank), r: size.toFixed(1), class: "dot" + gold });
+    dot.append(svg("title", {}, words(beam, rank)));
+    dot.addEventListener("click", () => { app.go(number); app.choose(rank); });
+    group.append(dot);
+    if (beam.item === null || number === app.model.last) group.append(svg("text", { x: x(number) + 9, y: y(rank) + 4, class: "score" + gold, "data-end": number }, percent(Math.exp(Math.min(beam.score, 0)))));
+  }
+
+  function words(beam, rank) {
+    const model = app.model, names = beam.revealed.map((r) => model.label(r.position, r.code)).join(" · ");
+    const from = beam.parent === null ? "" : " · " + fill(T.from_beam, { beam: beam.parent + 1 });
+    return `${T.beam} ${rank + 1}: ${names || (beam.item !== null ? model.title(beam.item) : T.masked)} · ${beam.score.toFixed(3)}${from}`;
+  }
+
+  // One cross for each parent that lost candidates, on the row under the last beam.
+  function drawLost(group, step, number, most) {
+    const parents = new Map();
+    for (const lost of step.dropped) if (!parents.has(lost.parent) || app.model.isGold(lost.codes)) parents.set(lost.parent, lost);
+    for (const [parent, lost] of parents) {
+      if (parent >= most) continue;
+      const gold = app.model.isGold(lost.codes) && model_lost(number) ? " gold" : "";
+      const shift = 6 + ((parent * 37) % 16), a = x(number - 1), b = x(number) - shift;
+      group.append(svg("path", { class: "dead" + gold, d: `M${a},${y(parent)}C${(a + b) / 2},${y(parent)} ${(a + b) / 2},${y(most)} ${b},${y(most)}` }));
+      const cross = svg("path", { class: "cross" + gold, d: `M${b - 3},${y(most) - 3}l6,6m0,-6l-6,6` });
+      group.append(cross);
+    }
+  }
+
+  const model_lost = (number) => app.model.trace.gold !== null && app.model.trace.gold.died_at === number;
+
+  function draw(number) {
+    const model = app.model, step = model.trace.steps[number];
+    groups.forEach((group, at) => {
+      group.style.display = at > number ? "none" : "";
+      group.setAttribute("class", at === number ? "now" : "");
+    });
+    const path = model.lineage(number, Math.min(app.focusBeam(), step.beams.length - 1));
+    trail.setAttribute("d", path.map((rank, at) => (at && rank < 20 && path[at - 1] < 20 ? curve(at, path[at - 1], rank) : "")).join(""));
+    drawMeters(step);
+    drawList(step, number);
+  }
+
+  function drawMeters(step) {
+    const kept = step.coverage, total = app.model.trace.steps[0].items_left || 1;
+    setText(app.part("coverage"), kept === null ? T.coverage_none : percent(kept));
+    app.part("coverage-bar").style.transform = `scaleX(${kept === null ? 0 : kept})`;
+    setText(app.part("items-left"), count(step.items_left));
+    app.part("items-bar").style.transform = `scaleX(${Math.log(Math.max(1, step.items_left)) / Math.log(Math.max(2, total))})`;
+    setText(app.part("calls"), count(step.nfe));
+  }
+
+  function drawList(step, number) {
+    const box = app.part("lost"), model = app.model;
+    if (!number) return box.replaceChildren();
+    if (!step.dropped.length) return box.replaceChildren(make("p", { class: "mr-help", text: T.lost_none }));
+    const lines = step.dropped.slice(0, 6).map((lost) => {
+      const label = lost.position >= 0 ? model.label(lost.position, lost.code) : "–";
+      const words = lost.why === "merged" ? T.merged_line : T.lost_line;
+      const gold = model.isGold(lost.codes) ? " ★" : "";
+      return make("li", { text: fill(words, { label, beam: lost.parent + 1, behind: lost.behind.toFixed(2) }) + gold });
+    });
+    box.replaceChildren(make("h4", { text: T.lost_here }), make("ul", {}, ...lines));
+  }
+
+  return { load, draw };
+}

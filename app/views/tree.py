@@ -1,0 +1,289 @@
+"""The category tree of a decode: trace -> nodes with fixed places, and what happens to each at every step.
+
+Places are computed once over all that the trace ever draws, so that nothing moves while a person steps through it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import exp
+
+import networkx as nx
+
+from app.views.theme import DARK, LIGHT
+from mindrec.decoding.trace import DecodeStep, DecodeTrace
+
+SIBLINGS = 4
+"""Alternatives drawn beside each branching; the rest are one count."""
+MOST_NODES = 300
+LIVE_SLOT, DIM_SLOT = 1.0, 0.22
+"""Height of a leaf that a beam reached, and of one that was only considered."""
+
+ROOT = "root"
+Parents = Sequence[Sequence[int]]
+"""For each category level, the parent code of every code; level 0 has none."""
+
+
+@dataclass
+class Node:
+    """One drawn node.
+
+    Attributes:
+        first: step at which it appears.
+        p: probability that the search gave it among its siblings when it was considered.
+        items: items that were possible through it then.
+        mass: for each step, the share of the kept beams' probability that runs through it; 0 once it is lost.
+        beams: for each step, how many kept beams run through it.
+    """
+
+    level: int
+    code: int | None
+    label: str
+    first: int
+    p: float | None = None
+    items: int | None = None
+    row: int | None = None
+    mass: dict[int, float] = field(default_factory=dict)
+    beams: dict[int, int] = field(default_factory=dict)
+
+
+def tree_view(trace: DecodeTrace, parents: Parents | None = None) -> dict:
+    """Nodes and edges of a trace's tree as plain JSON values.
+
+    Args:
+        parents: the catalog's own tree; without it the trace tells only of nodes that it mentions, and no counts.
+    """
+    builder = _Builder(trace, parents)
+    for step in trace.steps:
+        builder.add(step)
+    return builder.finish()
+
+
+class _Builder:
+    def __init__(self, trace: DecodeTrace, parents: Parents | None):
+        self.trace = trace
+        self.depth = sum(level.kind == "category" for level in trace.levels)
+        self.up = _known_parents(trace, self.depth, parents)
+        self.children = _child_counts(parents)
+        self.titles = {item.row: item.title for item in trace.items}
+        self.graph = nx.DiGraph()
+        self.nodes: dict[str, Node] = {ROOT: Node(-1, None, "", 0)}
+        self.graph.add_node(ROOT)
+
+    def add(self, step: DecodeStep) -> None:
+        for opinion in step.opinions:
+            for place in opinion.open:
+                if place.position < self.depth and place.position in opinion.chosen:
+                    legal = [a for a in place.alternatives if a.why is None][:SIBLINGS]
+                    for other in legal:
+                        node = self.node(self.chain(place.position, other.code), step.index)
+                        if node is not None and node.p is None:
+                            node.p, node.items = other.p, other.items
+        for lost in step.dropped:
+            self.node(self.path(lost.codes), step.index)
+        total = sum(exp(beam.score) for beam in step.beams) or 1.0
+        for beam in step.beams:
+            path, share = self.path(beam.codes), exp(beam.score) / total
+            self.node(path, step.index)
+            names = [ROOT, *(_name(*pair) for pair in path)]
+            if beam.item is not None:
+                names.append(self.item(names[-1], beam.item, step.index))
+            for name in names:
+                node = self.nodes[name]
+                node.mass[step.index] = node.mass.get(step.index, 0.0) + share
+                node.beams[step.index] = node.beams.get(step.index, 0) + 1
+
+    def chain(self, level: int, code: int) -> list[tuple[int, int]]:
+        """The path from the top to one node; empty where an ancestor is not known."""
+        path = [(level, code)]
+        while path[0][0] > 0:
+            above = self.up.get(path[0])
+            if above is None:
+                return []
+            path.insert(0, (path[0][0] - 1, above))
+        return path
+
+    def path(self, codes: Sequence[int | None]) -> list[tuple[int, int]]:
+        filled = [level for level in range(self.depth) if codes[level] is not None]
+        return self.chain(filled[-1], codes[filled[-1]]) if filled else []
+
+    def node(self, path: Sequence[tuple[int, int]], step: int) -> Node | None:
+        above, node = ROOT, None
+        for level, code in path:
+            name = _name(level, code)
+            if name not in self.nodes:
+                label = self.trace.labels[level].get(str(code), f"{self.trace.levels[level].name} {code}")
+                self.nodes[name] = Node(level, code, label, step)
+                self.graph.add_edge(above, name)
+            above, node = name, self.nodes[name]
+        return node
+
+    def item(self, above: str, row: int, step: int) -> str:
+        name = f"item{row}"
+        if name not in self.nodes:
+            self.nodes[name] = Node(self.depth, None, self.titles.get(row, str(row)), step, items=1, row=row)
+            self.graph.add_edge(above, name)
+        return name
+
+    def finish(self) -> dict:
+        self._cut_to_size()
+        order = self._ordered_children()
+        rests = self._rests(order)
+        heights = _heights(order, rests, self.nodes)
+        steps = range(len(self.trace.steps))
+        names = [n for n in nx.dfs_preorder_nodes(self.graph, ROOT)]
+        place = {name: number for number, name in enumerate(names)}
+        return {
+            "depth": self.depth,
+            "nodes": [self._plain(name, heights, place, steps) for name in names],
+            "rests": [
+                {"above": place[name], "x": self.nodes[name].level + 2, "y": round(heights[f"{name}+"], 4), "count": count,
+                 "first": min(self.nodes[child].first for child in order[name])}
+                for name, count in rests.items()
+            ],
+        }
+
+    def _plain(self, name: str, heights: dict[str, float], place: dict[str, int], steps: range) -> dict:
+        node = self.nodes[name]
+        above = next(iter(self.graph.predecessors(name)), None)
+        return {
+            "above": None if above is None else place[above],
+            "level": node.level,
+            "code": node.code,
+            "row": node.row,
+            "label": node.label,
+            "x": node.level + 1,
+            "y": round(heights[name], 4),
+            "first": node.first,
+            "p": None if node.p is None else float(f"{node.p:.4g}"),
+            "items": node.items,
+            "mass": [float(f"{node.mass.get(step, 0.0):.4g}") for step in steps],
+            "beams": [node.beams.get(step, 0) for step in steps],
+        }
+
+    def _cut_to_size(self) -> None:
+        """Drop the least likely nodes that no beam ever reached, leaves first."""
+        never = [n for n in self.graph if n != ROOT and not self.nodes[n].mass and self.graph.out_degree(n) == 0]
+        never.sort(key=lambda n: self.nodes[n].p or 0.0)
+        for name in never[: max(0, len(self.nodes) - MOST_NODES)]:
+            self.graph.remove_node(name)
+            del self.nodes[name]
+
+    def _ordered_children(self) -> dict[str, list[str]]:
+        def weight(name: str) -> tuple:
+            node = self.nodes[name]
+            last = node.mass.get(len(self.trace.steps) - 1, 0.0)
+            return (-last, -max(node.mass.values(), default=0.0), -(node.p or 0.0), node.label)
+
+        return {name: sorted(self.graph.successors(name), key=weight) for name in self.graph}
+
+    def _rests(self, order: dict[str, list[str]]) -> dict[str, int]:
+        """How many children of each branched node are not drawn."""
+        out = {}
+        for name, below in order.items():
+            node = self.nodes[name]
+            hidden = self.children.get((node.level, node.code), 0) - len(below)
+            if below and node.level < self.depth - 1 and hidden > 0:
+                out[name] = hidden
+        return out
+
+
+def _known_parents(trace: DecodeTrace, depth: int, parents: Parents | None) -> dict[tuple[int, int], int]:
+    """(level, code) -> parent code. A code names a whole path, so that any answer holding both tells it."""
+    known = {}
+    if parents is not None:
+        known = {(level, code): up for level, ups in enumerate(parents) if level for code, up in enumerate(ups)}
+    for step in trace.steps:
+        for answer in (*step.beams, *step.dropped):
+            for level in range(1, depth):
+                if answer.codes[level] is not None and answer.codes[level - 1] is not None:
+                    known.setdefault((level, answer.codes[level]), answer.codes[level - 1])
+        for opinion in step.opinions:
+            codes = trace.steps[step.index - 1].beams[opinion.beam].codes
+            for place in opinion.open:
+                if 0 < place.position < depth and codes[place.position - 1] is not None:
+                    for other in place.alternatives:
+                        if other.why is None:
+                            known.setdefault((place.position, other.code), codes[place.position - 1])
+    return known
+
+
+def _child_counts(parents: Parents | None) -> dict[tuple[int, int | None], int]:
+    counts: dict[tuple[int, int | None], int] = {}
+    for level, ups in enumerate(parents or ()):
+        for up in ups if level else [None] * len(ups):
+            counts[(level - 1, up)] = counts.get((level - 1, up), 0) + 1
+    return counts
+
+
+def _heights(order: dict[str, list[str]], rests: dict[str, int], nodes: dict[str, Node]) -> dict[str, float]:
+    """A leaf takes the next slot down, a branching stands at the middle of its children."""
+    heights, cursor = {}, 0.0
+    for name in nx.dfs_postorder_nodes(nx.DiGraph([(a, b) for a in order for b in order[a]]), ROOT) if len(order) > 1 else [ROOT]:
+        below = order[name]
+        if below:
+            # The live children carry the eye: the middle is theirs.
+            live = [heights[child] for child in below if nodes[child].mass] or [heights[child] for child in below]
+            heights[name] = (live[0] + live[-1]) / 2
+        else:
+            slot = LIVE_SLOT if nodes[name].mass else DIM_SLOT
+            heights[name] = -(cursor + slot / 2)
+            cursor += slot
+        if name in rests:
+            heights[f"{name}+"] = -(cursor + DIM_SLOT / 2)
+            cursor += DIM_SLOT
+    return heights
+
+
+def _name(level: int, code: int) -> str:
+    return f"{level}.{code}"
+
+
+# -- for a notebook ----------------------------------------------------------------------------------------------------
+
+
+def tree_figure(trace: DecodeTrace, step: int, parents: Parents | None = None, *, dark: bool = False) -> dict:
+    """The tree after one step as a Plotly figure dict: `plotly.graph_objects.Figure(tree_figure(trace, 3))`."""
+    palette, view = DARK if dark else LIGHT, tree_view(trace, parents)
+    nodes = [n for n in view["nodes"] if n["first"] <= step]
+    lines = []
+    for node in nodes:
+        if node["above"] is None:
+            continue
+        above, mass = view["nodes"][node["above"]], node["mass"][step]
+        lines.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": [above["x"], node["x"]],
+                "y": [above["y"], node["y"]],
+                "line": {"color": palette["accent"] if mass else palette["dim"], "width": 1 + 8 * mass},
+                "hoverinfo": "skip",
+            }
+        )
+    dots = {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": [n["x"] for n in nodes],
+        "y": [n["y"] for n in nodes],
+        "text": [n["label"] if n["mass"][step] else "" for n in nodes],
+        "textposition": "middle right",
+        "marker": {
+            "size": [7 + 9 * n["mass"][step] for n in nodes],
+            "color": [palette["accent"] if n["mass"][step] else palette["dim"] for n in nodes],
+        },
+        "customdata": [[n["label"], n["mass"][step], n["items"]] for n in nodes],
+        "hovertemplate": "%{customdata[0]}<br>%{customdata[1]:.1%}<br>%{customdata[2]} items<extra></extra>",
+    }
+    axis = {"visible": False}
+    return {
+        "data": [*lines, dots],
+        "layout": {
+            "showlegend": False,
+            "xaxis": axis,
+            "yaxis": axis,
+            "paper_bgcolor": palette["card"],
+            "plot_bgcolor": palette["card"],
+            "font": {"color": palette["ink"]},
+            "margin": {"l": 10, "r": 160, "t": 10, "b": 10},
+        },
+    }

@@ -1,0 +1,28 @@
+"""The search that a config names."""
+
+from collections.abc import Iterator, Sequence
+
+from mindrec.decoding.beam_search import Step, search
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.published import published_search
+from mindrec.model.denoiser import Denoiser, HistoryCache
+from mindrec.tokens.item_index import ItemIndex
+
+
+def decode(
+    denoiser: Denoiser,
+    index: ItemIndex,
+    histories: Sequence[Sequence[int]],
+    config: DecodeConfig,
+    *,
+    n_categories: int,
+    cache: HistoryCache | None = None,
+    everywhere: bool = True,
+) -> Iterator[Step]:
+    """Steps of `config.algorithm` on B histories of item rows; `cache` spares reading the histories again.
+
+    `everywhere` asks for opinions at every open position (a trace needs them), not only where the search branches.
+    """
+    if config.algorithm == "published":
+        return published_search(denoiser, index, histories, config, n_categories=n_categories)
+    return search(denoiser, index, histories, config, n_categories=n_categories, cache=cache, everywhere=everywhere)

@@ -1,0 +1,146 @@
+"""The published Diffusion Beam Search, as the paper and its released settings describe it: the comparator.
+
+MindRec, arXiv 2511.12597, and its released test script, from a description of what they do: every beam at every step
+is one full forward pass over history and target (no cache); probabilities are a softmax over the level's whole
+vocabulary, masked to it and not renormalised over what is possible; scores are products of probabilities; the first
+steps fill the category levels in order, each later step lets all open semantic-ID positions of all beams compete, at
+most `beam_size` tokens a position and `beam_size` (position, token) pairs a beam; identical answers are one. Nothing
+ties a code to its category or to the catalog, so an answer may name no item (`CC` counts those).
+
+Left out on purpose: its faults that only crash or change nothing (research table of the design: the division by
+`step - 2`, the diversity penalty without effect, the removal of finished items).
+
+Shape legend: B users, S beams, L levels, T tokens, K beam size.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+
+from mindrec.decoding.beam_search import Step
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.expansion import Candidates
+from mindrec.decoding.opinions import Opinions
+from mindrec.decoding.state import Beams, StateKeys, group_ids, order_by, rank_within
+from mindrec.errors import MindRecError
+from mindrec.model.denoiser import Denoiser
+from mindrec.tokens.item_index import ItemIndex, Members
+
+
+def published_search(
+    denoiser: Denoiser,
+    index: ItemIndex,
+    histories: Sequence[Sequence[int]],
+    config: DecodeConfig,
+    *,
+    n_categories: int,
+) -> Iterator[Step]:
+    """Decode B histories; yields the same `Step`s as mindrec.decoding.beam_search.search.
+
+    Only `beam_size` of the settings has a meaning here; interventions are an error.
+    """
+    if config.pins or config.forbid_tokens or config.forbid_items:
+        raise MindRecError("the published search has no pins or bans; lift them, or decode with algorithm='mindrec'")
+    if denoiser.orders is not None:
+        raise MindRecError("the published search fills positions in any order; an auto-regressive denoiser cannot")
+    with torch.inference_mode():
+        yield from _search(denoiser, index, histories, config, n_categories)
+
+
+def _search(denoiser, index, histories, config: DecodeConfig, n_categories: int) -> Iterator[Step]:
+    device, B = index.tokens_NL.device, len(histories)
+    keys = StateKeys(index.level_sizes, device)
+    beams = _start(index, B, device)
+    nfe, rows = torch.zeros(2, B, dtype=torch.int64, device=device)
+    nothing = torch.zeros(0, dtype=torch.int64, device=device)
+    yield Step(0, None, beams, nothing, None, beams.open[:0], None, None, nfe, rows)
+    for number in range(1, index.n_levels + 1):
+        before = beams
+        looked = torch.arange(len(before.user), device=device)
+        opinions = _look(denoiser, index, histories, before)
+        nfe, rows = nfe + 1, rows + torch.bincount(before.user, minlength=B)
+        chosen = before.open.clone()
+        if number <= n_categories:
+            chosen[:] = False
+            chosen[:, number - 1] = True
+        else:
+            chosen[:, :n_categories] = False
+        candidates = _select(index, before, opinions, chosen, keys, config.beam_size)
+        beams = _keep(index, before, candidates)
+        yield Step(number, before, beams, looked, opinions, chosen, candidates, None, nfe, rows)
+
+
+def _start(index: ItemIndex, B: int, device) -> Beams:
+    zeros = torch.zeros(B, dtype=torch.float64, device=device)
+    users = torch.arange(B, device=device)
+    everything = torch.arange(index.n_items, device=device)
+    return Beams(
+        user=users,
+        codes=torch.full((B, index.n_levels), -1, dtype=torch.int64, device=device),
+        score=zeros,
+        parent=users,
+        noisy=zeros,
+        forced=torch.zeros(B, index.n_levels, dtype=torch.bool, device=device),
+        members=Members(users.repeat_interleave(index.n_items), everything.repeat(B), B),
+        items=torch.full((B,), index.n_items, device=device),
+    )
+
+
+def _look(denoiser: Denoiser, index: ItemIndex, histories, before: Beams) -> Opinions:
+    """One full forward pass a beam: the history is read again for each of them."""
+    own = [histories[u] for u in before.user.tolist()]
+    raw = denoiser.token_logits(denoiser.encode(own), before.codes[:, None])[:, 0]
+    logp = torch.cat([part.log_softmax(1) for part in raw.split(index.level_sizes, 1)], 1)
+    counts = index.count_by_token(before.members)
+    return Opinions(logp, counts, raw, None, 1, len(own))
+
+
+def _select(index: ItemIndex, before: Beams, opinions: Opinions, chosen, keys: StateKeys, K: int) -> Candidates:
+    """The K best tokens of each position, then the K best pairs of each beam, then the K best answers of each user."""
+    logp = opinions.logp.double().masked_fill(~chosen[:, index.level_of_T], -torch.inf)
+    best = torch.full_like(logp, -torch.inf)
+    for start, size in zip(index.offsets.tolist(), index.level_sizes, strict=True):
+        top = logp[:, start : start + size].topk(min(K, size), dim=1)
+        best[:, start : start + size].scatter_(1, top.indices, top.values)
+    top = best.topk(min(K, best.shape[1]), dim=1)
+    row = torch.arange(len(best), device=best.device)[:, None].expand_as(top.indices)
+    real = top.values.isfinite()
+    row, token, gain = row[real], top.indices[real], top.values[real]
+    score = before.score[row] + gain
+    candidates = Candidates(row, token, score, score, before.codes, index.offsets, index.level_of_T)
+    everything = torch.arange(len(row), device=row.device)
+    user, key = before.user[row], keys.of(candidates.codes(everything))
+    group, n_groups = group_ids(user, key)
+    order = order_by(user, score, key)
+    lead = torch.zeros(n_groups, dtype=torch.int64, device=row.device)
+    lead[group[order].flip(0)] = order.flip(0)
+    first = lead[group] == everything
+    order = order[first[order]]
+    kept = order[rank_within(user[order]) < K]
+    return replace(candidates, kept=kept, merged_into=torch.where(first, -1, lead[group]))
+
+
+def _keep(index: ItemIndex, before: Beams, candidates: Candidates) -> Beams:
+    kept = candidates.kept
+    parent, token = candidates.parent[kept], candidates.token[kept]
+    table = torch.full((len(before.user), index.n_tokens), -1, dtype=torch.int64, device=kept.device)
+    states, items = [], []
+    for position in index.level_of_T[token].unique().tolist():
+        mine = (index.level_of_T[token] == position).nonzero()[:, 0]
+        table.fill_(-1)
+        table[parent[mine], token[mine]] = mine
+        state = table[before.members.state, index.tokens_NL[before.members.item, position]]
+        states.append(state[state >= 0])
+        items.append(before.members.item[state >= 0])
+    members = Members(torch.cat(states), torch.cat(items), len(kept))
+    return Beams(
+        user=before.user[parent],
+        codes=candidates.codes(kept),
+        score=candidates.score[kept],
+        parent=parent,
+        noisy=candidates.score[kept],
+        forced=before.forced[parent],
+        members=members,
+        items=members.counts(),
+    )

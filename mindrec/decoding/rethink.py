@@ -1,0 +1,93 @@
+"""A second look at the best answer: re-mask what the denoiser is least sure of, decode again, keep the better item.
+
+Shape legend: L levels, T tokens, N items.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from mindrec.decoding.beam_search import final, ranked_items, rule_out, search
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.trace import Rethink
+from mindrec.errors import MindRecError
+from mindrec.model.denoiser import Denoiser
+from mindrec.tokens.item_index import ItemIndex
+
+MASKED = -1
+
+
+def rethink(
+    denoiser: Denoiser,
+    index: ItemIndex,
+    history: Sequence[int],
+    config: DecodeConfig,
+    ranked: Sequence[tuple[int, float]],
+    *,
+    n_categories: int,
+) -> tuple[list[tuple[int, float]], Rethink | None]:
+    """Re-mask the least certain positions of the first item until `beam_size` items are possible, and decode again.
+
+    The first of the second search takes the first place if its pseudo-log-likelihood is higher; the others keep
+    their order. Its score is then that of the second search, which took the unmasked positions as given.
+
+    Args:
+        ranked: (row, score) best first, of the first search.
+
+    Returns:
+        The ranking, and what happened; None where there was nothing to rethink.
+    """
+    if denoiser.orders is not None:
+        raise MindRecError("rethink re-masks positions; an auto-regressive denoiser cannot fill them in again")
+    if not ranked:
+        return [], None
+    with torch.inference_mode():
+        cache = denoiser.encode([history])
+        best = ranked[0][0]
+        codes = index.tokens_NL[best] - index.offsets
+        certainty = position_log_likelihood(denoiser, cache, index, codes)
+        allowed = rule_out(index, [history], config).table()[0]
+        remasked = _remask(index, codes, certainty, allowed, config.beam_size)
+        pins = tuple((p, int(codes[p])) for p in range(index.n_levels) if p not in remasked)
+        again = replace(config, pins=pins, rethink=False)
+        last = final(
+            search(denoiser, index, [history], again, n_categories=n_categories, cache=cache, everywhere=False)
+        )
+        rows, scores = ranked_items(index, last.beams, 1, config.beam_size)
+        other, other_score = int(rows[0, 0]), float(scores[0, 0])
+        other_codes = index.tokens_NL[other] - index.offsets
+        before = float(certainty.sum())
+        after = float(position_log_likelihood(denoiser, cache, index, other_codes).sum()) if other != best else before
+    swapped = other != best and after > before
+    told = Rethink(tuple(remasked), best, before, other, after, swapped, int(last.nfe[0]) + 1 + (other != best))
+    if not swapped:
+        return list(ranked), told
+    rest = [(row, score) for row, score in ranked if row != other]
+    own = next((score for row, score in ranked if row == other), other_score)
+    return [(other, own), *rest][: config.beam_size], told
+
+
+def position_log_likelihood(denoiser: Denoiser, cache, index: ItemIndex, codes_L: torch.Tensor) -> torch.Tensor:
+    """log p(code | all other codes) of each position over its level's vocabulary, float64 (L,); one denoiser call.
+
+    Its sum is the pseudo-log-likelihood of the answer (Salazar et al. 2020, arXiv 1910.14659, equation 2).
+    """
+    L = index.n_levels
+    filled = codes_L.expand(L, L).clone()
+    filled.fill_diagonal_(MASKED)
+    logits = denoiser.token_logits(cache, filled[None])[0]
+    logp = torch.cat([part.log_softmax(1) for part in logits.double().split(index.level_sizes, 1)], 1)
+    return logp[torch.arange(L, device=logp.device), codes_L + index.offsets]
+
+
+def _remask(index: ItemIndex, codes_L, certainty_L, allowed_N, wanted: int) -> list[int]:
+    """The least certain positions, as many as leave at least `wanted` items possible (all, if none do)."""
+    agree = (index.tokens_NL - index.offsets) == codes_L
+    out: list[int] = []
+    for position in certainty_L.argsort(stable=True).tolist():
+        out.append(position)
+        kept = [p for p in range(index.n_levels) if p not in out]
+        if int((agree[:, kept].all(1) & allowed_N).sum()) >= wanted:
+            break
+    return sorted(out)

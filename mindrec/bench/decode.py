@@ -28,6 +28,7 @@ def bench_decode(checkpoint: Path, device: str = "auto", repeats: int = 7) -> di
     rng = np.random.default_rng(0)
     histories = [rng.choice(recommender.index.n_items, HISTORY, replace=False).tolist() for _ in range(max(BATCHES))]
     ours, published = DecodeConfig(), DecodeConfig(algorithm="published")
+    no_evidence = DecodeConfig(evidence="off")
     out = {
         "checkpoint": recommender.name,
         "device": _device_name(recommender.torch_device),
@@ -49,7 +50,6 @@ def bench_decode(checkpoint: Path, device: str = "auto", repeats: int = 7) -> di
         def run(config, some=some):
             return final(_steps(recommender, some, config))
 
-        no_evidence = DecodeConfig(evidence="off")
         floor = _floor(lambda run=run: run(ours))
         times = _interleaved(
             {

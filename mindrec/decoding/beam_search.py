@@ -14,6 +14,7 @@ Definitions that design section 5 leaves open:
 Shape legend: B users, S beams of all users, A beams looked at, C candidates, L levels, T tokens, N items.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -85,10 +86,7 @@ def search(
 
 def final(steps: Iterator[Step]) -> Step:
     """Run to the end; the last step holds the answer."""
-    step = None
-    for step in steps:
-        pass
-    return step
+    return deque(steps, maxlen=1)[0]
 
 
 def _search(denoiser, index, histories, config, n_categories, cache, everywhere) -> Iterator[Step]:
@@ -103,7 +101,7 @@ def _search(denoiser, index, histories, config, n_categories, cache, everywhere)
     nfe, rows = torch.zeros(2, B, dtype=torch.int64, device=device)
     nothing = torch.zeros(0, dtype=torch.int64, device=device)
     yield Step(0, None, beams, nothing, None, beams.open[:0], None, _coverage(beams, B, config), nfe, rows)
-    for number, n_positions in enumerate(positions_per_step(int(beams.open[0].sum()), config), 1):
+    for number, n_positions in enumerate(positions_per_step(int(beams.open.sum(1).max()), config), 1):
         looked = beams.open.any(1).nonzero()[:, 0]
         if not len(looked):
             return
@@ -142,7 +140,8 @@ def _search(denoiser, index, histories, config, n_categories, cache, everywhere)
         else:
             candidates = expand_groups(index, before, looked, opinions, chosen, members, keys)
         if joint:
-            candidates = merge_states(index, before, candidates, opinions, members, looked, keys, config.merge)
+            forcing = members if exact else None  # under constraint="level" nothing is forced
+            candidates = merge_states(index, before, candidates, opinions, forcing, looked, keys, config.merge)
         candidates = select(candidates, before, keys, config, number)
         beams = _keep(index, before, candidates, opinions, looked, excluded, config)
         yield Step(number, before, beams, looked, opinions, chosen, candidates, _coverage(beams, B, config), nfe, rows)

@@ -185,7 +185,7 @@ def select(candidates: Candidates, before: Beams, keys: StateKeys, config: Decod
     pool = (candidates.noisy > -torch.inf).nonzero()[:, 0]
     if candidates.merged_into is not None:
         pool = pool[candidates.merged_into[pool] < 0]
-    pool = _shortlist(pool, user, candidates.noisy, config.beam_size)
+    pool = _shortlist(pool, user, candidates.noisy, config.beam_size, config.diversity)
     if config.diversity:
         kept = _diverse(candidates, pool, user, keys, config)
     else:
@@ -194,8 +194,13 @@ def select(candidates: Candidates, before: Beams, keys: StateKeys, config: Decod
     return replace(candidates, kept=kept)
 
 
-def _shortlist(pool: torch.Tensor, user: torch.Tensor, score: torch.Tensor, beam_size: int) -> torch.Tensor:
-    """Leave out what cannot be kept, ties of the last place included, before the exact sort."""
+def _shortlist(
+    pool: torch.Tensor, user: torch.Tensor, score: torch.Tensor, beam_size: int, slack: float
+) -> torch.Tensor:
+    """Leave out what cannot be kept, ties of the last place included, before the exact sort.
+
+    A diversity penalty lowers a score by `slack` at most, so what lies farther behind cannot be kept either.
+    """
     n_users = int(user.max()) + 1
     counts = torch.bincount(user[pool], minlength=n_users)
     widest = int(counts.max())
@@ -205,7 +210,7 @@ def _shortlist(pool: torch.Tensor, user: torch.Tensor, score: torch.Tensor, beam
     table = score.new_full((n_users, widest), -torch.inf)
     table[user[by_user], rank_within(user[by_user])] = score[by_user]
     worst = table.topk(beam_size, dim=1).values[:, -1]
-    return pool[score[pool] >= worst[user[pool]]]
+    return pool[score[pool] >= worst[user[pool]] - slack]
 
 
 def _perturb(

@@ -187,7 +187,7 @@ class Gold:
 
 @dataclass(frozen=True)
 class Rethink:
-    """A second look at the best answer: re-masked positions, both pseudo-log-likelihoods, and whether it was swapped."""
+    """A second look at the best answer: re-masked positions, both pseudo-log-likelihoods, whether it was swapped."""
 
     positions: tuple[int, ...]
     before_row: int

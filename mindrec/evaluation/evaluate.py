@@ -11,6 +11,7 @@ from tqdm import tqdm
 from mindrec.decoding.beam_search import final, ranked_items
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
+from mindrec.decoding.rethink import rethink
 from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks
 from mindrec.evaluation.protocol import Case
 from mindrec.model.denoiser import Denoiser
@@ -53,14 +54,17 @@ def rank(
     for first in tqdm(range(0, len(cases), batch), desc="decode", disable=not progress, mininterval=2):
         part = cases[first : first + batch]
         started = time.perf_counter()
-        last = final(
-            decode(denoiser, index, [c.history for c in part], config, n_categories=n_categories, everywhere=False)
-        )
-        seconds += time.perf_counter() - started
+        histories = [c.history for c in part]
+        last = final(decode(denoiser, index, histories, config, n_categories=n_categories, everywhere=False))
         found, score = ranked_items(index, last.beams, len(part), config.beam_size)
+        calls = last.nfe.clone()
+        if config.rethink:
+            for user, history in enumerate(histories):
+                calls[user] += _think_again(denoiser, index, history, config, n_categories, found[user], score[user])
+        seconds += time.perf_counter() - started
         rows.append(found.cpu().numpy())
         scores.append(score.cpu().numpy())
-        nfe.append(last.nfe.cpu().numpy())
+        nfe.append(calls.cpu().numpy())
         looked.append(last.rows.cpu().numpy())
         if last.coverage is not None:
             coverage.append(last.coverage.cpu().numpy())
@@ -72,6 +76,15 @@ def rank(
         float(np.concatenate(coverage).mean()) if coverage else None,
         seconds,
     )
+
+
+def _think_again(denoiser, index, history, config, n_categories, rows_K, scores_K) -> int:
+    """Rethink one user's ranking in place; returns the denoiser calls it took."""
+    ranked = [(r, s) for r, s in zip(rows_K.tolist(), scores_K.tolist(), strict=True) if r >= 0]
+    ranked, told = rethink(denoiser, index, history, config, ranked, n_categories=n_categories)
+    for place, (row, score) in enumerate(ranked):
+        rows_K[place], scores_K[place] = row, score
+    return told.nfe if told else 0
 
 
 def dense_ranking(

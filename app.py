@@ -5,26 +5,26 @@ import os
 import sys
 from pathlib import Path
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads sleep; read when torch is imported
 HERE = Path(__file__).resolve().parent
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Watch MindRec decode the next item, step by step.")
-    parser.add_argument("--checkpoint", type=Path, action="append", metavar="DIR", help="repeatable; MINDREC_CHECKPOINTS")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="prepared data, for real test trips; MINDREC_DATA")
+    parser.add_argument("--checkpoint", type=Path, action="append", help="a folder, repeatable; MINDREC_CHECKPOINTS")
+    parser.add_argument("--data", type=Path, help="prepared data, for real test trips; MINDREC_DATA")
     parser.add_argument("--host", help="address to listen on; default this machine only")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     asked = parser.parse_args()
     named = [Path(p) for p in os.environ.get("MINDREC_CHECKPOINTS", "").split(os.pathsep) if p]
-    data = asked.data or (Path(os.environ["MINDREC_DATA"]) if os.environ.get("MINDREC_DATA") else None)
+    data = asked.data or os.environ.get("MINDREC_DATA")
 
     from app.handlers import Handlers
     from mindrec.errors import MindRecError
 
     try:
-        handlers = Handlers.load(
-            asked.checkpoint or named or [HERE / "checkpoints" / "grocery"], data=data, stories=HERE / "assets" / "stories"
-        )
+        checkpoints = asked.checkpoint or named or [HERE / "checkpoints" / "grocery"]
+        handlers = Handlers.load(checkpoints, data=Path(data) if data else None, stories=HERE / "assets" / "stories")
     except MindRecError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -16,7 +16,7 @@ from mindrec.catalog import load_prepared
 from mindrec.decoding import config as dials
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.orders import ORDERS
-from mindrec.decoding.trace import ItemName, DecodeTrace
+from mindrec.decoding.trace import DecodeTrace, ItemName
 from mindrec.errors import MindRecError
 from mindrec.evaluation.protocol import Case, cases
 from mindrec.files import read_json
@@ -38,6 +38,10 @@ class Story:
     title: str
     about: str
     trace: DecodeTrace
+
+    def card(self) -> dict:
+        """What the page lists; a story is offered only where its catalog is open."""
+        return {"title": self.title, "about": self.about, "catalog": self.trace.catalog.get("fingerprint")}
 
 
 def load_stories(folder: Path) -> list[Story]:
@@ -99,8 +103,9 @@ class Handlers:
         """Checkpoints, settings, stories and examples: everything the page needs before its first question."""
         return {
             "checkpoints": [self._about(name, r) for name, r in self.recommenders.items()],
-            "stories": [{"title": s.title, "about": s.about} for s in self.stories],
+            "stories": [story.card() for story in self.stories],
             "settings": setting_fields(list(self.recommenders)),
+            "example": text.SEARCH_EXAMPLE,
         }
 
     def _about(self, name: str, recommender: Recommender) -> dict:
@@ -133,7 +138,8 @@ class Handlers:
         if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(isinstance(i, str) for i in ids):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="ids"))
         config = config_of(recommender, ask.get("config"))
-        return self.bundle(self.trace_of(recommender, ids, config, target if isinstance(target, str) else None))
+        trace = self.trace_of(recommender, ids, config, target if isinstance(target, str) else None)
+        return self.bundle(trace, self._name(ask))
 
     @plainly
     def story(self, ask: dict) -> dict:
@@ -174,7 +180,9 @@ class Handlers:
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
-    def trace_of(self, recommender: Recommender, ids: list[str], config: DecodeConfig, target: str | None) -> DecodeTrace:
+    def trace_of(
+        self, recommender: Recommender, ids: list[str], config: DecodeConfig, target: str | None
+    ) -> DecodeTrace:
         """Decode, a few at a time; raises MindRecError when the machine stays busy."""
         if not self._turns.acquire(timeout=PATIENCE):
             raise MindRecError(text.BUSY)
@@ -183,11 +191,10 @@ class Handlers:
         finally:
             self._turns.release()
 
-    def bundle(self, trace: DecodeTrace) -> dict:
+    def bundle(self, trace: DecodeTrace, owner: str | None = None) -> dict:
         """A trace with what the player draws from it: captions, marks, the tree, and which checkpoint can decode on."""
-        owner = next(
-            (n for n, r in self.recommenders.items() if r.catalog.fingerprint == trace.catalog.get("fingerprint")), None
-        )
+        same = [n for n, r in self.recommenders.items() if r.catalog.fingerprint == trace.catalog.get("fingerprint")]
+        owner = owner or next((n for n in same if n == trace.model.get("name")), same[0] if same else None)
         recommender = self.recommenders.get(owner)
         return {
             "trace": trace.to_dict(),
@@ -309,6 +316,7 @@ def setting_fields(checkpoints: list[str]) -> list[dict]:
         "temperature": {"kind": "range", "low": 0, "high": 2, "step": 0.1},
         "seed": {"kind": "number", "low": 0, "high": 2**31 - 1},
         "exclude_seen": {"kind": "switch"},
+        "rethink": {"kind": "switch"},
     }
     known = {f.name for f in fields(DecodeConfig)} | {"checkpoint"}
     out = []

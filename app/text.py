@@ -9,8 +9,14 @@ WATCH = "Watch"
 
 STAGE = {
     # page
-    "tagline": "Watch a diffusion model name the next item: everything starts masked, then it is revealed step by step.",
-    "runs_on": "Checkpoint {name} on {device} · {items} items · the percentages are the search's own, not chances of being right.",
+    "brand": "MindRec",
+    "tagline": (
+        "Watch a diffusion model name the next item: everything starts masked, then it is revealed step by step."
+    ),
+    "runs_on": (
+        "Checkpoint {name} on {device} · {items} items · the percentages are the search's own, not chances "
+        "of being right."
+    ),
     "hint_1": "Pick a story, or put a few items of your own in the cart and press Decode.",
     "hint_2": "Press Space to play. ← and → step, a click on any token shows what else it might have been.",
     "hint_3": "Pin or forbid a token to change the answer.",
@@ -20,7 +26,8 @@ STAGE = {
     "failed": "That did not work: the server did not answer. Check that it is still running, then try again.",
     # history
     "history": "History",
-    "stories": "Start from",
+    "stories": "Watch a story",
+    "carts": "Start from",
     "trip": "A real trip",
     "trip_help": "A shopping trip from the test weeks, with its true next item known.",
     "search": "Add an item",
@@ -56,7 +63,10 @@ STAGE = {
     "present_end": "Leave Present",
     "fullscreen": "Full screen",
     "keys": "Keys",
-    "keys_list": "Space: play or pause|← →: one step|Home End: first or last step|[ ]: slower or faster|↑ ↓ or 1 to 9: choose a beam|T: tree on or off|P: Present mode|Esc: leave Present, close panels|?: this list",
+    "keys_list": (
+        "Space: play or pause|← →: one step|Home End: first or last step|[ ]: slower or faster|↑ ↓ or 1 to "
+        "9: choose a beam|T: tree on or off|P: Present mode|Esc: leave Present, close panels|?: this list"
+    ),
     "close": "Close",
     "mark_first": "first token",
     "mark_category": "category settled",
@@ -72,7 +82,7 @@ STAGE = {
     "guess": "{label}?",
     "revealed": "just revealed",
     "pinned": "pinned",
-    "forced": "only option",
+    "forced": "only one",
     "items": "{count} items",
     "item_one": "1 item",
     "off_catalog": "no such item",
@@ -89,7 +99,10 @@ STAGE = {
     "share": "{value} of the search's probability",
     # alternatives
     "alternatives": "{level}: what else it might have been",
-    "alternatives_of": "For beam {beam} before step {step}. Entropy {entropy} nats; {legal} of the model's own probability was on possible codes.",
+    "alternatives_of": (
+        "For beam {beam} before step {step}. Entropy {entropy} nats; {legal} of the model's own probability "
+        "was on possible codes."
+    ),
     "alternatives_none": "Nothing else was possible: this followed from the tokens before it.",
     "alternatives_pinned": "You pinned this token.",
     "alternatives_end": "This beam is complete; it was not looked at again.",
@@ -131,13 +144,17 @@ STAGE = {
     "ladder_help": "Each line is a beam and its rank after every step. Crosses were cut.",
     "coverage": "Search mass kept",
     "coverage_none": "not defined for these settings",
-    "coverage_help": "The share of the search's own probability on items that are still possible. It is not the chance of being right.",
+    "coverage_help": (
+        "The share of the search's own probability on items that are still possible. It is not the chance of "
+        "being right."
+    ),
     "items_left": "Items still possible",
     "calls": "Denoiser calls",
     "lost_here": "Cut in this step",
     "lost_none": "Nothing was cut in this step.",
     "lost_line": "{label}, from beam {beam}: {behind} nats below the last kept",
     "merged_line": "{label}, from beam {beam}: another path reached the same state",
+    "complete_one": "A complete answer",
     "from_beam": "from beam {beam}",
     # gold
     "gold_alive": "True next item “{title}”: best beam ranks {rank}, {beams} of {all} beams can become it.",
@@ -189,6 +206,7 @@ SETTINGS = {
     "seed": ("Seed", "Start of the random numbers, for sampling and the random order."),
     "constraint": ("Constraint", "Exact: every beam can become an item. Level: any code of the level, as published."),
     "exclude_seen": ("Leave out seen items", "Items of the history are not recommended."),
+    "rethink": ("Second look", "Re-mask the least certain tokens of the best answer and decode them again."),
     "algorithm": ("Algorithm", "MindRec's search, or the published one."),
 }
 
@@ -227,7 +245,10 @@ SEARCH_EXAMPLE = "pasta"
 
 PREPARING = "Preparing the test trips (once, about 20 seconds)…"
 NO_TRIPS = "This checkpoint has no test trips here. Start the app with --data DIR, the prepared data it was trained on."
-OTHER_DATA = "The data in {folder} is another catalog than the checkpoint's ({found}, not {wanted}); give the data it was trained on."
+OTHER_DATA = (
+    "The data in {folder} is another catalog than the checkpoint's ({found}, not {wanted}); give the "
+    "data it was trained on."
+)
 BUSY = "The machine is busy with other decodes. Try again in a moment."
 NOT_UNDERSTOOD = "The request was not understood ({what})."
 UNKNOWN_CHECKPOINT = "Checkpoint “{name}” is not open here; these are: {names}."
@@ -240,10 +261,10 @@ TRIP_ABOUT = "A real shopping trip; its true next item is “{title}”. Will th
 def percent(p: float) -> str:
     """A probability as a person says it."""
     if p >= 0.995 and p < 1:
-        return "over 99 %"
+        return "over 99%"
     if 0 < p < 0.01:
-        return f"{p * 100:.1g} %" if p >= 0.0001 else "under 0.01 %"
-    return f"{p * 100:.0f} %"
+        return f"{p * 100:.1g}%" if p >= 0.0001 else "under 0.01%"
+    return f"{p * 100:.0f}%"
 
 
 def captions(trace: DecodeTrace) -> list[str]:
@@ -280,7 +301,9 @@ def _caption(trace: DecodeTrace, step: DecodeStep) -> str:
         parts.append(f"{dead} of {_count(len(before), 'beam')} {'dies' if dead == 1 else 'die'}.")
     if trace.gold is not None and trace.gold.died_at == step.index:
         parts.append("The true next item is lost here.")
-    parts.append(f"{_items(step.items_left).capitalize()} possible." if best.item is None else f"{_ending(trace, step)}")
+    parts.append(
+        f"{_items(step.items_left).capitalize()} possible." if best.item is None else f"{_ending(trace, step)}"
+    )
     return " ".join(parts)
 
 
@@ -306,12 +329,24 @@ def _ending(trace: DecodeTrace, step: DecodeStep) -> str:
     best = step.beams[0]
     if step.index < len(trace.steps) - 1:
         return f"It names “{titles[best.item]}”; {_items(step.items_left)} still possible."
-    text = f"The answer is “{titles[best.item]}”, with {percent(exp(min(best.score, 0.0)))} of the search's probability."
+    text = (
+        f"The answer is “{titles[best.item]}”, with {percent(exp(min(best.score, 0.0)))} of the search's probability."
+    )
+    if trace.rethink is not None:
+        text = f"{text} {_second_look(trace, titles)}"
     if trace.gold is None:
         return text
     if trace.gold.rank is not None:
         return f"{text} The true next item is number {trace.gold.rank + 1}."
     return f"{text} The true next item is not among the answers."
+
+
+def _second_look(trace: DecodeTrace, titles: dict[int, str]) -> str:
+    tokens = _count(len(trace.rethink.positions), "token")
+    if not trace.rethink.swapped:
+        return f"A second look re-masked {tokens} and kept the answer."
+    first = titles.get(trace.rethink.after_row, trace.rethink.after_row)
+    return f"A second look re-masked {tokens} and put “{first}” first."
 
 
 def label(trace: DecodeTrace, position: int, code: int) -> str:

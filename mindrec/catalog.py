@@ -5,7 +5,8 @@ Shape legend: N items, C category levels.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from mindrec.errors import MindRecError
-from mindrec.files import atomic_folder, read_jsonl_gz, write_jsonl_gz, write_text
+from mindrec.files import atomic_folder, read_json, read_jsonl_gz, write_json, write_jsonl_gz, write_text
 
 HERE = "(here)"
 """Explicit child that pads a category path which ends early."""
 
 SPLITS = ("train", "validation", "test")
+
+DEFAULT_DEPTH = 3
+"""Category levels that are read where the prepared data does not ask for another number."""
 
 
 @dataclass(frozen=True)
@@ -127,19 +131,50 @@ class Catalog:
         return out
 
 
+class Ragged(Sequence):
+    """Sequences of item rows in one flat array: a million of them cost what their rows cost, not an object each.
+
+    Attributes:
+        flat: int32 rows of all sequences, one after the other.
+        starts: int64 (sequences + 1,), where each begins; the last is the end.
+    """
+
+    def __init__(self, flat: np.ndarray, starts: np.ndarray):
+        self.flat, self.starts = flat, starts
+
+    @classmethod
+    def of(cls, sequences: Iterable[Sequence[int]]) -> "Ragged":
+        """Join sequences as they come."""
+        flat, starts = array("i"), array("q", [0])
+        for rows in sequences:
+            flat.extend(rows)
+            starts.append(len(flat))
+        return cls(np.array(flat, dtype=np.int32), np.array(starts))
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, n: int) -> np.ndarray:
+        if isinstance(n, slice):
+            return [self[k] for k in range(*n.indices(len(self)))]
+        if not -len(self) <= n < len(self):
+            raise IndexError(n)
+        return self.flat[self.starts[n % len(self)] : self.starts[n % len(self) + 1]]
+
+
 @dataclass(frozen=True)
 class Interactions:
     """Sequences of item rows in time order.
 
     Attributes:
         user_ids: one name a sequence.
-        sequences: int32 arrays of item rows, each at least one long.
+        sequences: int32 arrays of item rows, each at least one long; a tuple, or `Ragged` for large logs.
         split: "train", "validation" or "test" a sequence; None means leave-one-out within each sequence.
         ordered: False where the order inside a sequence carries nothing (training then shuffles it each epoch).
     """
 
     user_ids: tuple[str, ...]
-    sequences: tuple[np.ndarray, ...]
+    sequences: Sequence[np.ndarray]
     n_items: int
     split: tuple[str, ...] | None = None
     ordered: bool = True
@@ -151,6 +186,10 @@ class Interactions:
             raise MindRecError(f"{len(self.split)} splits for {len(self.sequences)} sequences; give all or none")
         for value in set(self.split or ()) - set(SPLITS):
             raise MindRecError(f"split {value!r} is not one of {', '.join(SPLITS)}")
+        if isinstance(self.sequences, Ragged) and (np.diff(self.sequences.starts) > 0).all():
+            flat = self.sequences.flat
+            if not len(flat) or (flat.min() >= 0 and flat.max() < self.n_items):
+                return
         for user, rows in zip(self.user_ids, self.sequences, strict=True):
             if len(rows) == 0 or rows.min() < 0 or rows.max() >= self.n_items:
                 raise MindRecError(f"sequence {user!r} is empty or has a row outside 0..{self.n_items - 1}")
@@ -161,16 +200,27 @@ class Interactions:
 
 @dataclass(frozen=True)
 class PreparedData:
-    """A catalog with its interactions and, where the source gives them, its own semantic IDs."""
+    """A catalog with its interactions and, where the source gives them, its own semantic IDs.
+
+    Attributes:
+        notes: README.md of the prepared folder.
+        repairs: a line for each kind of fault that was mended on the way here.
+    """
 
     catalog: Catalog
     interactions: Interactions
     semantic_ids: dict[str, tuple[str, ...]] | None = None
     notes: str = ""
+    repairs: Sequence[str] = ()
 
 
-def save_prepared(data: PreparedData, out: Path) -> None:
-    """Write the prepared form; `out` appears whole or not at all."""
+def save_prepared(data: PreparedData, out: Path, report: dict | None = None) -> None:
+    """Write the prepared form, with `report` as report.json where given; `out` appears whole or not at all.
+
+    Raises:
+        MindRecError: `out` is something else than an empty folder or prepared data, which this would destroy.
+    """
+    check_replaceable(Path(out))
     split, ordered = data.interactions.split, data.interactions.ordered
     with atomic_folder(Path(out)) as folder:
         write_jsonl_gz(
@@ -190,7 +240,7 @@ def save_prepared(data: PreparedData, out: Path) -> None:
         write_jsonl_gz(
             folder / "sequences.jsonl.gz",
             (
-                {"user_id": user, "item_ids": [ids[r] for r in rows]}
+                {"user_id": user, "item_ids": [ids[r] for r in rows.tolist()]}
                 | ({"split": split[n]} if split else {})
                 | ({} if ordered else {"ordered": False})
                 for n, (user, rows) in enumerate(
@@ -200,10 +250,23 @@ def save_prepared(data: PreparedData, out: Path) -> None:
         )
         if data.semantic_ids:
             write_text(folder / "semantic_ids.json", json.dumps(data.semantic_ids, ensure_ascii=False))
+        write_json(folder / "catalog.json", {"name": data.catalog.name, "induced": data.catalog.induced})
+        if report is not None:
+            write_json(folder / "report.json", report)
         write_text(folder / "README.md", data.notes)
 
 
-def load_prepared(folder: Path, *, name: str | None = None, category_depth: int | None = 3) -> PreparedData:
+def check_replaceable(out: Path) -> None:
+    """Refuse to write over a file, or over a folder that holds anything but prepared data."""
+    if out.is_dir():
+        held = [p.name for p in out.iterdir()]
+        if held and "items.jsonl.gz" not in held:
+            raise MindRecError(f"{out} exists and holds {sorted(held)[0]!r}, no prepared data; give another --out")
+    elif out.exists() or out.is_symlink():
+        raise MindRecError(f"{out} exists and is no folder; give another --out")
+
+
+def load_prepared(folder: Path, *, name: str | None = None, category_depth: int | None = DEFAULT_DEPTH) -> PreparedData:
     """Read a prepared folder (see design section 4). Paths longer than `category_depth` are cut to it.
 
     Raises:
@@ -212,33 +275,50 @@ def load_prepared(folder: Path, *, name: str | None = None, category_depth: int 
     folder = Path(folder)
     if not folder.is_dir():
         raise MindRecError(f"{folder} is not a folder; `python -m mindrec prepare SOURCE --out {folder}` makes one")
+    about = read_json(folder / "catalog.json", "catalog") if (folder / "catalog.json").exists() else {}
     catalog = Catalog(
         tuple(_item(row, folder) for row in read_jsonl_gz(folder / "items.jsonl.gz")),
         name=name or folder.name,
+        induced=bool(about.get("induced", False)),
         category_depth=category_depth,
     )
-    users, sequences, splits, ordered = [], [], [], True
-    for number, row in enumerate(read_jsonl_gz(folder / "sequences.jsonl.gz"), 1):
-        where = f"{folder / 'sequences.jsonl.gz'}, line {number}"
-        if "user_id" not in row or not isinstance(row.get("item_ids"), list) or not row["item_ids"]:
-            raise MindRecError(f"{where}: needs `user_id` and a non-empty list `item_ids`")
-        unknown = [i for i in row["item_ids"] if str(i) not in catalog.row_of]
-        if unknown:
-            raise MindRecError(f"{where}: item {unknown[0]!r} is not in items.jsonl.gz; add it or drop it here")
-        users.append(str(row["user_id"]))
-        sequences.append(np.array([catalog.row_of[str(i)] for i in row["item_ids"]], dtype=np.int32))
-        splits.append(row.get("split"))
-        ordered &= row.get("ordered", True)
+    interactions = _interactions(folder / "sequences.jsonl.gz", catalog)
+    return PreparedData(catalog, interactions, read_semantic_ids(folder))
+
+
+def _interactions(path: Path, catalog: Catalog) -> Interactions:
+    users, splits, ordered = [], [], True
+
+    def sequences() -> Iterator[list[int]]:
+        nonlocal ordered
+        for number, row in enumerate(read_jsonl_gz(path), 1):
+            where = f"{path}, line {number}"
+            if "user_id" not in row or not isinstance(row.get("item_ids"), list) or not row["item_ids"]:
+                raise MindRecError(f"{where}: needs `user_id` and a non-empty list `item_ids`")
+            rows = [catalog.row_of.get(str(i), -1) for i in row["item_ids"]]
+            if -1 in rows:
+                unknown = row["item_ids"][rows.index(-1)]
+                raise MindRecError(f"{where}: item {unknown!r} is not in items.jsonl.gz; add it or drop it here")
+            users.append(str(row["user_id"]))
+            splits.append(str(row["split"]) if row.get("split") else None)
+            ordered &= row.get("ordered", True)
+            yield rows
+
+    ragged = Ragged.of(sequences())
     if any(splits) and not all(splits):
-        raise MindRecError(f"{folder}: some sequences have a `split` and some have none; give all or none")
-    semantic_ids = None
-    if (folder / "semantic_ids.json").exists():
-        raw = json.loads((folder / "semantic_ids.json").read_text(encoding="utf-8"))
-        semantic_ids = {str(k): tuple(v) for k, v in raw.items()}
-    interactions = Interactions(
-        tuple(users), tuple(sequences), len(catalog), tuple(splits) if any(splits) else None, ordered
-    )
-    return PreparedData(catalog, interactions, semantic_ids)
+        raise MindRecError(f"{path}: some sequences have a `split` and some have none; give all or none")
+    return Interactions(tuple(users), ragged, len(catalog), tuple(splits) if any(splits) else None, ordered)
+
+
+def read_semantic_ids(folder: Path) -> dict[str, tuple[str, ...]] | None:
+    """The data's own semantic IDs, {item_id: codes as written}; None where the folder has none."""
+    path = folder / "semantic_ids.json"
+    if not path.exists():
+        return None
+    raw = read_json(path, "semantic IDs")
+    if not all(isinstance(v, list) for v in raw.values()):
+        raise MindRecError(f"{path}: each item needs a list of codes")
+    return {str(k): tuple(map(str, v)) for k, v in raw.items()}
 
 
 def _item(row: dict, folder: Path) -> Item:

@@ -1,6 +1,9 @@
 """A checkpoint folder: weights, tokenizer, catalog and how it was trained. No pickle anywhere.
 
 config.json, model.safetensors, tokenizer.json, catalog.json, training.json, README.md
+
+`kind` in config.json names the denoiser. One of kind "llada" stores only what was trained (adapters and added tokens,
+where it has a base) and its text tokenizer in a folder of its own.
 """
 
 import hashlib
@@ -10,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from mindrec.catalog import Catalog, Item
@@ -37,7 +40,7 @@ class Checkpoint:
     """
 
     name: str
-    denoiser: CompactDenoiser
+    denoiser: Any
     tokenizer: Tokenizer
     catalog: Catalog
     decode: DecodeConfig
@@ -50,15 +53,17 @@ class Checkpoint:
     def save(self, folder: Path) -> None:
         """Write the folder whole or not at all."""
         with atomic_folder(Path(folder)) as out:
-            weights = {k: v.detach().cpu().contiguous() for k, v in self.denoiser.named_parameters()}
-            save_file(weights, out / "model.safetensors")
+            weights = {k: v.detach().cpu().contiguous() for k, v in _trained(self.denoiser).items()}
+            save_file(weights, out / "model.safetensors", {"codes_fingerprint": codes_fingerprint(self.tokenizer)})
             self.tokenizer.save(out / "tokenizer.json")
+            if self.denoiser.kind == "llada":
+                self.denoiser.save_extras(out)
             write_json(
                 out / "config.json",
                 {
                     "format": FORMAT,
                     "name": self.name,
-                    "kind": "compact",
+                    "kind": self.denoiser.kind,
                     "model": self.denoiser.config.to_dict(),
                     "decode": self.decode.to_dict(),
                     "codes_fingerprint": codes_fingerprint(self.tokenizer),
@@ -91,29 +96,53 @@ def load_checkpoint(folder: Path, device: str = "auto") -> Checkpoint:
             induced=raw["induced"],
             category_depth=raw["category_depth"],
         )
-        model_config = CompactConfig(**config["model"])
+        model_config = _model_config(folder, config["kind"], config["model"])
         decode = DecodeConfig.from_dict(config["decode"])
-    except (KeyError, TypeError, IndexError) as error:
-        raise MindRecError(f"{folder}: config.json or catalog.json lacks {error}; restore the files") from error
+        name, notes, examples = config["name"], tuple(raw.get("notes", ())), tuple(raw.get("examples", ()))
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise MindRecError(f"{folder}: config.json or catalog.json is damaged ({error}); restore the files") from error
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
     _check_together(folder, config, tokenizer, catalog)
-    denoiser = CompactDenoiser(model_config, torch.from_numpy(tokenizer.codes))
-    digest = _load_weights(denoiser, folder / "model.safetensors")
+    denoiser = _new_denoiser(folder, model_config, tokenizer, catalog)
+    digest = _load_weights(denoiser, folder / "model.safetensors", config["codes_fingerprint"])
     denoiser.to(pick_device(device)).eval()
     training = read_json(folder / "training.json", "training record") if (folder / "training.json").exists() else None
     card = (folder / "README.md").read_text(encoding="utf-8") if (folder / "README.md").exists() else ""
     return Checkpoint(
-        name=config["name"],
+        name=name,
         denoiser=denoiser,
         tokenizer=tokenizer,
         catalog=catalog,
         decode=decode,
-        notes=tuple(raw.get("notes", ())),
-        examples=tuple(raw.get("examples", ())),
+        notes=notes,
+        examples=examples,
         training=training,
         card=card,
         fingerprint=digest,
     )
+
+
+def _model_config(folder: Path, kind: str, model: dict):
+    if kind == "compact":
+        return CompactConfig(**model)
+    if kind == "llada":
+        from mindrec.model.llada import LladaConfig
+
+        return LladaConfig(**model)
+    raise MindRecError(f"{folder}: config.json is of kind {kind!r}; this release reads compact and llada")
+
+
+def _new_denoiser(folder: Path, config, tokenizer: Tokenizer, catalog: Catalog):
+    if isinstance(config, CompactConfig):
+        return CompactDenoiser(config, torch.from_numpy(tokenizer.codes))
+    from mindrec.model.llada import LladaDenoiser
+
+    return LladaDenoiser.from_folder(folder, config, tokenizer, [item.title for item in catalog.items])
+
+
+def _trained(denoiser) -> dict[str, torch.nn.Parameter]:
+    """The parameters that a checkpoint stores; the frozen rest comes from the base."""
+    return {k: v for k, v in denoiser.named_parameters() if v.requires_grad}
 
 
 def with_examples(checkpoint: Checkpoint, examples: list[dict]) -> Checkpoint:
@@ -165,15 +194,22 @@ def _check_together(folder: Path, config: dict, tokenizer: Tokenizer, catalog: C
         )
 
 
-def _load_weights(denoiser: CompactDenoiser, path: Path) -> str:
+def _load_weights(denoiser, path: Path, codes: str) -> str:
     try:
         weights = load_file(path)
+        with safe_open(path, "pt") as file:
+            trained_on = (file.metadata() or {}).get("codes_fingerprint", codes)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     except FileNotFoundError as error:
         raise MindRecError(f"weights: {path} is missing; restore the file or train again") from error
     except (SafetensorError, OSError, ValueError) as error:
         raise MindRecError(f"weights: {path} is damaged ({error}); restore the file or train again") from error
-    wanted = {k: tuple(v.shape) for k, v in denoiser.named_parameters()}
+    if trained_on != codes:
+        raise MindRecError(
+            f"weights: {path} was trained on item codes {trained_on!r}, the tokenizer has {codes!r}; "
+            "files of two checkpoints are mixed: restore the folder"
+        )
+    wanted = {k: tuple(v.shape) for k, v in _trained(denoiser).items()}
     found = {k: tuple(v.shape) for k, v in weights.items()}
     if wanted != found:
         key = sorted(set(wanted.items()) ^ set(found.items()))[0][0]

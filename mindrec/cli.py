@@ -1,4 +1,7 @@
-"""`python -m mindrec`: prepare, train, evaluate, recommend. Bad input ends with a clear line and exit status 2."""
+"""`python -m mindrec`: prepare, train, evaluate, diagnose, recommend.
+
+Bad input ends with a clear line and exit status 2.
+"""
 
 import json
 import shlex
@@ -21,29 +24,70 @@ JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the result h
 
 @app.command()
 def prepare(
-    source: Annotated[str, typer.Argument(help="grocery, jsonl or synthetic.")],
-    out: Annotated[Path, typer.Option(help="Folder to write; replaced whole.")],
-    path: Annotated[Path | None, typer.Option(help="Where the source's files are, for jsonl.")] = None,
-    items: Annotated[int, typer.Option(help="synthetic: catalog size.")] = 60,
-    users: Annotated[int, typer.Option(help="synthetic: sequences.")] = 400,
-    predictability: Annotated[float, typer.Option(help="synthetic: 1 is fully predictable, 0 is noise.")] = 1.0,
-    seed: int = 0,
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="grocery, jsonl, csv, parquet, amazon, movielens, mindrec-official, recbole or synthetic."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write; prepared data in it is replaced whole.")],
+    path: Annotated[str | None, typer.Option(help="The source's file or folder, or its https address.")] = None,
+    checksum: Annotated[str | None, typer.Option(help="Of --path: sha256:DIGEST or md5:DIGEST.")] = None,
+    metadata: Annotated[str | None, typer.Option(help="amazon: the meta_ file, or its https address.")] = None,
+    item_file: Annotated[str | None, typer.Option(help="csv, parquet: the file with a row an item.")] = None,
+    user_column: Annotated[str | None, typer.Option(help="Default user_id.")] = None,
+    item_column: Annotated[str | None, typer.Option(help="Default item_id; in both files.")] = None,
+    time_column: Annotated[str | None, typer.Option(help="Default timestamp; '' where rows are in order.")] = None,
+    title_column: Annotated[str | None, typer.Option(help="Of the item file; default title if there.")] = None,
+    brand_column: Annotated[str | None, typer.Option(help="Of the item file; default brand if there.")] = None,
+    description_column: Annotated[str | None, typer.Option(help="Of the item file.")] = None,
+    category_columns: Annotated[str | None, typer.Option(help="Coarse to fine, comma-separated.")] = None,
+    category_separator: Annotated[str | None, typer.Option(help="Splits a cell into a path, e.g. '>'.")] = None,
+    core: Annotated[int | None, typer.Option(help="k-core; default 5 for amazon, movielens, else 1.")] = None,
+    keep_unused: Annotated[bool, typer.Option("--keep-unused", help="Keep items that no sequence holds.")] = False,
+    induce_tree: Annotated[bool, typer.Option("--induce-tree", help="Make a category tree by clustering.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Judge semantic IDs; also in report.json.")] = False,
+    items: Annotated[int | None, typer.Option(help="synthetic: catalog size, default 60.")] = None,
+    users: Annotated[int | None, typer.Option(help="synthetic: sequences, default 400.")] = None,
+    length: Annotated[int | None, typer.Option(help="synthetic: items a sequence, default 10.")] = None,
+    predictability: Annotated[float | None, typer.Option(help="synthetic: 1 is predictable, 0 noise.")] = None,
+    seed: Annotated[int | None, typer.Option(help="synthetic: default 0.")] = None,
 ) -> None:
-    """Write a source in the prepared form: items, sequences, README."""
-    from mindrec.catalog import save_prepared
-    from mindrec.sources import source as find
+    """Write a source in the prepared form: items, sequences, README. Nothing is fetched but what you name."""
+    from mindrec.sources.prepare import prepare as run
 
-    load = find(source)
-    if source == "jsonl":
-        if path is None:
-            raise MindRecError("prepare jsonl needs --path, a folder with items.jsonl.gz and sequences.jsonl.gz")
-        data = load(path)
-    elif source == "synthetic":
-        data = load(n_items=items, n_users=users, predictability=predictability, seed=seed)
-    else:
-        data = load()
-    save_prepared(data, out)
-    typer.echo(f"{len(data.catalog):,} items and {len(data.interactions):,} sequences in {out}")
+    options = {
+        "path": path,
+        "metadata": metadata,
+        "item_file": item_file,
+        "user_column": user_column,
+        "item_column": item_column,
+        "time_column": time_column,
+        "title_column": title_column,
+        "brand_column": brand_column,
+        "description_column": description_column,
+        "category_columns": category_columns,
+        "category_separator": category_separator,
+        "core": core,
+        "keep_unused": keep_unused or None,
+        "n_items": items,
+        "n_users": users,
+        "length": length,
+        "predictability": predictability,
+        "seed": seed,
+    }
+    data = run(
+        source,
+        out,
+        options,
+        command="python -m mindrec " + shlex.join(sys.argv[1:]),
+        induce=induce_tree,
+        report=report,
+        checksum=checksum,
+        say=typer.echo,
+    )
+    kind = "; its category tree is induced" if data.catalog.induced else ""
+    typer.echo(f"{len(data.catalog):,} items and {len(data.interactions):,} sequences in {out}{kind}")
 
 
 @app.command()
@@ -57,7 +101,9 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Overrides the preset's.")] = None,
     mask_floor: Annotated[float | None, typer.Option(help="Overrides the preset's masking floor.")] = None,
     evidence_share: Annotated[float | None, typer.Option(help="Targets that see item evidence; 0 trains none.")] = None,
-    own_ids: Annotated[bool, typer.Option("--own-ids", help="Use the data's semantic_ids.json.")] = False,
+    semantic_ids: Annotated[
+        str, typer.Option(help="residual (k-means), product (parallel codes) or own (the data's semantic_ids.json).")
+    ] = "residual",
     device: Device = "auto",
 ) -> None:
     """Train a denoiser and save the epoch with the best validation NDCG@10."""
@@ -88,7 +134,7 @@ def train(
         out,
         objective=objective,
         device=device,
-        own_ids=own_ids,
+        semantic_ids=semantic_ids,
         resume=resume,
         command="python -m mindrec " + shlex.join(sys.argv[1:]),
         report=report,
@@ -123,10 +169,45 @@ def evaluate(
         users=users,
         settings=_settings(decoder or []),
         baselines=[b for b in baseline.split(",") if b],
-        sweep=json.loads(sweep.read_text()) if sweep else None,
+        sweep=_sweep(sweep) if sweep else None,
         seed=seed,
         batch=batch,
         device=device,
+    )
+    _emit(result, json_out)
+
+
+@app.command()
+def diagnose(
+    checkpoint: Checkpoint,
+    out: Annotated[Path, typer.Option(help="Table of cases to write, Parquet; replaced whole.")],
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    users: Annotated[
+        int | None, typer.Option(help="A seeded sample of cases; default 5,000 on grocery, else all.")
+    ] = None,
+    decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
+    k: Annotated[int, typer.Option("--k", help="A true item ranked below the first k is a miss.")] = 10,
+    seed: int = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished chunk.")] = False,
+    device: Device = "auto",
+    json_out: JsonOut = None,
+) -> None:
+    """Find for every case the step at which the true item was lost, and why."""
+    from mindrec.evaluation.diagnose import diagnose_checkpoint
+
+    result = diagnose_checkpoint(
+        checkpoint,
+        load_data(data, checkpoint),
+        out,
+        split=split,
+        users=users,
+        settings=_settings(decoder or []),
+        seed=seed,
+        k=k,
+        resume=resume,
+        device=device,
+        command="python -m mindrec " + shlex.join(sys.argv[1:]),
     )
     _emit(result, json_out)
 
@@ -164,6 +245,81 @@ def recommend(
         typer.echo(f"trace in {trace}")
 
 
+@app.command()
+def stories(
+    checkpoint: Checkpoint,
+    data: Data = None,
+    users: Annotated[int, typer.Option(help="Test cases to look through.")] = 1500,
+    opening: Annotated[list[str] | None, typer.Option(help="Item ids of the opening history; repeatable.")] = None,
+    avoid: Annotated[list[str] | None, typer.Option(help="Category name kept out of stories; repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write; replaced whole.")] = Path("assets/stories"),
+) -> None:
+    """Find decodes worth telling (a clear hit, a near miss, a wrong turn …) and store their traces for the app."""
+    import numpy as np
+
+    from mindrec.evaluation.protocol import cases, training_sequences
+    from mindrec.evaluation.stories import find_stories, write_stories
+    from mindrec.recommender import Recommender
+
+    prepared_data = load_data(data, checkpoint)
+    recommender = Recommender.from_pretrained(checkpoint)
+    bought = np.concatenate([np.unique(s) for s in training_sequences(prepared_data.interactions)])
+    popularity = np.bincount(bought, minlength=len(prepared_data.catalog))
+    found = find_stories(recommender, cases(prepared_data.interactions, "test", users), popularity, avoid=avoid or ())
+    for path in write_stories(recommender, found, opening or [], out):
+        typer.echo(path)
+
+
+@app.command()
+def readme(
+    path: Annotated[Path, typer.Option(help="The README to update.")] = Path("README.md"),
+    results: Annotated[Path, typer.Option(help="Folder of result files.")] = Path("assets/results"),
+) -> None:
+    """Write the README's results section from the result files."""
+    from mindrec.evaluation.readme import update_readme
+
+    update_readme(path, results)
+
+
+bench = typer.Typer(help="Measurements as ratios against a named alternative in the same run.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
+
+@bench.command("decode")
+def bench_decode_command(
+    checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("checkpoints/grocery"),
+    repeats: int = 7,
+    device: Device = "auto",
+    json_out: JsonOut = None,
+) -> None:
+    """Our search against the published one and against the bare matrix products of the same decode."""
+    from mindrec.bench.decode import bench_decode
+
+    _emit(bench_decode(checkpoint, device, repeats), json_out)
+
+
+@bench.command("train")
+def bench_train_command(
+    data: Data = Path("grocery"),
+    preset: Annotated[str, typer.Option(help="Recipe whose steps are timed.")] = "grocery",
+    device: Device = "auto",
+    json_out: JsonOut = None,
+) -> None:
+    """Training samples a second, and the share of the machine's matrix throughput that is reached."""
+    from mindrec.bench.train import bench_train
+    from mindrec.training.presets import preset as find
+
+    _emit(bench_train(load_data(data), find(preset), device), json_out)
+
+
+@bench.command("scale")
+def bench_scale_command(repeats: int = 9, json_out: JsonOut = None) -> None:
+    """Search and legality on made catalogs of 1k to 1M items."""
+    from mindrec.bench.scale import bench_scale
+
+    _emit(bench_scale(repeats=repeats), json_out)
+
+
 def resolve(recommender, words: str) -> str:
     """An item id from an id or an exact title. An ambiguous or unknown one is an error that lists what fits."""
     catalog = recommender.catalog
@@ -182,21 +338,28 @@ def resolve(recommender, words: str) -> str:
 def load_data(folder: Path | None, checkpoint: Path | None = None):
     """Prepared data from a folder, or the default data by name, made on first use."""
     from mindrec.catalog import load_prepared
+    from mindrec.files import read_json
     from mindrec.sources import prepared
 
     if folder is None and checkpoint is not None:
-        name = (
-            json.loads((checkpoint / "catalog.json").read_text())["name"]
-            if (checkpoint / "catalog.json").exists()
-            else ""
-        )
-        if name != "grocery":
+        about = checkpoint / "catalog.json"
+        if not about.exists() or read_json(about, "catalog").get("name") != "grocery":
             raise MindRecError(f"{checkpoint}: give --data, the prepared folder it was trained on")
         folder = Path("grocery")
     if folder is not None and str(folder) == "grocery" and not folder.exists():
         typer.echo("preparing grocery (once, about 20 s) …", err=True)
         folder = prepared("grocery")
     return load_prepared(folder)
+
+
+def _sweep(path: Path) -> list[dict]:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise MindRecError(f"--sweep {path} cannot be read as JSON ({error})") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise MindRecError(f'--sweep {path}: a list of decode settings is needed, e.g. [{{"beam_size": 20}}]')
+    return rows
 
 
 def _settings(pairs: list[str]) -> dict:
@@ -215,8 +378,8 @@ def _settings(pairs: list[str]) -> dict:
 def _emit(result: dict, path: Path | None) -> None:
     from mindrec.files import write_json
 
-    text = json.dumps(result, indent=1)
-    typer.echo(text)
+    result = {"command": "python -m mindrec " + shlex.join(sys.argv[1:])} | result
+    typer.echo(json.dumps(result, indent=1))
     if path:
         write_json(path, result)
 

@@ -99,6 +99,8 @@ def read_jsonl_gz(path: Path, check: Callable[[dict], None] | None = None) -> It
         raise MindRecError(f"{path} is missing; `python -m mindrec prepare` writes it") from error
     except json.JSONDecodeError as error:
         raise MindRecError(f"{path}, line {line}: not JSON ({error.msg}); mend or remove the line") from error
+    except RecursionError as error:
+        raise MindRecError(f"{path}, line {line}: nested too deep; mend or remove the line") from error
     except UnicodeDecodeError as error:
         raise MindRecError(f"{path}, after line {line}: not UTF-8 ({error.reason}); save the file as UTF-8") from error
     except (EOFError, OSError, zlib.error) as error:

@@ -10,7 +10,20 @@ from app import text
 from app.views import theme
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("core", "model", "grid", "alternatives", "ladder", "tree", "player", "history", "results", "settings", "share", "stage")
+SCRIPTS = (
+    "core",
+    "model",
+    "grid",
+    "alternatives",
+    "ladder",
+    "tree",
+    "player",
+    "history",
+    "results",
+    "settings",
+    "share",
+    "stage",
+)
 STYLES = ("stage", "parts")
 
 

@@ -22,7 +22,8 @@ function makeGrid(app) {
     more = make("tr", { class: "r-more" }, make("td", { colspan: levels.length + 2 }));
     moreCut = make("tr", { class: "r-more" }, make("td", { colspan: levels.length + 2 }));
     body.append(...rows.map((r) => r.row), more, ...ghosts.map((r) => r.row), moreCut);
-    table = make("table", { class: "mr-grid" }, head, body);
+    const columns = make("colgroup", {}, make("col", { class: "c-rank" }), ...levels.map((level) => make("col", { class: level.kind })), make("col", { class: "c-becomes" }));
+    table = make("table", { class: "mr-grid" }, columns, head, body);
     box.replaceChildren(table);
   }
 
@@ -36,7 +37,7 @@ function makeGrid(app) {
       const label = make("span", { class: "t" }), mark = make("span", { class: "m", "aria-hidden": true });
       const bar = make("i"), p = make("small");
       const inner = ghost ? make("div", { class: "in" }) : make("button", { type: "button", class: "in", tabindex: -1, onclick: () => app.openCell(rank, position) });
-      inner.append(mark, label, make("span", { class: "bar" }, bar), p);
+      inner.append(label, p, mark, make("span", { class: "bar" }, bar));
       return { td: make("td", { class: "" }, inner), inner, label, mark, bar, p, level };
     });
     const end = make("td", { class: "c-becomes" });

@@ -7,9 +7,10 @@ function makeHistory(app) {
   let found = [], active = -1, asked = 0, timer = null, dragged = null;
 
   function stories() {
-    const box = app.part("stories"), checkpoint = app.checkpoint();
-    box.querySelectorAll("button").forEach((node) => node.remove());
-    app.data.stories.forEach((story, number) => box.append(pill(story, () => app.openStory(number))));
+    const box = app.part("carts"), told = app.part("stories"), checkpoint = app.checkpoint(), stories = app.stories();
+    [box, told].forEach((row) => row.querySelectorAll("button").forEach((node) => node.remove()));
+    told.hidden = !stories.length;
+    stories.forEach(({ story, number }) => told.append(pill(story, () => app.openStory(number))));
     checkpoint.examples.forEach((example) => box.append(pill(example, () => app.openExample(example))));
     if (checkpoint.trips) box.append(make("button", { type: "button", class: "pill trip", title: T.trip_help, text: T.trip, onclick: trip }));
     setText(input.labels[0], T.search);

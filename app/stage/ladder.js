@@ -40,7 +40,7 @@ function makeLadder(app) {
     dot.append(svg("title", {}, words(beam, rank)));
     dot.addEventListener("click", () => { app.go(number); app.choose(rank); });
     group.append(dot);
-    if (beam.item === null || number === app.model.last) group.append(svg("text", { x: x(number) + 9, y: y(rank) + 4, class: "score" + gold, "data-end": number }, percent(Math.exp(Math.min(beam.score, 0)))));
+    group.append(svg("text", { x: x(number) + 9, y: y(rank) + 4, class: "score" + gold, "data-end": number }, percent(Math.exp(Math.min(beam.score, 0)))));
   }
 
   function words(beam, rank) {
@@ -91,7 +91,7 @@ function makeLadder(app) {
     if (!number) return box.replaceChildren();
     if (!step.dropped.length) return box.replaceChildren(make("p", { class: "mr-help", text: T.lost_none }));
     const lines = step.dropped.slice(0, 6).map((lost) => {
-      const label = lost.position >= 0 ? model.label(lost.position, lost.code) : "–";
+      const label = lost.position >= 0 ? model.label(lost.position, lost.code) : T.complete_one;
       const words = lost.why === "merged" ? T.merged_line : T.lost_line;
       const gold = model.isGold(lost.codes) ? " ★" : "";
       return make("li", { text: fill(words, { label, beam: lost.parent + 1, behind: lost.behind.toFixed(2) }) + gold });

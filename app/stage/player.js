@@ -41,7 +41,7 @@ function makePlayer(app) {
   }
 
   function show(playing) {
-    setText(play, playing ? "⏸" : "▶");
+    setText(play, playing ? "❚❚" : "▶\uFE0E");
     play.setAttribute("aria-label", playing ? T.pause : T.play);
     play.setAttribute("aria-pressed", String(playing));
     stage.classList.toggle("playing", playing);

@@ -9,11 +9,13 @@ from app.stage import assets
 
 def replay_page(bundle: dict) -> str:
     """The page as text, under 7 MB. Data goes in as JSON with `<` escaped, so that no title can end the script."""
-    data = json.dumps({"text": text.STAGE, "bundle": bundle, "plotly": None}, ensure_ascii=False).replace("<", "\\u003c")
+    data = json.dumps({"text": text.STAGE, "bundle": bundle, "plotly": None}, ensure_ascii=False).replace(
+        "<", "\\u003c"
+    )
     title = html.escape(text.STAGE["replay_title"])
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><style>body{{margin:0}}{assets.style()}</style></head>
+<title>{title}</title><style>body{{margin:0;background:#f6f7f9}}body.dark{{background:#0e131b}}{assets.style()}</style></head>
 <body><main id="stage">{assets.template()}</main>
 <script>{_inside_script(assets.plotly_js().read_text(encoding="utf-8"))}</script>
 <script>

@@ -2,6 +2,9 @@
 
 const WIDTHS = 6;
 const LABEL_PX = 6.4;
+// A branch leaves its parent level, falls, and arrives level.
+const CURVE = [0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1].map((x) => [x, x <= 0.1 ? 0 : x >= 0.85 ? 1 : (1 - Math.cos((Math.PI * (x - 0.1)) / 0.75)) / 2]);
+const LIFT = 12; // pixels that keep a label clear of a thick branch
 
 function makeTree(app) {
   const T = app.T, box = app.part("tree");
@@ -34,7 +37,7 @@ function makeTree(app) {
 
   function fullRange() {
     const low = Math.min(...view.nodes.map((n) => n.y)) - 0.6, high = Math.max(...view.nodes.map((n) => n.y)) + 0.6;
-    return { x: [-0.12, view.depth + 2.05], y: [Math.min(low, high - 6), high] };
+    return { x: [-0.1, view.depth + 1.95], y: [Math.min(low, high - 6), high] };
   }
 
   function colours() {
@@ -55,26 +58,31 @@ function makeTree(app) {
     return on;
   }
 
+  // Before the first step every top category is still open; they are shown waiting.
+  const seen = (node, number) => node.first <= number || (number === 0 && node.level === 0 && node.first === 1);
+  const isGold = (node) => {
+    const gold = app.model.trace.gold;
+    return gold !== null && (node.row !== null ? node.row === gold.row : node.level >= 0 && gold.codes[node.level] === node.code);
+  };
+
   function traces(number) {
     const c = colours(), on = focusPath(number), nodes = view.nodes, lines = new Map();
-    const gold = app.model.trace.gold;
-    shown = nodes.map((_, at) => at).filter((at) => nodes[at].first <= number);
+    shown = nodes.map((_, at) => at).filter((at) => seen(nodes[at], number));
     for (const at of shown) {
       const node = nodes[at], above = nodes[node.above];
       if (!above) continue;
       const mass = node.mass[number], bucket = mass ? 1 + Math.min(WIDTHS - 1, Math.floor(Math.sqrt(mass) * WIDTHS)) : 0;
       const key = bucket + (mass && on.has(at) ? "on" : "");
       if (!lines.has(key)) lines.set(key, { x: [], y: [], bucket, live: mass > 0, on: on.has(at) && mass > 0 });
-      const line = lines.get(key), bend = above.x + 0.45;
-      line.x.push(above.x, bend, node.x, null);
-      line.y.push(above.y, node.y, node.y, null);
+      const line = lines.get(key), wide = node.x - above.x, high = node.y - above.y;
+      for (const [across, down] of CURVE) line.x.push(above.x + wide * across), line.y.push(above.y + high * down);
+      line.x.push(null), line.y.push(null);
     }
     const edges = [...lines.values()].sort((a, b) => a.bucket - b.bucket || a.on - b.on).map((line) => ({
       type: "scatter", mode: "lines", x: line.x, y: line.y, hoverinfo: "skip",
       line: { color: line.live ? c.accent : c.dim, width: line.live ? 1.5 + line.bucket * 1.7 : 1, shape: "linear" },
       opacity: line.on ? 1 : line.live ? 0.5 : 0.75,
     }));
-    const isGold = (n) => gold && (n.row !== null ? n.row === gold.row : n.level >= 0 && gold.codes[n.level] === n.code);
     const dots = {
       type: "scatter", mode: "markers", x: shown.map((at) => nodes[at].x), y: shown.map((at) => nodes[at].y), customdata: shown,
       marker: {
@@ -108,18 +116,18 @@ function makeTree(app) {
     const px = (x) => ((x - range.x[0]) / (range.x[1] - range.x[0])) * width;
     const py = (y) => ((range.y[1] - y) / (range.y[1] - range.y[0])) * height;
     const inner = new Set(shown.map((at) => nodes[at].above));
-    const rank = (at) => (on.has(at) ? 10 : 0) + nodes[at].mass[number] + (nodes[at].row !== null ? 0.2 : 0);
+    const rank = (at) => (on.has(at) ? 10 : isGold(nodes[at]) ? 5 : 0) + nodes[at].mass[number] + (nodes[at].row !== null ? 0.2 : 0);
     const taken = [], out = { x: [], y: [], text: [], textposition: [] };
-    for (const at of shown.filter((n) => n && nodes[n].mass[number] > 0).sort((a, b) => rank(b) - rank(a))) {
+    for (const at of shown.filter((n) => n && (number === 0 || nodes[n].mass[number] > 0 || isGold(nodes[n]))).sort((a, b) => rank(b) - rank(a))) {
       const node = nodes[at], side = !inner.has(at);
       const room = side ? width - px(node.x) - 12 : column * 0.98, most = Math.floor(room / (LABEL_PX * big));
-      if (most < 4) continue;
+      if (most < 6) continue;
       const text = node.label.length > most ? node.label.slice(0, most - 1) + "…" : node.label;
       const w = text.length * LABEL_PX * big, h = 14 * big, cx = px(node.x), cy = py(node.y);
-      const place = side ? { a: cx + 8, b: cx + 10 + w, c: cy - h / 2, d: cy + h / 2 } : { a: cx - w / 2, b: cx + w / 2, c: cy - 9 - h, d: cy - 7 };
+      const place = side ? { a: cx + 8, b: cx + 10 + w, c: cy - h / 2, d: cy + h / 2 } : { a: cx - w / 2, b: cx + w / 2, c: cy - LIFT * big - h / 2, d: cy - LIFT * big + h / 2 };
       if (place.a < 0 || place.c < -4 || place.d > height + 4 || taken.some((o) => o.a < place.b && place.a < o.b && o.c < place.d && place.c < o.d)) continue;
       taken.push(place);
-      out.x.push(node.x), out.y.push(node.y), out.text.push(safe(text)), out.textposition.push(side ? "middle right" : "top center");
+      out.x.push(node.x), out.y.push(side ? node.y : node.y + (LIFT * big * (range.y[1] - range.y[0])) / height), out.text.push(side ? "\u2002" + safe(text) : safe(text)), out.textposition.push(side ? "middle right" : "middle center");
     }
     return { type: "scatter", mode: "text", hoverinfo: "skip", ...out, textfont: { color: c.ink, size: 12 * big, shadow: `0 0 3px ${c.card}, 0 0 3px ${c.card}, 0 0 4px ${c.card}` }, cliponaxis: false };
   }
@@ -140,7 +148,7 @@ function makeTree(app) {
   async function draw(number, fresh) {
     if (!P || !view || hidden || !app.model) return;
     const c = colours(), axis = { visible: false, fixedrange: false, zeroline: false };
-    const revision = app.model.bundle.trace.history.join() + app.serial;
+    const revision = "trace" + app.serial;
     const layout = {
       uirevision: revision, showlegend: false, hovermode: "closest", dragmode: "pan", margin: { l: 8, r: 8, t: 8, b: 8 },
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { family: "system-ui, sans-serif", color: c.ink },
@@ -196,5 +204,10 @@ function makeTree(app) {
     setText(app.part("node"), T.tree_help);
   }
 
-  return { load, draw, toggle, clear, picture: () => (P && box._fullLayout ? P.toImage(box, { format: "svg", width: box.clientWidth, height: box.clientHeight }) : null) };
+  async function resize() {
+    if (P && box._fullLayout && !hidden) await P.Plots.resize(box);
+    await draw(app.step);
+  }
+
+  return { load, draw, toggle, clear, resize };
 }

@@ -15,8 +15,8 @@ from mindrec.decoding.trace import DecodeStep, DecodeTrace
 SIBLINGS = 4
 """Alternatives drawn beside each branching; the rest are one count."""
 MOST_NODES = 300
-LIVE_SLOT, DIM_SLOT = 1.0, 0.22
-"""Height of a leaf that a beam reached, and of one that was only considered."""
+LIVE_SLOT, DIM_SLOT, REST_SLOT = 1.0, 0.22, 0.5
+"""Height of a leaf that a beam reached, of one that was only considered, and of a count."""
 
 ROOT = "root"
 Parents = Sequence[Sequence[int]]
@@ -130,14 +130,19 @@ class _Builder:
         rests = self._rests(order)
         heights = _heights(order, rests, self.nodes)
         steps = range(len(self.trace.steps))
-        names = [n for n in nx.dfs_preorder_nodes(self.graph, ROOT)]
+        names = list(nx.dfs_preorder_nodes(self.graph, ROOT))
         place = {name: number for number, name in enumerate(names)}
         return {
             "depth": self.depth,
             "nodes": [self._plain(name, heights, place, steps) for name in names],
             "rests": [
-                {"above": place[name], "x": self.nodes[name].level + 2, "y": round(heights[f"{name}+"], 4), "count": count,
-                 "first": min(self.nodes[child].first for child in order[name])}
+                {
+                    "above": place[name],
+                    "x": _across(self.nodes[name].level + 1),
+                    "y": round(heights[f"{name}+"], 4),
+                    "count": count,
+                    "first": min(self.nodes[child].first for child in order[name]),
+                }
                 for name, count in rests.items()
             ],
         }
@@ -151,7 +156,7 @@ class _Builder:
             "code": node.code,
             "row": node.row,
             "label": node.label,
-            "x": node.level + 1,
+            "x": _across(node.level),
             "y": round(heights[name], 4),
             "first": node.first,
             "p": None if node.p is None else float(f"{node.p:.4g}"),
@@ -218,7 +223,9 @@ def _child_counts(parents: Parents | None) -> dict[tuple[int, int | None], int]:
 def _heights(order: dict[str, list[str]], rests: dict[str, int], nodes: dict[str, Node]) -> dict[str, float]:
     """A leaf takes the next slot down, a branching stands at the middle of its children."""
     heights, cursor = {}, 0.0
-    for name in nx.dfs_postorder_nodes(nx.DiGraph([(a, b) for a in order for b in order[a]]), ROOT) if len(order) > 1 else [ROOT]:
+    graph = nx.DiGraph((above, below) for above in order for below in order[above])
+    graph.add_node(ROOT)
+    for name in nx.dfs_postorder_nodes(graph, ROOT):
         below = order[name]
         if below:
             # The live children carry the eye: the middle is theirs.
@@ -229,9 +236,14 @@ def _heights(order: dict[str, list[str]], rests: dict[str, int], nodes: dict[str
             heights[name] = -(cursor + slot / 2)
             cursor += slot
         if name in rests:
-            heights[f"{name}+"] = -(cursor + DIM_SLOT / 2)
-            cursor += DIM_SLOT
+            heights[f"{name}+"] = -(cursor + REST_SLOT / 2)
+            cursor += REST_SLOT
     return heights
+
+
+def _across(level: int) -> float:
+    """Place of a level from left to right; the root stands close to its children."""
+    return 0.0 if level < 0 else level + 0.55
 
 
 def _name(level: int, code: int) -> str:

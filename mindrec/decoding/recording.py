@@ -228,20 +228,38 @@ def gold_standing(
     users, gold = users.to(step.beams.user.device), gold.to(step.beams.user.device)
     codes = index.tokens_NL[gold] - index.offsets
     beams = _agrees(step.beams.codes, step.beams.user, codes, users)
-    margin = torch.full((len(gold),), -torch.inf, dtype=torch.float64, device=users.device)
     if step.candidates is None:
-        return beams, margin
-    c = step.candidates
-    fit = _agrees(step.before.codes, step.before.user, codes, users)
-    for g in range(len(gold)):
-        mine = (step.before.user[c.parent] == users[g]) & fit[c.parent, g] & c.score.isfinite()
-        which = mine.nonzero()[:, 0]
-        which = which[
-            _agrees(c.codes(which), step.before.user[c.parent[which]], codes[g : g + 1], users[g : g + 1])[:, 0]
-        ]
-        kept = step.beams.score[step.beams.user == users[g]]
-        margin[g] = kept.min() - c.score[which].max() if len(which) and len(kept) else torch.inf
+        return beams, torch.full((len(gold),), -torch.inf, dtype=torch.float64, device=users.device)
+    best = best_gold_candidate(index, step, users, gold)
+    own = step.beams.user[:, None] == users
+    worst = step.beams.score[:, None].where(own, torch.inf).amin(0)
+    found = (best >= 0) & worst.isfinite()
+    margin = torch.full_like(worst, torch.inf)
+    margin[found] = worst[found] - step.candidates.score[best[found]]
     return beams, margin
+
+
+def best_gold_candidate(index: ItemIndex, step: Step, users: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
+    """The best candidate of a step that could become each of some known items (G,), int64 (G,); -1 where none could.
+
+    Only candidates of beams that could become the item are looked at, so that the work follows their number.
+    """
+    c, before = step.candidates, step.before
+    codes = index.tokens_NL[gold] - index.offsets
+    fit = _agrees(before.codes, before.user, codes, users)
+    which = (fit.any(1)[c.parent] & c.score.isfinite()).nonzero()[:, 0]
+    pair, g = fit[c.parent[which]].nonzero(as_tuple=True)
+    filled = c.codes(which)[pair]
+    agree = ((filled < 0) | (filled == codes[g])).all(1)
+    candidate, g = which[pair[agree]], g[agree]
+    score = c.score[candidate]
+    top = torch.full((len(gold),), -torch.inf, dtype=score.dtype, device=score.device)
+    top.scatter_reduce_(0, g, score, "amax")
+    first = score == top[g]
+    nowhere = len(c.parent)
+    best = torch.full((len(gold),), nowhere, dtype=torch.int64, device=score.device)
+    best.scatter_reduce_(0, g[first], candidate[first], "amin")
+    return torch.where(best == nowhere, -1, best)
 
 
 def _agrees(codes: torch.Tensor, owner: torch.Tensor, gold_codes: torch.Tensor, users: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,8 @@ from mindrec.errors import MindRecError
 VERSION = 1
 MAX_BYTES = 4_000_000
 """A trace read from outside may be this large at most."""
+MAX_DEPTH = 8
+"""And its free fields (config, model, catalog) this deep."""
 
 
 @dataclass(frozen=True)
@@ -276,7 +278,7 @@ def _build(kind, raw, where: str):
     """Turn plain JSON into `kind`, checking types all the way down."""
     origin = get_origin(kind)
     if kind is Any:
-        return raw
+        return _free(raw, where)
     if origin in (Union, types.UnionType):
         inner = [k for k in get_args(kind) if k is not type(None)]
         return None if raw is None else _build(inner[0], raw, where)
@@ -300,10 +302,22 @@ def _build(kind, raw, where: str):
         if missing and not (missing == ["notes"]):
             raise MindRecError(f"{where} lacks the field {missing[0]!r}")
         return kind(**{k: _build(hints[k], v, f"{where}.{k}") for k, v in raw.items()})
-    if kind is float and type(raw) is int:
+    if kind is float and type(raw) is int and abs(raw) < 2**53:
         raw = float(raw)
-    if type(raw) is not kind:
+    if type(raw) is not kind or (kind is float and not math.isfinite(raw)):
         raise MindRecError(f"{where} is {str(raw)[:40]!r}; {kind.__name__} is needed")
+    return raw
+
+
+def _free(raw, where: str, depth: int = 0):
+    """Any JSON value that can be written again: finite numbers, a bounded depth."""
+    if depth > MAX_DEPTH:
+        raise MindRecError(f"{where} is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(raw, float) and not math.isfinite(raw):
+        raise MindRecError(f"{where} is {raw}; a finite number is needed")
+    inner = raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ()
+    for value in inner:
+        _free(value, where, depth + 1)
     return raw
 
 
@@ -328,4 +342,6 @@ def _check(trace: DecodeTrace) -> None:
         for opinion in step.opinions:
             if not 0 <= opinion.beam < (before or 0):
                 raise MindRecError(f"step {number}: an opinion of beam {opinion.beam}, there were {before}")
+            if any(not 0 <= place.position < depth for place in opinion.open):
+                raise MindRecError(f"step {number}: an opinion of a position outside 0..{depth - 1}")
         before = len(step.beams)

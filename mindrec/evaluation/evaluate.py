@@ -12,6 +12,7 @@ from mindrec.decoding.beam_search import final, ranked_items
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
 from mindrec.decoding.rethink import rethink
+from mindrec.errors import MindRecError
 from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks
 from mindrec.evaluation.protocol import Case
 from mindrec.model.denoiser import Denoiser
@@ -96,6 +97,8 @@ def dense_ranking(
         for first in range(0, len(cases), batch):
             part = cases[first : first + batch]
             logits = denoiser.item_logits(denoiser.encode([c.history for c in part]))
+            if logits is None:
+                raise MindRecError("baseline 'dense' needs a denoiser with a dense head; leave it out for this one")
             if exclude_seen:
                 for user, case in enumerate(part):
                     logits[user, list(case.history)] = -torch.inf

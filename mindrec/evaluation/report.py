@@ -35,15 +35,8 @@ def evaluate_checkpoint(
     Raises:
         MindRecError: the checkpoint and the data name different catalogs.
     """
-    recommender = Recommender.from_pretrained(checkpoint, device)
-    if recommender.catalog.fingerprint != data.catalog.fingerprint:
-        raise MindRecError(
-            f"checkpoint {checkpoint} was trained on catalog {recommender.catalog.fingerprint}, the data is "
-            f"{data.catalog.fingerprint}; give the data it was trained on, or train again"
-        )
-    if users is None and data.catalog.name == "grocery":
-        users = GROCERY_USERS
-    asked = cases(data.interactions, split, users, seed)
+    recommender = open_checkpoint(checkpoint, data, device)
+    asked = cases(data.interactions, split, sample_size(data, users), seed)
     base = recommender.default_config.to_dict()
     if sweep is not None:
         rows = [
@@ -56,6 +49,22 @@ def evaluate_checkpoint(
     if baselines:
         out["baselines"] = {name: _baseline(name, recommender, data, asked, config) for name in baselines}
     return out
+
+
+def open_checkpoint(checkpoint: Path, data: PreparedData, device: str) -> Recommender:
+    """Load a checkpoint to ask it about `data`. Raises MindRecError where they name different catalogs."""
+    recommender = Recommender.from_pretrained(checkpoint, device)
+    if recommender.catalog.fingerprint != data.catalog.fingerprint:
+        raise MindRecError(
+            f"checkpoint {checkpoint} was trained on catalog {recommender.catalog.fingerprint}, the data is "
+            f"{data.catalog.fingerprint}; give the data it was trained on, or train again"
+        )
+    return recommender
+
+
+def sample_size(data: PreparedData, users: int | None) -> int | None:
+    """How many cases to draw where nobody said: grocery has far more than a figure needs."""
+    return GROCERY_USERS if users is None and data.catalog.name == "grocery" else users
 
 
 def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int) -> dict:

@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from transformers import DynamicCache, LlamaConfig, LlamaModel
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from mindrec.errors import MindRecError
+from mindrec.model.attention import ATTENTION, causal_mask
 from mindrec.model.denoiser import HistoryCache
 from mindrec.model.diffusion import MASKED
 
@@ -41,6 +41,11 @@ class CompactConfig:
     def __post_init__(self):
         if self.objective not in OBJECTIVES:
             raise MindRecError(f"objective {self.objective!r} is not one of {', '.join(OBJECTIVES)}")
+        for name in ("hidden_size", "heads", "intermediate_size", "encoder_layers", "decoder_layers", "max_history"):
+            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
+                raise MindRecError(f"{name} {getattr(self, name)!r} is not a whole number from 1 up")
+        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
+            raise MindRecError(f"dropout {self.dropout!r} is outside 0..1")
         if self.hidden_size % self.heads:
             raise MindRecError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
         object.__setattr__(self, "level_sizes", tuple(self.level_sizes))
@@ -56,6 +61,7 @@ class CompactDenoiser(nn.Module):
         codes_NL: int (N, L), the codes of every item, kept as a buffer.
     """
 
+    kind = "compact"
     cache_exact = True
 
     def __init__(self, config: CompactConfig, codes_NL: torch.Tensor):
@@ -141,7 +147,7 @@ class CompactDenoiser(nn.Module):
         items_ND = self.item_vectors()
         embedded = self.dropout(F.embedding(rows_BH, items_ND))
         states = self.encoder(
-            inputs_embeds=embedded, attention_mask=_causal(rows_BH.shape[1], embedded)
+            inputs_embeds=embedded, attention_mask=causal_mask(rows_BH.shape[1], embedded)
         ).last_hidden_state
         return self.dropout(states), items_ND
 
@@ -150,7 +156,7 @@ class CompactDenoiser(nn.Module):
         H = states_BHD.shape[1]
         history = DynamicCache()
         self.decoder(
-            inputs_embeds=states_BHD, attention_mask=_causal(H, states_BHD), past_key_values=history, use_cache=True
+            inputs_embeds=states_BHD, attention_mask=causal_mask(H, states_BHD), past_key_values=history, use_cache=True
         )
         sees_BRH = torch.arange(H, device=states_BHD.device) < after_BR[..., None]
         return self._run_blocks([(v.keys, v.values) for v in history.layers], sees_BRH, filled_BRL, after_BR)
@@ -181,7 +187,7 @@ class CompactDenoiser(nn.Module):
         rows = nn.utils.rnn.pad_sequence([torch.tensor(h) for h in histories], batch_first=True).to(device)
         encoder_cache, decoder_cache = DynamicCache(), DynamicCache()
         embedded = F.embedding(rows, self._frozen_item_vectors())
-        causal = _causal(rows.shape[1], embedded)
+        causal = causal_mask(rows.shape[1], embedded)
         states = self.encoder(
             inputs_embeds=embedded,
             attention_mask=causal,
@@ -244,38 +250,6 @@ class CompactDenoiser(nn.Module):
         return (cache.state["last"] @ self._frozen_item_vectors().T + self.item_bias).float()
 
 
-def _causal(length: int, like: torch.Tensor) -> torch.Tensor:
-    return torch.ones(length, length, dtype=torch.bool, device=like.device).tril()[None, None]
-
-
-def _attention(module, query, key, value, attention_mask, scaling=None, history=None, sees_BRH=None, **kwargs):
-    """Attention over a sequence, or of many blocks over one shared history and themselves.
-
-    query, key, value are (B, heads, positions, D / heads). With `history` (keys and values of each layer) the positions
-    are R blocks of L: scores against the history and within the block are joined under one softmax, so that neither
-    the history is copied for a block nor a block's score against another block is computed.
-    """
-    if history is None:
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, scale=scaling)
-        return out.transpose(1, 2), None
-    past_key, past_value = history[module.layer_idx]
-    B, heads, _, width = query.shape
-    H, L = past_key.shape[2], attention_mask.shape[-1]
-    blocks = (B, heads, -1, L, width)
-    to_history = (query @ past_key.transpose(2, 3)).view(B, heads, -1, L, H)
-    to_block = query.view(blocks) @ key.view(blocks).transpose(3, 4)
-    lowest = torch.finfo(to_block.dtype).min
-    to_history = to_history.masked_fill(~sees_BRH[:, None, :, None], lowest)
-    to_block = to_block.masked_fill(~attention_mask, lowest)
-    weights = (torch.cat([to_history, to_block], dim=-1) * scaling).softmax(-1)
-    out = weights[..., :H].reshape(B, heads, -1, H) @ past_value
-    out = out + (weights[..., H:] @ value.view(blocks)).view_as(out)
-    return out.transpose(1, 2), None
-
-
-ALL_ATTENTION_FUNCTIONS.register("mindrec", _attention)
-
-
 def _llama(config: CompactConfig, layers: int) -> LlamaModel:
     """A Llama stack without its vocabulary, with dropout after every feed-forward block."""
     model = LlamaModel(
@@ -290,7 +264,7 @@ def _llama(config: CompactConfig, layers: int) -> LlamaModel:
             bos_token_id=None,
             eos_token_id=None,
             pad_token_id=None,
-            attn_implementation="mindrec",
+            attn_implementation=ATTENTION,
             use_cache=False,
         )
     )

@@ -8,14 +8,24 @@ from pathlib import Path
 from mindrec.catalog import save_prepared
 from mindrec.errors import MindRecError
 
-SOURCES = ("grocery", "jsonl", "synthetic")
+SOURCES = (
+    "grocery",
+    "jsonl",
+    "csv",
+    "parquet",
+    "amazon",
+    "movielens",
+    "mindrec-official",
+    "recbole",
+    "synthetic",
+)
 
 
 def source(name: str) -> Callable:
     """The `load` function of a source. Raises MindRecError for an unknown name."""
     if name not in SOURCES:
         raise MindRecError(f"source {name!r} is not one of {', '.join(SOURCES)}")
-    return import_module(f"mindrec.sources.{name}").load
+    return import_module(f"mindrec.sources.{name.replace('-', '_')}").load
 
 
 def cache_folder() -> Path:

@@ -1,9 +1,10 @@
-"""Semantic IDs: residual k-means over item vectors, unique within their category.
+"""Semantic IDs: residual k-means or parallel product codes over item vectors, unique within their category.
 
 Shape legend: N items, D vector width, S semantic-ID levels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
@@ -12,6 +13,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
+from mindrec.catalog import Catalog, PreparedData
 from mindrec.errors import MindRecError
 
 
@@ -48,26 +50,136 @@ def _reduce(matrix: sp.csr_matrix, width: int, seed: int) -> np.ndarray:
     return normalize(TruncatedSVD(width, random_state=seed).fit_transform(matrix)).astype(np.float32)
 
 
+def item_vectors(texts: Sequence[str], sequences: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
+    """What is known of each item: its text beside what it is taken with, (N, D). `sequences` are training ones."""
+    return np.concatenate(
+        [text_vectors(texts, seed=seed), cooccurrence_vectors(sequences, len(texts), seed=seed)], axis=1
+    )
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """Codes before collisions are resolved.
+
+    Attributes:
+        codes: int32 (N, S).
+        last: what the last level clustered, (N, D').
+        centers: its centres, (codes of the last level, D').
+    """
+
+    codes: np.ndarray
+    last: np.ndarray
+    centers: np.ndarray
+
+    def unique(self, categories_N: np.ndarray, codebook_size: int) -> np.ndarray:
+        """Codes that no two items of one category share, int32 (N, S)."""
+        if not self.codes.shape[1]:
+            return self.codes
+        return resolve_collisions(categories_N, self.codes, self.last, self.centers, codebook_size)
+
+
+def quantise_residual(
+    vectors_ND: np.ndarray, categories_N: np.ndarray, levels: int, codebook_size: int, seed: int = 0
+) -> Quantised:
+    """Each level clusters what the levels before it left over.
+
+    The mean of an item's finest category is taken off first, so that codes refine the category path instead of
+    saying it again.
+    """
+    residual = _within_category(vectors_ND, categories_N)
+    codes, centers, last = np.zeros((len(residual), levels), dtype=np.int32), np.zeros((0, residual.shape[1])), residual
+    for level in range(levels):
+        labels, centers = _cluster(residual, codebook_size, seed + level)
+        codes[:, level], last = labels, residual
+        residual = residual - centers[labels]
+    return Quantised(codes, last, centers)
+
+
+def quantise_product(
+    vectors_ND: np.ndarray, categories_N: np.ndarray, levels: int, codebook_size: int, seed: int = 0
+) -> Quantised:
+    """Parallel codes: the vector is rotated and split into one part a level, each clustered by itself.
+
+    The rotation is that of parametric optimised product quantisation: principal axes, dealt to the parts so that
+    each holds about the same product of variances. Codes then carry about equally much, in no order.
+    """
+    residual = _within_category(vectors_ND, categories_N)
+    width = max(residual.shape[1], levels)
+    centred = residual - residual.mean(0)
+    variance, axes = np.linalg.eigh(centred.T @ centred / len(centred))
+    parts, load = [[] for _ in range(levels)], np.zeros(levels)
+    for axis in np.argsort(-variance):
+        room = [n for n in range(levels) if len(parts[n]) < -(-width // levels)]
+        part = min(room, key=lambda n: (load[n], n)) if room else 0
+        if levels:
+            parts[part].append(axis)
+            load[part] += np.log(max(variance[axis], 1e-12)) - np.log(1e-12)
+    codes, centers, last = np.zeros((len(residual), levels), dtype=np.int32), np.zeros((0, 1)), residual
+    for level, part in enumerate(parts):
+        last = centred @ axes[:, part] if part else np.zeros((len(centred), 1), dtype=np.float32)
+        last = last.astype(np.float32)
+        codes[:, level], centers = _cluster(last, codebook_size, seed + level)
+    return Quantised(codes, last, centers)
+
+
+QUANTISERS: dict[str, Callable[..., Quantised]] = {"residual": quantise_residual, "product": quantise_product}
+"""Ways to make semantic IDs, by name; "own" stands for the data's own."""
+
+
 def residual_kmeans(
     vectors_ND: np.ndarray, categories_N: np.ndarray, levels: int, codebook_size: int, seed: int = 0
 ) -> np.ndarray:
-    """Codes int32 (N, S): each level clusters what the levels before it left over.
+    """Codes int32 (N, S), coarse to fine; two items of one category never share all of them."""
+    found = quantise_residual(vectors_ND, categories_N, levels, codebook_size, seed)
+    return found.unique(categories_N, codebook_size)
 
-    The mean of an item's finest category is taken off first, so that codes refine the category path instead of
-    saying it again. Two items of one category never share a code tuple.
+
+def product_codes(
+    vectors_ND: np.ndarray, categories_N: np.ndarray, levels: int, codebook_size: int, seed: int = 0
+) -> np.ndarray:
+    """Codes int32 (N, S), one a subspace, in no order; two items of one category never share all of them."""
+    found = quantise_product(vectors_ND, categories_N, levels, codebook_size, seed)
+    return found.unique(categories_N, codebook_size)
+
+
+def semantic_codes(
+    kind: str,
+    data: PreparedData,
+    sequences: Sequence[np.ndarray],
+    levels: int,
+    codebook_size: int,
+    seed: int = 0,
+) -> np.ndarray:
+    """Codes (N, S) of a catalog's items by the name of their maker: residual, product or own.
+
+    Raises MindRecError for another name, and where "own" is asked of data that brings none.
     """
-    if levels < 1:
-        return np.zeros((len(vectors_ND), 0), dtype=np.int32)
-    residual = vectors_ND.astype(np.float32) - _group_means(vectors_ND, categories_N)[categories_N]
-    codes, centers = np.zeros((len(residual), levels), dtype=np.int32), []
-    last_input = residual
-    for level in range(levels):
-        clusters = min(codebook_size, len(np.unique(residual, axis=0)))
-        model = KMeans(clusters, n_init=3, random_state=seed + level).fit(residual)
-        codes[:, level], last_input = model.labels_, residual
-        centers.append(model.cluster_centers_)
-        residual = residual - model.cluster_centers_[model.labels_]
-    return resolve_collisions(categories_N, codes, last_input, centers[-1], codebook_size)
+    catalog = data.catalog
+    if kind == "own":
+        if not data.semantic_ids:
+            raise MindRecError(f"{catalog.name!r} brings no semantic_ids.json; use --semantic-ids residual or product")
+        labels = [data.semantic_ids[item.item_id] for item in catalog.items]
+        return from_labels(labels, finest_category(catalog))[0]
+    if kind not in QUANTISERS:
+        raise MindRecError(f"semantic IDs {kind!r} are not one of {', '.join(QUANTISERS)}, own")
+    vectors = item_vectors([item.text for item in catalog.items], sequences, seed)
+    leaf = finest_category(catalog)
+    return QUANTISERS[kind](vectors, leaf, levels, codebook_size, seed).unique(leaf, codebook_size)
+
+
+def finest_category(catalog: Catalog) -> np.ndarray:
+    """Node code of each item at the finest category level, (N,); all 0 where the catalog has no categories."""
+    return catalog.tree.codes[:, -1] if catalog.tree.depth else np.zeros(len(catalog), dtype=np.int64)
+
+
+def _within_category(vectors_ND: np.ndarray, categories_N: np.ndarray) -> np.ndarray:
+    return vectors_ND.astype(np.float32) - _group_means(vectors_ND, categories_N)[categories_N]
+
+
+def _cluster(points: np.ndarray, clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labels (N,) and centres; never more centres than distinct points."""
+    model = KMeans(min(clusters, len(np.unique(points, axis=0))), n_init=3, random_state=seed).fit(points)
+    return model.labels_, model.cluster_centers_
 
 
 def resolve_collisions(

@@ -122,7 +122,7 @@ class Tokenizer:
             levels = tuple(Level(v["kind"], v["name"], tuple(v["labels"])) for v in raw["levels"])
             codes = np.array(raw["codes"], dtype=np.int32).reshape(-1, len(levels))
             return cls(levels, codes, raw["catalog_fingerprint"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise MindRecError(f"{path}: damaged tokenizer ({error}); restore the file or train again") from error
 
 

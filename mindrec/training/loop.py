@@ -191,7 +191,9 @@ def _load_state(state_dir, model, optimizer, average, config):
     names = [name for group in optimizer.param_groups for name in _names_of(model, group["params"])]
     saved = optimizer.state_dict()
     saved["state"] = {
-        n: {key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")} for n, name in enumerate(names)
+        n: {key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+        for n, name in enumerate(names)
+        if f"step.{name}" in tensors  # a parameter that never had a gradient has no state
     }
     optimizer.load_state_dict(saved)
     return state["records"], state["best"], best_weights, average

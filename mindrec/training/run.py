@@ -17,7 +17,7 @@ from mindrec.evaluation.protocol import cases, training_sequences
 from mindrec.files import write_json
 from mindrec.model.compact import CompactConfig, CompactDenoiser
 from mindrec.tokens.item_index import ItemIndex
-from mindrec.tokens.semantic_id import cooccurrence_vectors, from_labels, residual_kmeans, text_vectors
+from mindrec.tokens.semantic_id import semantic_codes
 from mindrec.tokens.tokenizer import Tokenizer, build_tokenizer
 from mindrec.training.loop import train
 from mindrec.training.presets import Preset
@@ -32,24 +32,11 @@ NOTES = {
 }
 
 
-def make_tokenizer(data: PreparedData, preset: Preset, seed: int = 0, *, own_ids: bool = False) -> Tokenizer:
-    """Semantic IDs from text and training co-occurrence, or the data's own; joined with the category tree."""
-    catalog, tree = data.catalog, data.catalog.tree
-    leaf = tree.codes[:, -1] if tree.depth else np.zeros(len(catalog), dtype=np.int64)
-    if own_ids and data.semantic_ids:
-        labels = [data.semantic_ids[item.item_id] for item in catalog.items]
-        codes, _ = from_labels(labels, leaf)
-    else:
-        sequences = training_sequences(data.interactions)
-        vectors = np.concatenate(
-            [
-                text_vectors([item.text for item in catalog.items], seed=seed),
-                cooccurrence_vectors(sequences, len(catalog), seed=seed),
-            ],
-            axis=1,
-        )
-        codes = residual_kmeans(vectors, leaf, preset.sid_levels, preset.codebook_size, seed)
-    return build_tokenizer(catalog, codes, preset.level_names)
+def make_tokenizer(data: PreparedData, preset: Preset, seed: int = 0, *, semantic_ids: str = "residual") -> Tokenizer:
+    """Semantic IDs by name (residual, product or own) joined with the category tree."""
+    sequences = training_sequences(data.interactions)
+    codes = semantic_codes(semantic_ids, data, sequences, preset.sid_levels, preset.codebook_size, seed)
+    return build_tokenizer(data.catalog, codes, preset.level_names)
 
 
 def train_checkpoint(
@@ -59,7 +46,7 @@ def train_checkpoint(
     *,
     objective: str = "diffusion",
     device: str = "auto",
-    own_ids: bool = False,
+    semantic_ids: str = "residual",
     resume: bool = False,
     command: str = "",
     report: Callable[[dict], None] = lambda record: None,
@@ -69,7 +56,7 @@ def train_checkpoint(
     config = preset.train
     torch.manual_seed(config.seed)
     place = pick_device(device)
-    tokenizer = make_tokenizer(data, preset, config.seed, own_ids=own_ids)
+    tokenizer = make_tokenizer(data, preset, config.seed, semantic_ids=semantic_ids)
     settings = dict(preset.model) | {"objective": objective}
     model = CompactDenoiser(
         CompactConfig(tokenizer.level_sizes, tokenizer.n_items, **settings), torch.from_numpy(tokenizer.codes)
@@ -94,6 +81,7 @@ def train_checkpoint(
             "ordered": ordered,
         },
         "objective": objective,
+        "semantic_ids": semantic_ids,
         "seed": config.seed,
         "parameters": sum(p.numel() for p in model.parameters()),
         "config": config.to_dict(),

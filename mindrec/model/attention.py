@@ -1,0 +1,52 @@
+"""Attention of many target blocks over one shared history; registered with transformers under the name "mindrec".
+
+Shape legend: B users, R blocks a user, L positions of a block, H history positions, D width.
+"""
+
+import torch
+import torch.nn.functional as F
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.llama.modeling_llama import repeat_kv
+
+ATTENTION = "mindrec"
+
+
+def causal_mask(length: int, like: torch.Tensor) -> torch.Tensor:
+    """Lower-triangular bool (1, 1, length, length) on the device of `like`."""
+    return torch.ones(length, length, dtype=torch.bool, device=like.device).tril()[None, None]
+
+
+def block_attention(module, query, key, value, attention_mask, scaling=None, history=None, sees_BRH=None, **kwargs):
+    """Attention over a sequence, or of many blocks over one shared history and themselves.
+
+    query, key, value are (B, heads, positions, D / heads). With `history` (keys and values of each layer) the positions
+    are R blocks of L: scores against the history and within the block are joined under one softmax, so that neither
+    the history is copied for a block nor a block's score against another block is computed. `attention_mask` is then
+    the block's own, bool (1, 1, L, L), and `sees_BRH` the part of the history that each block sees.
+    """
+    key, value = _for_every_head(module, key), _for_every_head(module, value)
+    if history is None:
+        out = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, scale=scaling)
+        return out.transpose(1, 2), None
+    past_key, past_value = (_for_every_head(module, kept) for kept in history[module.layer_idx])
+    B, heads, _, width = query.shape
+    H, L = past_key.shape[2], attention_mask.shape[-1]
+    blocks = (B, heads, -1, L, width)
+    to_history = (query @ past_key.transpose(2, 3)).view(B, heads, -1, L, H)
+    to_block = query.view(blocks) @ key.view(blocks).transpose(3, 4)
+    lowest = torch.finfo(to_block.dtype).min
+    to_history = to_history.masked_fill(~sees_BRH[:, None, :, None], lowest)
+    to_block = to_block.masked_fill(~attention_mask, lowest)
+    scores = torch.cat([to_history, to_block], dim=-1) * scaling
+    weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
+    out = weights[..., :H].reshape(B, heads, -1, H) @ past_value
+    out = out + (weights[..., H:] @ value.view(blocks)).view_as(out)
+    return out.transpose(1, 2), None
+
+
+def _for_every_head(module, kept: torch.Tensor) -> torch.Tensor:
+    """Keys or values of grouped heads, repeated for each query head."""
+    return repeat_kv(kept, module.num_key_value_groups)
+
+
+ALL_ATTENTION_FUNCTIONS.register(ATTENTION, block_attention)

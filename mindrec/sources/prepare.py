@@ -1,0 +1,94 @@
+"""What `python -m mindrec prepare` does: read a source, induce a tree if asked, judge the tokens, write the folder."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from mindrec.catalog import PreparedData, check_replaceable, save_prepared
+from mindrec.errors import MindRecError
+from mindrec.evaluation.protocol import training_sequences
+from mindrec.sources import cache_folder, source
+from mindrec.sources.fetch import local
+from mindrec.sources.readme import readme
+
+PLACES = ("path", "item_file", "metadata")
+"""Options that name a file: a local path, or an https address that is fetched because the person gave it."""
+
+
+def prepare(
+    name: str,
+    out: Path,
+    options: dict[str, object],
+    *,
+    command: str,
+    induce: bool = False,
+    report: bool = False,
+    checksum: str | None = None,
+    say: Callable[[str], None] = print,
+) -> PreparedData:
+    """Write source `name` to `out`, whole or not at all. Options that are None were not given.
+
+    Raises:
+        MindRecError: an option does not belong to the source, one is missing, or the data cannot be used.
+    """
+    check_replaceable(Path(out))
+    load = source(name)
+    given = checked_options(name, load, options)
+    for key in PLACES:
+        if key in given:
+            given[key] = local(str(given[key]), checksum if key == "path" else None, cache_folder())
+    data, extra, quality = load(**given), "", None
+    if induce:
+        from mindrec.tokens.induce import induce_tree
+
+        found = induce_tree(data.catalog, training_sequences(data.interactions))
+        data = replace(data, catalog=found.catalog)
+        extra = _induced_notes(found.report)
+    if report:
+        from mindrec.tokens.quality import as_text, quality_report
+
+        quality = quality_report(data, training_sequences(data.interactions))
+        say(as_text(quality))
+    save_prepared(replace(data, notes=readme(data, command, extra)), out, quality)
+    for line in data.repairs:
+        say(f"mended: {line}")
+    return data
+
+
+def checked_options(name: str, load: Callable, options: dict[str, object]) -> dict[str, object]:
+    """The options that were given, each one that `load` takes, none missing that it needs."""
+    takes = inspect.signature(load).parameters
+    given = {key: value for key, value in options.items() if value is not None}
+    flag = {key: "--" + key.removeprefix("n_").replace("_", "-") for key in {*takes, *given}}
+    for key in given:
+        if key not in takes:
+            allowed = ", ".join(flag[k] for k in takes) or "none"
+            raise MindRecError(f"prepare {name} does not take {flag[key]}; its options are {allowed}")
+    for key, parameter in takes.items():
+        if parameter.default is inspect.Parameter.empty and key not in given:
+            raise MindRecError(f"prepare {name} needs {flag[key]}: {parameter_help(name)}")
+    return given
+
+
+def parameter_help(name: str) -> str:
+    """What --path means to a source."""
+    return {
+        "jsonl": "a folder with items.jsonl.gz and sequences.jsonl.gz",
+        "csv": "a CSV or TSV file with one row an interaction",
+        "parquet": "a Parquet file, or a folder of them, with one row an interaction",
+        "amazon": "the review file (.json.gz or .jsonl.gz), or a folder with it and its meta_ file",
+        "movielens": "the zip as downloaded, or the folder it unpacks to",
+        "mindrec-official": "the folder with NAME.inter.json and NAME.index.json",
+        "recbole": "a folder or zip with NAME.inter and NAME.item",
+    }.get(name, "see --help")
+
+
+def _induced_notes(report: dict) -> str:
+    return (
+        "\n**The category tree is induced**, not the source's: items were clustered by the words of their titles and "
+        "by what they are taken with in training sequences; the number of children is that of the best silhouette, "
+        f"nodes are named by keywords. {report['levels']} levels, {' > '.join(map(str, report['nodes']))} nodes, "
+        f"silhouette of the first split {report['silhouette_first_split']}; {report['padded_items']:,} items end above "
+        f"the deepest level and are padded, {report['items_nothing_known']:,} have nothing to be clustered by.\n"
+    )

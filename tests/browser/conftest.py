@@ -1,0 +1,124 @@
+"""A small shop with an unfriendly title, the app on it as a subprocess, and a real Chromium that looks at it."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NASTY = '<img src=x onerror="document.title=1">Jam & <b>bread</b>'
+INSTALL = "no Chromium: `pip install playwright && playwright install chromium`, or set MINDREC_CHROMIUM"
+
+
+@pytest.fixture(scope="session")
+def shop(chain_data, tiny_preset, tmp_path_factory) -> tuple[Path, Path]:
+    """A checkpoint, and the prepared data with its test trips. Item 3 has markup in its title."""
+    from mindrec.catalog import Catalog, save_prepared
+    from mindrec.checkpoint import with_examples
+    from mindrec.training.run import train_checkpoint
+
+    folder = tmp_path_factory.mktemp("shop")
+    items = [
+        replace(item, title=f"Apple {n}" if n % 2 else f"Pear {n}") for n, item in enumerate(chain_data.catalog.items)
+    ]
+    items[3] = replace(items[3], title=NASTY)
+    data = replace(chain_data, catalog=Catalog(tuple(items), name="shop"))
+    recipe = replace(tiny_preset, train=replace(tiny_preset.train, epochs=2))
+    made = train_checkpoint(data, recipe, folder / "first", device="cpu", command="pytest", progress=False)
+    with_examples(made, [{"name": "Fruit bowl", "item_ids": ["i0", "i5"]}]).save(folder / "checkpoint")
+    save_prepared(data, folder / "data")
+    return folder / "checkpoint", folder / "data"
+
+
+@pytest.fixture(scope="session")
+def address(shop):
+    """`python app.py` on a free port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable,
+        "app.py",
+        "--checkpoint",
+        shop[0],
+        "--data",
+        shop[1],
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        _wait(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait(url: str, process: subprocess.Popen, patience: float = 90) -> None:
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise AssertionError(f"app.py ended: {process.stdout.read()}")
+        try:
+            urllib.request.urlopen(url, timeout=2)
+            return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError(f"app.py did not answer within {patience} s")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    required = os.environ.get("MINDREC_REQUIRE_BROWSER") == "1"
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        pytest.fail(INSTALL) if required else pytest.skip(INSTALL)
+    found = os.environ.get("MINDREC_CHROMIUM") or shutil.which("chromium", path="/usr/bin")
+    with sync_playwright() as play:
+        try:
+            browser = play.chromium.launch(
+                executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+            )
+        except Error as error:
+            pytest.fail(f"{INSTALL} ({error})") if required else pytest.skip(INSTALL)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, address):
+    """Open the app in a fresh context. After the test: no error on the console, no request to another host."""
+    contexts, faults = [], []
+
+    def open_page(query: str = "", *, width: int = 1280, height: int = 900, url: str | None = None, **context):
+        fresh = chromium.new_context(viewport={"width": width, "height": height}, accept_downloads=True, **context)
+        contexts.append(fresh)
+        page = fresh.new_page()
+        page.set_default_timeout(15000)
+        page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda e: faults.append(f"{e} {e.stack}"))
+        page.on("request", lambda r: faults.append(f"request to {r.url}") if _foreign(r.url, address) else None)
+        page.goto(url or address + query)
+        page.wait_for_selector(".mr.loaded")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not faults
+
+
+def _foreign(url: str, address: str) -> bool:
+    return not url.startswith((address, "data:", "blob:", "file:"))

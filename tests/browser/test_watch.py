@@ -1,0 +1,300 @@
+"""The Watch page in a real Chromium, the way a person uses it."""
+
+import json
+
+import pytest
+
+IDLE = "!document.querySelector('.mr').classList.contains('busy')"
+
+
+def caption(page) -> str:
+    return page.inner_text("[data-part=caption]")
+
+
+def texts(page, selector: str) -> list[str]:
+    return page.locator(selector).all_inner_texts()
+
+
+def add(page, *titles: str) -> None:
+    """With the keyboard alone: type, look, Enter."""
+    page.focus("#mr-query")
+    for title in titles:
+        page.keyboard.type(title)
+        page.wait_for_selector(f"#mr-found li[aria-selected=true] b:text-is('{title}')")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#mr-found", state="hidden")
+
+
+def decoded(page, act) -> dict:
+    """Do something that decodes, wait until it shows, return the answer."""
+    with page.expect_response(lambda r: "component_server" in r.url and '"captions"' in r.text()) as found:
+        act()
+    page.wait_for_function(IDLE)
+    return found.value.json()
+
+
+def start(visit, query: str = "", **options):
+    """The app with a history of our own, decoded, at step 0: reduced motion keeps it from playing by itself."""
+    page = visit(query, reduced_motion="reduce", **options)
+    page.click("[data-do=clear]")
+    add(page, "Apple 1", "Pear 2")
+    answer = decoded(page, lambda: page.click("[data-do=decode]"))
+    return page, answer
+
+
+def first_row(page) -> list[str]:
+    return texts(page, ".mr-grid tbody tr:first-child td .t")
+
+
+def test_a_history_is_built_and_decoded_by_keyboard_alone(visit):
+    page = visit()
+    page.focus("[data-do=clear]")
+    page.keyboard.press("Enter")
+    add(page, "Apple 1", "Pear 2", "Apple 5")
+    page.locator(".mr-chips .chip").nth(2).focus()
+    page.keyboard.press("Alt+ArrowLeft")
+    assert texts(page, ".mr-chips .chip b") == ["Apple 1", "Apple 5", "Pear 2"]
+    page.keyboard.press("Delete")
+    assert texts(page, ".mr-chips .chip b") == ["Apple 1", "Pear 2"]
+    page.focus("#mr-query")
+    answer = decoded(page, lambda: page.keyboard.press("Enter"))
+    assert len(answer["trace"]["history"]) == 2
+    page.wait_for_function("document.querySelector('[data-part=caption]').textContent.startsWith('Step 1')")  # it plays
+    page.keyboard.press(" ")
+    assert page.get_attribute("[data-do=play]", "aria-pressed") == "false"
+
+
+def test_steps_scrubber_and_keys_move_through_the_trace(visit):
+    page, answer = start(visit)
+    last = len(answer["trace"]["steps"]) - 1
+    assert caption(page) == answer["captions"][0]
+    page.keyboard.press("ArrowRight")
+    assert caption(page) == answer["captions"][1]
+    assert page.locator(".mr-grid tr:first-child td.new").count() == 1
+    page.keyboard.press("End")
+    assert caption(page) == answer["captions"][last]
+    assert page.locator(".mr-results > li").count() == len(answer["trace"]["results"])
+    page.focus("[data-part=scrub]")
+    page.keyboard.press("Home")
+    assert page.locator(".mr-grid tr:first-child td.masked").count() == len(answer["trace"]["levels"])
+    page.focus("[data-part=stage]")
+    page.keyboard.press("End")
+    page.keyboard.press("2")
+    assert page.locator(".mr-grid tbody tr").nth(1).get_attribute("class").startswith("on")
+    page.keyboard.press("?")
+    assert page.is_visible("[data-part=keys]")
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowLeft")
+    assert caption(page) == answer["captions"][last - 1]
+
+
+def test_keys_do_nothing_while_typing(visit):
+    page, _ = start(visit)
+    before = caption(page)
+    page.focus("#mr-query")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.type(" t2")
+    assert caption(page) == before
+    assert page.get_attribute("[data-do=tree]", "aria-expanded") == "true"
+
+
+def test_a_pin_changes_the_path_and_can_be_undone(visit):
+    page, _answer = start(visit)
+    page.keyboard.press("End")
+    before = first_row(page)
+    page.locator(".mr-grid tbody tr:first-child td button").first.press("Enter")
+    panel = page.locator("[data-part=alternatives]")
+    others = panel.locator("tbody tr:not(.illegal):not(.taken)")
+    other = others.first.locator("th").inner_text()
+    assert other != before[0]
+    changed = decoded(page, lambda: others.first.get_by_text("Pin").click())
+    assert changed["trace"]["config"]["pins"]
+    assert first_row(page)[0] == other
+    assert other in page.inner_text("[data-part=interventions]")
+    assert caption(page).startswith(f"Step {len(changed['trace']['steps']) - 1}")  # the step stays in view
+    page.click("[data-do=undo]")
+    assert page.is_hidden("[data-part=interventions]")
+    assert first_row(page) == before
+
+
+def test_a_forbidden_token_is_gone_and_its_chip_lifts_it(visit):
+    page, _ = start(visit)
+    page.keyboard.press("End")
+    before = first_row(page)
+    page.locator(".mr-grid tbody tr:first-child td button").first.press("Enter")
+    decoded(page, lambda: page.locator("[data-part=alternatives] tr.taken").get_by_text("Forbid").click())
+    assert before[0] not in texts(page, ".mr-grid tbody tr:not(.ghost) td:nth-of-type(1) .t")
+    decoded(page, lambda: page.locator("[data-part=interventions] .chip button").click())
+    assert first_row(page) == before
+
+
+def test_a_setting_decodes_again_and_reset_takes_it_back(visit):
+    page, _ = start(visit)
+    page.click("[data-part=settings] summary")
+    fewer = decoded(page, lambda: page.locator("#mr-set-beam_size").fill("2"))
+    assert len(fewer["trace"]["steps"][-1]["beams"]) == 2
+    odd = decoded(page, lambda: page.select_option("#mr-set-expansion", "joint"))
+    assert odd["trace"]["config"]["expansion"] == "joint"
+    again = decoded(page, lambda: page.click("[data-do=reset]"))
+    assert again["trace"]["config"]["beam_size"] == 10
+
+
+def test_a_real_trip_knows_its_next_item_and_follows_it(visit):
+    page = visit(reduced_motion="reduce")
+    answer = decoded(page, lambda: page.click(".pill.trip"))
+    gold = answer["trace"]["gold"]
+    titles = {item["row"]: item["title"] for item in answer["trace"]["items"]}
+    assert titles[gold["row"]] in page.inner_text("[data-part=target]")
+    page.focus("[data-part=stage]")
+    page.keyboard.press("End")
+    line = page.inner_text("[data-part=gold]")
+    assert ("lost at step" in line) == (gold["died_at"] is not None)
+    page.click(".mr-results .add >> nth=0")
+    page.wait_for_function(IDLE)
+    page.wait_for_selector("[data-part=target]", state="hidden")
+
+
+def test_a_link_restores_all_in_a_fresh_context(visit):
+    page, _ = start(visit, permissions=["clipboard-read", "clipboard-write"])
+    page.keyboard.press("End")
+    page.locator(".mr-grid tbody tr:first-child td button").first.press("Enter")
+    others = page.locator("[data-part=alternatives] tbody tr:not(.illegal):not(.taken)")
+    decoded(page, lambda: others.first.get_by_text("Pin").click())
+    page.keyboard.press("ArrowLeft")
+    page.click("[data-do=link]")
+    page.wait_for_function("document.querySelector('[data-part=link]').value")
+    link = page.input_value("[data-part=link]")
+    assert "v=1" in link
+    assert "pins=" in link
+    assert "step=" in link
+    other = visit(url=link)
+    assert caption(other) == caption(page)
+    assert texts(other, ".mr-grid .t") == texts(page, ".mr-grid .t")
+    assert other.inner_text("[data-part=interventions]") == page.inner_text("[data-part=interventions]")
+
+
+@pytest.mark.parametrize(
+    "query", ["?v=1&h=no-such-item", "?v=9&h=i1", "?v=1&h=i1&beam_size=x", "?v=1&h=i1&pins=9.9", "?v=1&h=%E0%A4"]
+)
+def test_a_bad_link_is_told_and_the_page_opens_anyway(visit, query):
+    page = visit(query)
+    page.wait_for_selector("[data-part=message]:not([hidden])")
+    assert "link was not understood" in page.inner_text("[data-part=message]")
+    assert page.locator(".mr-chips .chip").count() == 2
+
+
+def test_the_replay_opens_from_disk_without_a_network(visit, tmp_path):
+    page, answer = start(visit)
+    with page.expect_download() as got:
+        page.click("[data-do=save-replay]")
+    path = tmp_path / "replay.html"
+    got.value.save_as(path)
+    assert path.stat().st_size < 7_000_000
+    replay = visit(url=path.as_uri(), offline=True)
+    replay.wait_for_selector(".js-plotly-plot")
+    replay.focus("[data-part=stage]")
+    replay.keyboard.press("End")
+    assert caption(replay) == answer["captions"][-1]
+    assert replay.is_hidden("[data-do=decode]")
+    replay.locator(".mr-grid tbody tr:first-child td button").first.press("Enter")
+    assert replay.is_visible("[data-part=alternatives]")
+
+
+def test_a_trace_is_saved_and_opened_again_and_a_broken_one_is_refused(visit, tmp_path):
+    page, answer = start(visit)
+    with page.expect_download() as got:
+        page.click("[data-do=save-trace]")
+    path = tmp_path / "trace.json"
+    got.value.save_as(path)
+    other = visit(reduced_motion="reduce")
+    decoded(other, lambda: other.set_input_files("[data-part=file]", path))
+    assert caption(other) == answer["captions"][0]
+    broken = json.loads(path.read_text())
+    broken["steps"][1]["beams"] = "none"
+    path.write_text(json.dumps(broken))
+    other.set_input_files("[data-part=file]", path)
+    other.wait_for_selector("[data-part=message]:not([hidden])")
+    assert "beams" in other.inner_text("[data-part=message]")
+    assert caption(other) == answer["captions"][0]
+
+
+def test_a_picture_of_the_stage_is_a_png(visit, tmp_path):
+    page, _ = start(visit)
+    page.wait_for_selector(".js-plotly-plot")
+    with page.expect_download() as got:
+        page.click("[data-do=save-png]")
+    got.value.save_as(tmp_path / "stage.png")
+    assert (tmp_path / "stage.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_title_with_markup_shows_as_text(visit):
+    page = visit("?v=1&h=i3,i5", reduced_motion="reduce")
+    assert "onerror" in page.inner_text(".mr-chips .chip >> nth=0")
+    page.fill("#mr-query", "onerror")
+    page.wait_for_selector("#mr-found li b:has-text('<img')")
+    assert page.locator(".mr img").count() == 0
+    assert page.title() == "MindRec"
+
+
+def test_no_room_and_no_history_are_told_in_words(visit):
+    page = visit(reduced_motion="reduce")
+    page.click("[data-do=clear]")
+    assert page.is_disabled("[data-do=decode]")
+    assert page.is_visible("[data-part=empty]")
+    add(page, *(f"Pear {n}" for n in range(6, 26, 2)))
+    page.keyboard.type("Pear 26")
+    page.wait_for_selector("#mr-found li b:text-is('Pear 26')")
+    page.keyboard.press("Enter")
+    assert "at most 10" in page.inner_text("[data-part=message]")
+    assert page.locator(".mr-chips .chip").count() == 10
+
+
+def test_zoom_of_the_tree_stays_between_steps_and_a_node_can_be_pinned(visit):
+    page, _ = start(visit)
+    page.wait_for_selector(".js-plotly-plot")
+    ranges = "JSON.stringify(document.querySelector('.js-plotly-plot')._fullLayout.yaxis.range)"
+    page.keyboard.press("ArrowRight")
+    page.evaluate("window.Plotly.relayout(document.querySelector('.js-plotly-plot'), {'yaxis.range': [-3, 0]})")
+    before = page.evaluate(ranges)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(150)
+    assert page.evaluate(ranges) == before
+    click = "const p = document.querySelector('.js-plotly-plot'); p.emit('plotly_click', {points: [{customdata: 1}]})"
+    page.evaluate(click)
+    answer = decoded(page, lambda: page.get_by_text("Decode only in here").click())
+    assert len(answer["trace"]["config"]["pins"]) == 1
+
+
+def test_present_mode_is_large_and_escape_leaves_it(visit):
+    page, _ = start(visit)
+    page.keyboard.press("p")
+    assert page.is_hidden("[data-do=decode]")
+    size = "parseFloat(getComputedStyle(document.querySelector('.mr-grid .t')).fontSize)"
+    assert page.evaluate(size) >= 20
+    page.keyboard.press("Escape")
+    assert page.is_visible("[data-do=decode]")
+
+
+def test_dark_mode_takes_the_dark_palette(visit):
+    page = visit("?__theme=dark")
+    ground = page.evaluate("getComputedStyle(document.querySelector('.mr-stage')).backgroundColor")
+    assert max(int(v) for v in ground[4:-1].split(",")) < 60
+
+
+def test_reduced_motion_neither_plays_nor_moves(visit):
+    page, answer = start(visit)
+    page.wait_for_timeout(700)
+    assert caption(page) == answer["captions"][0]
+    assert page.evaluate("getComputedStyle(document.querySelector('.mr-grid .bar i')).transitionDuration") == "0s"
+
+
+@pytest.mark.parametrize("width", [380, 1920])
+def test_the_page_never_scrolls_sideways(visit, width):
+    page = visit(width=width, height=800)
+    page.wait_for_selector(".js-plotly-plot")
+    page.focus("[data-part=stage]")
+    page.keyboard.press("End")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("[data-part=caption]").bounding_box()["width"] <= width

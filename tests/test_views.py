@@ -1,0 +1,158 @@
+"""What is drawn from a trace: the tree, the marks, the words and the colours. No model, no page."""
+
+import math
+from itertools import pairwise
+
+import pytest
+
+from app import text
+from app.views import theme
+from app.views.events import events
+from app.views.tree import MOST_NODES, tree_figure, tree_view
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.trace import DecodeTrace
+
+
+@pytest.fixture(scope="module")
+def trace(recommender) -> DecodeTrace:
+    ids = [item.item_id for item in recommender.catalog.items[:3]]
+    return recommender.recommend(ids, target=recommender.catalog.items[20].item_id).trace
+
+
+@pytest.fixture(scope="module")
+def parents(recommender):
+    from app.handlers import category_parents
+
+    return category_parents(recommender)
+
+
+def test_tree_mass_flows_from_the_root_and_is_never_lost_on_the_way(trace):
+    nodes = tree_view(trace)["nodes"]
+    assert nodes[0]["above"] is None
+    for step in range(len(trace.steps)):
+        assert nodes[0]["mass"][step] == pytest.approx(1.0)
+        for at, node in enumerate(nodes):
+            below = [other["mass"][step] for other in nodes if other["above"] == at]
+            assert sum(below) <= node["mass"][step] + 1e-3
+
+
+def test_tree_has_every_beams_path_once(trace):
+    view = tree_view(trace)
+    last = trace.steps[-1]
+    for beam in last.beams:
+        leaf = next(node for node in view["nodes"] if node["row"] == beam.item)
+        names = []
+        while leaf["above"] is not None:
+            leaf = view["nodes"][leaf["above"]]
+            names.insert(0, leaf["code"])
+        assert names[1:] == list(beam.codes[: view["depth"]])
+    assert len({(n["level"], n["code"], n["row"]) for n in view["nodes"]}) == len(view["nodes"]) <= MOST_NODES
+
+
+def test_tree_nodes_never_share_a_place(trace, parents):
+    view = tree_view(trace, parents)
+    places = [(node["x"], node["y"]) for node in view["nodes"]]
+    assert len(set(places)) == len(places)
+
+
+def test_tree_counts_what_it_does_not_draw(trace, parents):
+    view = tree_view(trace, parents)
+    for rest in view["rests"]:
+        above = view["nodes"][rest["above"]]
+        drawn = sum(node["above"] == rest["above"] for node in view["nodes"])
+        level = above["level"] + 1
+        total = len(parents[0]) if level == 0 else sum(up == above["code"] for up in parents[level])
+        assert rest["count"] == total - drawn > 0
+
+
+@pytest.mark.parametrize("order", ["confidence", "left_to_right", "random"])
+def test_tree_follows_any_unmask_order(recommender, parents, order):
+    trace = recommender.recommend([recommender.catalog.items[0].item_id], DecodeConfig(order=order)).trace
+    view = tree_view(trace, parents)
+    assert all(node["mass"][-1] > 0 for node in view["nodes"] if node["row"] is not None and node["beams"][-1])
+    assert view["nodes"][0]["beams"][-1] == len(trace.steps[-1].beams)
+
+
+def test_a_trace_without_categories_draws_its_items_alone(trace):
+    raw = trace.to_dict()
+    for level in raw["levels"]:
+        level["kind"] = "semantic"
+    view = tree_view(DecodeTrace.from_dict(raw))
+    assert view["depth"] == 0
+    assert {node["level"] for node in view["nodes"]} == {-1, 0}
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_tree_figure_is_one_that_plotly_accepts(trace, dark):
+    graph_objects = pytest.importorskip("plotly.graph_objects")
+    figure = graph_objects.Figure(tree_figure(trace, len(trace.steps) - 1, dark=dark))
+    assert len(figure.data) == len(tree_view(trace)["nodes"])
+
+
+def test_marks_stand_in_order_and_tell_when_the_gold_is_lost(trace):
+    marks = events(trace)
+    assert all(a["step"] <= b["step"] for a, b in pairwise(marks))
+    assert {m["step"] for m in marks if m["kind"] == "lost"} == {s for s in [trace.gold.died_at] if s is not None}
+    assert [m["step"] for m in marks if m["kind"] == "first"] == [1]
+
+
+def test_captions_are_one_for_each_step_and_name_the_answer(trace):
+    lines = text.captions(trace)
+    assert len(lines) == len(trace.steps)
+    best = next(item.title for item in trace.items if item.row == trace.results[0].row)
+    assert best in lines[-1]
+    assert "masked" in lines[0]
+    assert all(line.startswith(f"Step {number}:") for number, line in enumerate(lines) if number)
+    assert all("{" not in line and "None" not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [(1.0, "100%"), (0.999, "over 99%"), (0.5, "50%"), (0.004, "0.4%"), (1e-6, "under 0.01%"), (0, "0%")],
+)
+def test_percent_as_a_person_says_it(p, words):
+    assert text.percent(p) == words
+
+
+def test_a_sole_candidate_is_not_called_a_guess(recommender):
+    item = recommender.catalog.items[7]
+    code = recommender.tokenizer.encode(7)[0]
+    trace = recommender.recommend([item.item_id], DecodeConfig(pins=((0, code),))).trace
+    assert "fixed 1" in text.captions(trace)[0]
+
+
+@pytest.mark.parametrize("palette", [theme.LIGHT, theme.DARK])
+@pytest.mark.parametrize(
+    ("ink", "ground"),
+    [
+        ("ink", "card"),
+        ("ink", "ground"),
+        ("ink", "raised"),
+        ("muted", "card"),
+        ("muted", "ground"),
+        ("muted", "raised"),
+        ("muted", "new-soft"),
+        ("on-accent", "accent"),
+        ("new-ink", "card"),
+        ("gold-ink", "card"),
+        ("gold-ink", "gold-soft"),
+        ("bad", "card"),
+        ("bad", "bad-soft"),
+        ("ink", "accent-soft"),
+        ("ink", "new-soft"),
+        ("muted", "accent-soft"),
+    ],
+)
+def test_text_has_aa_contrast(palette, ink, ground):
+    assert theme.contrast(palette[ink], palette[ground]) >= 4.5
+
+
+@pytest.mark.parametrize("palette", [theme.LIGHT, theme.DARK])
+@pytest.mark.parametrize("mark", ["accent", "new", "bad", "strong-line"])
+def test_marks_have_graphic_contrast(palette, mark):
+    assert theme.contrast(palette[mark], palette["card"]) >= 3
+
+
+def test_contrast_by_hand():
+    assert theme.contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert math.isclose(theme.contrast("#777777", "#777777"), 1)

@@ -283,7 +283,9 @@ def load_prepared(folder: Path, *, name: str | None = None, category_depth: int 
         category_depth=category_depth,
     )
     interactions = _interactions(folder / "sequences.jsonl.gz", catalog)
-    return PreparedData(catalog, interactions, read_semantic_ids(folder))
+    readme = folder / "README.md"
+    notes = readme.read_text(encoding="utf-8", errors="replace") if readme.exists() else ""
+    return PreparedData(catalog, interactions, read_semantic_ids(folder), notes)
 
 
 def _interactions(path: Path, catalog: Catalog) -> Interactions:

@@ -26,9 +26,7 @@ JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the result h
 def prepare(
     source: Annotated[
         str,
-        typer.Argument(
-            help="grocery, jsonl, csv, parquet, amazon, movielens, mindrec-official, recbole or synthetic."
-        ),
+        typer.Argument(help="grocery, jsonl, csv, parquet, amazon, movielens, mindrec-official, recbole or synthetic."),
     ],
     out: Annotated[Path, typer.Option(help="Folder to write; prepared data in it is replaced whole.")],
     path: Annotated[str | None, typer.Option(help="The source's file or folder, or its https address.")] = None,
@@ -104,6 +102,8 @@ def train(
     semantic_ids: Annotated[
         str, typer.Option(help="residual (k-means), product (parallel codes) or own (the data's semantic_ids.json).")
     ] = "residual",
+    sid_levels: Annotated[int | None, typer.Option(help="Semantic-ID levels; overrides the preset's.")] = None,
+    codebook_size: Annotated[int | None, typer.Option(help="Codes a level; overrides the preset's.")] = None,
     device: Device = "auto",
 ) -> None:
     """Train a denoiser and save the epoch with the best validation NDCG@10."""
@@ -111,6 +111,10 @@ def train(
     from mindrec.training.run import train_checkpoint
 
     recipe = find(preset)
+    if sid_levels is not None:
+        recipe = replace(recipe, sid_levels=sid_levels)
+    if codebook_size is not None:
+        recipe = replace(recipe, codebook_size=codebook_size)
     schedule, loss = recipe.train, recipe.train.loss
     if mask_floor is not None:
         loss = replace(loss, mask_floor=mask_floor)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from mindrec import processes
 from mindrec.decoding.beam_search import final, ranked_items
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
@@ -50,33 +51,40 @@ def rank(
     batch: int = 64,
     progress: bool = False,
 ) -> Ranking:
-    """Rank items for every case with the given decode settings."""
-    rows, scores, nfe, looked, coverage, seconds = [], [], [], [], [], 0.0
-    for first in tqdm(range(0, len(cases), batch), desc="decode", disable=not progress, mininterval=2):
-        part = cases[first : first + batch]
-        started = time.perf_counter()
-        histories = [c.history for c in part]
-        last = final(decode(denoiser, index, histories, config, n_categories=n_categories, everywhere=False))
-        found, score = ranked_items(index, last.beams, len(part), config.beam_size)
-        calls = last.nfe.clone()
-        if config.rethink:
-            for user, history in enumerate(histories):
-                calls[user] += _think_again(denoiser, index, history, config, n_categories, found[user], score[user])
-        seconds += time.perf_counter() - started
-        rows.append(found.cpu().numpy())
-        scores.append(score.cpu().numpy())
-        nfe.append(calls.cpu().numpy())
-        looked.append(last.rows.cpu().numpy())
-        if last.coverage is not None:
-            coverage.append(last.coverage.cpu().numpy())
+    """Rank items for every case with the given decode settings.
+
+    Under several processes (mindrec.processes) each takes every so-manieth batch, and all return the whole ranking.
+    """
+    firsts = range(0, len(cases), batch)[processes.rank() :: processes.world()]
+    parts = {
+        first: _rank_batch(denoiser, index, cases[first : first + batch], config, n_categories)
+        for first in tqdm(firsts, desc="decode", disable=not progress, mininterval=2)
+    }
+    parts = {first: part for gathered in processes.gather(parts) for first, part in gathered.items()}
+    rows, scores, nfe, looked, coverage, seconds = zip(*(parts[first] for first in sorted(parts)), strict=True)
     return Ranking(
         np.concatenate(rows),
         np.concatenate(scores),
         float(np.concatenate(nfe).mean()),
         float(np.concatenate(looked).mean()),
-        float(np.concatenate(coverage).mean()) if coverage else None,
-        seconds,
+        None if coverage[0] is None else float(np.concatenate(coverage).mean()),
+        sum(seconds),
     )
+
+
+def _rank_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig, n_categories: int) -> tuple:
+    """Of one batch: rows (U, K), scores (U, K), nfe (U,), beams looked at (U,), coverage (U,) or None, seconds."""
+    started = time.perf_counter()
+    histories = [c.history for c in part]
+    last = final(decode(denoiser, index, histories, config, n_categories=n_categories, everywhere=False))
+    found, score = ranked_items(index, last.beams, len(part), config.beam_size)
+    calls = last.nfe.clone()
+    if config.rethink:
+        for user, history in enumerate(histories):
+            calls[user] += _think_again(denoiser, index, history, config, n_categories, found[user], score[user])
+    seconds = time.perf_counter() - started
+    coverage = None if last.coverage is None else last.coverage.cpu().numpy()
+    return (*(t.cpu().numpy() for t in (found, score, calls, last.rows)), coverage, seconds)
 
 
 def _think_again(denoiser, index, history, config, n_categories, rows_K, scores_K) -> int:

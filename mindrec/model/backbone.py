@@ -19,9 +19,15 @@ ABOUT = "import.json"
 """Written beside the weights by mindrec.model.llada_import: where they came from, their digest, the mask token."""
 
 
+class LlamaStack(LlamaModel):
+    """LlamaModel that is loaded from a model with a head without a word about it."""
+
+    _keys_to_ignore_on_load_unexpected = (r"^lm_head\.",)
+
+
 def new_backbone(shape: dict) -> LlamaModel:
     """Random weights; `shape` names LlamaConfig sizes."""
-    return LlamaModel(
+    return LlamaStack(
         LlamaConfig(
             **{"num_key_value_heads": shape["num_attention_heads"]} | shape,
             bos_token_id=None,
@@ -56,7 +62,7 @@ def load_backbone(folder: Path, dtype: torch.dtype, quantize: int | None = None)
         bits = {"load_in_8bit": True} if quantize == 8 else {"load_in_4bit": True, "bnb_4bit_compute_dtype": dtype}
         extra = {"quantization_config": BitsAndBytesConfig(**bits), "device_map": {"": torch.cuda.current_device()}}
     try:
-        model = LlamaModel.from_pretrained(folder, dtype=dtype, attn_implementation=ATTENTION, **extra)
+        model = LlamaStack.from_pretrained(folder, dtype=dtype, attn_implementation=ATTENTION, **extra)
     except (OSError, ValueError) as error:
         raise MindRecError(f"base {folder} cannot be loaded ({error}); import it again") from error
     model.config.use_cache = False

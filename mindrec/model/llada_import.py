@@ -85,9 +85,7 @@ def import_llada(source: str, out: Path, *, progress: bool = True) -> dict:
                 size += tensors[key].nbytes
             save_file(tensors, made / name, {"format": "pt"})
             del tensors
-        write_json(
-            made / "model.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": weight_map}
-        )
+        write_json(made / "model.safetensors.index.json", {"metadata": {"total_size": size}, "weight_map": weight_map})
         config.save_pretrained(made)
         _copy_text(folder, made)
         about = {
@@ -104,7 +102,7 @@ def llama_config(raw: dict, where: Path) -> tuple[LlamaConfig, int]:
     """LlamaConfig and mask token id from LLaDA's config.json."""
     for key, value in NEEDED.items():
         if raw.get(key, value) != value:
-            raise MindRecError(f"{where}: config.json has {key} {raw[key]!r}; only {value!r} is LLaDA-8B's architecture")
+            raise MindRecError(f"{where}: config.json has {key} {raw[key]!r}; LLaDA-8B has {value!r}, import that")
     try:
         config = LlamaConfig(
             vocab_size=raw.get("embedding_size") or raw["vocab_size"],
@@ -156,7 +154,7 @@ def _folder(source: str) -> Path:
     if Path(source).is_dir():
         return Path(source)
     if Path(source).exists() or source.count("/") != 1:
-        raise MindRecError(f"{source!r} is neither a folder nor a Hugging Face repository such as GSAI-ML/LLaDA-8B-Base")
+        raise MindRecError(f"{source!r} is no folder, nor a Hugging Face repository such as GSAI-ML/LLaDA-8B-Base")
     from huggingface_hub import snapshot_download
 
     try:

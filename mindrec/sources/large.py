@@ -65,6 +65,8 @@ def events(frame, core: int, repairs: Repairs) -> Events:
         for column, held in zip(("user_code", "item_code", "time"), parts, strict=True):
             held.append(part[column].to_numpy())
     user_M, item_M, time_M = (np.concatenate(held) for held in parts)
+    if with_time and not len(user_M):
+        raise MindRecError(f"no user and item of the {with_time:,} rows occurs {core} times; lower --core")
     repairs.count("outside_core", n=with_time - len(user_M))
     return Events(users["user"].to_list(), items["item"].to_list(), user_M, item_M, time_M)
 

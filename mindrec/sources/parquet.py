@@ -90,7 +90,7 @@ def _items(
     header = list(_schema(frame, path))
     named = {use: column or (use if use in header else None) for use, column in fields.items()}
     columns_of(header, {"item": item_column} | named | {f"category {c}": c for c in levels}, str(path))
-    for part in large.batches(frame.select(dict.fromkeys([item_column, *filter(None, named.values()), *levels]))):
+    for part in large.batches(frame.select(list(dict.fromkeys([item_column, *filter(None, named.values()), *levels])))):
         for row in part.iter_rows(named=True):
             names = [n for c in levels for n in (row[c] if isinstance(row[c], list) else [row[c]]) if n is not None]
             if separator:

@@ -87,7 +87,7 @@ def parameter_help(name: str) -> str:
 def _induced_notes(report: dict) -> str:
     return (
         "\n**The category tree is induced**, not the source's: items were clustered by the words of their titles and "
-        "by what they are taken with in training sequences; the number of children is that of the best silhouette, "
+        "by what they are taken with in training sequences; the number of children comes from the silhouette, "
         f"nodes are named by keywords. {report['levels']} levels, {' > '.join(map(str, report['nodes']))} nodes, "
         f"silhouette of the first split {report['silhouette_first_split']}; {report['padded_items']:,} items end above "
         f"the deepest level and are padded, {report['items_nothing_known']:,} have nothing to be clustered by.\n"

@@ -26,6 +26,8 @@ CANDIDATES = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 SAMPLE = 1500
 """Items on which a candidate number of clusters is judged."""
 MIN_SILHOUETTE = 0.02
+NEAR_BEST = 0.75
+"""The fewest children that reach this share of the best silhouette are taken: on text it creeps up with the number."""
 UNKNOWN = "Nothing known"
 WORDS = 2
 
@@ -45,7 +47,7 @@ class Induced:
 def induce_tree(catalog: Catalog, sequences: Sequence[np.ndarray], seed: int = 0) -> Induced:
     """Cluster items by their text and by what they are taken with in training `sequences`.
 
-    At each node the number of children is the candidate with the best silhouette on a sample; a node whose best
+    At each node the number of children comes from the silhouettes of the candidates on a sample; a node whose best
     split separates nothing, and a small node, stays whole, so that the depth too comes from the data.
 
     Raises:
@@ -73,7 +75,7 @@ def induce_tree(catalog: Catalog, sequences: Sequence[np.ndarray], seed: int = 0
             if labels is None:
                 continue
             scores.append(score)
-            names = node_names([titles[r] for r in rows_K], labels)
+            names = node_names([titles[r] for r in rows_K], labels, paths[rows_K[0]])
             for row, label in zip(rows_K, labels, strict=True):
                 paths[row] += (names[label],)
             children += [rows_K[labels == label] for label in range(len(names))]
@@ -90,31 +92,37 @@ def _split(points: np.ndarray, seed: int, *, force: bool) -> tuple[np.ndarray | 
     distinct = len(np.unique(points, axis=0))
     rng = np.random.default_rng(seed)
     sample = points[np.sort(rng.choice(len(points), min(SAMPLE, len(points)), replace=False))]
-    best, best_score = None, -1.0
+    tried: list[tuple[float, KMeans]] = []
     for clusters in CANDIDATES:
         if clusters >= distinct or clusters * MIN_LEAF > len(points):
             break
         model = KMeans(clusters, n_init=2, random_state=seed, max_iter=100).fit(sample)
-        found = len(np.unique(model.labels_))
-        score = silhouette_score(sample, model.labels_) if 1 < found < len(sample) else -1.0
-        if score > best_score:
-            best, best_score = model, score
-    if best is None or (best_score < MIN_SILHOUETTE and not force):
-        return None, best_score
+        if 1 < len(np.unique(model.labels_)) < len(sample):
+            tried.append((float(silhouette_score(sample, model.labels_)), model))
+    top = max((score for score, _ in tried), default=-1.0)
+    if not tried or (top < MIN_SILHOUETTE and not force):
+        return None, top
+    score, best = next(pair for pair in tried if pair[0] >= NEAR_BEST * top or top <= 0)
     if len(sample) < len(points):
         best = KMeans(best.n_clusters, init=best.cluster_centers_, n_init=1, max_iter=50).fit(points)
-    return np.unique(best.labels_, return_inverse=True)[1], float(best_score)
+    return np.unique(best.labels_, return_inverse=True)[1], score
 
 
-def node_names(titles: Sequence[str], labels: np.ndarray) -> list[str]:
-    """A name for each cluster that no sibling has: the words that mark it out among them, else a number."""
-    words = class_keywords(titles, labels, int(labels.max()) + 1, WORDS)
-    taken: Counter[str] = Counter()
+def node_names(titles: Sequence[str], labels: np.ndarray, ancestors: Sequence[str] = ()) -> list[str]:
+    """A name for each cluster that no sibling and no ancestor has: the words that mark it out, else a number.
+
+    Words that an ancestor's name has already used are left out: they hold for every sibling.
+    """
+    said = {word for name in ancestors for word in name.lower().split(", ")}
+    taken = {*ancestors}
     names = []
-    for number, found in enumerate(words, 1):
-        name = ", ".join(w if n else w.capitalize() for n, w in enumerate(found)) or f"Group {number}"
-        taken[name] += 1
-        names.append(name if taken[name] == 1 else f"{name} ({number})")
+    for number, found in enumerate(class_keywords(titles, labels, int(labels.max()) + 1, WORDS + len(said)), 1):
+        words = [word for word in found if word not in said][:WORDS]
+        name = ", ".join(w if n else w.capitalize() for n, w in enumerate(words)) or f"Group {number}"
+        while name in taken:
+            name += f" ({number})"
+        taken.add(name)
+        names.append(name)
     return names
 
 

@@ -9,10 +9,12 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from mindrec.catalog import PreparedData
+from mindrec.errors import MindRecError
 from mindrec.tokens.semantic_id import (
     QUANTISERS,
     cooccurrence_vectors,
     finest_category,
+    fitting_size,
     from_labels,
     item_vectors,
 )
@@ -27,14 +29,18 @@ def quality_report(
     catalog, leaf = data.catalog, finest_category(data.catalog)
     vectors = item_vectors([item.text for item in catalog.items], sequences, seed)
     pairs = neighbour_pairs(cooccurrence_vectors(sequences, len(catalog), seed=seed), seed)
-    out = {}
+    out, codebook_size = {}, fitting_size(leaf, levels, codebook_size)
     for kind, quantise in QUANTISERS.items():
         found = quantise(vectors, leaf, levels, codebook_size, seed)
         out[kind] = codes_report(found.codes, found.unique(leaf, codebook_size), leaf, data, pairs)
     if data.semantic_ids:
         labels = [data.semantic_ids[item.item_id] for item in catalog.items]
         raw = np.array([np.unique(column, return_inverse=True)[1] for column in zip(*labels, strict=True)]).T
-        out["own"] = codes_report(raw, from_labels(labels, leaf)[0], leaf, data, pairs)
+        try:
+            unique = from_labels(labels, leaf)[0]
+        except MindRecError:  # one category holds more items than its codes can name: judged as they are
+            unique = raw
+        out["own"] = codes_report(raw, unique, leaf, data, pairs)
     return {
         "items": len(catalog),
         "category_nodes": catalog.tree.sizes,

@@ -3,6 +3,7 @@
 Shape legend: N items, D vector width, S semantic-ID levels.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.cluster import KMeans
 from sklearn.decomposition import TruncatedSVD
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
@@ -164,7 +166,22 @@ def semantic_codes(
         raise MindRecError(f"semantic IDs {kind!r} are not one of {', '.join(QUANTISERS)}, own")
     vectors = item_vectors([item.text for item in catalog.items], sequences, seed)
     leaf = finest_category(catalog)
-    return QUANTISERS[kind](vectors, leaf, levels, codebook_size, seed).unique(leaf, codebook_size)
+    size = fitting_size(leaf, levels, codebook_size)
+    return QUANTISERS[kind](vectors, leaf, levels, size, seed).unique(leaf, size)
+
+
+def fitting_size(categories_N: np.ndarray, levels: int, codebook_size: int) -> int:
+    """`codebook_size`, or the smallest one that names twice the items of the fullest category; then with a warning."""
+    largest = int(np.bincount(categories_N).max())
+    if levels < 1 or largest <= codebook_size**levels:
+        return codebook_size
+    size = int(np.ceil((2 * largest) ** (1 / levels)))
+    warnings.warn(
+        f"a category holds {largest:,} items and {levels} levels of {codebook_size} codes name only "
+        f"{codebook_size**levels:,}: {size} codes a level are used; --sid-levels and --codebook-size set them",
+        stacklevel=2,
+    )
+    return size
 
 
 def finest_category(catalog: Catalog) -> np.ndarray:
@@ -178,7 +195,10 @@ def _within_category(vectors_ND: np.ndarray, categories_N: np.ndarray) -> np.nda
 
 def _cluster(points: np.ndarray, clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Labels (N,) and centres; never more centres than distinct points."""
-    model = KMeans(min(clusters, len(np.unique(points, axis=0))), n_init=3, random_state=seed).fit(points)
+    model = KMeans(min(clusters, len(np.unique(points, axis=0))), n_init=3, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # points that differ by rounding alone share a centre
+        model.fit(points)
     return model.labels_, model.cluster_centers_
 
 

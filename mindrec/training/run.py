@@ -14,7 +14,6 @@ from mindrec.checkpoint import Checkpoint, pick_device
 from mindrec.evaluation.evaluate import dense_ranking, measure, rank
 from mindrec.evaluation.metrics import accuracy, gold_ranks
 from mindrec.evaluation.protocol import cases, training_sequences
-from mindrec.files import write_json
 from mindrec.model.compact import CompactConfig, CompactDenoiser
 from mindrec.tokens.item_index import ItemIndex
 from mindrec.tokens.semantic_id import semantic_codes
@@ -143,7 +142,8 @@ by `{training["command"]}` (seed {training["seed"]}, {training["seconds"]:.0f} s
 `training.json` has the whole curve. Test figures are in the project's README with their command.
 
 ## Data
-{data.notes}
+{_without_title(data.notes)}
+
 ## Known failings
 - Popular items win too often; items with few training sequences are seldom named.
 - A probability shown is the search's own mass, not a measured chance of being right.
@@ -151,8 +151,10 @@ by `{training["command"]}` (seed {training["seed"]}, {training["seconds"]:.0f} s
 """
 
 
-def save_records(records: list[dict], path: Path) -> None:
-    write_json(path, {"curve": records})
+def _without_title(notes: str) -> str:
+    """A prepared folder's README without its first heading."""
+    lines = notes.strip().splitlines()
+    return "\n".join(lines[1:] if lines and lines[0].startswith("# ") else lines) or "No notes came with the data."
 
 
 def _remove(folder: Path) -> None:

@@ -1,0 +1,73 @@
+"""The commands of the LLaDA backbone: import-llada, train-llada."""
+
+import json
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def import_llada(
+    source: Annotated[str, typer.Argument(help="A folder, or a Hugging Face repository: GSAI-ML/LLaDA-8B-Instruct.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; an import in it is replaced whole.")],
+) -> None:
+    """Rename published LLaDA weights to transformers' Llama, shard by shard. No remote code is run."""
+    from mindrec.model.llada_import import import_llada as run
+
+    about = run(source, out, progress=sys.stderr.isatty())
+    typer.echo(f"{about['tensors']} tensors in {out}, fingerprint {about['fingerprint']}")
+
+
+def train_llada(
+    data: Annotated[Path | None, typer.Option("--data", help="Prepared data folder, or the name 'grocery'.")],
+    out: Annotated[Path, typer.Option(help="Checkpoint folder to write.")],
+    preset: Annotated[str, typer.Option(help="tiny, small, base or llada-8b.")] = "small",
+    base: Annotated[Path | None, typer.Option(help="Folder of import-llada: LoRA on it. Without: a new model.")] = None,
+    attention: Annotated[str, typer.Option(help="prefix: exact cache; bidirectional: as published.")] = "prefix",
+    titles: Annotated[bool, typer.Option("--titles", help="Show titles beside tokens in the prompt.")] = False,
+    quantize: Annotated[int | None, typer.Option(help="8 or 4 bits for the base; needs bitsandbytes.")] = None,
+    checkpointing: Annotated[bool | None, typer.Option(help="Compute activations twice to save memory.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Overrides the preset's.")] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Samples a step over all processes; overrides the preset's.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Overrides the preset's.")] = None,
+    mask_floor: Annotated[float | None, typer.Option(help="Overrides the preset's.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Overrides the preset's.")] = None,
+    semantic_ids: Annotated[str, typer.Option(help="residual, product or own.")] = "residual",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
+    device: Annotated[str, typer.Option(help="auto or cpu; accelerate picks the rest.")] = "auto",
+) -> None:
+    """Train a LLaDA denoiser. Several processes: torchrun --nproc-per-node N -m mindrec train-llada …"""
+    from mindrec.cli import load_data
+    from mindrec.training.llada_presets import llada_preset
+    from mindrec.training.llada_run import train_llada_checkpoint
+
+    recipe = llada_preset(preset)
+    given = {
+        "checkpointing": checkpointing,
+        "epochs": epochs,
+        "batch": batch,
+        "learning_rate": learning_rate,
+        "mask_floor": mask_floor,
+        "seed": seed,
+    }
+    schedule = replace(recipe.train, **{name: value for name, value in given.items() if value is not None})
+    train_llada_checkpoint(
+        load_data(data),
+        replace(recipe, train=schedule, titles=titles),
+        out,
+        base=base,
+        attention=attention,
+        quantize=quantize,
+        semantic_ids=semantic_ids,
+        device=device,
+        resume=resume,
+        command="python -m mindrec " + shlex.join(sys.argv[1:]),
+        report=lambda record: typer.echo(json.dumps(record), err=True),
+        progress=sys.stderr.isatty(),
+    )
+    typer.echo(f"saved {out}")

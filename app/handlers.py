@@ -10,18 +10,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from app import text
+from app.trips import Trips
 from app.views.events import events
 from app.views.tree import tree_view
-from mindrec.catalog import load_prepared
 from mindrec.decoding import config as dials
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.orders import ORDERS
 from mindrec.decoding.trace import DecodeTrace, ItemName
 from mindrec.errors import MindRecError
-from mindrec.evaluation.protocol import Case, cases
 from mindrec.files import read_json
 from mindrec.recommender import Recommender
-from mindrec.sources import prepared
 
 AT_ONCE = 2
 """Decodes that may run side by side; more would only slow each other down."""
@@ -82,7 +80,7 @@ class Handlers:
     def __init__(self, recommenders: dict[str, Recommender], data: Path | None = None, stories: Sequence[Story] = ()):
         self.recommenders, self.data, self.stories = recommenders, data, list(stories)
         self._turns = threading.BoundedSemaphore(AT_ONCE)
-        self._trips: dict[str, _Trips] = {}
+        self._trips: dict[str, Trips] = {}
         self._lock = threading.Lock()
 
     @classmethod
@@ -126,20 +124,20 @@ class Handlers:
     @plainly
     def search(self, ask: dict) -> dict:
         """Items that fit the words, best first."""
-        recommender = self._recommender(ask)
+        recommender = self.recommender(ask)
         rows = recommender.search(str(ask.get("query", "")), 10)
-        return {"items": [self._item(recommender, row) for row in rows]}
+        return {"items": [self.item(recommender, row) for row in rows]}
 
     @plainly
     def decode(self, ask: dict) -> dict:
         """Decode a history; the whole trace and all that is needed to play it."""
-        recommender = self._recommender(ask)
+        recommender = self.recommender(ask)
         ids, target = ask.get("ids"), ask.get("target")
         if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(isinstance(i, str) for i in ids):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="ids"))
         config = config_of(recommender, ask.get("config"))
         trace = self.trace_of(recommender, ids, config, target if isinstance(target, str) else None)
-        return self.bundle(trace, self._name(ask))
+        return self.bundle(trace, self.name(ask))
 
     @plainly
     def story(self, ask: dict) -> dict:
@@ -158,16 +156,14 @@ class Handlers:
     @plainly
     def trip(self, ask: dict) -> dict:
         """A test trip and its true next item; {"waiting": words} while the data is being prepared."""
-        name, recommender = self._name(ask), self._recommender(ask)
-        with self._lock:
-            trips = self._trips.setdefault(name, _Trips(recommender, self.data))
-        found = trips.ready()
+        name, recommender = self.name(ask), self.recommender(ask)
+        found = self.trips(name).ready()
         if found is None:
             return {"waiting": text.PREPARING}
         long_enough = [c for c in found if len(c.history) >= TRIP_LEAST] or found
         case = random.Random(ask.get("number") if type(ask.get("number")) is int else 0).choice(long_enough)
-        target = self._item(recommender, case.target)
-        history = [self._item(recommender, row) for row in case.history[-recommender.max_history :]]
+        target = self.item(recommender, case.target)
+        history = [self.item(recommender, row) for row in case.history[-recommender.max_history :]]
         return {"items": history, "target": target, "about": text.TRIP_ABOUT.format(title=target["title"])}
 
     @plainly
@@ -191,6 +187,11 @@ class Handlers:
         finally:
             self._turns.release()
 
+    def trips(self, name: str) -> Trips:
+        """The test trips of one checkpoint, shared by all who ask."""
+        with self._lock:
+            return self._trips.setdefault(name, Trips(self.recommenders[name], self.data))
+
     def bundle(self, trace: DecodeTrace, owner: str | None = None) -> dict:
         """A trace with what the player draws from it: captions, marks, the tree, and which checkpoint can decode on."""
         same = [n for n, r in self.recommenders.items() if r.catalog.fingerprint == trace.catalog.get("fingerprint")]
@@ -205,60 +206,19 @@ class Handlers:
             "checkpoint": owner,
         }
 
-    def _name(self, ask: dict) -> str:
+    def name(self, ask: dict) -> str:
         name = ask.get("checkpoint") or next(iter(self.recommenders))
         if name not in self.recommenders:
             raise MindRecError(text.UNKNOWN_CHECKPOINT.format(name=str(name)[:60], names=", ".join(self.recommenders)))
         return name
 
-    def _recommender(self, ask: dict) -> Recommender:
-        return self.recommenders[self._name(ask)]
+    def recommender(self, ask: dict) -> Recommender:
+        return self.recommenders[self.name(ask)]
 
     @staticmethod
-    def _item(recommender: Recommender, row: int) -> dict:
+    def item(recommender: Recommender, row: int) -> dict:
         item = recommender.catalog.items[row]
         return {"id": item.item_id, "title": item.title, "path": list(item.categories), "brand": item.brand}
-
-
-class _Trips:
-    """Test trips of one checkpoint, loaded in the background when first asked for."""
-
-    def __init__(self, recommender: Recommender, data: Path | None):
-        self.recommender, self.data = recommender, data
-        self.cases: list[Case] | None = None
-        self.error: MindRecError | None = None
-        self.thread: threading.Thread | None = None
-
-    def ready(self, patience: float = 0.2) -> list[Case] | None:
-        """The cases, or None while they are being made. An error is told once; the next call tries again."""
-        if self.cases is None and self.thread is None:
-            self.thread = threading.Thread(target=self._load, daemon=True)
-            self.thread.start()
-        if self.thread is not None:
-            self.thread.join(patience)
-            if self.thread.is_alive():
-                return None
-            self.thread = None
-        if self.error is not None:
-            error, self.error = self.error, None
-            raise error
-        return self.cases
-
-    def _load(self) -> None:
-        catalog = self.recommender.catalog
-        try:
-            if self.data is None and catalog.name != "grocery":
-                raise MindRecError(text.NO_TRIPS)
-            folder = self.data or prepared("grocery")
-            found = load_prepared(folder, name=catalog.name, category_depth=catalog.category_depth)
-            if found.catalog.fingerprint != catalog.fingerprint:
-                wanted, other = catalog.fingerprint, found.catalog.fingerprint
-                raise MindRecError(text.OTHER_DATA.format(folder=folder, found=other, wanted=wanted))
-            self.cases = cases(found.interactions, "test")
-        except MindRecError as error:
-            self.error = error
-        except (OSError, ValueError, KeyError) as error:
-            self.error = MindRecError(f"{text.NO_TRIPS} ({error})")
 
 
 def config_of(recommender: Recommender, raw) -> DecodeConfig:
@@ -292,7 +252,7 @@ def examples(recommender: Recommender) -> list[dict]:
         ids = {item.title: item.item_id for item in catalog.items}
         named = [(name, [ids[t] for t in titles]) for name, titles in text.EXAMPLES if all(t in ids for t in titles)]
     return [
-        {"title": name, "about": text.EXAMPLE_ABOUT, "items": [Handlers._item(recommender, r) for r in catalog.rows(i)]}
+        {"title": name, "about": text.EXAMPLE_ABOUT, "items": [Handlers.item(recommender, r) for r in catalog.rows(i)]}
         for name, i in named
     ]
 
@@ -374,6 +334,6 @@ def api(handlers: Handlers) -> dict[str, Callable]:
         """Items of the catalog that fit the words, best first."""
         recommender = next(iter(handlers.recommenders.values()))
         rows = recommender.search(query, max(1, min(int(limit), 50)))
-        return [Handlers._item(recommender, row) for row in rows]
+        return [Handlers.item(recommender, row) for row in rows]
 
     return {"recommend": recommend, "trace": trace, "search": search}

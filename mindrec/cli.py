@@ -4,6 +4,7 @@ Bad input ends with a clear line and exit status 2.
 """
 
 import json
+import os
 import shlex
 import sys
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from mindrec import cli_llada
 from mindrec.errors import MindRecError
 
 app = typer.Typer(help="Recommend by masked diffusion, coarse to fine.", no_args_is_help=True, add_completion=False)
@@ -285,6 +287,7 @@ def readme(
     update_readme(path, results)
 
 
+cli_llada.register(app)
 bench = typer.Typer(help="Measurements as ratios against a named alternative in the same run.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 
@@ -293,13 +296,15 @@ app.add_typer(bench, name="bench")
 def bench_decode_command(
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("checkpoints/grocery"),
     repeats: int = 7,
+    llada: cli_llada.BenchSize = None,
     device: Device = "auto",
     json_out: JsonOut = None,
 ) -> None:
     """Our search against the published one and against the bare matrix products of the same decode."""
     from mindrec.bench.decode import bench_decode
+    from mindrec.bench.llada import bench_llada
 
-    _emit(bench_decode(checkpoint, device, repeats), json_out)
+    _emit(bench_llada(llada, device, repeats=repeats) if llada else bench_decode(checkpoint, device, repeats), json_out)
 
 
 @bench.command("train")
@@ -314,6 +319,17 @@ def bench_train_command(
     from mindrec.training.presets import preset as find
 
     _emit(bench_train(load_data(data), find(preset), device), json_out)
+
+
+@bench.command("app")
+def bench_app_command(
+    checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("checkpoints/grocery"),
+    json_out: JsonOut = None,
+) -> None:
+    """What a person waits for on the page, in a real browser; needs playwright and a Chromium."""
+    from mindrec.bench.app import bench_app
+
+    _emit(bench_app(checkpoint.resolve()), json_out)
 
 
 @bench.command("scale")
@@ -382,6 +398,8 @@ def _settings(pairs: list[str]) -> dict:
 def _emit(result: dict, path: Path | None) -> None:
     from mindrec.files import write_json
 
+    if int(os.environ.get("RANK", "0")):  # under torchrun the first process speaks for all
+        return
     result = {"command": "python -m mindrec " + shlex.join(sys.argv[1:])} | result
     typer.echo(json.dumps(result, indent=1))
     if path:

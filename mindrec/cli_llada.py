@@ -1,6 +1,7 @@
 """The commands of the LLaDA backbone: import-llada, train-llada."""
 
 import json
+import os
 import shlex
 import sys
 from dataclasses import replace
@@ -8,6 +9,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+BenchSize = Annotated[str | None, typer.Option("--llada", help="No checkpoint but a random LLaDA: small or llada-8b.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.command("import-llada")(import_llada)
+    app.command("train-llada")(train_llada)
 
 
 def import_llada(
@@ -70,4 +79,5 @@ def train_llada(
         report=lambda record: typer.echo(json.dumps(record), err=True),
         progress=sys.stderr.isatty(),
     )
-    typer.echo(f"saved {out}")
+    if not int(os.environ.get("RANK", "0")):  # under torchrun the first process speaks for all
+        typer.echo(f"saved {out}")

@@ -1,5 +1,6 @@
 """Several processes started by torchrun or `accelerate launch`: who am I, and what did the others find."""
 
+import atexit
 import os
 
 import torch
@@ -7,16 +8,11 @@ import torch
 
 def start() -> None:
     """Join the others where a launcher set the environment; does nothing for a single process."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.distributed.is_initialized():
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not together():
         torch.distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        atexit.register(torch.distributed.destroy_process_group)
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-
-
-def stop() -> None:
-    """Leave the others; every process must."""
-    if together():
-        torch.distributed.destroy_process_group()
 
 
 def together() -> bool:

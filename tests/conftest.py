@@ -39,7 +39,7 @@ def chain_data():
     """A catalog in which the last item decides the next one."""
     from mindrec.sources.synthetic import load
 
-    return load(n_items=40, n_users=200, predictability=1.0)
+    return load(n_items=40, n_users=300, predictability=1.0)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +55,7 @@ def checkpoint(chain_data, tiny_preset, tmp_path_factory) -> Path:
     from mindrec.training.run import train_checkpoint
 
     folder = tmp_path_factory.mktemp("trained") / "chain"
-    recipe = replace(tiny_preset, train=replace(tiny_preset.train, epochs=16))
+    recipe = replace(tiny_preset, train=replace(tiny_preset.train, epochs=10, batch_targets=300))
     train_checkpoint(chain_data, recipe, folder, device="cpu", command="pytest", progress=False)
     return folder
 

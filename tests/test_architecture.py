@@ -81,10 +81,10 @@ def test_the_rules_catch_every_way_to_import(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "module, heavy",
+    ("module", "heavy"),
     [
-        ("mindrec", HEAVY + ("numpy",)),
-        ("mindrec.errors", HEAVY + ("numpy",)),
+        ("mindrec", (*HEAVY, "numpy")),
+        ("mindrec.errors", (*HEAVY, "numpy")),
         ("mindrec.decoding.trace", HEAVY),
         ("mindrec.decoding.config", HEAVY),
         ("mindrec.catalog", HEAVY),

@@ -1,6 +1,7 @@
 """Catalogs and prepared data: what is refused and in which words, and that a write is whole or not at all."""
 
 import gzip
+import itertools
 import json
 import os
 from dataclasses import replace
@@ -40,10 +41,13 @@ def test_short_paths_are_padded_with_here():
 
 
 def test_depth_is_data_not_a_constant():
-    assert catalog((), ()).tree.depth == 0 and catalog((), ()).tree.codes.shape == (2, 0)
+    assert catalog((), ()).tree.depth == 0
+    assert catalog((), ()).tree.codes.shape == (2, 0)
     assert catalog(("a", "b", "c", "d", "e")).tree.depth == 5
     cut = catalog(("a", "b", "c"), ("a",), category_depth=2).tree
-    assert cut.depth == 2 and cut.cut == 1 and cut.padded == 1
+    assert cut.depth == 2
+    assert cut.cut == 1
+    assert cut.padded == 1
 
 
 @given(paths=st.lists(st.lists(st.sampled_from("abc"), max_size=4), min_size=1, max_size=20))
@@ -60,7 +64,7 @@ def test_codes_name_the_path_and_children_stay_in_their_parent(paths):
 
 
 @pytest.mark.parametrize(
-    "items, says",
+    ("items", "says"),
     [
         ((), "at least one is needed"),
         ((Item("", "x"),), "empty item_id"),
@@ -75,12 +79,12 @@ def test_a_bad_catalog_is_refused(items, says):
 
 
 def test_an_unknown_item_is_named_with_a_remedy():
-    with pytest.raises(MindRecError, match="'nope'.*2 items.*search"):
+    with pytest.raises(MindRecError, match=r"'nope'.*2 items.*search"):
         catalog((), ()).rows(["i0", "nope"])
 
 
 @pytest.mark.parametrize(
-    "change, says",
+    ("change", "says"),
     [
         ({"user_ids": ("u",)}, "one each"),
         ({"split": ("train",)}, "all or none"),
@@ -131,16 +135,20 @@ def made(split=None, ordered=True, semantic_ids=None) -> PreparedData:
 def test_round_trip(data, tmp_path):
     save_prepared(data, tmp_path / "d")
     again = load_prepared(tmp_path / "d")
-    assert again.catalog.items == data.catalog.items and again.catalog.fingerprint == data.catalog.fingerprint
+    assert again.catalog.items == data.catalog.items
+    assert again.catalog.fingerprint == data.catalog.fingerprint
     assert again.interactions.user_ids == data.interactions.user_ids
     assert [s.tolist() for s in again.interactions.sequences] == [s.tolist() for s in data.interactions.sequences]
-    assert (again.interactions.split, again.interactions.ordered) == (data.interactions.split, data.interactions.ordered)
+    assert (again.interactions.split, again.interactions.ordered) == (
+        data.interactions.split,
+        data.interactions.ordered,
+    )
     assert again.semantic_ids == data.semantic_ids
     assert (tmp_path / "d" / "README.md").read_text() == "# Notes\n"
     assert source("jsonl")(tmp_path / "d").notes == "# Notes\n"
 
 
-@pytest.fixture()
+@pytest.fixture
 def folder(tmp_path):
     save_prepared(made(("train", "test")), tmp_path / "d")
     return tmp_path / "d"
@@ -162,7 +170,7 @@ GOOD = {"user_id": "u", "item_ids": ["1", "2"], "split": "train"}
 
 
 @pytest.mark.parametrize(
-    "line, says",
+    ("line", "says"),
     [
         ('{"user_id": \n', "not JSON"),
         ("[1, 2]\n", "a JSON object is needed"),
@@ -184,8 +192,12 @@ def test_a_split_for_some_only_is_refused(folder):
 
 
 @pytest.mark.parametrize(
-    "line, says",
-    [({"title": "x"}, "no item_id"), ({"item_id": "1", "categories": "Food"}, "list of names"), ("nonsense\n", "line 1")],
+    ("line", "says"),
+    [
+        ({"title": "x"}, "no item_id"),
+        ({"item_id": "1", "categories": "Food"}, "list of names"),
+        ("nonsense\n", "line 1"),
+    ],
 )
 def test_a_bad_item_is_named(folder, line, says):
     rewrite(folder / "items.jsonl.gz", [line])
@@ -247,13 +259,14 @@ def test_a_save_replaces_the_folder_whole(folder):
 def test_atomic_writers_clean_up(tmp_path):
     (tmp_path / "f").write_text("old")
     for writer, name in ((atomic_path, "f"), (atomic_folder, "g")):
-        with pytest.raises(RuntimeError), writer(tmp_path / name) as temporary:
+        with pytest.raises(RuntimeError), writer(tmp_path / name) as temporary:  # noqa: PT012
             if name == "f":
                 temporary.write_text("half")
             else:
                 (temporary / "half").write_text("half")
             raise RuntimeError
-    assert (tmp_path / "f").read_text() == "old" and os.listdir(tmp_path) == ["f"]
+    assert (tmp_path / "f").read_text() == "old"
+    assert os.listdir(tmp_path) == ["f"]
 
 
 # -- synthetic ---------------------------------------------------------------------------------------------------------
@@ -263,7 +276,7 @@ def test_synthetic_predictability_is_what_it_says():
     """At 1 the next item is a function of the last; at 0 following the cycle is chance."""
 
     def followed(data):
-        pairs = [(a, b) for s in data.interactions.sequences for a, b in zip(s[:-1], s[1:], strict=True)]
+        pairs = [(a, b) for s in data.interactions.sequences for a, b in itertools.pairwise(s)]
         after = {}
         for a, b in pairs:
             after.setdefault(int(a), []).append(int(b))
@@ -280,5 +293,5 @@ def test_synthetic_predictability_is_what_it_says():
 
 
 def test_an_unknown_source_lists_the_known():
-    with pytest.raises(MindRecError, match="grocery.*jsonl.*synthetic"):
+    with pytest.raises(MindRecError, match=r"grocery.*jsonl.*synthetic"):
         source("nope")

@@ -38,7 +38,19 @@ def journey(tmp_path_factory):
     """Data and a checkpoint made by the commands alone."""
     folder = tmp_path_factory.mktemp("journey")
     done("prepare", "synthetic", "--items", 24, "--users", 60, "--out", folder / "data")
-    done("train", "--data", folder / "data", "--out", folder / "model", "--preset", "tiny", "--epochs", 2, "--device", "cpu")
+    done(
+        "train",
+        "--data",
+        folder / "data",
+        "--out",
+        folder / "model",
+        "--preset",
+        "tiny",
+        "--epochs",
+        2,
+        "--device",
+        "cpu",
+    )
     return folder
 
 
@@ -52,7 +64,9 @@ def test_evaluate(journey):
     result = json.loads(out.read_text())
     assert json.loads(text) == result
     assert {"dataset", "split", "users", "seed", "decoder", "nfe", "metrics", "seconds"} <= result.keys()
-    assert result["users"] == 20 and result["split"] == "test" and result["decoder"]["beam_size"] == 5
+    assert result["users"] == 20
+    assert result["split"] == "test"
+    assert result["decoder"]["beam_size"] == 5
     for measured in (result["metrics"], *(result["baselines"][b] for b in ("popularity", "covisit", "dense"))):
         assert {"hit@1", "hit@5", "hit@10", "ndcg@5", "ndcg@10", "cc", "entropy", "ttr"} <= measured.keys()
         assert 0 <= measured["hit@1"] <= measured["hit@5"] <= measured["hit@10"] <= 1
@@ -65,7 +79,8 @@ def test_recommend_by_id_and_by_title_with_a_trace(journey):
         "--trace", journey / "t.json", "--decoder", "order=confidence", "--device", "cpu",
     )  # fmt: skip
     trace = DecodeTrace.from_json((journey / "t.json").read_text())
-    assert trace.history == (3, 4) and trace.config["order"] == "confidence"
+    assert trace.history == (3, 4)
+    assert trace.config["order"] == "confidence"
     assert len(trace.results) == 10
     names = {item.row: item.title for item in trace.items}
     places = [text.index(f" {names[r.row]} ") for r in trace.results]
@@ -74,8 +89,10 @@ def test_recommend_by_id_and_by_title_with_a_trace(journey):
 
 def test_the_training_record_names_its_command(journey):
     record = json.loads((journey / "model" / "training.json").read_text())
-    assert record["command"].startswith("python -m mindrec train --data") and "--preset tiny" in record["command"]
-    assert record["seed"] == 0 and len(record["curve"]) == 2
+    assert record["command"].startswith("python -m mindrec train --data")
+    assert "--preset tiny" in record["command"]
+    assert record["seed"] == 0
+    assert len(record["curve"]) == 2
     assert not (journey / "model.partial").exists()
 
 
@@ -84,7 +101,8 @@ def test_a_sweep_gives_a_row_a_setting(journey):
     code, out, _ = ours("evaluate", "--checkpoint", journey / "model", "--data", journey / "data", "--users", 10,
                         "--sweep", journey / "sweep.json", "--device", "cpu")  # fmt: skip
     rows = json.loads(out)["rows"]
-    assert code == 0 and [r["decoder"]["beam_size"] for r in rows] == [2, 10]
+    assert code == 0
+    assert [r["decoder"]["beam_size"] for r in rows] == [2, 10]
     assert rows[1]["decoder"]["order"] == "confidence"
 
 
@@ -114,14 +132,19 @@ def refused(*arguments) -> str:
     code, out, err = ours(*arguments)
     assert code == 2, (code, out, err)
     lines = [line for line in err.splitlines() if line.strip()]
-    assert len(lines) == 1 and lines[0].startswith("error: ") and "Traceback" not in out + err, err
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: "), err
+    assert "Traceback" not in out
     return lines[0]
 
 
 def test_a_fresh_process_exits_with_status_2_and_one_line(tmp_path):
     process = mindrec("recommend", "--checkpoint", tmp_path / "nowhere", "--item", "i1")
-    assert process.returncode == 2 and process.stdout == ""
-    assert process.stderr.count("\n") == 1 and "nowhere" in process.stderr and "train --out" in process.stderr
+    assert process.returncode == 2
+    assert process.stdout == ""
+    assert process.stderr.count("\n") == 1
+    assert "nowhere" in process.stderr
+    assert "train --out" in process.stderr
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +161,7 @@ def twins(recommender, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "items, says",
+    ("items", "says"),
     [
         ([], ["history is empty"]),
         (["Itm 11"], ["'Itm 11'", "i11 (Item 11)"]),
@@ -154,7 +177,7 @@ def test_a_bad_history(twins, items, says):
 
 
 @pytest.mark.parametrize(
-    "pair, says",
+    ("pair", "says"),
     [("beam_size=0", "1..100"), ("beam", "name=value"), ("beams=3", "beam_size"), ("order=upwards", "coarse_to_fine")],
 )
 def test_a_bad_decoder_setting(twins, pair, says):
@@ -184,7 +207,7 @@ def test_a_bad_sweep_file(journey, tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    "arguments, says",
+    ("arguments", "says"),
     [
         (("prepare", "nope", "--out", "x"), "synthetic"),
         (("prepare", "synthetic", "--items", "1", "--out", "x"), "n_items"),
@@ -201,7 +224,7 @@ def test_other_bad_input(arguments, says, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "extra, says",
+    ("extra", "says"),
     [(("--preset", "huge"), "tiny"), (("--objective", "gan"), "diffusion, ar"), (("--device", "abacus"), "abacus")],
 )
 def test_bad_training_settings(journey, tmp_path, extra, says):
@@ -225,4 +248,5 @@ def test_no_seed_is_left_to_chance(journey, tmp_path):
     from safetensors.numpy import load_file
 
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("a", "b"))
-    assert one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
+    assert one.keys() == other.keys()
+    assert all(np.array_equal(one[k], other[k]) for k in one)

@@ -33,7 +33,8 @@ def assert_same_cache(one, other) -> None:
     assert close(one.state["last"], other.state["last"])
     for part in ("encoder", "decoder"):
         for (key, value), (key2, value2) in zip(one.state[part], other.state[part], strict=True):
-            assert close(key, key2) and close(value, value2)
+            assert close(key, key2)
+            assert close(value, value2)
 
 
 @OBJECTIVES
@@ -110,7 +111,8 @@ def test_the_twin_is_causal():
     """An auto-regressive position depends on the codes before it and on nothing at or after it."""
     model = MADE.compact(objective="ar")
     one, other = logits_of(model, [3, 1], [[2, 1, 0], [2, 3, 4]])
-    assert close(level(one, 0), level(other, 0)) and close(level(one, 1), level(other, 1))
+    assert close(level(one, 0), level(other, 0))
+    assert close(level(one, 1), level(other, 1))
     assert (level(one, 2) - level(other, 2)).abs().max() > 1e-3
 
 
@@ -175,11 +177,12 @@ def test_gradients_reach_every_part():
     untrained = {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}  # Llama's own, one row, unused
     for name, value in model.named_parameters():
         if name not in untrained:
-            assert value.grad is not None and value.grad.abs().sum() > 0, name
+            assert value.grad is not None, name
+            assert value.grad.abs().sum() > 0, name
 
 
 @pytest.mark.parametrize(
-    "change, says",
+    ("change", "says"),
     [({"objective": "gan"}, "diffusion, ar"), ({"hidden_size": 30}, "multiple of heads")],
 )
 def test_bad_sizes_are_refused(change, says):

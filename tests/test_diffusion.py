@@ -47,7 +47,8 @@ def test_masking_hides_at_least_one_and_changes_no_code(L, floor, seed):
     masked = filled == MASKED
     assert masked.any(1).all()
     assert torch.equal(filled[~masked], codes[~masked])
-    assert (weight >= 1 - 1e-6).all() and (weight <= 1 / max(floor, 1e-9) + 1e-3).all()
+    assert (weight >= 1 - 1e-6).all()
+    assert (weight <= 1 / max(floor, 1e-9) + 1e-3).all()
     again, _ = mask_targets(codes, floor, torch.Generator().manual_seed(seed))
     assert torch.equal(filled, again)
 
@@ -71,7 +72,7 @@ def test_masked_loss_is_unbiased():
 
 
 def test_weighted_loss_by_hand():
-    """Two levels of 2 and 3 codes. Position 0 is masked with p(code 1) = 3/4, position 1 is filled and costs nothing."""
+    """Two levels of 2 and 3 codes. Position 0 is masked with p(code 1) = 3/4, position 1 is filled and free."""
     logits = torch.tensor([[0.0, math.log(3), 5.0, -5.0, 1.0]])
     legal = torch.ones_like(logits, dtype=torch.bool)
     codes, filled = torch.tensor([[1, 2]]), torch.tensor([[MASKED, 2]])
@@ -90,7 +91,9 @@ def test_loss_normalises_over_legal_codes_only():
 
 
 def test_add_evidence_by_hand():
-    found = add_evidence(torch.tensor([2.0, -1.0]), torch.tensor([0.5, 0.0]), torch.tensor([2.0, 1.0]), torch.tensor([0.5, 3.0]))
+    found = add_evidence(
+        torch.tensor([2.0, -1.0]), torch.tensor([0.5, 0.0]), torch.tensor([2.0, 1.0]), torch.tensor([0.5, 3.0])
+    )
     want = [1.0 + 2 * math.log(0.5 + EVIDENCE_FLOOR), -3.0 + math.log(EVIDENCE_FLOOR)]
     assert found.tolist() == pytest.approx(want, abs=1e-4)
 
@@ -124,7 +127,9 @@ def test_consistent_items_and_legal_codes_equal_brute_force(case):
 def test_training_and_decoding_compute_one_evidence(case, seed):
     """Decoding sums in float64 over postings, training by a bfloat16 product: equal to bfloat16's 2^-8."""
     made, filled = case
-    mass = torch.rand(len(filled), made.n_items, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) ** 4
+    mass = (
+        torch.rand(len(filled), made.n_items, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) ** 4
+    )
     mass = mass / mass.sum(1, keepdim=True)
     table = CodeTable(made.codes, made.sizes)
     consistent = table.consistent(filled)
@@ -204,4 +209,5 @@ def test_a_target_that_its_history_holds_teaches_the_tokens_nothing():
     made = toy((3, 4), 10)
     model, table = made.compact(), CodeTable(made.codes, made.sizes)
     out = batch_loss(model, table, torch.tensor([[1, 1]]), LossConfig(), torch.Generator().manual_seed(0))
-    assert out.token == 0 and out.dense > 0
+    assert out.token == 0
+    assert out.dense > 0

@@ -30,7 +30,9 @@ def test_hit_and_ndcg_by_hand():
 
 def test_accuracy_by_hand():
     found = accuracy(np.array([0, 3, -1, 9]))
-    assert found["hit@1"] == 0.25 and found["hit@5"] == 0.5 and found["hit@10"] == 0.75
+    assert found["hit@1"] == 0.25
+    assert found["hit@5"] == 0.5
+    assert found["hit@10"] == 0.75
     assert found["ndcg@5"] == pytest.approx((1 + 1 / math.log2(5)) / 4)
     assert found["ndcg@10"] == pytest.approx((1 + 1 / math.log2(5) + 1 / math.log2(11)) / 4)
 
@@ -48,7 +50,9 @@ def test_diversity_by_hand():
 
 def test_diversity_of_nothing():
     found = diversity([[-1], []], np.array([[0], [1]]), 2)
-    assert found["cc"] == 1 and found["catalog_coverage"] == 0 and found["entropy"] == 0
+    assert found["cc"] == 1
+    assert found["catalog_coverage"] == 0
+    assert found["entropy"] == 0
 
 
 # -- protocol ----------------------------------------------------------------------------------------------------------
@@ -77,7 +81,8 @@ def test_given_split():
 def test_a_sample_is_seeded_in_order_and_no_larger_than_asked():
     data = interactions(*([n % 6, (n + 1) % 6] for n in range(50)))
     one, same, other = cases(data, "test", 10, 0), cases(data, "test", 10, 0), cases(data, "test", 10, 1)
-    assert one == same != other and len(one) == 10
+    assert one == same != other
+    assert len(one) == 10
     order = [int(c.user_id[1:]) for c in one]
     assert order == sorted(set(order))
     assert len(cases(data, "test", 500)) == 50
@@ -119,7 +124,8 @@ def test_covisit_in_order_by_hand():
 def test_covisit_without_order_by_hand():
     """Held together: 0-1 twice, 0-2, 1-2, 0-3, 1-4 (counted as often as held). History order carries nothing."""
     one, other = ranks("covisit", [[0, 2], [2, 0]], False, k=3)
-    assert one == other and one[0] == 1
+    assert one == other
+    assert one[0] == 1
 
 
 def test_covisit_damps_the_votes_of_staples():

@@ -5,6 +5,7 @@ import heapq
 import numpy as np
 import pytest
 import torch
+from toys import toy
 
 from mindrec.catalog import Catalog, Item
 from mindrec.decoding.beam_search import final, ranked_items, search
@@ -12,7 +13,6 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.published import published_search
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import HistoryCache
-from toys import toy
 
 OFF = {"evidence": "off"}
 

@@ -111,6 +111,8 @@ def test_csv_dates_separator_bytes_and_missing_fields(tmp_path):
     data = prepare("csv", tmp_path / "out", options, **quiet)
     assert sequences(tmp_path / "out") == {u: ["caféx", "caféy", "caféz"] for u in "ab"}
     found = " ".join(data.repairs)
+    assert "log.tsv, line 9" in found
+    assert str(tmp_path) not in (tmp_path / "out" / "README.md").read_text()
     for kind in ("not_utf8: 3", "missing_id: 1", "row_malformed: 1", "bad_time: 1", "html: 1", "category_cycle: 1"):
         assert kind in found
     assert data.catalog.items[0].title == "Café X"
@@ -154,7 +156,11 @@ def test_parquet_lists_dates_and_faults(tmp_path):
     from datetime import datetime
 
     pl.DataFrame(
-        {"user_id": [1, 1, 2, 2], "item_id": ["x", "y", "y", "x"], "timestamp": [datetime(2024, 1, d) for d in (2, 1, 1, 2)]}
+        {
+            "user_id": [1, 1, 2, 2],
+            "item_id": ["x", "y", "y", "x"],
+            "timestamp": [datetime(2024, 1, d) for d in (2, 1, 1, 2)],
+        }
     ).write_parquet(tmp_path / "log.parquet")
     pl.DataFrame({"item_id": ["x", "y"], "title": ["X", None], "path": [["A", "B"], ["A"]]}).write_parquet(
         tmp_path / "items.parquet"
@@ -310,7 +316,9 @@ def test_film_titles():
 
 def test_zip_that_points_outside_or_bombs_or_is_cut_is_refused(tmp_path):
     with pytest.raises(MindRecError, match="points outside the archive"):
-        prepare("movielens", tmp_path / "out", {"path": str(zipped(tmp_path / "a.zip", {"../../u.data": b"x"}))}, **quiet)
+        prepare(
+            "movielens", tmp_path / "out", {"path": str(zipped(tmp_path / "a.zip", {"../../u.data": b"x"}))}, **quiet
+        )
     with pytest.raises(MindRecError, match="points outside the archive"):
         Bundle(zipped(tmp_path / "b.zip", {"..\\u.data": b"x"}))
     with pytest.raises(MindRecError, match="zip bomb"):
@@ -334,7 +342,8 @@ def official(folder, *, item=True, category=True):
     write(folder / "Arts.index.json", json.dumps(index))
     if item:
         records = {
-            i: {"title": f"Brush {i}", "brand": "B", "categories": f"Arts,Paint, Ink & Oil,Leaf {i},Arts"} for i in index
+            i: {"title": f"Brush {i}", "brand": "B", "categories": f"Arts,Paint, Ink & Oil,Leaf {i},Arts"}
+            for i in index
         }
         write(folder / "Arts.item.json", json.dumps(records))
     if category:
@@ -542,7 +551,7 @@ def test_cleaned_text_is_printable_bounded_and_stable(text):
     once = clean_text(text, 60, repairs)
     assert len(once) <= 60
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", once)
-    assert once.encode()
+    once.encode()
     assert once == once.strip()
 
 
@@ -596,23 +605,30 @@ def survives(name, out, options) -> bool:
     try:
         prepare(name, out, options, **quiet)
     except MindRecError as error:
-        assert len(str(error)) > 20
+        assert len(str(error)) > 20  # noqa: PT017
         assert sorted(p.name for p in out.parent.iterdir()) == before
         return False
     load_prepared(out)
     return True
 
 
-@given(st.binary(max_size=300), st.sampled_from([b"", b"user_id,item_id,timestamp\n"]))
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([b"", b"user_id,item_id,timestamp\n", b"user_id,item_id,timestamp\na,b,1\na,c,2\n"]),
+)
 def test_garbage_csv(tmp_path_factory, data, head):
     folder = tmp_path_factory.mktemp("csv")
     survives("csv", folder / "out", {"path": str(write(folder / "log.csv", head + data))})
 
 
-@given(LINES, LINES)
-def test_garbage_tables(tmp_path_factory, log, items):
-    """Well-formed headers over rows of nonsense, for every source that reads tables."""
+@given(LINES, LINES, st.booleans())
+def test_garbage_tables(tmp_path_factory, log, items, some_good):
+    """Rows of nonsense under a right header, alone or among good rows, for every source that reads tables."""
     folder = tmp_path_factory.mktemp("tables")
+    log4 = [[*row[:2], "4", *row[2:]] for row in log]
+    if some_good:
+        log = [[u, i, str(t)] for u, i, t in events()] + log
+        log4 = [[u, i, "4", str(t)] for u, i, t in events()] + log4
 
     def table(head, rows, mark):
         return (head + "".join(mark.join(r) + "\n" for r in rows)).encode()
@@ -627,10 +643,10 @@ def test_garbage_tables(tmp_path_factory, log, items):
     write(folder / "rb" / "x.inter", table("user_id:token\titem_id:token\ttimestamp:float\n", log, "\t"))
     write(folder / "rb" / "x.item", table("item_id:token\ttitle:token_seq\tclass:token_seq\n", items, "\t"))
     survives("recbole", folder / "out", {"path": str(folder / "rb")})
-    write(folder / "ml" / "ratings.dat", table("", log, "::"))
+    write(folder / "ml" / "ratings.dat", table("", log4, "::"))
     write(folder / "ml" / "movies.dat", table("", items, "::"))
     survives("movielens", folder / "out", {"path": str(folder / "ml"), "core": 1})
-    write(folder / "m2" / "ratings.csv", table("userId,movieId,rating,timestamp\n", log, ","))
+    write(folder / "m2" / "ratings.csv", table("userId,movieId,rating,timestamp\n", log4, ","))
     write(folder / "m2" / "movies.csv", table("movieId,title,genres\n", items, ","))
     survives("movielens", folder / "out", {"path": str(folder / "m2"), "core": 1})
 
@@ -647,8 +663,14 @@ def test_garbage_official(tmp_path_factory, parts, entry):
 
 
 @given(
-    st.lists(st.fixed_dictionaries({}, optional={k: VALUE for k in ("item_id", "title", "brand", "categories")}), max_size=4),
-    st.lists(st.fixed_dictionaries({}, optional={k: VALUE for k in ("user_id", "item_ids", "split", "ordered")}), max_size=4),
+    st.lists(
+        st.fixed_dictionaries({}, optional=dict.fromkeys(("item_id", "title", "brand", "categories"), VALUE)),
+        max_size=4,
+    ),
+    st.lists(
+        st.fixed_dictionaries({}, optional=dict.fromkeys(("user_id", "item_ids", "split", "ordered"), VALUE)),
+        max_size=4,
+    ),
 )
 def test_garbage_jsonl(tmp_path_factory, items, rows):
     folder = tmp_path_factory.mktemp("jsonl")
@@ -658,7 +680,9 @@ def test_garbage_jsonl(tmp_path_factory, items, rows):
 
 
 @settings(max_examples=10)
-@given(st.lists(st.dictionaries(st.sampled_from(["asin", "reviewerID", "unixReviewTime", "title", "categories"]), VALUE)))
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["asin", "reviewerID", "unixReviewTime", "title", "categories"]), VALUE))
+)
 def test_garbage_amazon(tmp_path_factory, records):
     pytest.importorskip("polars")
     folder = tmp_path_factory.mktemp("amazon")
@@ -669,7 +693,9 @@ def test_garbage_amazon(tmp_path_factory, records):
     survives("amazon", folder / "out", {"path": str(folder / "raw")})
 
 
-@given(st.binary(max_size=200), st.sampled_from(["movielens", "amazon", "recbole", "parquet", "mindrec-official", "jsonl"]))
+@given(
+    st.binary(max_size=200), st.sampled_from(["movielens", "amazon", "recbole", "parquet", "mindrec-official", "jsonl"])
+)
 def test_garbage_bytes(tmp_path_factory, data, name):
     """A file that is none of what the source reads, as the path itself and as files of a folder."""
     if name in ("amazon", "parquet"):
@@ -684,5 +710,7 @@ def test_garbage_bytes(tmp_path_factory, data, name):
 def test_an_item_is_cleaned_whole():
     from mindrec.catalog import Item
 
-    item = clean_item(Item("1", "var aPageStart = (new Date()).getTime();", (None, "A"), "<a href='x'>Sony</a>"), Repairs())
+    item = clean_item(
+        Item("1", "var aPageStart = (new Date()).getTime();", (None, "A"), "<a href='x'>Sony</a>"), Repairs()
+    )
     assert (item.title, item.categories, item.brand) == ("Item 1", ("A",), "Sony")

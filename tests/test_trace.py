@@ -69,7 +69,8 @@ def assert_same_values(found, want, where="trace") -> None:
     elif isinstance(want, float) and not isinstance(found, bool):
         assert found == pytest.approx(want, rel=1e-4, abs=1e-9), where
     else:
-        assert found == want and type(found) is type(want), where
+        assert type(found) is type(want), where
+        assert found == want, where
 
 
 def test_golden_trace():
@@ -109,7 +110,8 @@ def seven_levels() -> Recommender:
 def test_ten_beams_of_seven_positions_stay_under_400_kb(seven_levels):
     history = [f"i{n}" for n in range(0, 200, 10)]
     trace = seven_levels.recommend(history, DecodeConfig(beam_size=10, evidence="on"), target="i777").trace
-    assert len(trace.levels) == 7 and max(len(s.beams) for s in trace.steps) == 10
+    assert len(trace.levels) == 7
+    assert max(len(s.beams) for s in trace.steps) == 10
     assert max(len(p.alternatives) for s in trace.steps for o in s.opinions for p in o.open) >= 8
     assert len(trace.to_json().encode()) < 400_000
 
@@ -165,14 +167,17 @@ def test_alternatives_keep_the_two_opinions_apart(recommender):
     for step in trace.steps[1:]:
         for place in (p for o in step.opinions for p in o.open):
             legal = [a for a in place.alternatives if a.why is None]
-            assert legal and all(a.items > 0 and a.p > 0 and a.evidence is not None for a in legal)
+            assert legal
+            assert all(a.items > 0 and a.p > 0 and a.evidence is not None for a in legal)
             assert [a.p for a in legal] == sorted((a.p for a in legal), reverse=True)
-            assert sum(a.p for a in legal) <= 1 + 1e-5 and sum(a.token for a in legal) <= 1 + 1e-5
+            assert sum(a.p for a in legal) <= 1 + 1e-5
+            assert sum(a.token for a in legal) <= 1 + 1e-5
             assert sum(a.raw for a in place.alternatives) <= 1 + 1e-5
             for a in place.alternatives:
                 if a.why is not None:
                     seen_illegal = True
-                    assert a.items == 0 and a.p == 0
+                    assert a.items == 0
+                    assert a.p == 0
     assert seen_illegal
 
 
@@ -211,7 +216,8 @@ def test_gold_is_saved_by_a_second_beam():
     steps = record(GREEDY, DecodeConfig(beam_size=2, evidence="off"), gold=2)
     assert [s.gold.rank for s in steps] == [0, 1, 0]
     assert steps[-1].beams[0].item == 2
-    assert steps[1].gold.margin == pytest.approx(0) and steps[2].gold.margin < 0
+    assert steps[1].gold.margin == pytest.approx(0)
+    assert steps[2].gold.margin < 0
 
 
 def test_gold_of_a_recommendation_agrees_with_its_steps(recommender):
@@ -249,7 +255,7 @@ def put(*path_and_value):
 
 
 @pytest.mark.parametrize(
-    "change, says",
+    ("change", "says"),
     [
         (put("version", 99), "version 99"),
         (put("version", None), "version None"),

@@ -47,7 +47,7 @@ def test_every_way_of_decoding_finds_what_was_learned(checkpoint, chain_data, se
     assert result["metrics"]["hit@1"] > 0.95
 
 
-@pytest.mark.parametrize("objective, evidence_share", [("ar", 0.5), ("diffusion", 0.0)])
+@pytest.mark.parametrize(("objective", "evidence_share"), [("ar", 0.5), ("diffusion", 0.0)])
 def test_the_other_objectives_learn_too(chain_data, tiny_preset, tmp_path, objective, evidence_share):
     """The auto-regressive twin; and the tokens by themselves, which have no dense head to lean on."""
     loss = replace(tiny_preset.train.loss, evidence_share=evidence_share)
@@ -101,7 +101,8 @@ def test_resuming_after_a_stop_is_the_uninterrupted_run(chain_data, tiny_preset,
     whole = trained(chain_data, tiny_preset, tmp_path / "whole", 4, train={"ema": ema})
     with pytest.raises(PulledPlug):
         trained(chain_data, tiny_preset, tmp_path / "cut", 4, train={"ema": ema}, report=stop)
-    assert not (tmp_path / "cut").exists() and (tmp_path / "cut.partial").exists()
+    assert not (tmp_path / "cut").exists()
+    assert (tmp_path / "cut.partial").exists()
     resumed = trained(chain_data, tiny_preset, tmp_path / "cut", 4, train={"ema": ema}, resume=True)
     assert_same_curve(curve(whole), curve(resumed))
     for (name, one), (_, other) in zip(
@@ -133,13 +134,16 @@ def test_batches_hold_every_target_once_and_follow_the_seed():
     rows = sorted(tuple(r[r >= 0].tolist()) for batch in one for r in batch)
     assert rows == sorted(tuple(s.tolist()) for s in sequences)
     assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
-    assert len(one) != len(other) or any(a.shape != b.shape or not torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert len(one) != len(other) or any(
+        a.shape != b.shape or not torch.equal(a, b) for a, b in zip(one, other, strict=True)
+    )
 
 
 def test_unordered_sequences_are_shuffled_anew_each_epoch():
     sequences = [np.arange(8, dtype=np.int32)]
     epochs = [next(batches(sequences, 9, 100, seed, ordered=False))[0].tolist() for seed in range(4)]
-    assert all(sorted(e) == list(range(8)) for e in epochs) and len(set(map(tuple, epochs))) > 1
+    assert all(sorted(e) == list(range(8)) for e in epochs)
+    assert len(set(map(tuple, epochs))) > 1
     assert next(batches(sequences, 9, 100, 0))[0].tolist() == list(range(8))
 
 
@@ -163,7 +167,8 @@ def test_saving_and_loading_gives_the_same_recommendations(checkpoint, recommend
         [(i.item.item_id, i.score) for i in r.items] for r in other
     ]
     assert again.checkpoint.fingerprint == recommender.checkpoint.fingerprint
-    assert again.catalog == recommender.catalog and again.default_config == recommender.default_config
+    assert again.catalog == recommender.catalog
+    assert again.default_config == recommender.default_config
     for name in OWN_CODE[:1] + OWN_CODE[2:]:
         assert json.loads((tmp_path / "copy" / name).read_text())
 
@@ -173,7 +178,7 @@ def test_weights_are_safetensors_and_nothing_is_pickled(checkpoint):
     assert (checkpoint / "model.safetensors").stat().st_size > 10_000
 
 
-@pytest.fixture()
+@pytest.fixture
 def copied(checkpoint, tmp_path):
     return shutil.copytree(checkpoint, tmp_path / "copy")
 
@@ -206,7 +211,9 @@ def test_a_missing_file_is_named(copied, name):
 def test_a_damaged_file_is_named(copied, name, damage):
     path = copied / name
     whole = path.read_bytes()
-    path.write_bytes({"cut": whole[: len(whole) // 2], "empty": b"", "noise": b"\xff\xfe\x00garbage" * 9, "a list": b"[]"}[damage])
+    path.write_bytes(
+        {"cut": whole[: len(whole) // 2], "empty": b"", "noise": b"\xff\xfe\x00garbage" * 9, "a list": b"[]"}[damage]
+    )
     refuse(copied, name)
 
 
@@ -232,14 +239,16 @@ def test_every_field_of_every_file_is_checked_or_not_needed(copied, recommender,
         try:
             loaded = Recommender.from_pretrained(copied, "cpu")
         except MindRecError as error:
-            assert name in str(error) or key in str(error), error
+            assert name in str(error) or key in str(error), error  # noqa: PT017
             continue
         assert [i.item.item_id for i in loaded.recommend(["i1"], trace=False).items] == want, key
 
 
-@pytest.mark.parametrize("key, value", [("heads", 0), ("hidden_size", 47), ("hidden_size", "48"), ("max_history", 0),
-                                        ("objective", "gan"), ("level_sizes", [3, 4]), ("n_items", 41),
-                                        ("encoder_layers", 2), ("dropout", "x"), ("surprise", 1)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("heads", 0), ("hidden_size", 47), ("hidden_size", "48"), ("max_history", 0), ("objective", "gan"),
+     ("level_sizes", [3, 4]), ("n_items", 41), ("encoder_layers", 2), ("dropout", "x"), ("surprise", 1)],
+)  # fmt: skip
 def test_bad_sizes_in_the_config_are_refused(copied, key, value):
     raw = json.loads((copied / "config.json").read_text())
     raw["model"][key] = value
@@ -264,7 +273,7 @@ def test_data_of_another_catalog_is_refused(checkpoint):
 
 
 @pytest.mark.parametrize(
-    "history, says",
+    ("history", "says"),
     [([], "empty"), (["i1"] * 11, "remove 1"), (["i1", "nope"], "'nope'")],
 )
 def test_a_bad_history_is_refused(recommender, history, says):
@@ -285,4 +294,5 @@ def test_many_histories_are_the_same_as_one_by_one(recommender):
 def test_toys_have_no_two_items_alike():
     """The base of all tests with toys."""
     made = toy((3, 3, 3), 20)
-    assert len(made.codes.unique(dim=0)) == 20 and float(made.p.sum()) == pytest.approx(1)
+    assert len(made.codes.unique(dim=0)) == 20
+    assert float(made.p.sum()) == pytest.approx(1)

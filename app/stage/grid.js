@@ -37,8 +37,9 @@ function makeGrid(app) {
       const label = make("span", { class: "t" }), mark = make("span", { class: "m", "aria-hidden": true });
       const bar = make("i"), p = make("small");
       const inner = ghost ? make("div", { class: "in" }) : make("button", { type: "button", class: "in", tabindex: -1, onclick: () => app.openCell(rank, position) });
-      inner.append(label, p, mark, make("span", { class: "bar" }, bar));
-      return { td: make("td", { class: "" }, inner), inner, label, mark, bar, p, level };
+      const said = make("span", { class: "mr-sr" });
+      inner.append(said, label, p, mark, make("span", { class: "bar" }, bar));
+      return { td: make("td", { class: "" }, inner), inner, said, label, mark, bar, p, level };
     });
     const end = make("td", { class: "c-becomes" });
     return { row: make("tr", {}, head, ...cells.map((c) => c.td), end), head, name, score, cells, end, ghost };
@@ -86,7 +87,7 @@ function makeGrid(app) {
       setText(cell.p, guess ? percent(guess.p) : "");
       setText(cell.mark, "");
       cell.bar.style.transform = "scaleX(0)";
-      describe(cell, rank, guess ? T.masked + ", " + cell.label.textContent + " " + cell.p.textContent : T.masked);
+      describe(cell, rank, T.masked);
       return;
     }
     const fresh = state.at === number, pinned = state.p === null && state.at === 0;
@@ -96,16 +97,14 @@ function makeGrid(app) {
     setText(cell.mark, pinned ? "●" : fresh ? "▲" : "");
     setText(cell.p, pinned ? T.pinned : state.forced ? T.forced : percent(state.p));
     cell.bar.style.transform = "scaleX(" + (state.p === null ? (pinned ? 1 : 0) : state.p) + ")";
-    describe(cell, rank, label + ", " + (fresh ? T.revealed + ", " : "") + cell.p.textContent);
+    describe(cell, rank, fresh ? T.revealed : T.kept);
   }
 
-  function describe(cell, rank, words) {
-    const name = fill(T.cell, { beam: T.beam + " " + (rank + 1), level: cell.level.name, label: words });
-    if (cell.said !== name) {
-      cell.inner.setAttribute("aria-label", name);
-      cell.inner.title = words;
-      cell.said = name;
-    }
+  // What only a screen reader needs comes before the words that all see.
+  function describe(cell, rank, state) {
+    setText(cell.said, fill(T.cell, { beam: T.beam + " " + (rank + 1), level: cell.level.name, state }));
+    const words = cell.label.textContent + " " + cell.p.textContent;
+    if (cell.inner.title !== words) cell.inner.title = words;
   }
 
   function drawGhost(view, lost, number) {

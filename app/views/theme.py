@@ -57,6 +57,10 @@ DARK = {
 }
 
 
+PROPERTIES = {name: f"--mr-{name}" for name in LIGHT}
+"""A palette of CSS property names: the page puts in the colour that the theme has at that moment."""
+
+
 def css_variables() -> str:
     """The palette as custom properties; Gradio marks dark mode by the class `dark` on an ancestor."""
 

@@ -106,7 +106,7 @@ def _bench_decode(r: dict) -> str:
         "\n### Speed\n",
         f"`{r['command']}` on {r['device']}, {r['threads']} threads: {r['beams']} beams, history of {r['history']}, "
         f"{r['positions']} positions, all sides in the same run on the same weights.\n",
-        "| batch | ms / user | published, ms / user | times faster | over the bare matrix products | legality's share |",
+        "| batch | ms / user | published, ms / user | times faster | over bare matrix products | legality share |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for b in r["ms_per_user"]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindrec import processes
 from mindrec.catalog import PreparedData
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
@@ -35,6 +36,7 @@ def evaluate_checkpoint(
     Raises:
         MindRecError: the checkpoint and the data name different catalogs.
     """
+    processes.start()
     recommender = open_checkpoint(checkpoint, data, device)
     asked = cases(data.interactions, split, sample_size(data, users), seed)
     base = recommender.default_config.to_dict()

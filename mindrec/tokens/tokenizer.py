@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mindrec.catalog import Catalog
+from mindrec.catalog import Catalog, Item
 from mindrec.errors import MindRecError
 from mindrec.files import read_json, write_json
 from mindrec.tokens.keywords import class_keywords
@@ -129,7 +129,7 @@ class Tokenizer:
 def build_tokenizer(catalog: Catalog, semantic_codes: np.ndarray, level_names: Sequence[str] = ()) -> Tokenizer:
     """Join the category tree's node codes with semantic-ID codes (N, S); name every code for a person."""
     tree = catalog.tree
-    titles = [item.title for item in catalog.items]
+    titles = [_brand_as_one_word(item) for item in catalog.items]
     levels = [
         Level(
             "category",
@@ -150,3 +150,10 @@ def build_tokenizer(catalog: Catalog, semantic_codes: np.ndarray, level_names: S
         )
     codes = np.concatenate([tree.codes, semantic_codes.astype(np.int32)], axis=1)
     return Tokenizer(tuple(levels), codes, catalog.fingerprint)
+
+
+def _brand_as_one_word(item: Item) -> str:
+    """The title with its brand hyphenated: "store brand" is one mark of an item, not two words."""
+    if not item.brand:
+        return item.title
+    return item.title.replace(item.brand, "-".join(item.brand.split()))

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
+from mindrec import processes
 from mindrec.catalog import PreparedData
 from mindrec.checkpoint import Checkpoint
 from mindrec.errors import MindRecError
@@ -85,6 +86,7 @@ def train_llada_checkpoint(
     """
     config, out = preset.train, Path(out)
     torch.manual_seed(config.seed)
+    processes.start()
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if preset.dtype == "bfloat16" else "no")
     tokenizer = make_tokenizer(data, preset, config.seed, semantic_ids=semantic_ids)
     model = make_denoiser(data, preset, tokenizer, base, attention=attention, quantize=quantize)

@@ -20,7 +20,7 @@ from mindrec.files import atomic_folder, read_json, write_json
 from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import CodeTable
 from mindrec.training.batches import batches
-from mindrec.training.objectives import LossConfig, batch_loss
+from mindrec.training.objectives import BatchLoss, LossConfig, batch_loss
 
 
 @dataclass(frozen=True)
@@ -66,73 +66,96 @@ def train(
         validate: model -> {"score": number to maximise, ...}; called after every epoch on the weights to be kept.
         state_dir: where to keep what resuming needs; written whole after each epoch.
     """
-    device = next(model.parameters()).device
-    table = CodeTable((model.tokens_NL - model.offsets).cpu(), model.level_sizes).to(device)
-    optimizer = torch.optim.AdamW(_groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98))
-    average = {k: v.detach().clone() for k, v in model.named_parameters()} if config.ema else None
-    width = model.max_history + 1
-    steps_an_epoch = sum(1 for _ in batches(sequences, width, config.batch_targets, config.seed, ordered=ordered))
-    if steps_an_epoch == 0:
-        raise MindRecError("no sequence has two items or more; there is nothing to train on")
-    records, best, first, step = [], {"score": -math.inf}, 0, 0
-    best_weights: dict[str, torch.Tensor] = {}
+    run = _Run(model, sequences, config, ordered, progress)
+    records, best, best_weights = [], {"score": -math.inf}, {}
     if resume and state_dir and (state_dir / "state.json").exists():
-        records, best, best_weights, average = _load_state(state_dir, model, optimizer, average, config)
-        first = len(records)
-        step = records[-1]["step"] if records else 0
+        records, best, best_weights = _load_state(state_dir, run)
         yield from records
-    total_steps = steps_an_epoch * config.epochs
-    for epoch in range(first, config.epochs):
+    for epoch in range(len(records), config.epochs):
         if epoch - best.get("epoch", epoch) > config.patience:
             break
-        started, sums, count = time.perf_counter(), {"dense": 0.0, "token": 0.0}, 0
-        seed = config.seed * 100_003 + epoch + 1
-        torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
-        model.train()
-        stream = batches(sequences, width, config.batch_targets, seed, ordered=ordered)
-        for rows in tqdm(stream, total=steps_an_epoch, desc=f"epoch {epoch + 1}", disable=not progress, mininterval=2):
-            step += 1
-            _set_learning_rate(optimizer, config, step, total_steps)
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=fast_bf16(device)):
-                out = batch_loss(model, table, rows.to(device), config.loss, generator)
-            optimizer.zero_grad(set_to_none=True)
-            out.loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            if average is not None:
-                decay = min(config.ema, (1 + step) / (10 + step))
-                with torch.no_grad():
-                    for name, value in model.named_parameters():
-                        average[name].lerp_(value, 1 - decay)
-            count += out.targets
-            sums["dense"] += out.dense * out.targets
-            sums["token"] += out.token * out.targets
-        seconds = time.perf_counter() - started
-        model.eval()
-        raw = {k: v.detach().clone() for k, v in model.named_parameters()}
-        if average is not None:
-            _set_weights(model, average)
-        scores = validate(model)
-        record = {
-            "epoch": epoch,
-            "step": step,
-            "targets": count,
-            "seconds": round(seconds, 2),
-            "loss_dense": sums["dense"] / count,
-            "loss_token": sums["token"] / count,
-            "validation": scores,
-        }
+        record = run.epoch(epoch)
+        raw = _weights(model)
+        if run.average is not None:
+            _set_weights(model, run.average)
+        record["validation"] = validate(model)
         records.append(record)
-        if scores["score"] > best["score"]:
-            best = {"score": scores["score"], "epoch": epoch}
-            best_weights = {k: v.detach().clone() for k, v in model.named_parameters()}
+        if record["validation"]["score"] > best["score"]:
+            best = {"score": record["validation"]["score"], "epoch": epoch}
+            best_weights = _weights(model)
         _set_weights(model, raw)
         if state_dir:
-            _save_state(state_dir, records, best, best_weights, average, model, optimizer, config)
+            _save_state(state_dir, run, records, best, best_weights)
         yield record
     _set_weights(model, best_weights)
     model.eval()
+
+
+class _Run:
+    """What an epoch needs and changes: the model, its optimizer, the averaged weights and the step count."""
+
+    def __init__(self, model: CompactDenoiser, sequences, config: TrainConfig, ordered: bool, progress: bool):
+        self.model, self.sequences, self.config = model, sequences, config
+        self.ordered, self.progress = ordered, progress
+        self.device = next(model.parameters()).device
+        self.table = CodeTable((model.tokens_NL - model.offsets).cpu(), model.level_sizes).to(self.device)
+        groups = _groups(model, config.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+        self.average = _weights(model) if config.ema else None
+        self.step = 0
+        self.steps_an_epoch = sum(1 for _ in self._batches(config.seed))
+        if self.steps_an_epoch == 0:
+            raise MindRecError("no sequence has two items or more; there is nothing to train on")
+
+    def _batches(self, seed: int) -> Iterator[torch.Tensor]:
+        width = self.model.max_history + 1
+        return batches(self.sequences, width, self.config.batch_targets, seed, ordered=self.ordered)
+
+    def epoch(self, epoch: int) -> dict:
+        """One pass over the data; all its randomness derives from the seed and the epoch's number."""
+        started, dense, token, count = time.perf_counter(), 0.0, 0.0, 0
+        seed = self.config.seed * 100_003 + epoch + 1
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        self.model.train()
+        stream = tqdm(
+            self._batches(seed),
+            total=self.steps_an_epoch,
+            desc=f"epoch {epoch + 1}",
+            disable=not self.progress,
+            mininterval=2,
+        )
+        for rows in stream:
+            out = self._update(rows.to(self.device), generator)
+            count += out.targets
+            dense += out.dense * out.targets
+            token += out.token * out.targets
+        self.model.eval()
+        return {
+            "epoch": epoch,
+            "step": self.step,
+            "targets": count,
+            "seconds": round(time.perf_counter() - started, 2),
+            "loss_dense": dense / count,
+            "loss_token": token / count,
+        }
+
+    def _update(self, rows: torch.Tensor, generator: torch.Generator) -> BatchLoss:
+        """One optimizer step."""
+        self.step += 1
+        _set_learning_rate(self.optimizer, self.config, self.step, self.steps_an_epoch * self.config.epochs)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=fast_bf16(self.device)):
+            out = batch_loss(self.model, self.table, rows, self.config.loss, generator)
+        self.optimizer.zero_grad(set_to_none=True)
+        out.loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        if self.average is not None:
+            decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+            with torch.no_grad():
+                for name, value in self.model.named_parameters():
+                    self.average[name].lerp_(value, 1 - decay)
+        return out
 
 
 def fast_bf16(device: torch.device) -> bool:
@@ -159,6 +182,10 @@ def _set_learning_rate(optimizer, config: TrainConfig, step: int, total: int) ->
         group["lr"] = config.learning_rate * warm * cosine
 
 
+def _weights(model: CompactDenoiser) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in model.named_parameters()}
+
+
 def _set_weights(model: CompactDenoiser, weights: dict[str, torch.Tensor]) -> None:
     with torch.no_grad():
         for name, value in model.named_parameters():
@@ -166,39 +193,45 @@ def _set_weights(model: CompactDenoiser, weights: dict[str, torch.Tensor]) -> No
     model._items_ND = None
 
 
-def _save_state(state_dir, records, best, best_weights, average, model, optimizer, config) -> None:
-    names = [name for group in optimizer.param_groups for name in _names_of(model, group["params"])]
-    tensors = {f"model.{k}": v.detach().clone() for k, v in model.named_parameters()}
+def _save_state(state_dir: Path, run: _Run, records: list[dict], best: dict, best_weights: dict) -> None:
+    names = _optimizer_names(run)
+    tensors = {f"model.{k}": v for k, v in _weights(run.model).items()}
     tensors |= {f"best.{k}": v.clone() for k, v in best_weights.items()}
-    tensors |= {f"average.{k}": v.clone() for k, v in (average or {}).items()}
-    for number, state in optimizer.state_dict()["state"].items():
+    tensors |= {f"average.{k}": v.clone() for k, v in (run.average or {}).items()}
+    for number, state in run.optimizer.state_dict()["state"].items():
         tensors |= {f"{key}.{names[number]}": value.clone() for key, value in state.items()}
     with atomic_folder(state_dir) as folder:
         save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "state.safetensors")
-        write_json(folder / "state.json", {"config": config.to_dict(), "records": records, "best": best})
+        write_json(folder / "state.json", {"config": run.config.to_dict(), "records": records, "best": best})
 
 
-def _load_state(state_dir, model, optimizer, average, config):
+def _load_state(state_dir: Path, run: _Run) -> tuple[list[dict], dict, dict]:
+    """Put a saved state into `run`; return the records, the best score and the best weights."""
     state = read_json(state_dir / "state.json", "training state")
-    if state["config"] != config.to_dict():
-        changed = [k for k, v in config.to_dict().items() if state["config"].get(k) != v]
+    config = run.config.to_dict()
+    if state["config"] != config:
+        changed = [k for k, v in config.items() if state["config"].get(k) != v]
         raise MindRecError(f"{state_dir}: the run to resume had other settings ({', '.join(changed)}); repeat them")
-    tensors = load_file(state_dir / "state.safetensors")
-    _set_weights(model, {k[6:]: v for k, v in tensors.items() if k.startswith("model.")})
-    best_weights = {k[5:]: v for k, v in tensors.items() if k.startswith("best.")}
-    if average is not None:
-        average = {k[8:]: v for k, v in tensors.items() if k.startswith("average.")}
-    names = [name for group in optimizer.param_groups for name in _names_of(model, group["params"])]
-    saved = optimizer.state_dict()
+    tensors = load_file(state_dir / "state.safetensors", device=str(run.device))
+
+    def under(prefix: str) -> dict[str, torch.Tensor]:
+        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+    _set_weights(run.model, under("model."))
+    if run.average is not None:
+        run.average = under("average.")
+    saved = run.optimizer.state_dict()
     saved["state"] = {
         n: {key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-        for n, name in enumerate(names)
+        for n, name in enumerate(_optimizer_names(run))
         if f"step.{name}" in tensors  # a parameter that never had a gradient has no state
     }
-    optimizer.load_state_dict(saved)
-    return state["records"], state["best"], best_weights, average
+    run.optimizer.load_state_dict(saved)
+    run.step = state["records"][-1]["step"] if state["records"] else 0
+    return state["records"], state["best"], under("best.")
 
 
-def _names_of(model: CompactDenoiser, params: list[torch.Tensor]) -> list[str]:
-    by_id = {id(p): name for name, p in model.named_parameters()}
-    return [by_id[id(p)] for p in params]
+def _optimizer_names(run: _Run) -> list[str]:
+    """Parameter names in the optimizer's order."""
+    by_id = {id(p): name for name, p in run.model.named_parameters()}
+    return [by_id[id(p)] for group in run.optimizer.param_groups for p in group["params"]]

@@ -57,7 +57,10 @@ def batch_loss(
     the items that agree with the positions left unmasked.
     """
     history, valid_BR = rows_BW[:, :-1].clamp(min=0), rows_BW[:, 1:] >= 0
-    states, items_ND = model.encode_states(history)
+    keep_N = None
+    if config.item_dropout:
+        keep_N = (torch.rand(model.n_items, generator=generator) >= config.item_dropout).to(rows_BW.device)
+    states, items_ND = model.encode_states(history, keep_N)
     target_M = rows_BW[:, 1:][valid_BR]
     dense_MN = states[valid_BR] @ items_ND.T + model.item_bias
     dense_loss = F.cross_entropy(dense_MN.float(), target_M)
@@ -84,17 +87,18 @@ def batch_loss(
     else:
         legal_MT = torch.ones_like(logits_MT, dtype=torch.bool)
         if config.evidence_share > 0:
+            use = (torch.rand(len(target_M), generator=generator) < config.evidence_share).nonzero()[:, 0]
+            use = use.to(rows_BW.device)
             with torch.no_grad():
-                consistent_MN = table.consistent(filled_ML) & allowed_MN
-                legal_MT = table.sum_by_code(consistent_MN.float()) > 0
-                legal_MT |= F.one_hot(codes_ML + model.offsets, legal_MT.shape[1]).any(1)
-                mass_MN = dense_MN.detach().float().masked_fill(~allowed_MN, -torch.inf).softmax(1)
-                evidence_MT = item_evidence(mass_MN, consistent_MN, table)
-                use_M = torch.rand(len(target_M), generator=generator).to(legal_MT.device) < config.evidence_share
+                consistent = table.consistent(filled_ML[use]) & allowed_MN[use]
+                legal = table.sum_by_code(consistent.float()) > 0
+                # A target that its own history holds is not consistent; its loss is dropped below.
+                legal_MT[use] = legal.scatter(1, codes_ML[use] + model.offsets, True)
+                mass = dense_MN[use].float().masked_fill(~allowed_MN[use], -torch.inf).softmax(1)
+                evidence = item_evidence(mass, consistent, table)
             alpha_T, beta_T = model.evidence_weight()[model.level_of_T], model.opinion_weight()[model.level_of_T]
-            mixed_MT = add_evidence(logits_MT, evidence_MT, alpha_T, beta_T)
-            logits_MT = torch.where(use_M[:, None], mixed_MT, logits_MT)
-            legal_MT |= ~use_M[:, None]
+            mixed = add_evidence(logits_MT[use], evidence, alpha_T, beta_T)
+            logits_MT = logits_MT.index_copy(0, use, mixed.to(logits_MT.dtype))
         token_M, _ = masked_cross_entropy(logits_MT, legal_MT, codes_ML, filled_ML, weight_M, model.level_sizes)
     # A target that its own history holds is excluded in decoding, so it teaches the tokens nothing.
     token_loss = (token_M * ~repeat_M).sum() / (~repeat_M).sum().clamp(min=1)

@@ -49,16 +49,14 @@ PRESETS: dict[str, Preset] = {
         # A finest category holds 6.6 items: four codes a level split it evenly and leave few positions forced.
         codebook_size=4,
         model={"dropout": 0.1},
-        train=TrainConfig(
-            epochs=8, batch_targets=2000, learning_rate=2e-3, loss=LossConfig(mask_floor=0.2)
-        ),
+        train=TrainConfig(epochs=8, batch_targets=2000, learning_rate=2e-3, loss=LossConfig(mask_floor=0.2)),
         decode=DecodeConfig(beam_size=20),
         level_names=("Section", "Aisle", "Category"),
     ),
     "beauty": Preset(
         codebook_size=16,
         model={"dropout": 0.3},
-        train=TrainConfig(epochs=16, batch_targets=1500, learning_rate=1e-3, weight_decay=0.05),
+        train=TrainConfig(epochs=16, batch_targets=1000, learning_rate=1e-3, weight_decay=0.05),
         decode=DecodeConfig(beam_size=20),
     ),
 }

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from mindrec import cli_llada
+from mindrec import cli_bench, cli_llada
 from mindrec.errors import MindRecError
 
 app = typer.Typer(help="Recommend by masked diffusion, coarse to fine.", no_args_is_help=True, add_completion=False)
@@ -287,59 +287,6 @@ def readme(
     update_readme(path, results)
 
 
-cli_llada.register(app)
-bench = typer.Typer(help="Measurements as ratios against a named alternative in the same run.", no_args_is_help=True)
-app.add_typer(bench, name="bench")
-
-
-@bench.command("decode")
-def bench_decode_command(
-    checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("checkpoints/grocery"),
-    repeats: int = 7,
-    llada: cli_llada.BenchSize = None,
-    device: Device = "auto",
-    json_out: JsonOut = None,
-) -> None:
-    """Our search against the published one and against the bare matrix products of the same decode."""
-    from mindrec.bench.decode import bench_decode
-    from mindrec.bench.llada import bench_llada
-
-    _emit(bench_llada(llada, device, repeats=repeats) if llada else bench_decode(checkpoint, device, repeats), json_out)
-
-
-@bench.command("train")
-def bench_train_command(
-    data: Data = Path("grocery"),
-    preset: Annotated[str, typer.Option(help="Recipe whose steps are timed.")] = "grocery",
-    device: Device = "auto",
-    json_out: JsonOut = None,
-) -> None:
-    """Training samples a second, and the share of the machine's matrix throughput that is reached."""
-    from mindrec.bench.train import bench_train
-    from mindrec.training.presets import preset as find
-
-    _emit(bench_train(load_data(data), find(preset), device), json_out)
-
-
-@bench.command("app")
-def bench_app_command(
-    checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("checkpoints/grocery"),
-    json_out: JsonOut = None,
-) -> None:
-    """What a person waits for on the page, in a real browser; needs playwright and a Chromium."""
-    from mindrec.bench.app import bench_app
-
-    _emit(bench_app(checkpoint.resolve()), json_out)
-
-
-@bench.command("scale")
-def bench_scale_command(repeats: int = 9, json_out: JsonOut = None) -> None:
-    """Search and legality on made catalogs of 1k to 1M items."""
-    from mindrec.bench.scale import bench_scale
-
-    _emit(bench_scale(repeats=repeats), json_out)
-
-
 def resolve(recommender, words: str) -> str:
     """An item id from an id or an exact title. An ambiguous or unknown one is an error that lists what fits."""
     catalog = recommender.catalog
@@ -404,6 +351,10 @@ def _emit(result: dict, path: Path | None) -> None:
     typer.echo(json.dumps(result, indent=1))
     if path:
         write_json(path, result)
+
+
+cli_llada.register(app)
+cli_bench.register(app, load_data, _emit)
 
 
 def main() -> None:

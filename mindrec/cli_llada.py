@@ -10,8 +10,6 @@ from typing import Annotated
 
 import typer
 
-BenchSize = Annotated[str | None, typer.Option("--llada", help="No checkpoint but a random LLaDA: small or llada-8b.")]
-
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""

@@ -246,7 +246,7 @@ def test_totals_agree_with_evaluate(done, checkpoint, chain_data):
     metrics = evaluate_checkpoint(checkpoint, chain_data, settings=DECODER, device="cpu")["metrics"]
     for k in (1, 5, 10):
         assert cases[f"hit@{k}"].mean() == pytest.approx(metrics[f"hit@{k}"], abs=1e-12)
-    assert result["users"] == len(cases) == 200
+    assert result["users"] == len(cases) == len(chain_data.interactions)
     assert result["hits"] == cases["hit@1"].sum()
     assert 0 < result["misses"] == result["users"] - result["hits"] == sum(result["causes"].values())
     assert list(result["causes"]) == list(CAUSES)
@@ -266,12 +266,13 @@ def test_a_case_agrees_with_its_trace(done, recommender):
         assert trace.results[0].probability == pytest.approx(case.top_probability, rel=1e-4)
 
 
-def test_metadata_round_trip(done, recommender, tmp_path):
+def test_metadata_round_trip(done, recommender, chain_data, tmp_path):
     found = read_cases(done[0])
     assert found.about["checkpoint"] == {"name": "chain", "fingerprint": recommender.checkpoint.fingerprint}
     assert found.about["catalog"]["fingerprint"] == recommender.catalog.fingerprint
     assert found.about["decoder"] == replace(recommender.default_config, **DECODER).to_dict()
-    assert [found.about[k] for k in ("split", "seed", "k", "users", "command")] == ["test", 0, 1, 200, "the command"]
+    users = len(chain_data.interactions)
+    assert [found.about[k] for k in ("split", "seed", "k", "users", "command")] == ["test", 0, 1, users, "the command"]
     assert list(found.cases) == list(COLUMNS)
     write_cases(tmp_path / "again.parquet", found.cases, found.about)
     again = read_cases(tmp_path / "again.parquet")

@@ -1,0 +1,61 @@
+"""`python -m mindrec bench …`: measurements as ratios against a named alternative in the same run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Checkpoint = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folder.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the result here as JSON.")]
+Llada = Annotated[str | None, typer.Option("--llada", help="No checkpoint but a random LLaDA: small or llada-8b.")]
+SHIPPED = Path("checkpoints/grocery")
+
+
+def register(app: typer.Typer, load_data: Callable, emit: Callable) -> None:
+    """Add the bench commands; `load_data` opens prepared data, `emit` prints and saves a result."""
+    bench = typer.Typer(help="Measurements as ratios against a named alternative.", no_args_is_help=True)
+    app.add_typer(bench, name="bench")
+
+    @bench.command("decode")
+    def decode(
+        checkpoint: Checkpoint = SHIPPED,
+        repeats: int = 7,
+        llada: Llada = None,
+        device: Device = "auto",
+        json_out: JsonOut = None,
+    ) -> None:
+        """Our search against the published one and against the bare matrix products of the same decode."""
+        from mindrec.bench.decode import bench_decode
+        from mindrec.bench.llada import bench_llada
+
+        found = bench_llada(llada, device, repeats=repeats) if llada else bench_decode(checkpoint, device, repeats)
+        emit(found, json_out)
+
+    @bench.command("train")
+    def train(
+        data: Annotated[Path, typer.Option("--data", help="Prepared data folder, or 'grocery'.")] = Path("grocery"),
+        preset: Annotated[str, typer.Option(help="Recipe whose steps are timed.")] = "grocery",
+        device: Device = "auto",
+        json_out: JsonOut = None,
+    ) -> None:
+        """Training samples a second, and the share of the machine's matrix throughput that is reached."""
+        from mindrec.bench.train import bench_train
+        from mindrec.training.presets import preset as find
+
+        emit(bench_train(load_data(data), find(preset), device), json_out)
+
+    @bench.command("app")
+    def page(checkpoint: Checkpoint = SHIPPED, json_out: JsonOut = None) -> None:
+        """What a person waits for on the page, in a real browser; needs playwright and a Chromium."""
+        from mindrec.bench.app import bench_app
+
+        emit(bench_app(checkpoint.resolve()), json_out)
+
+    @bench.command("scale")
+    def scale(repeats: int = 9, json_out: JsonOut = None) -> None:
+        """Search and legality on made catalogs of 1k to 1M items."""
+        from mindrec.bench.scale import bench_scale
+
+        emit(bench_scale(repeats=repeats), json_out)

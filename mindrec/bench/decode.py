@@ -15,7 +15,14 @@ from mindrec.recommender import Recommender
 
 HISTORY = 20
 BATCHES = (1, 64)
-PRODUCTS = {"aten.mm.default": 0, "aten.addmm.default": 1, "aten.bmm.default": 0}
+PRODUCTS = {
+    "aten.mm.default": 0,
+    "aten.bmm.default": 0,
+    "aten.matmul.default": 0,
+    "aten.linear.default": 0,
+    "aten.addmm.default": 1,
+}
+"""Where the left operand of each kind of matrix product stands."""
 
 
 def bench_decode(checkpoint: Path, device: str = "auto", repeats: int = 7) -> dict:
@@ -129,6 +136,8 @@ class _Products(TorchDispatchMode):
         first = PRODUCTS.get(str(function))
         if first is not None and not args[first].is_sparse_csr:
             left, right = args[first], args[first + 1]
+            if "linear" in str(function):
+                right = right.T
             self.shapes.append((left.shape, right.shape, left.dtype, left.device))
         return function(*args, **(kwargs or {}))
 

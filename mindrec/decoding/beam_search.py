@@ -341,10 +341,8 @@ def _child_postings(
     user = before.user[parent]
     if bool(implied.all()) and bool((items > 1).all()):
         return Postings(token), items
-    members = index.postings(token)
-    old = held[members.state]
-    fits = (old < 0) | (index.tokens_NL[members.item, index.level_of_T[old.clamp(min=0)]] == old)
-    fits &= excluded.allows(user[members.state], members.item)
+    members = index.pair_postings(held, token)
+    fits = excluded.allows(user[members.state], members.item)
     return Members(members.state[fits], members.item[fits], len(token)), items
 
 

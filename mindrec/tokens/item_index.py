@@ -8,6 +8,7 @@ Shape legend: N items, L levels, T tokens of all levels together, S states, M me
 
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -77,6 +78,36 @@ class Excluded:
         return self.n_items - torch.bincount(self.user, minlength=self.n_users)
 
 
+@dataclass(frozen=True)
+class _PairTable:
+    """Tokens of two levels that occur together.
+
+    Attributes:
+        start: of each first token, where its pairs begin (one more at the end).
+        together, count: of each pair, the second token, and how many items hold both.
+        pairs: of each pair, first token x T + second token, ascending.
+        items: the items of all pairs, pair after pair.
+    """
+
+    start: torch.Tensor
+    together: torch.Tensor
+    count: torch.Tensor
+    pairs: torch.Tensor
+    items: torch.Tensor
+
+    @cached_property
+    def first(self) -> torch.Tensor:
+        """Where each pair's items begin."""
+        return self.count.cumsum(0) - self.count
+
+
+def _ranges(first: torch.Tensor, length: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The numbers of all ranges first .. first + length, one after the other, and which range each is of."""
+    of = torch.repeat_interleave(torch.arange(len(length), device=length.device), length)
+    shift = first - (length.cumsum(0) - length)
+    return torch.arange(len(of), device=length.device) + shift[of], of
+
+
 class ItemIndex:
     """Any-order legality over a catalog's codes.
 
@@ -100,7 +131,7 @@ class ItemIndex:
         self.start_T = torch.cat([self.count_T.new_zeros(1), self.count_T.cumsum(0)])
         # Token incidence for the root, where every item is possible: one sparse product sums all levels at once.
         self._incidence: torch.Tensor | None = None
-        self._pair_tables: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
+        self._pair_tables: dict[tuple[int, int], _PairTable] = {}
 
     def to(self, device: torch.device) -> "ItemIndex":
         return ItemIndex(self.tokens_NL.to(device), self.level_sizes)
@@ -131,25 +162,42 @@ class ItemIndex:
             counts[token < 0, own] = self.count_T[own]
             for level in self.level_of_T[token[token >= 0]].unique().tolist():
                 mine = ((token >= 0) & (self.level_of_T[token.clamp(min=0)] == level)).nonzero()[:, 0]
-                start, together, count = self._pairs(level, target)
-                first = start[token[mine] - self.offsets[level]]
-                length = start[token[mine] - self.offsets[level] + 1] - first
-                state = torch.repeat_interleave(mine, length)
-                skipped = (length.cumsum(0) - length).repeat_interleave(length)
-                place = torch.arange(len(state), device=token.device) - skipped + first.repeat_interleave(length)
-                counts[state, together[place]] = count[place]
+                table = self._pairs(level, target)
+                first = table.start[token[mine] - self.offsets[level]]
+                place, of = _ranges(first, table.start[token[mine] - self.offsets[level] + 1] - first)
+                counts[mine[of], table.together[place]] = table.count[place]
         self._take_off(counts, token, user, excluded, levels)
         return counts
 
-    def _pairs(self, level: int, target: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """For each token of `level`, which tokens of `target` its items hold and how many: start, token, count."""
+    def _pairs(self, level: int, target: int) -> "_PairTable":
+        """Which tokens of `target` the items of each token of `level` hold, and which items those are."""
         if (level, target) not in self._pair_tables:
             keys = self.tokens_NL[:, level] * self.n_tokens + self.tokens_NL[:, target]
-            pairs, count = keys.unique(return_counts=True)
+            keys, items = keys.sort(stable=True)
+            pairs, count = keys.unique_consecutive(return_counts=True)
             holders = torch.bincount(pairs // self.n_tokens - self.offsets[level], minlength=self.level_sizes[level])
             start = torch.cat([holders.new_zeros(1), holders.cumsum(0)])
-            self._pair_tables[level, target] = (start, pairs % self.n_tokens, count)
+            self._pair_tables[level, target] = _PairTable(start, pairs % self.n_tokens, count, pairs, items)
         return self._pair_tables[level, target]
+
+    def pair_postings(self, old: torch.Tensor, token: torch.Tensor) -> Members:
+        """The items that hold both tokens, one state a pair; old = -1 asks for the token alone.
+
+        Every pair must occur. Work follows the number of items found, not that of either token.
+        """
+        if (old < 0).all():
+            return self.postings(token)
+        state, item = [], []
+        levels = torch.stack([self.level_of_T[old], self.level_of_T[token]], 1)
+        for level, target in levels.unique(dim=0).tolist():
+            mine = ((levels[:, 0] == level) & (levels[:, 1] == target)).nonzero()[:, 0]
+            table = self._pairs(level, target)
+            pair = torch.searchsorted(table.pairs, old[mine] * self.n_tokens + token[mine])
+            count = table.count[pair]
+            place, of = _ranges(table.first[pair], count)
+            state.append(mine[of])
+            item.append(table.items[place])
+        return Members(torch.cat(state), torch.cat(item), len(token))
 
     def _take_off(self, counts, token, user, excluded: Excluded, levels: list[int]) -> None:
         """Subtract a state's excluded items from its counts."""
@@ -170,7 +218,7 @@ class ItemIndex:
         alone = torch.zeros(len(token), dtype=torch.bool, device=token.device)
         for a, b in torch.stack([level, target], 1).unique(dim=0).tolist():
             mine = (level == a) & (target == b)
-            start, _, _ = self._pairs(a, b)
+            start = self._pairs(a, b).start
             code = token[mine] - self.offsets[a]
             alone[mine] = start[code + 1] - start[code] == 1
         return alone & (self.tokens_NL[first, target] == old)
@@ -191,10 +239,7 @@ class ItemIndex:
 
     def postings(self, tokens: torch.Tensor) -> Members:
         """The items of each token, one state a token."""
-        counts = self.count_T[tokens]
-        state = torch.repeat_interleave(torch.arange(len(tokens), device=tokens.device), counts)
-        first = self.start_T[tokens] - torch.cat([counts.new_zeros(1), counts.cumsum(0)[:-1]])
-        place = torch.arange(len(state), device=tokens.device) + first[state]
+        place, state = _ranges(self.start_T[tokens], self.count_T[tokens])
         return Members(state, self.posted[place], len(tokens))
 
     def count_by_token(self, members: Members, levels: list[int] | None = None) -> torch.Tensor:

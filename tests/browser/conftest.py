@@ -38,7 +38,22 @@ def shop(chain_data, tiny_preset, tmp_path_factory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="session")
-def address(shop):
+def case_files(shop) -> list[Path]:
+    """Two diagnoses of the shop's test trips: the checkpoint's own settings, and one beam."""
+    from mindrec.catalog import load_prepared
+    from mindrec.evaluation.diagnose import diagnose_checkpoint
+
+    checkpoint, folder = shop
+    data = load_prepared(folder, name="shop")
+    out = []
+    for name, settings in (("wide", {"beam_size": 4}), ("narrow", {"beam_size": 1})):
+        out.append(checkpoint.parent / f"{name}.parquet")
+        diagnose_checkpoint(checkpoint, data, out[-1], users=120, settings=settings, k=2, device="cpu", progress=False)
+    return out
+
+
+@pytest.fixture(scope="session")
+def address(shop, case_files):
     """`python app.py` on a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -54,6 +69,7 @@ def address(shop):
         "127.0.0.1",
         "--port",
         str(port),
+        *(part for file in case_files for part in ("--cases", file)),
     ]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     url = f"http://127.0.0.1:{port}/"
@@ -111,7 +127,7 @@ def visit(chromium, address):
         page.on("pageerror", lambda e: faults.append(f"{e} {e.stack}"))
         page.on("request", lambda r: faults.append(f"request to {r.url}") if _foreign(r.url, address) else None)
         page.goto(url or address + query)
-        page.wait_for_selector(".mr.loaded")
+        page.wait_for_selector(".mr.loaded", state="attached")
         return page
 
     yield open_page

@@ -1,0 +1,298 @@
+"""Diagnose, Compare and Learn in a real Chromium."""
+
+import json
+
+import pandas as pd
+import pytest
+
+
+def tab(visit, name: str, query: str = "", **options):
+    return visit(f"?tab={name}{query}", reduced_motion="reduce", **options)
+
+
+def settled(page, act) -> None:
+    """Do something that changes the Diagnose tab, wait until table and charts show it."""
+    turn = "document.querySelector('[data-panel=diagnose]').dataset.turn"
+    before = page.evaluate(turn)
+    act()
+    page.wait_for_function(f"{turn} !== {json.dumps(before)}")
+
+
+def diagnose(visit, query: str = "&table=wide", **options):
+    page = tab(visit, "diagnose", query, **options)
+    page.wait_for_function("document.querySelector('[data-panel=diagnose]').dataset.turn")
+    return page
+
+
+def found(page) -> int:
+    return int(page.inner_text("[data-panel=diagnose] [data-part=found]").split()[0].replace(",", ""))
+
+
+def causes(page) -> set[str]:
+    return set(page.locator(".mr-table .tag").all_inner_texts())
+
+
+# -- Diagnose ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_early_wrong_category_opens_in_watch_at_the_step_where_it_died(visit, case_files):
+    cases = pd.read_parquet(case_files[1])
+    page = diagnose(visit, "&table=narrow")
+    settled(page, lambda: page.select_option("#mr-f-cause", "early_category"))
+    assert found(page) == (cases["cause"] == "early_category").sum() > 0
+    assert causes(page) == {"wrong category early"}
+    row = page.locator(".mr-table tbody tr.miss").first
+    died = int(cases["died_step"].iloc[int(row.get_attribute("data-n"))])
+    row.locator(".open").press("Enter")
+    page.wait_for_selector("[data-panel=watch] .mr", state="visible")
+    page.wait_for_function("document.querySelector('[data-part=story]').textContent.startsWith('Trip')")
+    assert page.inner_text("[data-part=stepno]").startswith(f"Step {died} of")
+    assert f"lost at step {died}" in page.inner_text("[data-part=gold]")
+    assert page.locator(".mr-grid tbody tr:not([hidden]):not(.ghost):not(.r-more)").count() == 1  # the file's one beam
+    page.click("[data-tab=diagnose]")
+    assert causes(page) == {"wrong category early"}
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_an_export_holds_the_cases_that_the_table_shows(visit, tmp_path, ending):
+    page = diagnose(visit)
+    settled(page, lambda: page.select_option("#mr-f-outcome", "miss"))
+    settled(page, lambda: page.click(".s-margin button"))
+    with page.expect_download() as got:
+        page.click(f"[data-part=formats] button:text-is('{ending.upper()}')")
+    path = tmp_path / got.value.suggested_filename
+    got.value.save_as(path)
+    readers = {"csv": pd.read_csv, "parquet": pd.read_parquet, "jsonl": lambda p: pd.read_json(p, lines=True)}
+    frame = readers[ending](path)
+    assert len(frame) == found(page)
+    shown = page.locator(".mr-table tbody tr.miss td.id").all_inner_texts()
+    assert frame["user_id"].astype(str).tolist()[: len(shown)] == shown
+
+
+def test_a_click_on_a_chart_filters_and_a_second_one_lifts(visit):
+    page = diagnose(visit)
+    all_cases = found(page)
+    page.wait_for_selector("[data-chart=causes] .main-svg")
+    bar = page.locator("[data-chart=causes] .bars .point path").first
+    settled(page, lambda: bar.click(force=True))
+    assert len(causes(page)) == 1
+    assert found(page) < all_cases
+    page.wait_for_timeout(100)
+    settled(page, lambda: page.locator("[data-panel=diagnose] [data-part=chips] .chip button").first.click())
+    assert found(page) == all_cases
+
+
+def test_a_square_of_the_confusion_and_a_range_filter_too(visit):
+    page = diagnose(visit)
+    all_cases = found(page)
+    # Plotly's own event: where a square lies on the screen depends on the width of its labels
+    click = """(name) => {
+      const box = document.querySelector(`[data-chart=${name}]`), trace = box.data.find((t) => t.customdata);
+      box.emit('plotly_click', {points: [{data: trace, pointIndex: name === 'confusion' ? [0, 0] : 0}]}); }"""
+    page.wait_for_selector("[data-chart=confusion] .main-svg")
+    settled(page, lambda: page.evaluate(click, "confusion"))
+    assert page.locator("[data-panel=diagnose] [data-part=chips] .chip").count() == 2
+    settled(page, lambda: page.get_by_text("Clear filters").click())
+    settled(page, lambda: page.evaluate(click, "slices"))
+    assert page.locator("[data-panel=diagnose] [data-part=chips] .chip").count() == 1
+    assert 0 < found(page) <= all_cases
+
+
+def test_a_search_takes_a_title_with_markup_as_text(visit):
+    page = diagnose(visit)
+    settled(page, lambda: page.fill("#mr-f-q", "pear"))
+    assert all("pear" in row.lower() for row in page.locator(".mr-table tbody tr:not(.note)").all_inner_texts())
+    settled(page, lambda: page.fill("#mr-f-q", "onerror"))
+    assert page.locator("[data-panel=diagnose] img").count() == 0
+    settled(page, lambda: page.fill("#mr-f-q", "no such thing"))
+    assert "No case" in page.inner_text(".mr-table td.none")
+
+
+def test_bookmarks_and_notes_stay_in_the_browser(visit):
+    page = diagnose(visit)
+    page.locator(".mr-table .star").nth(1).click()
+    page.locator(".mr-table tbody tr:not(.note) td:last-child button").nth(1).click()
+    page.keyboard.type("look again")
+    page.reload()
+    page.wait_for_selector("[data-panel=diagnose] .mr", state="visible")
+    page.wait_for_function("document.querySelector('[data-panel=diagnose]').dataset.turn")
+    assert page.locator(".mr-table .star").nth(1).inner_text() == "★"
+    settled(page, lambda: page.check("#mr-f-only"))
+    assert found(page) == 1
+    assert page.locator(".mr-table tr.note input").input_value() == "look again"
+
+
+def test_a_link_opens_the_same_filter_in_a_fresh_context(visit):
+    page = diagnose(visit, permissions=["clipboard-read", "clipboard-write"])
+    settled(page, lambda: page.select_option("#mr-f-outcome", "miss"))
+    settled(page, lambda: page.fill("#mr-f-history_length", "2"))
+    settled(page, lambda: page.click(".s-title button"))
+    page.click("[data-panel=diagnose] [data-do=link]")
+    page.wait_for_function("document.querySelector('[data-panel=diagnose] [data-part=link]').value")
+    other = visit(url=page.input_value("[data-panel=diagnose] [data-part=link]"))
+    other.wait_for_function("document.querySelector('[data-panel=diagnose]').dataset.turn")
+    assert found(other) == found(page)
+    assert other.locator(".mr-table .id").all_inner_texts() == page.locator(".mr-table .id").all_inner_texts()
+
+
+@pytest.mark.parametrize("query", ["&table=none", "&table=wide&f.cause=magic", "&table=wide&f.step=x", "&f.gold=9.9.9"])
+def test_a_bad_link_is_told_in_words(visit, query):
+    page = tab(visit, "diagnose", query)
+    page.wait_for_selector("[data-panel=diagnose] [data-part=message]:not([hidden])")
+
+
+def test_two_tables_are_compared_and_a_flipped_case_opens(visit):
+    page = diagnose(visit)
+    page.click("[data-part=versus-form] button")
+    page.wait_for_selector("table.tests")
+    assert "McNemar" in page.inner_text("table.tests")
+    assert "120 paired cases" in page.inner_text("[data-part=versus-out]")
+    page.locator(".mr-flipped tbody button").nth(1).click()
+    page.wait_for_selector("[data-panel=watch] .mr", state="visible")
+
+
+def test_a_sample_is_diagnosed_on_the_spot(visit):
+    page = diagnose(visit)
+    page.fill("#mr-sample-size", "20")
+    page.press("#mr-sample-size", "Enter")
+    page.wait_for_function("document.querySelector('[data-part=table]').value.startsWith('sample')", timeout=60000)
+    page.wait_for_function(
+        "document.querySelector('[data-panel=diagnose] [data-part=found]').textContent.startsWith('20 of 20')"
+    )
+
+
+# -- Compare -----------------------------------------------------------------------------------------------------------
+
+
+def compare(visit, query: str = "&v=1&h=i1,i4&t=i7&left=ours&right=one_pass", **options):
+    page = tab(visit, "compare", query, **options)
+    page.wait_for_function("document.querySelector('[data-panel=compare]').dataset.turn")
+    return page
+
+
+def steps(page) -> list[str]:
+    return page.locator("[data-panel=compare] .mr-stage [data-part=stepno]").all_inner_texts()
+
+
+def test_two_decoders_are_compared_up_to_where_they_part(visit):
+    page = compare(visit, "&v=1&h=i1,i4&t=i7&left=ours&right=published")
+    words = page.inner_text("[data-part=words]")
+    part = page.locator("[data-go=parting]")
+    assert "part at step" in words
+    part.click()
+    at = words.split("at step ")[1].split(":")[0]
+    assert page.inner_text(".mr-shared [data-part=stepno]") == f"Step {at}"
+    assert "parted" in page.get_attribute(".mr-shared", "class")
+    assert "True next item" in page.inner_text(".mr-shared [data-part=gold]")
+
+
+def test_one_timeline_moves_both_sides_by_progress(visit):
+    page = compare(visit)
+    assert "Denoiser calls" in page.inner_text("[data-part=right-facts]")
+    page.focus("[data-part=deck]")
+    page.keyboard.press("End")
+    line = page.inner_text(".mr-shared [data-part=stepno]")
+    assert line.endswith("| 1")
+    page.keyboard.press("Home")
+    assert page.inner_text(".mr-shared [data-part=stepno]") == "Step 0 | 0"
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text(".mr-shared [data-part=stepno]").startswith("Step 1 |")
+    lists = page.locator(".mr-lists h4").all_inner_texts()
+    assert [words.split(" (")[0] for words in lists] == ["Only left", "In both", "Only right"]
+
+
+def test_sides_swap_and_a_history_may_lack_an_item(visit):
+    page = compare(visit)
+    page.click("[data-do=swap]")
+    page.wait_for_function("document.querySelector('[data-part=left-name]').textContent.startsWith('one pass')")
+    page.select_option("[data-panel=compare] [data-part=right]", "without:i4")
+    page.wait_for_function("document.querySelector('[data-part=right-name]').textContent.startsWith('without')")
+
+
+# -- Learn -------------------------------------------------------------------------------------------------------------
+
+
+def card(page) -> str:
+    page.wait_for_function("document.querySelector('[data-panel=learn]').dataset.card")
+    return page.evaluate("document.querySelector('[data-panel=learn]').dataset.card")
+
+
+def test_a_card_is_finished_by_keyboard_alone(visit):
+    page = tab(visit, "learn")
+    assert card(page) == "mask"
+    assert page.is_hidden(".mr-because")
+    page.focus("[data-part=slider]")
+    page.keyboard.press("End")
+    assert page.locator(".mr-masking li.masked").count() == 7
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".mr-because:not([hidden])")
+    assert "Right." in page.inner_text(".mr-because")
+    assert page.locator(".mr-guess .right").count() == 1
+    page.keyboard.press("Enter")  # the next card has the focus
+    page.wait_for_function("document.querySelector('[data-panel=learn]').dataset.card === 'step'")
+    assert page.is_hidden(".mr-because")
+
+
+def test_the_player_waits_for_the_guess(visit):
+    page = tab(visit, "learn", "&lesson=beams")
+    assert card(page) == "beams"
+    stage = page.locator("[data-panel=learn] [data-part=stage]")
+    stage.focus()
+    page.keyboard.press("End")
+    number = "document.querySelector('[data-panel=learn] .mr-stage [data-part=stepno]').textContent"
+    assert page.evaluate(number).startswith("Step 1 of")
+    page.locator(".mr-guess .option").first.click()
+    page.wait_for_selector(".mr-because:not([hidden])")
+    assert page.evaluate(number).startswith("Step 7 of")
+
+
+def test_a_word_of_the_glossary_explains_itself(visit):
+    page = tab(visit, "learn")
+    card(page)
+    page.locator(".term").first.focus()
+    assert page.locator(".term [role=tooltip]").first.is_visible()
+
+
+def test_a_teacher_link_fixes_the_card_and_hides_the_controls(visit):
+    page = tab(visit, "learn", "&lesson=fails", permissions=["clipboard-read", "clipboard-write"])
+    card(page)
+    page.click("[data-do=teacher]")
+    page.wait_for_function("document.querySelector('[data-panel=learn] [data-part=link]').value")
+    link = page.input_value("[data-panel=learn] [data-part=link]")
+    other = visit(url=link, reduced_motion="reduce")
+    assert card(other) == "fails"
+    for hidden in (".mr-tabs", ".mr-lesson-nav", ".mr-lesson-moves", "[data-do=print]"):
+        assert other.locator(hidden).first.is_hidden(), hidden
+    other.locator(".mr-guess .option").first.click()
+    other.wait_for_selector(".mr-because:not([hidden])")
+
+
+def test_the_handout_is_what_is_printed(visit):
+    page = tab(visit, "learn")
+    card(page)
+    page.emulate_media(media="print")
+    assert page.is_visible(".mr-handout h2")
+    assert page.is_hidden(".mr-lesson")
+    assert page.locator(".mr-handout ol li").count() == 8
+
+
+# -- all ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["compare", "diagnose", "learn"])
+@pytest.mark.parametrize("width", [380, 1920])
+def test_no_tab_scrolls_sideways(visit, name, width):
+    page = tab(visit, name, width=width, height=800)
+    page.wait_for_timeout(1200)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_tabs_are_a_tablist_for_the_keyboard(visit):
+    page = visit(reduced_motion="reduce")
+    page.focus("[data-tab=watch]")
+    page.keyboard.press("ArrowLeft")
+    assert page.get_attribute("[data-tab=learn]", "aria-selected") == "true"
+    page.keyboard.press("Home")
+    assert page.is_visible("[data-panel=watch]")

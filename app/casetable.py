@@ -10,7 +10,7 @@ from mindrec.errors import MindRecError
 from mindrec.evaluation.diagnosis import CAUSES, SLICES, Diagnosis, hits
 from mindrec.recommender import Recommender
 
-PAGE = 25
+PAGE = 15
 MOST_PAGE = 100
 SORTABLE = (
     "user_id",

@@ -36,10 +36,16 @@ class Story:
     title: str
     about: str
     trace: DecodeTrace
+    kind: str = ""
 
     def card(self) -> dict:
         """What the page lists; a story is offered only where its catalog is open."""
-        return {"title": self.title, "about": self.about, "catalog": self.trace.catalog.get("fingerprint")}
+        return {
+            "title": self.title,
+            "about": self.about,
+            "kind": self.kind,
+            "catalog": self.trace.catalog.get("fingerprint"),
+        }
 
 
 def load_stories(folder: Path) -> list[Story]:
@@ -48,7 +54,11 @@ def load_stories(folder: Path) -> list[Story]:
     for path in sorted(folder.glob("*.json")):
         raw = read_json(path, "story")
         try:
-            out.append(Story(str(raw["title"]), str(raw["about"]), DecodeTrace.from_dict(raw["trace"])))
+            out.append(
+                Story(
+                    str(raw["title"]), str(raw["about"]), DecodeTrace.from_dict(raw["trace"]), str(raw.get("kind", ""))
+                )
+            )
         except (KeyError, MindRecError) as error:
             raise MindRecError(text.DAMAGED_STORY.format(path=path, why=error)) from error
     return out
@@ -208,7 +218,7 @@ class Handlers:
 
     def name(self, ask: dict) -> str:
         name = ask.get("checkpoint") or next(iter(self.recommenders))
-        if name not in self.recommenders:
+        if not isinstance(name, str) or name not in self.recommenders:
             raise MindRecError(text.UNKNOWN_CHECKPOINT.format(name=str(name)[:60], names=", ".join(self.recommenders)))
         return name
 

@@ -6,7 +6,10 @@ from collections.abc import Callable
 import gradio as gr
 
 from app import text
+from app.comparing import Comparing
+from app.diagnosing import Diagnosing
 from app.handlers import Handlers, api
+from app.lessons import Lessons
 from app.stage import assets
 from app.stage.stage import Stage
 from mindrec.errors import MindRecError
@@ -14,22 +17,34 @@ from mindrec.errors import MindRecError
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 
 
-def build(handlers: Handlers) -> gr.Blocks:
+def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks:
     """The whole page."""
     gr.set_static_paths([assets.plotly_js()])
-    h = handlers
+    h, d, c = handlers, diagnosing or Diagnosing(handlers), Comparing(handlers)
+    course = Lessons(handlers)
     questions = [h.search, h.decode, h.story, h.open_trace, h.trip, h.replay]
+    questions += [
+        d.cases,
+        d.case_charts,
+        d.case,
+        d.export_cases,
+        d.compare_cases,
+        d.sample,
+        c.compare,
+        course.lesson,
+        course.reveal,
+    ]
+    opening = h.opening() | {"diagnosis": d.opening(), "comparing": c.opening(), "lessons": course.opening()}
     with gr.Blocks(title=text.TITLE, analytics_enabled=False, fill_width=True) as page:
-        with gr.Tabs(), gr.Tab(text.WATCH):
-            Stage(handlers.opening(), questions, elem_id="mindrec-stage")
+        Stage(opening, questions, elem_id="mindrec-stage")
         for name, function in api(handlers).items():
             gr.api(_told_plainly(function), api_name=name)
     return page
 
 
-def launch(handlers: Handlers, *, host: str | None = None, port: int | None = None) -> None:
+def launch(handlers: Handlers, diagnosing: Diagnosing, *, host: str | None = None, port: int | None = None) -> None:
     """Serve the page until interrupted."""
-    build(handlers).launch(
+    build(handlers, diagnosing).launch(
         server_name=host,
         server_port=port,
         theme=gr.themes.Default(

@@ -23,13 +23,19 @@ SCRIPTS = (
     "settings",
     "share",
     "stage",
+    "charts",
+    "diagnose",
+    "filters",
+    "compare",
+    "learn",
+    "pages",
 )
-STYLES = ("stage", "parts")
+STYLES = ("stage", "parts", "pages")
 
 
 @lru_cache(maxsize=1)
 def script() -> str:
-    """All of the player's JavaScript; it defines `mount(root, data, server)` and nothing global."""
+    """All of the player's JavaScript; it defines `mountPage` and `mount` and nothing global."""
     return "\n".join((FOLDER / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
 
 
@@ -40,9 +46,31 @@ def style() -> str:
 
 @lru_cache(maxsize=1)
 def template() -> str:
-    """The page's fixed containers. `%%key%%` stands for words of app.text."""
-    raw = (FOLDER / "stage.html").read_text(encoding="utf-8")
-    return re.sub(r"%%(\w+)%%", lambda found: html.escape(text.STAGE[found[1]], quote=True), raw)
+    """The stage's fixed containers."""
+    return _worded("stage", text.STAGE)
+
+
+@lru_cache(maxsize=1)
+def page() -> str:
+    """The four tabs, the stage in the first."""
+    inner = {
+        "stage": template(),
+        "compare": _worded("compare", text.COMPARE),
+        "diagnose": _worded("diagnose", text.DIAGNOSE),
+        "learn": _worded("learn", text.LEARN),
+    }
+    return re.sub(r"@@(\w+)@@", lambda found: inner[found[1]], _worded("page", text.TABS | {"title": text.TITLE}))
+
+
+def _worded(name: str, words: dict[str, str]) -> str:
+    """A template with `%%key%%` replaced by words of app.text."""
+    raw = (FOLDER / f"{name}.html").read_text(encoding="utf-8")
+
+    def word(found: re.Match) -> str:
+        # Gradio reads the template as a JavaScript template literal.
+        return html.escape(words[found[1]], quote=True).replace("`", "&#96;").replace("$", "&#36;")
+
+    return re.sub(r"%%(\w+)%%", word, raw)
 
 
 def plotly_js() -> Path:

@@ -57,3 +57,17 @@ function download(name, content, type) {
   link.remove();
   setTimeout(() => URL.revokeObjectURL(url), 10000);
 }
+
+let plotlyLoaded = null;
+
+// plotly.js is fetched once, after the first paint; the alias keeps it ours if another copy is loaded later.
+function loadPlotly(address) {
+  plotlyLoaded ||= new Promise((resolve, reject) => {
+    if (!address) return resolve(window.Plotly);
+    const script = make("script", { src: address, async: true });
+    script.onload = () => resolve(window.Plotly);
+    script.onerror = () => reject(new Error(address));
+    document.head.append(script);
+  });
+  return plotlyLoaded;
+}

@@ -72,6 +72,7 @@ function makePlayer(app) {
   }
 
   function present(on) {
+    if (app.root.classList.contains("embedded")) return;
     const now = on === undefined ? !app.root.classList.contains("present") : on;
     app.root.classList.toggle("present", now);
     document.documentElement.classList.toggle("mr-presenting", now);

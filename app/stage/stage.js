@@ -5,7 +5,7 @@ const MOST_UNDO = 40;
 function mount(element, data, server) {
   const root = element.querySelector(".mr");
   const app = {
-    root, data, server, T: data.text, model: null, step: 0, chosen: null, cell: null, filter: null, serial: 0,
+    root, data, server, T: data.text, model: null, step: 0, limit: Infinity, onstep: null, chosen: null, cell: null, filter: null, serial: 0,
     query: { checkpoint: null, items: [], target: null, config: { pins: [], forbid_tokens: [] } }, past: [], stale: false, foreign: false, names: {},
     part: (name) => root.querySelector(`[data-part="${name}"]`),
   };
@@ -25,8 +25,9 @@ function mount(element, data, server) {
   });
   new MutationObserver(() => app.model && parts.tree.draw(app.step)).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   root.classList.add(server ? "live" : "replay");
-  if (server) begin(app);
-  else app.show(data.bundle);
+  if (server) app.ready = begin(app);
+  else if (data.bundle) app.show(data.bundle);
+  return app;
 }
 
 function remember(key, value) {
@@ -86,10 +87,11 @@ function addPlaying(app) {
 
   app.go = (step) => {
     if (!app.model) return;
-    const to = Math.max(0, Math.min(app.model.last, step));
+    const to = Math.max(0, Math.min(app.model.last, app.limit, step));
     if (to !== app.step) { app.filter = null; app.parts.tree.clear(); }
     app.step = to;
     app.redraw();
+    if (app.onstep) app.onstep(to);
   };
 
   app.rebuild = () => {

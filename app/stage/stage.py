@@ -1,4 +1,4 @@
-"""The stage as a Gradio component: a fixed template that its own script fills and plays."""
+"""The page as a Gradio component: a fixed template that its own script fills and plays."""
 
 import functools
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from app.stage import assets
 
 
 class Stage(gr.HTML):
-    """History builder, player, results and settings in one component.
+    """All tabs in one component: history builder, player, results and settings, comparison, diagnosis, course.
 
     All state lives in the browser. Python is asked through `server_functions`, which answer in about 15 ms where a
     Gradio event takes 300; nothing is an output, so nothing is ever sent twice.
@@ -18,9 +18,9 @@ class Stage(gr.HTML):
 
     def __init__(self, opening: dict, questions: list[Callable], **settings):
         super().__init__(
-            value=opening | {"text": text.STAGE, "plotly": f"gradio_api/file={assets.plotly_js()}"},
-            html_template=assets.template(),
-            js_on_load=f"{assets.script()}\nmount(element, props.value, server);",
+            value=opening | {"text": text.STAGE, "words": text.PAGE, "plotly": f"gradio_api/file={assets.plotly_js()}"},
+            html_template=assets.page(),
+            js_on_load=f"{assets.script()}\nmountPage(element, props.value, server);",
             server_functions=[_plain_function(question) for question in questions],
             apply_default_css=False,
             **settings,

@@ -8,26 +8,14 @@ const LIFT = 12; // pixels that keep a label clear of a thick branch
 
 function makeTree(app) {
   const T = app.T, box = app.part("tree");
-  let P = null, view = null, drawn = -1, hidden = false, ready = null, shown = [], ranges = null;
-
-  // plotly.js is fetched after the first paint; the alias keeps it ours if another copy is loaded later.
-  function library() {
-    ready ||= new Promise((resolve, reject) => {
-      if (!app.data.plotly) return resolve(window.Plotly);
-      const script = make("script", { src: app.data.plotly, async: true });
-      script.onload = () => resolve(window.Plotly);
-      script.onerror = () => reject(new Error(app.data.plotly));
-      document.head.append(script);
-    });
-    return ready;
-  }
+  let P = null, view = null, drawn = -1, hidden = false, shown = [], ranges = null;
 
   async function load() {
     view = app.model.bundle.tree;
     drawn = -1;
     ranges = fullRange();
     try {
-      P = await library();
+      P = await loadPlotly(app.data.plotly);
     } catch {
       return box.replaceChildren(make("p", { class: "mr-wait", text: T.failed }));
     }

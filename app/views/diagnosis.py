@@ -11,6 +11,7 @@ import pandas as pd
 from app.views.theme import LIGHT
 
 MOST_CATEGORIES = 14
+YES_OR_NO = ("cold_item", "repeated_category")
 Figure = dict
 Palette = dict[str, str]
 
@@ -26,6 +27,7 @@ def survival_figure(frame: pd.DataFrame, words: dict[str, str], palette: Palette
         "type": "scatter",
         "x": steps + steps[::-1],
         "y": _share(frame["high"]) + _share(frame["low"])[::-1],
+        "mode": "lines",
         "fill": "toself",
         "fillcolor": palette["accent-soft"],
         "line": {"width": 0},
@@ -88,7 +90,9 @@ def lost_figure(frame: pd.DataFrame, levels: Sequence[str], words: dict[str, str
     )
 
 
-def causes_figure(frame: pd.DataFrame, names: dict[str, str], words: dict[str, str], palette: Palette = LIGHT) -> Figure:
+def causes_figure(
+    frame: pd.DataFrame, names: dict[str, str], words: dict[str, str], palette: Palette = LIGHT
+) -> Figure:
     """Misses by cause, the commonest on top.
 
     Args:
@@ -116,7 +120,7 @@ def confusion_figure(frame: pd.DataFrame, level: int, words: dict[str, str], pal
         frame: diagnosis.confusion with labels.
     """
     common = frame.groupby("gold")["cases"].sum().nlargest(MOST_CATEGORIES).index.tolist()
-    labels = {**frame.set_index("gold")["gold_label"], **frame.set_index("recommended")["recommended_label"]}
+    labels = dict(zip(frame["gold"], frame["gold_label"], strict=True))
     cells = {(r.gold, r.recommended): r for r in frame.itertuples()}
     grid = [[cells.get((gold, top)) for top in common] for gold in common]
     heat = {
@@ -156,8 +160,8 @@ def slices_figure(frame: pd.DataFrame, by: str, words: dict[str, str], palette: 
     Args:
         frame: diagnosis.slices.
     """
-    names = [_span(r.lowest, r.highest, words) if by.endswith(("item", "category")) else _span(r.lowest, r.highest)
-             for r in frame.itertuples()]
+    yes_or_no = words if by in YES_OR_NO else None
+    names = [_span(r.lowest, r.highest, yes_or_no) for r in frame.itertuples()]
     points = {
         "type": "scatter",
         "mode": "markers",
@@ -166,7 +170,9 @@ def slices_figure(frame: pd.DataFrame, by: str, words: dict[str, str], palette: 
         "error_y": _intervals(frame, palette),
         "marker": {"size": 11, "color": palette["accent"]},
         "customdata": [{by: f"{r.lowest!r}..{r.highest!r}"} for r in frame.itertuples()],
-        "text": [words["slice_hover"].format(hits=r.hits, users=r.users, rate=f"{r.rate:.1%}") for r in frame.itertuples()],
+        "text": [
+            words["slice_hover"].format(hits=r.hits, users=r.users, rate=f"{r.rate:.1%}") for r in frame.itertuples()
+        ],
         "hovertemplate": "%{x}: %{text}<extra></extra>",
     }
     return _figure(
@@ -183,17 +189,18 @@ def calibration_figure(frame: pd.DataFrame, words: dict[str, str], palette: Pale
     Args:
         frame: diagnosis.calibration.
     """
-    most = max([0.05, *frame["probability"], *frame["high"]])
+    most = 1.15 * max([0.01, *frame["probability"], *frame["rate"]])
     points = {
         "type": "scatter",
-        "mode": "lines+markers",
+        "mode": "markers",
         "x": _share(frame["probability"]),
         "y": _share(frame["rate"]),
         "error_y": _intervals(frame, palette),
-        "line": {"color": palette["accent"], "width": 1.5},
         "marker": {"size": 10, "color": palette["accent"]},
         "customdata": [{"probability": f"{r.lowest!r}..{r.highest!r}"} for r in frame.itertuples()],
-        "text": [words["slice_hover"].format(hits=r.hits, users=r.users, rate=f"{r.rate:.1%}") for r in frame.itertuples()],
+        "text": [
+            words["slice_hover"].format(hits=r.hits, users=r.users, rate=f"{r.rate:.1%}") for r in frame.itertuples()
+        ],
         "hovertemplate": "%{x:.1%}: %{text}<extra></extra>",
     }
     honest = {
@@ -225,13 +232,16 @@ def _figure(data: list[dict], palette: Palette, *, x: dict, y: dict, legend: boo
             "xaxis": titled(x),
             "yaxis": titled(y),
             "showlegend": legend,
-            "legend": {"orientation": "h", "y": 1.16, "x": 0, "font": {"size": 12}},
+            "legend": {"x": 1.02, "y": 1, "font": {"size": 12}},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"family": "system-ui, sans-serif", "size": 12.5, "color": palette["ink"]},
-            "margin": {"l": 56, "r": 14, "t": 26 if legend else 12, "b": 46},
-            "hoverlabel": {"bgcolor": palette["card"], "bordercolor": palette["strong-line"],
-                           "font": {"color": palette["ink"], "size": 13}},
+            "margin": {"l": 56, "r": 14, "t": 12, "b": 46},
+            "hoverlabel": {
+                "bgcolor": palette["card"],
+                "bordercolor": palette["strong-line"],
+                "font": {"color": palette["ink"], "size": 13},
+            },
             "hovermode": "closest",
             **layout,
         },

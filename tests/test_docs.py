@@ -101,3 +101,16 @@ def test_no_path_of_one_machine_is_in_the_repository(root):
     pattern = re.compile(r"(?<![\w.])/(home|Users|root|tmp|work)/")
     for path in [*root.glob("*.md"), *root.glob("assets/**/*.json"), *root.glob("checkpoints/**/*.json")]:
         assert not pattern.search(path.read_text(encoding="utf-8")), path
+
+
+def test_every_environment_setting_is_told(readme, root):
+    sources = [
+        *root.glob("app.py"),
+        *root.glob("app/**/*.py"),
+        *root.glob("mindrec/**/*.py"),
+        *root.glob("tests/**/*.py"),
+    ]
+    used = {name for path in sources for name in re.findall(r'"(MINDREC_[A-Z]+(?:_[A-Z]+)*)"', path.read_text())}
+    assert {"MINDREC_CHECKPOINTS", "MINDREC_CACHE"} <= used
+    for name in used:
+        assert f"`{name}`" in readme, name

@@ -30,6 +30,7 @@ class Ranking:
         nfe: denoiser calls a user, mean.
         beam_rows: beams looked at a user, mean.
         coverage: search mass kept at the end, mean; None where undefined.
+        forced: share of the answers' positions that were filled because one item was left, not by the denoiser.
         seconds: of decoding alone.
     """
 
@@ -38,6 +39,7 @@ class Ranking:
     nfe: float
     beam_rows: float
     coverage: float | None
+    forced: float
     seconds: float
 
 
@@ -61,19 +63,20 @@ def rank(
         for first in tqdm(firsts, desc="decode", disable=not progress, mininterval=2)
     }
     parts = {first: part for gathered in processes.gather(parts) for first, part in gathered.items()}
-    rows, scores, nfe, looked, coverage, seconds = zip(*(parts[first] for first in sorted(parts)), strict=True)
+    rows, scores, nfe, looked, coverage, forced, seconds = zip(*(parts[first] for first in sorted(parts)), strict=True)
     return Ranking(
         np.concatenate(rows),
         np.concatenate(scores),
         float(np.concatenate(nfe).mean()),
         float(np.concatenate(looked).mean()),
         None if coverage[0] is None else float(np.concatenate(coverage).mean()),
+        float(np.concatenate(forced).mean()),
         sum(seconds),
     )
 
 
 def _rank_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig, n_categories: int) -> tuple:
-    """Of one batch: rows (U, K), scores (U, K), nfe (U,), beams looked at (U,), coverage (U,) or None, seconds."""
+    """Of one batch: the fields of `Ranking`, a value a user or answer; coverage may be None, seconds is one number."""
     started = time.perf_counter()
     histories = [c.history for c in part]
     last = final(decode(denoiser, index, histories, config, n_categories=n_categories, everywhere=False))
@@ -84,7 +87,8 @@ def _rank_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig, n_c
             calls[user] += _think_again(denoiser, index, history, config, n_categories, found[user], score[user])
     seconds = time.perf_counter() - started
     coverage = None if last.coverage is None else last.coverage.cpu().numpy()
-    return (*(t.cpu().numpy() for t in (found, score, calls, last.rows)), coverage, seconds)
+    forced = last.beams.forced.double().mean(1).cpu().numpy()
+    return (*(t.cpu().numpy() for t in (found, score, calls, last.rows)), coverage, forced, seconds)
 
 
 def _think_again(denoiser, index, history, config, n_categories, rows_K, scores_K) -> int:
@@ -123,6 +127,7 @@ def measure(ranking: Ranking, cases: Sequence[Case], codes: np.ndarray, n_items:
     seen = np.array([len(set(c.history)) for c in cases])
     out["excluded_targets"] = int(sum(c.target in c.history for c in cases))
     out["mean_history"] = float(seen.mean())
+    out["forced_positions"] = ranking.forced
     if ranking.coverage is not None:
         out["search_mass_kept"] = ranking.coverage
     return out

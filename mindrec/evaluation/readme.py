@@ -63,12 +63,14 @@ def _head(first: str, extra: tuple[str, ...] = ()) -> str:
 
 
 def _evaluation(r: dict) -> str:
+    forced = r["metrics"].get("forced_positions")
     title = f"\n### {r['dataset'].capitalize()}, {r['split']} split\n"
     about = (
         f"{r['users']:,} cases (seed {r['seed']}), the whole catalog ranked, seen items excluded, strict item level; "
         f"{r['decoder']['beam_size']} beams, {r['nfe']:.1f} denoiser calls a user, {r['metrics']['cc']} answers off "
         f"the catalog, entropy H {r['metrics']['entropy']:.2f} bits, TTR {r['metrics']['ttr']:.4f}, "
-        f"{r['metrics']['catalog_coverage']:.0%} of the catalog recommended at least once.\n"
+        f"{r['metrics']['catalog_coverage']:.0%} of the catalog recommended at least once"
+        f"{'' if forced is None else f', {forced:.0%} of positions forced'}.\n"
     )
     lines = [title, f"`{r['command']}`\n" if r.get("command") else "", about, _head("ranking")]
     for name, metrics in r.get("baselines", {}).items():

@@ -37,6 +37,7 @@ class Checkpoint:
         training: data, seed, command, curves, metrics.
         card: README.md.
         fingerprint: digest of the weights and codes; filled in when loaded.
+        cold: how many items, the last ones of the catalog, were added after training.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Checkpoint:
     training: dict[str, Any] | None = None
     card: str = ""
     fingerprint: str = ""
+    cold: int = 0
 
     def save(self, folder: Path) -> None:
         """Write the folder whole or not at all."""
@@ -99,7 +101,8 @@ def load_checkpoint(folder: Path, device: str = "auto") -> Checkpoint:
         model_config = _model_config(folder, config["kind"], config["model"])
         decode = DecodeConfig.from_dict(config["decode"])
         name, notes, examples = config["name"], tuple(raw.get("notes", ())), tuple(raw.get("examples", ()))
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        cold = range(len(catalog))[int(raw.get("cold", 0))]
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise MindRecError(f"{folder}: config.json or catalog.json is damaged ({error}); restore the files") from error
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
     _check_together(folder, config, tokenizer, catalog)
@@ -119,6 +122,7 @@ def load_checkpoint(folder: Path, device: str = "auto") -> Checkpoint:
         training=training,
         card=card,
         fingerprint=digest,
+        cold=cold,
     )
 
 
@@ -175,6 +179,7 @@ def _catalog_json(checkpoint: Checkpoint) -> dict:
         "category_depth": catalog.category_depth,
         "notes": list(checkpoint.notes),
         "examples": list(checkpoint.examples),
+        "cold": checkpoint.cold,
         "items": [[i.item_id, i.title, list(i.categories), i.brand] for i in catalog.items],
     }
 

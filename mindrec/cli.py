@@ -13,81 +13,17 @@ from typing import Annotated
 
 import typer
 
-from mindrec import cli_bench, cli_llada
+from mindrec import cli_bench, cli_catalog, cli_llada
 from mindrec.errors import MindRecError
 
 app = typer.Typer(help="Recommend by masked diffusion, coarse to fine.", no_args_is_help=True, add_completion=False)
+cli_catalog.register(app)
 
 Checkpoint = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folder.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Prepared data folder, or the name 'grocery'.")]
+TextModel = cli_catalog.TextModel
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the result here as JSON.")]
-
-
-@app.command()
-def prepare(
-    source: Annotated[
-        str,
-        typer.Argument(help="grocery, jsonl, csv, parquet, amazon, movielens, mindrec-official, recbole or synthetic."),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder to write; prepared data in it is replaced whole.")],
-    path: Annotated[str | None, typer.Option(help="The source's file or folder, or its https address.")] = None,
-    checksum: Annotated[str | None, typer.Option(help="Of --path: sha256:DIGEST or md5:DIGEST.")] = None,
-    metadata: Annotated[str | None, typer.Option(help="amazon: the meta_ file, or its https address.")] = None,
-    item_file: Annotated[str | None, typer.Option(help="csv, parquet: the file with a row an item.")] = None,
-    user_column: Annotated[str | None, typer.Option(help="Default user_id.")] = None,
-    item_column: Annotated[str | None, typer.Option(help="Default item_id; in both files.")] = None,
-    time_column: Annotated[str | None, typer.Option(help="Default timestamp; '' where rows are in order.")] = None,
-    title_column: Annotated[str | None, typer.Option(help="Of the item file; default title if there.")] = None,
-    brand_column: Annotated[str | None, typer.Option(help="Of the item file; default brand if there.")] = None,
-    description_column: Annotated[str | None, typer.Option(help="Of the item file.")] = None,
-    category_columns: Annotated[str | None, typer.Option(help="Coarse to fine, comma-separated.")] = None,
-    category_separator: Annotated[str | None, typer.Option(help="Splits a cell into a path, e.g. '>'.")] = None,
-    core: Annotated[int | None, typer.Option(help="k-core; default 5 for amazon, movielens, else 1.")] = None,
-    keep_unused: Annotated[bool, typer.Option("--keep-unused", help="Keep items that no sequence holds.")] = False,
-    induce_tree: Annotated[bool, typer.Option("--induce-tree", help="Make a category tree by clustering.")] = False,
-    report: Annotated[bool, typer.Option("--report", help="Judge semantic IDs; also in report.json.")] = False,
-    items: Annotated[int | None, typer.Option(help="synthetic: catalog size, default 60.")] = None,
-    users: Annotated[int | None, typer.Option(help="synthetic: sequences, default 400.")] = None,
-    length: Annotated[int | None, typer.Option(help="synthetic: items a sequence, default 10.")] = None,
-    predictability: Annotated[float | None, typer.Option(help="synthetic: 1 is predictable, 0 noise.")] = None,
-    seed: Annotated[int | None, typer.Option(help="synthetic: default 0.")] = None,
-) -> None:
-    """Write a source in the prepared form: items, sequences, README. Nothing is fetched but what you name."""
-    from mindrec.sources.prepare import prepare as run
-
-    options = {
-        "path": path,
-        "metadata": metadata,
-        "item_file": item_file,
-        "user_column": user_column,
-        "item_column": item_column,
-        "time_column": time_column,
-        "title_column": title_column,
-        "brand_column": brand_column,
-        "description_column": description_column,
-        "category_columns": category_columns,
-        "category_separator": category_separator,
-        "core": core,
-        "keep_unused": keep_unused or None,
-        "n_items": items,
-        "n_users": users,
-        "length": length,
-        "predictability": predictability,
-        "seed": seed,
-    }
-    data = run(
-        source,
-        out,
-        options,
-        command="python -m mindrec " + shlex.join(sys.argv[1:]),
-        induce=induce_tree,
-        report=report,
-        checksum=checksum,
-        say=typer.echo,
-    )
-    kind = "; its category tree is induced" if data.catalog.induced else ""
-    typer.echo(f"{len(data.catalog):,} items and {len(data.interactions):,} sequences in {out}{kind}")
 
 
 @app.command()
@@ -101,6 +37,11 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="Overrides the preset's.")] = None,
     mask_floor: Annotated[float | None, typer.Option(help="Overrides the preset's masking floor.")] = None,
     evidence_share: Annotated[float | None, typer.Option(help="Targets that see item evidence; 0 trains none.")] = None,
+    item_dropout: Annotated[
+        float | None, typer.Option(help="Item embeddings dropped a step, so that tokens alone carry cold items.")
+    ] = None,
+    sequences: Annotated[int | None, typer.Option(help="Train on a seeded sample of sequences: a quick trial.")] = None,
+    text_model: TextModel = None,
     semantic_ids: Annotated[
         str, typer.Option(help="residual (k-means), product (parallel codes) or own (the data's semantic_ids.json).")
     ] = "residual",
@@ -124,6 +65,8 @@ def train(
         loss = replace(loss, evidence_share=evidence_share)
         if evidence_share == 0:
             recipe = replace(recipe, decode=replace(recipe.decode, evidence="off"))
+    if item_dropout is not None:
+        loss = replace(loss, item_dropout=item_dropout)
     schedule = replace(
         schedule,
         loss=loss,
@@ -141,6 +84,8 @@ def train(
         objective=objective,
         device=device,
         semantic_ids=semantic_ids,
+        text_model=text_model,
+        most_sequences=sequences,
         resume=resume,
         command="python -m mindrec " + shlex.join(sys.argv[1:]),
         report=report,
@@ -160,6 +105,9 @@ def evaluate(
     decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
     baseline: Annotated[str, typer.Option(help="Comma-separated: popularity, covisit, dense.")] = "",
     sweep: Annotated[Path | None, typer.Option(help="JSON list of decode settings; one result row each.")] = None,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Ask for the items of --data that were not trained on; TF-IDF beside it.")
+    ] = False,
     seed: int = 0,
     batch: int = 64,
     device: Device = "auto",
@@ -168,6 +116,22 @@ def evaluate(
     """Measure a checkpoint: strict item level, the whole catalog ranked, seen items excluded."""
     from mindrec.evaluation.report import evaluate_checkpoint
 
+    if cold:
+        from mindrec.evaluation.cold import evaluate_cold
+
+        if baseline or sweep:
+            raise MindRecError("--cold brings its own baselines and one decoder; leave out --baseline and --sweep")
+        found = evaluate_cold(
+            checkpoint,
+            load_data(data, checkpoint),
+            split=split,
+            users=users,
+            settings=_settings(decoder or []),
+            seed=seed,
+            batch=batch,
+            device=device,
+        )
+        return _emit(found, json_out)
     result = evaluate_checkpoint(
         checkpoint,
         load_data(data, checkpoint),
@@ -222,7 +186,7 @@ def diagnose(
 def recommend(
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("checkpoints/grocery"),
     item: Annotated[
-        list[str] | None, typer.Option(help="An item's id or exact title, oldest first; repeatable.")
+        list[str] | None, typer.Option(help="An item's id, its title, or words that find it; oldest first, repeatable.")
     ] = None,
     decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
     trace: Annotated[Path | None, typer.Option(help="Write the complete trace here as JSON.")] = None,
@@ -237,15 +201,16 @@ def recommend(
     from mindrec.recommender import Recommender
 
     recommender = Recommender.from_pretrained(checkpoint, device)
-    ids = [resolve(recommender, words) for words in item or []]
+    ids = [resolve(recommender, words, lambda line: typer.echo(line, err=True)) for words in item or []]
     config = DecodeConfig.from_dict(recommender.default_config.to_dict() | _settings(decoder or []))
     answer = recommender.recommend(ids, config)
     table = Table("#", "item", "path", "search mass")
     for found in answer.items:
-        table.add_row(
-            str(found.rank + 1), found.item.title, " > ".join(found.item.categories), f"{found.probability:.4f}"
-        )
+        title = f"{found.item.title} (cold)" if recommender.is_cold(found.row) else found.item.title
+        table.add_row(str(found.rank + 1), title, " > ".join(found.item.categories), f"{found.probability:.4f}")
     Console().print(table)
+    if recommender.checkpoint.cold:
+        typer.echo(f"cold: added after training, {recommender.checkpoint.cold:,} of {len(recommender.catalog):,} items")
     if trace:
         write_text(trace, answer.trace.to_json())
         typer.echo(f"trace in {trace}")
@@ -287,8 +252,11 @@ def readme(
     update_readme(path, results)
 
 
-def resolve(recommender, words: str) -> str:
-    """An item id from an id or an exact title. An ambiguous or unknown one is an error that lists what fits."""
+def resolve(recommender, words: str, say=lambda line: None) -> str:
+    """An item id from an id, a title, or free text; what free text was read as is told through `say`.
+
+    Raises MindRecError for a title that several items have, and for words that fit nothing.
+    """
     catalog = recommender.catalog
     if words in catalog.row_of:
         return words
@@ -298,8 +266,16 @@ def resolve(recommender, words: str) -> str:
     if same:
         raise MindRecError(f"{words!r} is the title of {len(same)} items; give one id: {', '.join(same)}")
     near = [catalog.items[row] for row in recommender.search(words, 5)]
-    hint = "; nearest: " + ", ".join(f"{i.item_id} ({i.title})" for i in near) if near else ""
-    raise MindRecError(f"unknown item {words!r}: neither an id nor a title of {catalog.name!r}{hint}")
+    if not near:
+        raise MindRecError(f"unknown item {words!r}: no id, title or words of an item of {catalog.name!r}")
+    named = [f"{i.title} ({i.item_id})" for i in near]
+    paths = [" > ".join(path) for path in recommender.search_paths(words, 3)]
+    say(
+        f"{words!r} is read as {named[0]}"
+        + (f"; near it: {', '.join(named[1:])}" if named[1:] else "")
+        + (f"; categories: {', '.join(paths)}" if paths else "")
+    )
+    return near[0].item_id
 
 
 def load_data(folder: Path | None, checkpoint: Path | None = None):

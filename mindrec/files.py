@@ -13,6 +13,11 @@ from pathlib import Path
 from mindrec.errors import MindRecError
 
 
+def cache_folder() -> Path:
+    """Where data that can be made again is kept: MINDREC_CACHE, else the user's cache folder."""
+    return Path(os.environ.get("MINDREC_CACHE") or Path.home() / ".cache" / "mindrec")
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it replaces `path` when the block ends without an error."""

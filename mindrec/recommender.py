@@ -18,7 +18,7 @@ from mindrec.decoding.recording import Recorder
 from mindrec.decoding.rethink import rethink
 from mindrec.decoding.trace import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink
 from mindrec.errors import MindRecError
-from mindrec.search import TextSearch
+from mindrec.search import TextSearch, text_embedder
 from mindrec.tokens.item_index import ItemIndex
 
 
@@ -87,13 +87,21 @@ class Recommender:
     def examples(self) -> tuple[dict, ...]:
         return self.checkpoint.examples
 
+    def is_cold(self, row: int) -> bool:
+        """Whether an item was added after training, so that its tokens alone speak for it."""
+        return row >= len(self.catalog) - self.checkpoint.cold
+
     @cached_property
     def _text_search(self) -> TextSearch:
-        return TextSearch(self.catalog)
+        return TextSearch(self.catalog, text_embedder((self.checkpoint.training or {}).get("text_model")))
 
     def search(self, query: str, limit: int = 10) -> list[int]:
         """Rows of items whose title, brand or path fits the words, best first."""
         return self._text_search.rows(query, limit)
+
+    def search_paths(self, query: str, limit: int = 3) -> list[tuple[str, ...]]:
+        """Category paths, of any depth, that fit the words, best first."""
+        return self._text_search.paths(query, limit)
 
     # -- decoding ----------------------------------------------------------------------------------------------------
 
@@ -221,7 +229,7 @@ class Recommender:
 
     def _item_name(self, row: int) -> ItemName:
         item = self.catalog.items[row]
-        return ItemName(row, item.item_id, item.title, item.categories, item.brand)
+        return ItemName(row, item.item_id, item.title, item.categories, item.brand, self.is_cold(row))
 
     def _labels(self, steps: Sequence[DecodeStep], gold: int | None) -> tuple[dict[str, str], ...]:
         used: list[set[int]] = [set() for _ in self.tokenizer.levels]

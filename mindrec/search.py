@@ -1,15 +1,26 @@
-"""Free-text search over a catalog's titles and paths: type-ahead and "vegan snacks for kids" alike. No torch."""
+"""Free-text search over a catalog's titles and paths: type-ahead and "vegan snacks for kids" alike. No torch.
 
+Shape legend: N items or paths.
+"""
+
+import os
 import unicodedata
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
-import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from mindrec.catalog import Catalog
+from mindrec.catalog import HERE, Catalog
+from mindrec.tokens.text import Embed
 
 MAX_QUERY = 200
 TITLE_WEIGHT = 2.0
+CANDIDATES = 200
+"""Items, the best by their words, whose titles are then compared with what was typed."""
+LEAST, LEAST_LIKE = 0.05, 0.3
+"""What fits less well is not found: a score of letters, and a likeness by the text model."""
 
 
 def fold(text: str) -> str:
@@ -17,30 +28,80 @@ def fold(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
 
 
-class TextSearch:
-    """TF-IDF of character n-grams within words, so that a half-typed or misspelt word finds its item."""
+def text_embedder(recorded: str | None) -> Embed | None:
+    """The text model of MINDREC_TEXT_MODEL, else the one that a checkpoint was made with, where it is still there."""
+    asked = os.environ.get("MINDREC_TEXT_MODEL")
+    folder = asked or (recorded if recorded and Path(recorded).is_dir() else None)
+    if folder is None:
+        return None
+    from mindrec.tokens.text import text_model
 
-    def __init__(self, catalog: Catalog):
+    return text_model(Path(folder))
+
+
+class TextSearch:
+    """TF-IDF of character n-grams within words, so that a half-typed or misspelt word finds its item.
+
+    With a text model, its likeness is added: words that no title has then find what is meant by them.
+    """
+
+    def __init__(self, catalog: Catalog, embed: Embed | None = None):
+        self.catalog, self.embed = catalog, embed
         self.titles = [fold(item.title) for item in catalog.items]
         paths = [fold(" ".join(filter(None, (*item.categories, item.brand)))) for item in catalog.items]
         self.vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
         self.vectorizer.fit([f"{t} {p}" for t, p in zip(self.titles, paths, strict=True)])
         self.matrix = (TITLE_WEIGHT * self.vectorizer.transform(self.titles) + self.vectorizer.transform(paths)).tocsr()
-        self.matrix = sp.csr_matrix(self.matrix)
+
+    @cached_property
+    def _vectors_ND(self) -> np.ndarray | None:
+        return self.embed and self.embed([item.text for item in self.catalog.items])
+
+    @cached_property
+    def _nodes(self) -> tuple[list[tuple[str, ...]], object, np.ndarray | None]:
+        """Category paths of any depth, the letters of their names, and their vectors."""
+        nodes = [path for level in self.catalog.tree.levels for path in level if path[-1] != HERE]
+        if not nodes:
+            return [], None, None
+        letters = self.vectorizer.transform([fold(path[-1]) for path in nodes])
+        return nodes, letters, self.embed and self.embed([" ".join(path) for path in nodes])
+
+    def _likeness(self, query: str, letters, vectors_ND: np.ndarray | None) -> np.ndarray:
+        """(N,): of letters, and where there is a text model its likeness above what counts as none."""
+        scores = np.asarray((letters @ self.vectorizer.transform([fold(query)]).T).todense()).ravel()
+        if vectors_ND is not None:
+            scores += np.maximum(vectors_ND @ self.embed([query])[0] - LEAST_LIKE, 0) * 3
+        return scores
 
     def rows(self, query: str, limit: int = 10) -> list[int]:
         """Rows that fit the query, best first; empty where nothing fits. Only the first 200 characters count."""
-        query = fold(query[:MAX_QUERY]).strip()
+        query = query[:MAX_QUERY].strip()
         if not query:
             return []
-        scores = np.asarray((self.matrix @ self.vectorizer.transform([query]).T).todense()).ravel()
-        words = query.split()
-        for row in np.argsort(-scores, kind="stable")[: max(200, limit)]:
-            title_words = self.titles[row].replace(",", " ").split()
-            # Each whole word counts, and so does the one still being typed.
-            scores[row] += sum(
-                0.5 * (w in title_words) + 0.25 * any(t.startswith(w) for t in title_words) for w in words
-            )
-            scores[row] += 0.5 * self.titles[row].startswith(query) - 0.002 * len(self.titles[row])
-        order = np.argsort(-scores, kind="stable")[:limit]
-        return [int(row) for row in order if scores[row] > 0.05]
+        scores = self._likeness(query, self.matrix, self._vectors_ND)
+        words = fold(query).split()
+        for row in np.argsort(-scores, kind="stable")[: max(CANDIDATES, limit)]:
+            scores[row] += _typed(self.titles[row], words)
+        return _best(scores, limit)
+
+    def paths(self, query: str, limit: int = 3) -> list[tuple[str, ...]]:
+        """Category paths, of any depth, whose names fit the query, best first."""
+        query = query[:MAX_QUERY].strip()
+        nodes, letters, vectors = self._nodes
+        if not query or not nodes:
+            return []
+        scores, words = self._likeness(query, letters, vectors), fold(query).split()
+        scores += [_typed(fold(path[-1]), words) for path in nodes]
+        return [nodes[n] for n in _best(scores, limit)]
+
+
+def _typed(name: str, words: Sequence[str]) -> float:
+    """What a name gains by the words: each whole word counts, and so does the one still being typed."""
+    own = name.replace(",", " ").split()
+    found = sum(0.5 * (w in own) + 0.25 * any(t.startswith(w) for t in own) for w in words)
+    return found + 0.5 * name.startswith(" ".join(words)) - 0.002 * len(name)
+
+
+def _best(scores: np.ndarray, limit: int) -> list[int]:
+    order = np.argsort(-scores, kind="stable")[:limit]
+    return [int(n) for n in order if scores[n] > LEAST]

@@ -156,13 +156,14 @@ class LevelName:
 
 @dataclass(frozen=True)
 class ItemName:
-    """How a person knows an item."""
+    """How a person knows an item. A cold one was added after training: its tokens alone speak for it."""
 
     row: int
     item_id: str
     title: str
     path: tuple[str, ...]
     brand: str | None = None
+    cold: bool = False
 
 
 @dataclass(frozen=True)

@@ -101,9 +101,18 @@ def _think_again(denoiser, index, history, config, n_categories, rows_K, scores_
 
 
 def dense_ranking(
-    denoiser: Denoiser, cases: Sequence[Case], *, exclude_seen: bool = True, k: int = 10, batch: int = 256
+    denoiser: Denoiser,
+    cases: Sequence[Case],
+    *,
+    exclude_seen: bool = True,
+    forbidden: Sequence[int] = (),
+    k: int = 10,
+    batch: int = 256,
 ) -> np.ndarray:
-    """The dense head's first k rows, (U, k): a SASRec with full softmax, no tokens and no search."""
+    """The dense head's first k rows, (U, k): a SASRec with full softmax, no tokens and no search.
+
+    Rows in `forbidden` are not ranked.
+    """
     out = []
     with torch.inference_mode():
         for first in range(0, len(cases), batch):
@@ -111,6 +120,7 @@ def dense_ranking(
             logits = denoiser.item_logits(denoiser.encode([c.history for c in part]))
             if logits is None:
                 raise MindRecError("baseline 'dense' needs a denoiser with a dense head; leave it out for this one")
+            logits[:, list(forbidden)] = -torch.inf
             if exclude_seen:
                 for user, case in enumerate(part):
                     logits[user, list(case.history)] = -torch.inf

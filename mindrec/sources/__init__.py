@@ -1,12 +1,12 @@
 """One file a data source; each turns what it reads into `PreparedData`."""
 
-import os
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
 from mindrec.catalog import save_prepared
 from mindrec.errors import MindRecError
+from mindrec.files import cache_folder
 
 SOURCES = (
     "grocery",
@@ -26,11 +26,6 @@ def source(name: str) -> Callable:
     if name not in SOURCES:
         raise MindRecError(f"source {name!r} is not one of {', '.join(SOURCES)}")
     return import_module(f"mindrec.sources.{name.replace('-', '_')}").load
-
-
-def cache_folder() -> Path:
-    """Where prepared data is kept: MINDREC_CACHE, else the user's cache folder."""
-    return Path(os.environ.get("MINDREC_CACHE") or Path.home() / ".cache" / "mindrec")
 
 
 def prepared(name: str) -> Path:

@@ -1,14 +1,14 @@
 """The prepared form as a source: read it, mend what can be mended, write it again."""
 
 from array import array
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from mindrec.catalog import Catalog, Interactions, Item, PreparedData, Ragged, read_semantic_ids
+from mindrec.catalog import Catalog, Interactions, PreparedData, Ragged, read_semantic_ids
 from mindrec.errors import MindRecError
 from mindrec.files import read_json, read_jsonl_gz
+from mindrec.sources.itemfile import json_items
 from mindrec.sources.repairs import Repairs, clean_items, usable_id
 
 
@@ -22,7 +22,7 @@ def load(path: Path, *, category_depth: int | None = None) -> PreparedData:
     if not folder.is_dir():
         raise MindRecError(f"{folder} is not a folder; one with items.jsonl.gz and sequences.jsonl.gz is needed")
     about = read_json(folder / "catalog.json", "catalog") if (folder / "catalog.json").exists() else {}
-    items = clean_items(_items(_file(folder, "items")), repairs)
+    items = clean_items(json_items(_file(folder, "items")), repairs)
     catalog = Catalog(
         tuple(items.values()),
         name=str(about.get("name") or folder.resolve().name),
@@ -50,19 +50,6 @@ def _notes(folder: Path, name: str) -> str:
     readme = folder / "README.md"
     text = readme.read_text(encoding="utf-8", errors="replace") if readme.exists() else f"# {name}\n"
     return text.split("\n## What is in here\n")[0]
-
-
-def _items(path: Path) -> Iterator[Item]:
-    for row in read_jsonl_gz(path):
-        names = row.get("categories") or ()
-        if isinstance(names, str):
-            raise MindRecError(
-                f"{path}, item {row.get('item_id')!r}: categories is the text {names[:80]!r}; a list of names, coarse "
-                "to fine, is needed"
-            )
-        names = names if isinstance(names, list) else ()
-        item_id = "" if row.get("item_id") is None else str(row["item_id"])
-        yield Item(item_id, row.get("title") or "", tuple(names), row.get("brand"), row.get("description"))
 
 
 def _interactions(path: Path, catalog: Catalog, repairs: Repairs) -> Interactions:

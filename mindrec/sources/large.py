@@ -27,6 +27,24 @@ def polars():
     return pl
 
 
+def scan(path: Path):
+    """A Parquet file, or all those of a folder, as a lazy frame. Raises MindRecError where there is none."""
+    pl = polars()
+    if not path.exists():
+        raise MindRecError(f"{path} is missing; give a Parquet file or a folder of them with --path")
+    if path.is_dir() and not any(path.glob("*.parquet")):
+        raise MindRecError(f"{path} holds no *.parquet file; check --path")
+    return pl.scan_parquet(path / "*.parquet" if path.is_dir() else path)
+
+
+def schema(frame, path: Path) -> dict:
+    """{column: type} from the files' footers; nothing else is read."""
+    try:
+        return dict(frame.collect_schema())
+    except (polars().exceptions.PolarsError, OSError) as error:
+        raise MindRecError(f"{path} is no readable Parquet ({str(error)[:300]}); write or fetch it again") from error
+
+
 def stage(rows: Iterable[tuple[str, str, str, float]], folder: Path) -> list[Path]:
     """Write (where, user, item, time) rows to Parquet files as they come; returns the files."""
     pl, files, rows = polars(), [], iter(rows)

@@ -8,12 +8,19 @@ from pathlib import Path
 from mindrec.catalog import PreparedData, check_replaceable, save_prepared
 from mindrec.errors import MindRecError
 from mindrec.evaluation.protocol import training_sequences
-from mindrec.sources import cache_folder, source
+from mindrec.files import cache_folder
+from mindrec.sources import source
 from mindrec.sources.fetch import local
+from mindrec.sources.holdout import hold_out
 from mindrec.sources.readme import readme
 
 PLACES = ("path", "item_file", "metadata")
 """Options that name a file: a local path, or an https address that is fetched because the person gave it."""
+
+HELD_OUT = (
+    "\n**{held:,} of {whole:,} items are held out**, drawn at random (seed 0): they are in no sequence and not in the "
+    "item file, so that `evaluate --cold` on the whole data can ask for them.\n"
+)
 
 
 def prepare(
@@ -24,6 +31,8 @@ def prepare(
     command: str,
     induce: bool = False,
     report: bool = False,
+    held_out: float | None = None,
+    text_model: Path | None = None,
     checksum: str | None = None,
     say: Callable[[str], None] = print,
 ) -> PreparedData:
@@ -35,25 +44,42 @@ def prepare(
     check_replaceable(Path(out))
     load = source(name)
     given = checked_options(name, load, options)
+    embed = _embedder(text_model, induce or report)
     for key in PLACES:
         if key in given:
             given[key] = local(str(given[key]), checksum if key == "path" else None, cache_folder())
     data, extra, quality = load(**given), "", None
+    if held_out is not None:
+        whole = len(data.catalog)
+        data = hold_out(data, held_out)
+        extra = HELD_OUT.format(held=whole - len(data.catalog), whole=whole)
     if induce:
         from mindrec.tokens.induce import induce_tree
 
-        found = induce_tree(data.catalog, training_sequences(data.interactions))
+        found = induce_tree(data.catalog, training_sequences(data.interactions), embed=embed)
         data = replace(data, catalog=found.catalog)
-        extra = _induced_notes(found.report)
+        extra += _induced_notes(found.report)
     if report:
         from mindrec.tokens.quality import as_text, quality_report
 
-        quality = quality_report(data, training_sequences(data.interactions))
+        quality = quality_report(data, training_sequences(data.interactions), embed=embed)
         say(as_text(quality))
     save_prepared(replace(data, notes=readme(data, command, extra)), out, quality)
     for line in data.repairs:
         say(f"mended: {line}")
     return data
+
+
+def _embedder(folder: Path | None, used: bool):
+    if folder is None:
+        return None
+    if not used:
+        raise MindRecError(
+            "prepare reads texts for --induce-tree and --report alone: give one, or `train --text-model`"
+        )
+    from mindrec.tokens.text import text_model
+
+    return text_model(folder)
 
 
 def checked_options(name: str, load: Callable, options: dict[str, object]) -> dict[str, object]:

@@ -92,6 +92,19 @@ def csv_rows(
         ) from error
 
 
+def delimiter_of(path: Path) -> str:
+    """A tab for .tsv and .tab, else a comma."""
+    return "\t" if {".tsv", ".tab"} & set(path.suffixes) else ","
+
+
+def header_of(rows: Iterator[tuple[int, list[str]]], path: Path) -> list[str]:
+    """Column names, from the first of the rows. Raises MindRecError for an empty file."""
+    header = next(rows, None)
+    if header is None:
+        raise MindRecError(f"{path} is empty; a header line with column names is needed")
+    return [name.strip() for name in header[1]]
+
+
 def columns_of(header: Sequence[str], wanted: dict[str, str | None], name: str) -> dict[str, int]:
     """Places of the wanted columns, {use: place}; a use mapped to None is left out. Checked before any row is read."""
     places = {}

@@ -16,6 +16,7 @@ from mindrec.catalog import HERE, Catalog
 from mindrec.errors import MindRecError
 from mindrec.tokens.keywords import class_keywords
 from mindrec.tokens.semantic_id import item_vectors
+from mindrec.tokens.text import Embed
 
 MAX_LEVELS = 3
 MIN_LEAF = 4
@@ -44,7 +45,9 @@ class Induced:
     report: dict
 
 
-def induce_tree(catalog: Catalog, sequences: Sequence[np.ndarray], seed: int = 0) -> Induced:
+def induce_tree(
+    catalog: Catalog, sequences: Sequence[np.ndarray], seed: int = 0, embed: Embed | None = None
+) -> Induced:
     """Cluster items by their text and by what they are taken with in training `sequences`.
 
     At each node the number of children comes from the silhouettes of the candidates on a sample; a node whose best
@@ -55,7 +58,7 @@ def induce_tree(catalog: Catalog, sequences: Sequence[np.ndarray], seed: int = 0
     """
     if any(item.categories for item in catalog.items):
         raise MindRecError(f"{catalog.name!r} has categories; a tree is induced only for a catalog without any")
-    vectors_ND = normalize(item_vectors([item.text for item in catalog.items], sequences, seed))
+    vectors_ND = normalize(item_vectors([item.text for item in catalog.items], sequences, seed, embed))
     known = np.abs(vectors_ND).sum(1) > 0
     if known.sum() < 2 * MIN_LEAF or len(np.unique(vectors_ND[known], axis=0)) < 2:
         raise MindRecError(

@@ -18,16 +18,22 @@ from mindrec.tokens.semantic_id import (
     from_labels,
     item_vectors,
 )
+from mindrec.tokens.text import Embed
 
 NEIGHBOURS, SAMPLE = 10, 2000
 
 
 def quality_report(
-    data: PreparedData, sequences: Sequence[np.ndarray], levels: int = 4, codebook_size: int = 64, seed: int = 0
+    data: PreparedData,
+    sequences: Sequence[np.ndarray],
+    levels: int = 4,
+    codebook_size: int = 64,
+    seed: int = 0,
+    embed: Embed | None = None,
 ) -> dict:
     """One entry for each way to make semantic IDs that this data allows; `sequences` are the training ones."""
     catalog, leaf = data.catalog, finest_category(data.catalog)
-    vectors = item_vectors([item.text for item in catalog.items], sequences, seed)
+    vectors = item_vectors([item.text for item in catalog.items], sequences, seed, embed)
     pairs = neighbour_pairs(cooccurrence_vectors(sequences, len(catalog), seed=seed), seed)
     out, codebook_size = {}, fitting_size(leaf, levels, codebook_size)
     for kind, quantise in QUANTISERS.items():

@@ -10,23 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from sklearn.cluster import KMeans
-from sklearn.decomposition import TruncatedSVD
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import normalize
 
 from mindrec.catalog import Catalog, PreparedData
 from mindrec.errors import MindRecError
-
-
-def text_vectors(texts: Sequence[str], width: int = 64, seed: int = 0) -> np.ndarray:
-    """TF-IDF of words, reduced by SVD to unit vectors, (N, <=width)."""
-    tfidf = TfidfVectorizer(sublinear_tf=True, min_df=2, token_pattern=r"(?u)\b\w+\b")
-    try:
-        matrix = tfidf.fit_transform(texts)
-    except ValueError:  # no word occurs twice: nothing to compare items by
-        return np.zeros((len(texts), 1), dtype=np.float32)
-    return _reduce(matrix, width, seed)
+from mindrec.tokens.text import Embed, reduced, text_vectors
 
 
 def cooccurrence_vectors(sequences: Sequence[np.ndarray], n_items: int, width: int = 64, seed: int = 0) -> np.ndarray:
@@ -42,20 +30,15 @@ def cooccurrence_vectors(sequences: Sequence[np.ndarray], n_items: int, width: i
     pmi = np.log(count * total / (degree[row] * degree[col]))
     keep = pmi > 0
     matrix = sp.csr_matrix((pmi[keep].astype(np.float32), (row[keep], col[keep])), shape=(n_items, n_items))
-    return _reduce(matrix, width, seed)
+    return reduced(matrix, width, seed)
 
 
-def _reduce(matrix: sp.csr_matrix, width: int, seed: int) -> np.ndarray:
-    width = min(width, matrix.shape[1] - 1)
-    if width < 1 or matrix.nnz == 0:
-        return np.zeros((matrix.shape[0], 1), dtype=np.float32)
-    return normalize(TruncatedSVD(width, random_state=seed).fit_transform(matrix)).astype(np.float32)
-
-
-def item_vectors(texts: Sequence[str], sequences: Sequence[np.ndarray], seed: int = 0) -> np.ndarray:
+def item_vectors(
+    texts: Sequence[str], sequences: Sequence[np.ndarray], seed: int = 0, embed: Embed | None = None
+) -> np.ndarray:
     """What is known of each item: its text beside what it is taken with, (N, D). `sequences` are training ones."""
     return np.concatenate(
-        [text_vectors(texts, seed=seed), cooccurrence_vectors(sequences, len(texts), seed=seed)], axis=1
+        [text_vectors(texts, seed=seed, embed=embed), cooccurrence_vectors(sequences, len(texts), seed=seed)], axis=1
     )
 
 
@@ -151,6 +134,7 @@ def semantic_codes(
     levels: int,
     codebook_size: int,
     seed: int = 0,
+    embed: Embed | None = None,
 ) -> np.ndarray:
     """Codes (N, S) of a catalog's items by the name of their maker: residual, product or own.
 
@@ -164,7 +148,7 @@ def semantic_codes(
         return from_labels(labels, finest_category(catalog))[0]
     if kind not in QUANTISERS:
         raise MindRecError(f"semantic IDs {kind!r} are not one of {', '.join(QUANTISERS)}, own")
-    vectors = item_vectors([item.text for item in catalog.items], sequences, seed)
+    vectors = item_vectors([item.text for item in catalog.items], sequences, seed, embed)
     leaf = finest_category(catalog)
     size = fitting_size(leaf, levels, codebook_size)
     return QUANTISERS[kind](vectors, leaf, levels, size, seed).unique(leaf, size)
@@ -190,7 +174,7 @@ def finest_category(catalog: Catalog) -> np.ndarray:
 
 
 def _within_category(vectors_ND: np.ndarray, categories_N: np.ndarray) -> np.ndarray:
-    return vectors_ND.astype(np.float32) - _group_means(vectors_ND, categories_N)[categories_N]
+    return vectors_ND.astype(np.float32) - group_means(vectors_ND, categories_N)[categories_N]
 
 
 def _cluster(points: np.ndarray, clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -231,24 +215,27 @@ def resolve_collisions(
     for row in movers:
         nearness = np.nan_to_num(((full - last_ND[row]) ** 2).sum(1), posinf=np.inf)
         last_codes = np.argsort(nearness, kind="stable")
-        codes[row] = _first_free(int(categories_N[row]), codes[row], last_codes, codebook_size, taken)
+        codes[row] = first_free(int(categories_N[row]), codes[row], last_codes, [codebook_size] * levels, taken)
         taken.add((int(categories_N[row]), *map(int, codes[row])))
     return codes
 
 
-def _first_free(category: int, codes: np.ndarray, last_codes: np.ndarray, codebook_size: int, taken: set) -> np.ndarray:
-    """The free tuple that changes the last level if it can, else an ever longer tail."""
+def first_free(
+    category: int, codes: Sequence[int], last_codes: Sequence[int], sizes: Sequence[int], taken: set[tuple[int, ...]]
+) -> tuple[int, ...] | None:
+    """The free tuple that changes the last level if it can, else an ever longer tail; None where all are taken."""
     for changed in range(1, len(codes) + 1):
         head = tuple(map(int, codes[: len(codes) - changed]))
-        for middle in np.ndindex(*(codebook_size,) * (changed - 1)):
+        for middle in np.ndindex(*sizes[len(codes) - changed : -1]):
             for last in last_codes:
-                tail = (*head, *map(int, middle), int(last))
-                if (category, *tail) not in taken:
-                    return np.array(tail, dtype=np.int32)
-    raise AssertionError("resolve_collisions checks that a free tuple exists")
+                found = (*head, *map(int, middle), int(last))
+                if (category, *found) not in taken:
+                    return found
+    return None
 
 
-def _group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Mean vector of each group 0..max, 0 for one without members."""
     sums = np.zeros((groups.max() + 1, vectors.shape[1]))
     np.add.at(sums, groups, vectors)
     return (sums / np.maximum(np.bincount(groups, minlength=len(sums)), 1)[:, None]).astype(np.float32)

@@ -17,6 +17,7 @@ from mindrec.evaluation.protocol import cases, training_sequences
 from mindrec.model.compact import CompactConfig, CompactDenoiser
 from mindrec.tokens.item_index import ItemIndex
 from mindrec.tokens.semantic_id import semantic_codes
+from mindrec.tokens.text import text_model as open_text_model
 from mindrec.tokens.tokenizer import Tokenizer, build_tokenizer
 from mindrec.training.loop import train
 from mindrec.training.presets import Preset
@@ -31,10 +32,18 @@ NOTES = {
 }
 
 
-def make_tokenizer(data: PreparedData, preset: Preset, seed: int = 0, *, semantic_ids: str = "residual") -> Tokenizer:
+def make_tokenizer(
+    data: PreparedData,
+    preset: Preset,
+    seed: int = 0,
+    *,
+    semantic_ids: str = "residual",
+    text_model: Path | None = None,
+) -> Tokenizer:
     """Semantic IDs by name (residual, product or own) joined with the category tree."""
     sequences = training_sequences(data.interactions)
-    codes = semantic_codes(semantic_ids, data, sequences, preset.sid_levels, preset.codebook_size, seed)
+    embed = None if text_model is None else open_text_model(text_model)
+    codes = semantic_codes(semantic_ids, data, sequences, preset.sid_levels, preset.codebook_size, seed, embed)
     return build_tokenizer(data.catalog, codes, preset.level_names)
 
 
@@ -46,16 +55,23 @@ def train_checkpoint(
     objective: str = "diffusion",
     device: str = "auto",
     semantic_ids: str = "residual",
+    text_model: Path | None = None,
+    most_sequences: int | None = None,
     resume: bool = False,
     command: str = "",
     report: Callable[[dict], None] = lambda record: None,
     progress: bool = True,
 ) -> Checkpoint:
-    """Train, select on validation, save to `out`; what resuming needs lies in `out`.partial until then."""
+    """Train, select on validation, save to `out`; what resuming needs lies in `out`.partial until then.
+
+    Args:
+        text_model: sentence-transformers folder that reads texts for the semantic IDs; TF-IDF without.
+        most_sequences: train on a seeded sample of this many sequences, for a quick trial.
+    """
     config = preset.train
     torch.manual_seed(config.seed)
     place = pick_device(device)
-    tokenizer = make_tokenizer(data, preset, config.seed, semantic_ids=semantic_ids)
+    tokenizer = make_tokenizer(data, preset, config.seed, semantic_ids=semantic_ids, text_model=text_model)
     settings = dict(preset.model) | {"objective": objective}
     model = CompactDenoiser(
         CompactConfig(tokenizer.level_sizes, tokenizer.n_items, **settings), torch.from_numpy(tokenizer.codes)
@@ -65,6 +81,9 @@ def train_checkpoint(
     state_dir = out.with_name(out.name + ".partial")
     records = []
     sequences, ordered = training_sequences(data.interactions), data.interactions.ordered
+    if most_sequences is not None and most_sequences < len(sequences):
+        chosen = np.sort(np.random.default_rng(config.seed).choice(len(sequences), most_sequences, replace=False))
+        sequences = [sequences[n] for n in chosen]
     stream = train(
         model, sequences, config, validate, ordered=ordered, state_dir=state_dir, resume=resume, progress=progress
     )
@@ -81,6 +100,7 @@ def train_checkpoint(
         },
         "objective": objective,
         "semantic_ids": semantic_ids,
+        "text_model": None if text_model is None else str(text_model),
         "seed": config.seed,
         "parameters": sum(p.numel() for p in model.parameters()),
         "config": config.to_dict(),

@@ -1,0 +1,164 @@
+"""How well cold items, never seen in training, are found: ranked among all items and among themselves.
+
+Shape legend: U users, N items, K ranks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from mindrec.catalog import PreparedData
+from mindrec.checkpoint import load_checkpoint
+from mindrec.cold import add_items
+from mindrec.decoding.config import DecodeConfig
+from mindrec.errors import MindRecError
+from mindrec.evaluation.evaluate import dense_ranking, rank
+from mindrec.evaluation.metrics import accuracy, gold_ranks
+from mindrec.evaluation.protocol import Case, cases
+from mindrec.recommender import Recommender
+from mindrec.tokens.text import WORD, Embed
+
+RECENT = 10
+SAME_TITLE = 200
+"""Characters of a title that must agree; longer ones may have been cut when the data was prepared."""
+
+
+def evaluate_cold(
+    checkpoint: Path,
+    data: PreparedData,
+    *,
+    split: str = "test",
+    users: int | None = None,
+    settings: dict | None = None,
+    seed: int = 0,
+    batch: int = 64,
+    device: str = "auto",
+    embed: Embed | None = None,
+) -> dict:
+    """Ask for the items of `data` that the checkpoint was not trained on, and rank them by text likeness beside it.
+
+    Items that the checkpoint lacks are added first; nothing is trained. Only cases whose true next item is cold are
+    asked. "among_all" ranks the whole catalog, "among_cold" the cold items alone.
+
+    Raises:
+        MindRecError: the checkpoint holds items that the data does not, or there is no cold item to ask for.
+    """
+    recommender = _with_all_items(checkpoint, data, device, embed)
+    rows = _row_in_checkpoint(recommender, data)
+    first_cold = len(recommender.catalog) - recommender.checkpoint.cold
+    asked = [
+        Case(case.user_id, tuple(int(rows[r]) for r in case.history), int(rows[case.target]))
+        for case in cases(data.interactions, split)
+        if rows[case.target] >= first_cold
+    ]
+    if not asked:
+        raise MindRecError(f"no {split} case of {data.catalog.name!r} has a cold item as its target: none to measure")
+    if users is not None and users < len(asked):
+        asked = [asked[n] for n in np.sort(np.random.default_rng(seed).choice(len(asked), users, replace=False))]
+    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
+    fields = {"among_all": config, "among_cold": _only_cold(config, first_cold)}
+    return {
+        "dataset": data.catalog.name,
+        "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
+        "split": split,
+        "users": len(asked),
+        "seed": seed,
+        "items": {"trained": first_cold, "cold": recommender.checkpoint.cold},
+        "decoder": config.to_dict(),
+        "metrics": {name: _decoded(recommender, asked, c, batch) for name, c in fields.items()},
+        "baselines": {
+            "dense": {name: _dense(recommender, asked, c) for name, c in fields.items()},
+            "tfidf": {name: _by_text(recommender, asked, c) for name, c in fields.items()},
+        },
+        "device": recommender.device,
+    }
+
+
+def _with_all_items(checkpoint: Path, data: PreparedData, device: str, embed: Embed | None) -> Recommender:
+    loaded = load_checkpoint(checkpoint, device)
+    new = [item for item in data.catalog.items if item.item_id not in loaded.catalog.row_of]
+    loaded = add_items(loaded, new, embed).checkpoint if new else loaded
+    if not loaded.cold:
+        raise MindRecError(
+            f"{checkpoint} was trained on all {len(loaded.catalog):,} items of {data.catalog.name!r}: none is cold; "
+            "`prepare --hold-out 0.05` makes data to train on without some"
+        )
+    return Recommender(loaded)
+
+
+def _row_in_checkpoint(recommender: Recommender, data: PreparedData) -> np.ndarray:
+    """For each row of the data its row in the checkpoint, (N,)."""
+    for item in recommender.catalog.items:
+        row = data.catalog.row_of.get(item.item_id)
+        if row is None or data.catalog.items[row].title[:SAME_TITLE] != item.title[:SAME_TITLE]:
+            found = "not there" if row is None else f"{data.catalog.items[row].title!r}"
+            raise MindRecError(
+                f"item {item.item_id!r} of the checkpoint ({item.title!r}) is {found} in {data.catalog.name!r}; give "
+                "the whole data that it was held out of"
+            )
+    return np.array(recommender.catalog.rows(item.item_id for item in data.catalog.items))
+
+
+def _only_cold(config: DecodeConfig, first_cold: int) -> DecodeConfig:
+    return replace(config, forbid_items=tuple(sorted({*config.forbid_items, *range(first_cold)})))
+
+
+def _decoded(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig, batch: int) -> dict:
+    ranking = rank(
+        recommender.denoiser,
+        recommender.index,
+        asked,
+        config,
+        n_categories=recommender.n_categories,
+        batch=batch,
+        progress=True,
+    )
+    return accuracy(gold_ranks(ranking.rows, _targets(asked)))
+
+
+def _targets(asked: Sequence[Case]) -> np.ndarray:
+    return np.array([case.target for case in asked])
+
+
+def _dense(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig) -> dict | None:
+    """The dense head of the same weights; None where the denoiser has none."""
+    if recommender.denoiser.kind != "compact":
+        return None
+    rows = dense_ranking(recommender.denoiser, asked, exclude_seen=config.exclude_seen, forbidden=config.forbid_items)
+    return accuracy(gold_ranks(rows, _targets(asked)))
+
+
+def _by_text(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig) -> dict:
+    items = recommender.catalog.items
+    rows = nearest_to_history(
+        [item.text for item in items], asked, forbidden=config.forbid_items, exclude_seen=config.exclude_seen
+    )
+    return accuracy(gold_ranks(rows, _targets(asked)))
+
+
+def nearest_to_history(
+    texts: Sequence[str],
+    asked: Sequence[Case],
+    *,
+    forbidden: Sequence[int] = (),
+    exclude_seen: bool = True,
+    k: int = 10,
+) -> np.ndarray:
+    """The k items whose words are likest to those of the history's last ten, the recent ones weighing more, (U, k).
+
+    TF-IDF of words and pairs of words; each item of the history votes with its cosine over its distance from the end.
+    """
+    tfidf = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD, ngram_range=(1, 2)).fit_transform(texts)
+    out = np.zeros((len(asked), min(k, len(texts))), dtype=np.int64)
+    for user, case in enumerate(asked):
+        recent = case.history[::-1][:RECENT]
+        profile = sum(tfidf[row] / distance for distance, row in enumerate(recent, 1))
+        scores = (tfidf @ profile.T).toarray().ravel()
+        scores[list(forbidden)] = -np.inf
+        if exclude_seen:
+            scores[list(case.history)] = -np.inf
+        out[user] = np.argsort(-scores, kind="stable")[: out.shape[1]]
+    return out

@@ -34,9 +34,15 @@ def train(
     objective: Annotated[str, typer.Option(help="diffusion, or ar: the auto-regressive twin.")] = "diffusion",
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
     seed: Annotated[int | None, typer.Option(help="Overrides the preset's.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Overrides the preset's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of the target block; overrides the preset's.")] = None,
+    dense_epochs: Annotated[int | None, typer.Option(help="Of the dense part before it; overrides.")] = None,
+    dense_from: Annotated[
+        Path | None, typer.Option(help="Take encoder, item vectors and semantic IDs of this checkpoint; train a block.")
+    ] = None,
     mask_floor: Annotated[float | None, typer.Option(help="Overrides the preset's masking floor.")] = None,
-    evidence_share: Annotated[float | None, typer.Option(help="Targets that see item evidence; 0 trains none.")] = None,
+    evidence_share: Annotated[
+        float | None, typer.Option(help="Targets that see item evidence; 0: weighed afterwards.")
+    ] = None,
     item_dropout: Annotated[
         float | None, typer.Option(help="Item embeddings dropped a step, so that tokens alone carry cold items.")
     ] = None,
@@ -53,39 +59,29 @@ def train(
     from mindrec.training.presets import preset as find
     from mindrec.training.run import train_checkpoint
 
+    def given(**values) -> dict:
+        return {name: value for name, value in values.items() if value is not None}
+
     recipe = find(preset)
-    if sid_levels is not None:
-        recipe = replace(recipe, sid_levels=sid_levels)
-    if codebook_size is not None:
-        recipe = replace(recipe, codebook_size=codebook_size)
-    schedule, loss = recipe.train, recipe.train.loss
-    if mask_floor is not None:
-        loss = replace(loss, mask_floor=mask_floor)
-    if evidence_share is not None:
-        loss = replace(loss, evidence_share=evidence_share)
-        if evidence_share == 0:
-            recipe = replace(recipe, decode=replace(recipe.decode, evidence="off"))
-    if item_dropout is not None:
-        loss = replace(loss, item_dropout=item_dropout)
-    schedule = replace(
-        schedule,
-        loss=loss,
-        seed=schedule.seed if seed is None else seed,
-        epochs=schedule.epochs if epochs is None else epochs,
+    loss = replace(
+        recipe.train.loss, **given(mask_floor=mask_floor, evidence_share=evidence_share, item_dropout=item_dropout)
     )
+    schedule = replace(recipe.train, loss=loss, **given(seed=seed, epochs=epochs, dense_epochs=dense_epochs))
+    recipe = replace(recipe, train=schedule, **given(sid_levels=sid_levels, codebook_size=codebook_size))
 
     def report(record: dict) -> None:
         typer.echo(json.dumps(record), err=True)
 
     train_checkpoint(
         load_data(data),
-        replace(recipe, train=schedule),
+        recipe,
         out,
         objective=objective,
         device=device,
         semantic_ids=semantic_ids,
         text_model=text_model,
         most_sequences=sequences,
+        dense_from=dense_from,
         resume=resume,
         command="python -m mindrec " + shlex.join(sys.argv[1:]),
         report=report,
@@ -145,6 +141,28 @@ def evaluate(
         device=device,
     )
     _emit(result, json_out)
+
+
+@app.command()
+def compare(
+    left: Annotated[list[Path], typer.Option(help="A checkpoint; repeat it, one a training seed.")],
+    right: Annotated[list[Path], typer.Option(help="Its counterpart; as many as --left.")],
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    users: Annotated[int | None, typer.Option(help="A seeded sample of cases; default as evaluate.")] = None,
+    decoder: Annotated[list[str] | None, typer.Option(help="A decode setting of both, name=value; repeatable.")] = None,
+    seed: int = 0,
+    device: Device = "auto",
+    json_out: JsonOut = None,
+) -> None:
+    """The ratio of two kinds of checkpoint over seeds, with a paired bootstrap interval over users."""
+    from mindrec.evaluation.paired import compare_checkpoints
+
+    settings = _settings(decoder or [])
+    found = compare_checkpoints(
+        left, right, load_data(data, left[0]), split=split, users=users, settings=settings, seed=seed, device=device
+    )
+    _emit(found, json_out)
 
 
 @app.command()

@@ -144,7 +144,7 @@ def test_training_and_decoding_are_one_model(objective, data):
     after = torch.arange(1, width + 1).expand(len(windows), width)
     with torch.no_grad():
         states, items_ND = model.encode_states(rows)
-        logits = model._head(model.block_states(states, filled, after))
+        logits = model._head(model.block_states(states, filled, after), states)
         dense = states @ items_ND.T + model.item_bias
     for b, window in enumerate(windows):
         for n in range(len(window)):
@@ -167,13 +167,13 @@ def test_a_change_of_weights_is_seen_after_training():
 def test_gradients_reach_every_part():
     """A part without a gradient would never be trained; dense head, blocks and evidence each have their own path."""
     from mindrec.model.diffusion import CodeTable
-    from mindrec.training.objectives import LossConfig, batch_loss
+    from mindrec.training.objectives import LossConfig, block_loss
 
     model = MADE.compact().train()
     rows = torch.tensor([[1, 5, 9, 3], [2, 7, -1, -1]])
     table = CodeTable(MADE.codes, MADE.sizes)
     generator = torch.Generator().manual_seed(0)
-    batch_loss(model, table, rows, LossConfig(evidence_share=1.0), generator).loss.backward()
+    block_loss(model, table, rows, LossConfig(evidence_share=1.0), generator).loss.backward()
     untrained = {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}  # Llama's own, one row, unused
     for name, value in model.named_parameters():
         if name not in untrained:

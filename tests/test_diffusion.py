@@ -20,7 +20,7 @@ from mindrec.model.diffusion import (
     masked_cross_entropy,
 )
 from mindrec.tokens.item_index import Members
-from mindrec.training.objectives import LossConfig, batch_loss
+from mindrec.training.objectives import LossConfig, block_loss
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.2, 0.4, 1.0])
@@ -187,7 +187,7 @@ def test_padding_adds_nothing_to_the_dense_loss():
     model, table = made.compact(), CodeTable(made.codes, made.sizes)
 
     def dense(rows):
-        out = batch_loss(model, table, torch.tensor(rows), LossConfig(), torch.Generator().manual_seed(0))
+        out = block_loss(model, table, torch.tensor(rows), LossConfig(), torch.Generator().manual_seed(0))
         return out.dense, out.targets
 
     one, n_one = dense([[1, 2, 3]])
@@ -200,7 +200,7 @@ def test_padding_adds_nothing_to_the_dense_loss():
 def test_dense_loss_equals_what_decoding_says():
     made = toy((3, 4), 10)
     model, table = made.compact(), CodeTable(made.codes, made.sizes)
-    out = batch_loss(model, table, torch.tensor([[1, 2, 3]]), LossConfig(), torch.Generator().manual_seed(0))
+    out = block_loss(model, table, torch.tensor([[1, 2, 3]]), LossConfig(), torch.Generator().manual_seed(0))
     logp = model.item_logits(model.encode([[1], [1, 2]])).log_softmax(1)
     assert out.dense == pytest.approx(-float(logp[0, 2] + logp[1, 3]) / 2, rel=1e-5)
 
@@ -208,6 +208,6 @@ def test_dense_loss_equals_what_decoding_says():
 def test_a_target_that_its_history_holds_teaches_the_tokens_nothing():
     made = toy((3, 4), 10)
     model, table = made.compact(), CodeTable(made.codes, made.sizes)
-    out = batch_loss(model, table, torch.tensor([[1, 1]]), LossConfig(), torch.Generator().manual_seed(0))
+    out = block_loss(model, table, torch.tensor([[1, 1]]), LossConfig(), torch.Generator().manual_seed(0))
     assert out.token == 0
     assert out.dense > 0

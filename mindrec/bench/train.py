@@ -14,7 +14,7 @@ from mindrec.model.compact import CompactConfig, CompactDenoiser
 from mindrec.model.diffusion import CodeTable
 from mindrec.training.batches import batches
 from mindrec.training.loop import fast_bf16
-from mindrec.training.objectives import batch_loss
+from mindrec.training.objectives import block_loss
 from mindrec.training.presets import Preset
 from mindrec.training.run import make_tokenizer
 
@@ -40,7 +40,7 @@ def bench_train(data: PreparedData, preset: Preset, device: str = "auto") -> dic
 
     def step(rows: torch.Tensor) -> int:
         with torch.autocast(place.type, dtype=torch.bfloat16, enabled=fast_bf16(place)):
-            out = batch_loss(model, table, rows.to(place), preset.train.loss, generator)
+            out = block_loss(model, table, rows.to(place), preset.train.loss, generator)
         optimizer.zero_grad(set_to_none=True)
         out.loss.backward()
         optimizer.step()

@@ -34,6 +34,17 @@ def accuracy(ranks_U: np.ndarray) -> dict[str, float]:
     return out | {f"ndcg@{k}": float(ndcg_at_k(ranks_U, k).mean()) for k in NDCGS}
 
 
+def semantic_accuracy(ranked_UK: np.ndarray, targets_U: np.ndarray, semantic_NS: np.ndarray) -> dict[str, float]:
+    """Accuracy where an answer counts that has the target's semantic-ID codes, whatever its category (the released
+    MindRec evaluation). Never below strict item credit; empty where items have no codes.
+    """
+    if not semantic_NS.shape[1]:
+        return {}
+    same = np.unique(semantic_NS, axis=0, return_inverse=True)[1].reshape(-1)
+    found = np.where(ranked_UK >= 0, same[ranked_UK.clip(min=0)], -1)
+    return accuracy(gold_ranks(found, same[targets_U]))
+
+
 def diversity(ranked: Sequence[Sequence[int]], codes: np.ndarray, n_items: int) -> dict[str, float]:
     """The published diversity figures over all answers, and the share of the catalog that was ever recommended.
 

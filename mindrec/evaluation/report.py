@@ -11,8 +11,9 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.baselines import rank_baseline
 from mindrec.evaluation.evaluate import dense_ranking, measure, rank
-from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks
+from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks, semantic_accuracy
 from mindrec.evaluation.protocol import cases, training_sequences
+from mindrec.evaluation.slices import slices
 from mindrec.recommender import Recommender
 
 GROCERY_USERS = 5000
@@ -47,7 +48,7 @@ def evaluate_checkpoint(
         ]
         return {"rows": rows}
     config = DecodeConfig.from_dict(base | (settings or {}))
-    out = _one(recommender, data, asked, split, seed, config, batch)
+    out = _one(recommender, data, asked, split, seed, config, batch, sliced=True)
     if baselines:
         out["baselines"] = {name: _baseline(name, recommender, data, asked, config) for name in baselines}
     return out
@@ -69,7 +70,7 @@ def sample_size(data: PreparedData, users: int | None) -> int | None:
     return GROCERY_USERS if users is None and data.catalog.name == "grocery" else users
 
 
-def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int) -> dict:
+def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int, *, sliced: bool = False) -> dict:
     ranking = rank(
         recommender.denoiser,
         recommender.index,
@@ -79,7 +80,11 @@ def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int
         batch=batch,
         progress=True,
     )
-    return {
+    metrics = measure(ranking, asked, recommender.tokenizer.codes, recommender.tokenizer.n_items)
+    targets = np.array([c.target for c in asked])
+    semantic = recommender.tokenizer.codes[:, recommender.n_categories :]
+    metrics |= {f"sid_{name}": value for name, value in semantic_accuracy(ranking.rows, targets, semantic).items()}
+    out = {
         "dataset": data.catalog.name,
         "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
         "split": split,
@@ -88,10 +93,15 @@ def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int
         "decoder": config.to_dict(),
         "nfe": ranking.nfe,
         "beam_rows": ranking.beam_rows,
-        "metrics": measure(ranking, asked, recommender.tokenizer.codes, recommender.tokenizer.n_items),
+        "metrics": metrics,
         "seconds": round(ranking.seconds, 3),
         "device": recommender.device,
     }
+    if sliced:
+        counts = [np.unique(s) for s in training_sequences(data.interactions)]
+        popularity = np.bincount(np.concatenate(counts), minlength=len(data.catalog))
+        out["slices"] = slices(ranking, gold_ranks(ranking.rows, targets), asked, popularity)
+    return out
 
 
 def _baseline(name: str, recommender, data: PreparedData, asked, config: DecodeConfig) -> dict:

@@ -81,13 +81,14 @@ class CompactDenoiser(nn.Module):
         self.encoder = _llama(config, config.encoder_layers)
         self.decoder = _llama(config, config.decoder_layers)
         self.token_head = nn.Linear(D, D, bias=False)
+        self.output_embedding = nn.Embedding(T, D)
         self.token_bias = nn.Parameter(torch.zeros(T))
         self.item_bias = nn.Parameter(torch.zeros(config.n_items))
         # softplus(0.54) = 1 and softplus(-0.43) = 0.5: start near the dense head, corrected by half an opinion.
         self.evidence = nn.Parameter(torch.full((L,), 0.54))
         self.opinion = nn.Parameter(torch.full((L,), -0.43))
         self.dropout = nn.Dropout(config.dropout)
-        for embedding in (self.token_embedding, self.level_embedding, self.item_embedding):
+        for embedding in (self.token_embedding, self.output_embedding, self.level_embedding, self.item_embedding):
             nn.init.normal_(embedding.weight, std=D**-0.5 / 2)
         nn.init.normal_(self.mask_embedding, std=D**-0.5 / 2)
         offsets = F.pad(torch.tensor(config.level_sizes).cumsum(0), (1, 0))
@@ -117,6 +118,23 @@ class CompactDenoiser(nn.Module):
         own = self.item_embedding.weight if keep_N is None else self.item_embedding.weight * keep_N[:, None]
         return F.embedding(self.tokens_NL, self.token_embedding.weight).sum(1) + own
 
+    @torch.no_grad()
+    def set_item_vectors(self, vectors_ND: torch.Tensor) -> None:
+        """Make `item_vectors()` these vectors, (N, D): tokens carry what they can, an item's own embedding the rest.
+
+        Level by level, a token becomes the mean of what its items still lack.
+        """
+        rest = vectors_ND.to(self.item_embedding.weight)
+        for level, (start, size) in enumerate(zip(self.offsets.tolist(), self.level_sizes, strict=True)):
+            codes = self.tokens_NL[:, level] - start
+            count = torch.bincount(codes, minlength=size).clamp(min=1)[:, None]
+            means = torch.zeros_like(rest[:1]).repeat(size, 1).index_add_(0, codes, rest) / count
+            self.token_embedding.weight[start : start + size] = means
+            rest = rest - means[codes]
+        self.item_embedding.weight.copy_(rest)
+        self.output_embedding.weight.copy_(self.token_embedding.weight)
+        self._items_ND = None
+
     def _frozen_item_vectors(self) -> torch.Tensor:
         if self._items_ND is None:
             self._items_ND = self.item_vectors().detach()
@@ -145,14 +163,22 @@ class CompactDenoiser(nn.Module):
             embedded = torch.cat([start, embedded[..., :-1, :]], dim=-2)
         return embedded + self.level_embedding.weight
 
-    def _head(self, hidden_L_D: torch.Tensor) -> torch.Tensor:
-        """Logits (..., T) from block states (..., L, D): each level scores its own vocabulary."""
-        projected = self.token_head(hidden_L_D)
+    def _head(self, hidden_L_D: torch.Tensor, last_D: torch.Tensor) -> torch.Tensor:
+        """Logits (..., T) from block states (..., L, D): each level scores its own vocabulary.
+
+        The history's last state (..., D), which the dense head asks items by, asks codes too; the block corrects it.
+        """
+        asked = self.token_head(hidden_L_D) + last_D[..., None, :]
         parts = [
-            projected[..., level, :] @ weight.T
-            for level, weight in enumerate(self.token_embedding.weight.split(self.level_sizes))
+            asked[..., level, :] @ weight.T
+            for level, weight in enumerate(self.output_embedding.weight.split(self.level_sizes))
         ]
         return torch.cat(parts, dim=-1) + self.token_bias
+
+    @staticmethod
+    def is_dense(name: str) -> bool:
+        """Whether a parameter, by name, is the dense part's: encoder, item vectors and item bias."""
+        return name.startswith(("encoder.", "token_embedding.", "item_embedding.", "item_bias"))
 
     # -- training ----------------------------------------------------------------------------------------------------
 
@@ -259,7 +285,7 @@ class CompactDenoiser(nn.Module):
         H = cache.state["decoder"][0][0].shape[2]
         sees = torch.arange(H, device=filled_BKL.device) < lengths_B1[..., None]
         hidden = self._run_blocks(cache.state["decoder"], sees, filled_BKL, lengths_B1.expand(filled_BKL.shape[:2]))
-        return self._head(hidden).float()
+        return self._head(hidden, cache.state["last"][:, None].expand(*hidden.shape[:2], -1)).float()
 
     @torch.inference_mode()
     def item_logits(self, cache: HistoryCache) -> torch.Tensor:

@@ -34,11 +34,19 @@ def cooccurrence_vectors(sequences: Sequence[np.ndarray], n_items: int, width: i
 
 
 def item_vectors(
-    texts: Sequence[str], sequences: Sequence[np.ndarray], seed: int = 0, embed: Embed | None = None
+    texts: Sequence[str],
+    sequences: Sequence[np.ndarray],
+    seed: int = 0,
+    embed: Embed | None = None,
+    width: int = 128,
 ) -> np.ndarray:
-    """What is known of each item: its text beside what it is taken with, (N, D). `sequences` are training ones."""
+    """What is known of each item: its text beside what it is taken with, (N, <=width). `sequences` are training ones.
+
+    Each half is unit vectors, or zeros where nothing is known.
+    """
+    half = width // 2
     return np.concatenate(
-        [text_vectors(texts, seed=seed, embed=embed), cooccurrence_vectors(sequences, len(texts), seed=seed)], axis=1
+        [text_vectors(texts, half, seed, embed), cooccurrence_vectors(sequences, len(texts), half, seed)], axis=1
     )
 
 
@@ -149,9 +157,17 @@ def semantic_codes(
     if kind not in QUANTISERS:
         raise MindRecError(f"semantic IDs {kind!r} are not one of {', '.join(QUANTISERS)}, own")
     vectors = item_vectors([item.text for item in catalog.items], sequences, seed, embed)
+    return codes_of_vectors(kind, vectors, catalog, levels, codebook_size, seed)
+
+
+def codes_of_vectors(
+    kind: str, vectors_ND: np.ndarray, catalog: Catalog, levels: int, codebook_size: int, seed: int = 0
+) -> np.ndarray:
+    """Unique codes (N, S) of item vectors by the name of a quantiser: of texts and co-occurrence, or of a trained
+    model's own (the idea of ETEGRec, arXiv 2409.05546)."""
     leaf = finest_category(catalog)
     size = fitting_size(leaf, levels, codebook_size)
-    return QUANTISERS[kind](vectors, leaf, levels, size, seed).unique(leaf, size)
+    return QUANTISERS[kind](vectors_ND, leaf, levels, size, seed).unique(leaf, size)
 
 
 def fitting_size(categories_N: np.ndarray, levels: int, codebook_size: int) -> int:

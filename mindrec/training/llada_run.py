@@ -114,6 +114,7 @@ def train_llada_checkpoint(
         records.append(record)
         if first:
             report(record)
+    best = max(records, key=lambda r: r["validation"]["score"])
     training = {
         "command": command,
         "data": {"name": data.catalog.name, "catalog_fingerprint": data.catalog.fingerprint},
@@ -125,7 +126,8 @@ def train_llada_checkpoint(
         "config": config.to_dict(),
         "processes": accelerator.num_processes,
         "curve": records,
-        "best_epoch": max(records, key=lambda r: r["validation"]["score"])["epoch"],
+        "best_epoch": best["epoch"],
+        "validation": best["validation"],
         "seconds": round(sum(r["seconds"] for r in records), 1),
         "machine": f"{accelerator.device.type}, {torch.get_num_threads()} threads, {platform.machine()}",
         "torch": torch.__version__.split("+")[0],

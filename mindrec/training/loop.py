@@ -1,7 +1,8 @@
 """The training loop: a generator of epoch records, resumable after any interruption.
 
-Every epoch's randomness derives from (seed, epoch), so a run that was killed and resumed follows the same curve as
-one that was not.
+A run has up to two stages: the dense part first (encoder and item vectors, by next-item cross-entropy), then the
+target block on semantic IDs that were made again from the trained item vectors. Every epoch's randomness derives from
+(seed, epoch), so a run that was killed and resumed follows the same curve as one that was not.
 """
 
 import math
@@ -18,9 +19,8 @@ from tqdm import tqdm
 from mindrec.errors import MindRecError
 from mindrec.files import atomic_folder, read_json, write_json
 from mindrec.model.compact import CompactDenoiser
-from mindrec.model.diffusion import CodeTable
 from mindrec.training.batches import batches
-from mindrec.training.objectives import BatchLoss, LossConfig, batch_loss
+from mindrec.training.objectives import BatchLoss, LossConfig
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,16 @@ class TrainConfig:
     """How long and how hard to train.
 
     Attributes:
-        epochs: at most this many; the cosine schedule ends there.
+        dense_epochs: epochs of the dense part alone before the block is trained; 0 trains both together from the start.
+        epochs: at most this many for the block; each stage has a cosine schedule of its own that ends there.
         batch_targets: next-item targets a step, about.
         learning_rate: peak; linear warm-up over `warmup_steps`, cosine to a tenth.
         ema: decay of the averaged weights that are evaluated and kept; 0 keeps the raw weights.
-        patience: epochs without a better validation score before stopping.
+        patience: epochs without a better validation score before a stage stops.
+        dense_rate: learning rate of the dense part while the block is trained, as a share of the block's; 0 freezes it.
     """
 
+    dense_epochs: int = 0
     epochs: int = 20
     batch_targets: int = 1500
     learning_rate: float = 1e-3
@@ -42,6 +45,7 @@ class TrainConfig:
     warmup_steps: int = 100
     ema: float = 0.0
     patience: int = 5
+    dense_rate: float = 1.0
     seed: int = 0
     loss: LossConfig = field(default_factory=LossConfig)
 
@@ -49,10 +53,28 @@ class TrainConfig:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Stage:
+    """What one stage learns, and for how long.
+
+    Attributes:
+        loss: (model, windows (B, W), generator) -> BatchLoss.
+        first_epoch: how many epochs came before, in earlier stages.
+        dense_rate: see TrainConfig.
+    """
+
+    name: str
+    epochs: int
+    loss: Callable[[CompactDenoiser, torch.Tensor, torch.Generator], BatchLoss]
+    first_epoch: int = 0
+    dense_rate: float = 1.0
+
+
 def train(
     model: CompactDenoiser,
     sequences: Sequence[np.ndarray],
     config: TrainConfig,
+    stage: Stage,
     validate: Callable[[CompactDenoiser], dict],
     *,
     ordered: bool = True,
@@ -60,18 +82,18 @@ def train(
     resume: bool = False,
     progress: bool = True,
 ) -> Iterator[dict]:
-    """Train in place; yield one record an epoch. On exhaustion the model holds the best weights.
+    """Train one stage in place; yield one record an epoch. On exhaustion the model holds the stage's best weights.
 
     Args:
         validate: model -> {"score": number to maximise, ...}; called after every epoch on the weights to be kept.
         state_dir: where to keep what resuming needs; written whole after each epoch.
     """
-    run = _Run(model, sequences, config, ordered, progress)
+    run = _Run(model, sequences, config, stage, ordered, progress)
     records, best, best_weights = [], {"score": -math.inf}, {}
     if resume and state_dir and (state_dir / "state.json").exists():
         records, best, best_weights = _load_state(state_dir, run)
         yield from records
-    for epoch in range(len(records), config.epochs):
+    for epoch in range(stage.first_epoch + len(records), stage.first_epoch + stage.epochs):
         if epoch - best.get("epoch", epoch) > config.patience:
             break
         record = run.epoch(epoch)
@@ -88,18 +110,17 @@ def train(
             _save_state(state_dir, run, records, best, best_weights)
         yield record
     _set_weights(model, best_weights)
-    model.eval()
+    model.requires_grad_(True).eval()
 
 
 class _Run:
     """What an epoch needs and changes: the model, its optimizer, the averaged weights and the step count."""
 
-    def __init__(self, model: CompactDenoiser, sequences, config: TrainConfig, ordered: bool, progress: bool):
-        self.model, self.sequences, self.config = model, sequences, config
+    def __init__(self, model: CompactDenoiser, sequences, config: TrainConfig, stage: Stage, ordered, progress):
+        self.model, self.sequences, self.config, self.stage = model, sequences, config, stage
         self.ordered, self.progress = ordered, progress
         self.device = next(model.parameters()).device
-        self.table = CodeTable((model.tokens_NL - model.offsets).cpu(), model.level_sizes).to(self.device)
-        groups = _groups(model, config.weight_decay)
+        groups = _groups(model, config.weight_decay, stage.dense_rate)
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
         self.average = _weights(model) if config.ema else None
         self.step = 0
@@ -121,7 +142,7 @@ class _Run:
         stream = tqdm(
             self._batches(seed),
             total=self.steps_an_epoch,
-            desc=f"epoch {epoch + 1}",
+            desc=f"{self.stage.name} epoch {epoch + 1}",
             disable=not self.progress,
             mininterval=2,
         )
@@ -132,6 +153,7 @@ class _Run:
             token += out.token * out.targets
         self.model.eval()
         return {
+            "stage": self.stage.name,
             "epoch": epoch,
             "step": self.step,
             "targets": count,
@@ -143,9 +165,9 @@ class _Run:
     def _update(self, rows: torch.Tensor, generator: torch.Generator) -> BatchLoss:
         """One optimizer step."""
         self.step += 1
-        _set_learning_rate(self.optimizer, self.config, self.step, self.steps_an_epoch * self.config.epochs)
+        _set_learning_rate(self.optimizer, self.config, self.step, self.steps_an_epoch * self.stage.epochs)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=fast_bf16(self.device)):
-            out = batch_loss(self.model, self.table, rows, self.config.loss, generator)
+            out = self.stage.loss(self.model, rows, generator)
         self.optimizer.zero_grad(set_to_none=True)
         out.loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -168,18 +190,26 @@ def fast_bf16(device: torch.device) -> bool:
     return flags.exists() and any(f in flags.read_text()[:20_000] for f in ("avx512_bf16", "amx_bf16", "bf16 "))
 
 
-def _groups(model: CompactDenoiser, weight_decay: float) -> list[dict]:
-    """Weight decay on matrices only, not on gains, biases or the evidence weights."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    rest = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+def _groups(model: CompactDenoiser, weight_decay: float, dense_rate: float) -> list[dict]:
+    """Weight decay on matrices only, not on gains, biases or the evidence weights; the dense part at its own rate."""
+    groups = []
+    for dense in (False, True):
+        part = [p for name, p in model.named_parameters() if model.is_dense(name) == dense]
+        rate = dense_rate if dense else 1.0
+        for parameter in part:
+            parameter.requires_grad_(rate > 0)
+        if rate > 0:
+            matrices, rest = [p for p in part if p.ndim > 1], [p for p in part if p.ndim <= 1]
+            groups.append({"params": matrices, "weight_decay": weight_decay, "rate": rate})
+            groups.append({"params": rest, "weight_decay": 0.0, "rate": rate})
+    return groups
 
 
 def _set_learning_rate(optimizer, config: TrainConfig, step: int, total: int) -> None:
     warm = min(1.0, step / max(1, config.warmup_steps))
     cosine = 0.1 + 0.45 * (1 + math.cos(math.pi * min(1.0, step / total)))
     for group in optimizer.param_groups:
-        group["lr"] = config.learning_rate * warm * cosine
+        group["lr"] = config.learning_rate * group["rate"] * warm * cosine
 
 
 def _weights(model: CompactDenoiser) -> dict[str, torch.Tensor]:
@@ -202,7 +232,8 @@ def _save_state(state_dir: Path, run: _Run, records: list[dict], best: dict, bes
         tensors |= {f"{key}.{names[number]}": value.clone() for key, value in state.items()}
     with atomic_folder(state_dir) as folder:
         save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "state.safetensors")
-        write_json(folder / "state.json", {"config": run.config.to_dict(), "records": records, "best": best})
+        about = {"config": run.config.to_dict(), "stage": run.stage.name, "records": records, "best": best}
+        write_json(folder / "state.json", about)
 
 
 def _load_state(state_dir: Path, run: _Run) -> tuple[list[dict], dict, dict]:

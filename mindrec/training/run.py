@@ -1,28 +1,37 @@
 """From prepared data to a saved checkpoint: tokens, model, training, model card."""
 
 import platform
+import shutil
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from mindrec.catalog import PreparedData
-from mindrec.checkpoint import Checkpoint, pick_device
+from mindrec.checkpoint import Checkpoint, load_checkpoint, pick_device
+from mindrec.decoding.config import DecodeConfig
+from mindrec.errors import MindRecError
 from mindrec.evaluation.evaluate import dense_ranking, measure, rank
 from mindrec.evaluation.metrics import accuracy, gold_ranks
 from mindrec.evaluation.protocol import cases, training_sequences
 from mindrec.model.compact import CompactConfig, CompactDenoiser
+from mindrec.model.diffusion import CodeTable
 from mindrec.tokens.item_index import ItemIndex
-from mindrec.tokens.semantic_id import semantic_codes
+from mindrec.tokens.semantic_id import codes_of_vectors, item_vectors, semantic_codes
 from mindrec.tokens.text import text_model as open_text_model
 from mindrec.tokens.tokenizer import Tokenizer, build_tokenizer
-from mindrec.training.loop import train
+from mindrec.training.calibrate import calibrate
+from mindrec.training.loop import Stage, train
+from mindrec.training.objectives import block_loss, dense_loss
 from mindrec.training.presets import Preset
 
-VALIDATION_USERS = 1500
+VALIDATION_USERS, CALIBRATION_USERS = 1000, 3000
+SHOWN = ("hit@1", "hit@10", "ndcg@10")
+START_NORM = 0.6
 NOTES = {
     "grocery": (
         "Histories are shopping carts: order inside a trip carries nothing.",
@@ -57,6 +66,7 @@ def train_checkpoint(
     semantic_ids: str = "residual",
     text_model: Path | None = None,
     most_sequences: int | None = None,
+    dense_from: Path | None = None,
     resume: bool = False,
     command: str = "",
     report: Callable[[dict], None] = lambda record: None,
@@ -67,46 +77,46 @@ def train_checkpoint(
     Args:
         text_model: sentence-transformers folder that reads texts for the semantic IDs; TF-IDF without.
         most_sequences: train on a seeded sample of this many sequences, for a quick trial.
+        dense_from: a checkpoint of the same catalog whose encoder, item vectors and semantic IDs are taken as they
+            are; only the block is trained. So two objectives differ in nothing else.
     """
-    config = preset.train
+    config, place, started = preset.train, pick_device(device), time.perf_counter()
     torch.manual_seed(config.seed)
-    place = pick_device(device)
-    tokenizer = make_tokenizer(data, preset, config.seed, semantic_ids=semantic_ids, text_model=text_model)
-    settings = dict(preset.model) | {"objective": objective}
-    model = CompactDenoiser(
-        CompactConfig(tokenizer.level_sizes, tokenizer.n_items, **settings), torch.from_numpy(tokenizer.codes)
-    ).to(place)
+    sequences = some_sequences(training_sequences(data.interactions), most_sequences, config.seed)
+    job = _Job(data, preset, sequences, place, out.with_name(out.name + ".partial"), resume, report, progress)
+    records: list[dict] = []
+    if dense_from is not None:
+        model, tokenizer = _from_dense(dense_from, data, preset, objective, place)
+    else:
+        embed = None if text_model is None else open_text_model(text_model)
+        model, tokenizer = _start(job, objective, semantic_ids, embed)
+        if config.dense_epochs:
+            records += job.dense(model)
+            if semantic_ids != "own":
+                model, tokenizer = _retokenised(job, model, semantic_ids)
     decode = replace(preset.decode, order="left_to_right") if objective == "ar" else preset.decode
-    validate = make_validation(data, tokenizer, decode, config.seed, place)
-    state_dir = out.with_name(out.name + ".partial")
-    records = []
-    sequences, ordered = training_sequences(data.interactions), data.interactions.ordered
-    if most_sequences is not None and most_sequences < len(sequences):
-        chosen = np.sort(np.random.default_rng(config.seed).choice(len(sequences), most_sequences, replace=False))
-        sequences = [sequences[n] for n in chosen]
-    stream = train(
-        model, sequences, config, validate, ordered=ordered, state_dir=state_dir, resume=resume, progress=progress
-    )
-    for record in stream:
-        records.append(record)
-        report(record)
+    records += job.block(model, tokenizer, decode, len(records))
+    best = max((r for r in records if r["stage"] == "block"), key=lambda r: r["validation"]["score"])
     training = {
         "command": command,
         "data": {
             "name": data.catalog.name,
             "catalog_fingerprint": data.catalog.fingerprint,
             "sequences": len(sequences),
-            "ordered": ordered,
+            "ordered": data.interactions.ordered,
         },
         "objective": objective,
         "semantic_ids": semantic_ids,
         "text_model": None if text_model is None else str(text_model),
+        "dense_from": None if dense_from is None else dense_from.name,
         "seed": config.seed,
         "parameters": sum(p.numel() for p in model.parameters()),
         "config": config.to_dict(),
         "curve": records,
-        "best_epoch": max(records, key=lambda r: r["validation"]["score"])["epoch"],
+        "best_epoch": best["epoch"],
+        **job.weigh(model, tokenizer, decode),
         "seconds": round(sum(r["seconds"] for r in records), 1),
+        "seconds_in_all": round(time.perf_counter() - started, 1),
         "machine": f"{place.type}, {torch.get_num_threads()} threads, {platform.machine()}",
         "torch": torch.__version__.split("+")[0],
         "python": sys.version.split()[0],
@@ -122,25 +132,169 @@ def train_checkpoint(
         card=model_card(out.name, data, training),
     )
     checkpoint.save(out)
-    _remove(state_dir)
+    shutil.rmtree(job.state_dir, ignore_errors=True)
     return checkpoint
 
 
-def make_validation(data: PreparedData, tokenizer: Tokenizer, decode, seed: int, device) -> Callable:
-    """model -> validation metrics of the default decode and of the dense head; "score" is the decode's NDCG@10."""
+@dataclass(frozen=True)
+class _Job:
+    """What every stage of one run shares."""
+
+    data: PreparedData
+    preset: Preset
+    sequences: Sequence[np.ndarray]
+    place: torch.device
+    state_dir: Path
+    resume: bool
+    report: Callable[[dict], None]
+    progress: bool
+
+    def dense(self, model: CompactDenoiser) -> list[dict]:
+        """The dense part alone, in place."""
+        config = self.preset.train
+
+        def loss(model, rows, generator):
+            return dense_loss(model, rows, config.loss, generator)
+
+        return self._stage(model, Stage("dense", config.dense_epochs, loss), dense_validation(self.data, config.seed))
+
+    def block(self, model: CompactDenoiser, tokenizer: Tokenizer, decode: DecodeConfig, epochs_before: int):
+        """The target block, in place; beside it the dense part at its own rate."""
+        config, table = self.preset.train, _table(model)
+
+        def loss(model, rows, generator):
+            return block_loss(model, table, rows, config.loss, generator, dense=config.dense_rate > 0)
+
+        if not config.loss.evidence_share and decode.evidence == "on":
+            decode = replace(decode, evidence="off")  # evidence is weighed afterwards; until then tokens are judged
+        stage = Stage("block", config.epochs, loss, epochs_before, config.dense_rate)
+        return self._stage(model, stage, make_validation(self.data, tokenizer, decode, config.seed, self.place))
+
+    def weigh(self, model: CompactDenoiser, tokenizer: Tokenizer, decode: DecodeConfig) -> dict:
+        """Fit the evidence weights where training did not, and measure the default decode on validation."""
+        found, seed = {}, self.preset.train.seed
+        if not self.preset.train.loss.evidence_share and decode.evidence == "on":
+            asked = cases(self.data.interactions, "validation", CALIBRATION_USERS, seed + 1)
+            found["calibration_nll"] = calibrate(model, _table(model), asked, progress=self.progress)
+        validate = make_validation(self.data, tokenizer, decode, seed, self.place)
+        return found | {"validation": validate(model)}
+
+    def _stage(self, model, stage: Stage, validate) -> list[dict]:
+        records = []
+        for record in train(
+            model,
+            self.sequences,
+            self.preset.train,
+            stage,
+            validate,
+            ordered=self.data.interactions.ordered,
+            state_dir=self.state_dir / stage.name,
+            resume=self.resume,
+            progress=self.progress,
+        ):
+            records.append(record)
+            self.report(record)
+        return records
+
+
+def some_sequences(sequences: list[np.ndarray], most: int | None, seed: int) -> list[np.ndarray]:
+    """All of them, or a seeded sample of `most`."""
+    if most is None or most >= len(sequences):
+        return sequences
+    chosen = np.sort(np.random.default_rng(seed).choice(len(sequences), most, replace=False))
+    return [sequences[n] for n in chosen]
+
+
+def _table(model: CompactDenoiser) -> CodeTable:
+    return CodeTable((model.tokens_NL - model.offsets).cpu(), model.level_sizes).to(model.offsets.device)
+
+
+def _new_model(preset: Preset, tokenizer: Tokenizer, objective: str, place) -> CompactDenoiser:
+    config = CompactConfig(tokenizer.level_sizes, tokenizer.n_items, **(dict(preset.model) | {"objective": objective}))
+    return CompactDenoiser(config, torch.from_numpy(tokenizer.codes)).to(place)
+
+
+def _start(job: _Job, objective: str, semantic_ids: str, embed) -> tuple[CompactDenoiser, Tokenizer]:
+    """A model whose item vectors begin with what is known of the items: their texts and what they are taken with."""
+    config, catalog = job.preset.train, job.data.catalog
+    levels, size = job.preset.sid_levels, job.preset.codebook_size
+    codes = semantic_codes(semantic_ids, job.data, job.sequences, levels, size, config.seed, embed)
+    tokenizer = build_tokenizer(catalog, codes, job.preset.level_names)
+    model = _new_model(job.preset, tokenizer, objective, job.place)
+    width = model.config.hidden_size
+    known = item_vectors([item.text for item in catalog.items], job.sequences, config.seed, embed, width)
+    model.set_item_vectors(torch.from_numpy(starting_vectors(known, width, config.seed)).to(job.place))
+    return model, tokenizer
+
+
+def starting_vectors(known_ND: np.ndarray, width: int, seed: int) -> np.ndarray:
+    """Features of items in the model's space, (N, width): centred, turned by a random rotation, START_NORM long."""
+    centred = known_ND - known_ND.mean(0)
+    norm = np.sqrt((centred**2).sum(1).mean())
+    turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(width, width)))[0][: known_ND.shape[1]]
+    return (centred @ turn * (START_NORM / max(norm, 1e-12))).astype(np.float32)
+
+
+def _retokenised(job: _Job, model: CompactDenoiser, semantic_ids: str) -> tuple[CompactDenoiser, Tokenizer]:
+    """Semantic IDs made again from the trained item vectors, and the same dense part with a new block on them."""
+    preset, vectors = job.preset, model.item_vectors().detach().cpu().numpy()
+    codes = codes_of_vectors(
+        semantic_ids, vectors, job.data.catalog, preset.sid_levels, preset.codebook_size, preset.train.seed
+    )
+    tokenizer = build_tokenizer(job.data.catalog, codes, preset.level_names)
+    return _on_dense(model, preset, tokenizer, model.config.objective, job.place), tokenizer
+
+
+def _on_dense(model: CompactDenoiser, preset: Preset, tokenizer: Tokenizer, objective: str, place) -> CompactDenoiser:
+    """A fresh block beside the dense part of `model`, on other codes of the same items."""
+    torch.manual_seed(preset.train.seed)
+    new = _new_model(preset, tokenizer, objective, place)
+    new.encoder.load_state_dict(model.encoder.state_dict())
+    new.set_item_vectors(model.item_vectors().detach())
+    with torch.no_grad():
+        new.item_bias.copy_(model.item_bias)
+    return new
+
+
+def _from_dense(
+    folder: Path, data: PreparedData, preset: Preset, objective: str, place
+) -> tuple[CompactDenoiser, Tokenizer]:
+    """A fresh block beside the dense part of a checkpoint, on its own codes."""
+    source = load_checkpoint(folder, str(place))
+    if source.catalog.fingerprint != data.catalog.fingerprint or source.denoiser.kind != "compact":
+        raise MindRecError(
+            f"--dense-from {folder} is a {source.denoiser.kind} checkpoint of catalog {source.catalog.fingerprint}; a "
+            f"compact one of {data.catalog.fingerprint} is needed"
+        )
+    return _on_dense(source.denoiser, preset, source.tokenizer, objective, place), source.tokenizer
+
+
+def dense_validation(data: PreparedData, seed: int) -> Callable:
+    """model -> validation metrics of its dense head; "score" is NDCG@10."""
     asked = cases(data.interactions, "validation", VALIDATION_USERS, seed)
     targets = np.array([c.target for c in asked])
+
+    def validate(model: CompactDenoiser) -> dict:
+        found = accuracy(gold_ranks(dense_ranking(model, asked), targets))
+        return {"score": found["ndcg@10"], **{f"dense_{k}": found[k] for k in SHOWN}}
+
+    return validate
+
+
+def make_validation(data: PreparedData, tokenizer: Tokenizer, decode: DecodeConfig, seed: int, device) -> Callable:
+    """model -> validation metrics of a decode and of the dense head; "score" is the decode's NDCG@10."""
+    asked = cases(data.interactions, "validation", VALIDATION_USERS, seed)
     index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(device), tokenizer.level_sizes)
+    of_dense = dense_validation(data, seed)
 
     def validate(model: CompactDenoiser) -> dict:
         ranking = rank(model, index, asked, decode, n_categories=tokenizer.n_category_levels)
         found = measure(ranking, asked, tokenizer.codes, tokenizer.n_items)
-        dense = accuracy(gold_ranks(dense_ranking(model, asked, exclude_seen=decode.exclude_seen), targets))
-        keys = ("hit@1", "hit@10", "ndcg@10")
-        return {
+        dense = of_dense(model)
+        return dense | {
             "score": found["ndcg@10"],
-            **{k: found[k] for k in keys},
-            **{f"dense_{k}": dense[k] for k in keys},
+            "evidence": decode.evidence,
+            **{k: found[k] for k in SHOWN},
             "evidence_weight": [round(w, 3) for w in model.evidence_weight().tolist()],
             "opinion_weight": [round(w, 3) for w in model.opinion_weight().tolist()],
         }
@@ -150,7 +304,6 @@ def make_validation(data: PreparedData, tokenizer: Tokenizer, decode, seed: int,
 
 def model_card(name: str, data: PreparedData, training: dict) -> str:
     """README.md of the checkpoint: source, limits, how it was made."""
-    best = next(r for r in training["curve"] if r["epoch"] == training["best_epoch"])
     return f"""---
 library_name: mindrec
 tags: [recommendation, masked-diffusion, semantic-ids]
@@ -158,8 +311,8 @@ tags: [recommendation, masked-diffusion, semantic-ids]
 # {name}
 A MindRec denoiser ({training["objective"]}, {training["parameters"]:,} parameters) trained on `{data.catalog.name}`
 by `{training["command"]}` (seed {training["seed"]}, {training["seconds"]:.0f} s of training steps on
-{training["machine"]}). Validation NDCG@10 {best["validation"]["ndcg@10"]:.4f} at epoch {training["best_epoch"] + 1};
-`training.json` has the whole curve. Test figures are in the project's README with their command.
+{training["machine"]}). Validation NDCG@10 {training["validation"]["ndcg@10"]:.4f}; `training.json` has the whole
+curve. Test figures are in the project's README with their command.
 
 ## Data
 {_without_title(data.notes)}
@@ -175,9 +328,3 @@ def _without_title(notes: str) -> str:
     """A prepared folder's README without its first heading."""
     lines = notes.strip().splitlines()
     return "\n".join(lines[1:] if lines and lines[0].startswith("# ") else lines) or "No notes came with the data."
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,105 @@
+"""Two kinds of checkpoint on the same users: the ratio of their hits, with a bootstrap interval over users.
+
+Shape legend: S seeds (checkpoints a side), U users, K ranks.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mindrec.catalog import PreparedData
+from mindrec.decoding.config import DecodeConfig
+from mindrec.errors import MindRecError
+from mindrec.evaluation.evaluate import rank
+from mindrec.evaluation.metrics import gold_ranks, hit_at_k, ndcg_at_k
+from mindrec.evaluation.protocol import cases
+from mindrec.evaluation.report import open_checkpoint, sample_size
+
+MEASURES = {
+    "hit@1": lambda ranks: hit_at_k(ranks, 1),
+    "hit@10": lambda ranks: hit_at_k(ranks, 10),
+    "ndcg@10": lambda ranks: ndcg_at_k(ranks, 10),
+}
+RESAMPLES = 5000
+
+
+def bootstrap_ratio(
+    left_SU: np.ndarray, right_SU: np.ndarray, resamples: int = RESAMPLES, seed: int = 0
+) -> dict[str, float]:
+    """sum(left) / sum(right), and the middle 95 % of it when users are drawn anew with replacement.
+
+    A draw takes a user with all its values of both sides, so what users share cancels out. Seeds are not redrawn: the
+    interval is about users, the deviation over seeds is told beside it.
+    """
+    left_U, right_U = left_SU.sum(0), right_SU.sum(0)
+    if left_U.shape != right_U.shape:
+        raise MindRecError(f"{len(left_U)} and {len(right_U)} users cannot be paired; ask both sides the same cases")
+    if right_U.sum() == 0:
+        raise MindRecError("the right side has no hit at all: a ratio to it means nothing; ask more users")
+    rng, users = np.random.default_rng(seed), len(left_U)
+    ratios = np.empty(resamples)
+    for n in range(resamples):
+        drawn = np.bincount(rng.integers(0, users, users), minlength=users)
+        ratios[n] = (drawn @ left_U) / max(drawn @ right_U, 1e-12)
+    low, high = np.percentile(ratios, (2.5, 97.5))
+    return {"ratio": float(left_U.sum() / right_U.sum()), "low": float(low), "high": float(high)}
+
+
+def compare_checkpoints(
+    left: Sequence[Path],
+    right: Sequence[Path],
+    data: PreparedData,
+    *,
+    split: str = "test",
+    users: int | None = None,
+    settings: dict | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> dict:
+    """Evaluate two lists of checkpoints, one a training seed, on the same cases.
+
+    Returns:
+        The measures of every checkpoint, mean and deviation a side, and the ratio left / right of each measure.
+    """
+    if len(left) != len(right) or not left:
+        raise MindRecError(f"{len(left)} checkpoints against {len(right)}: give as many --left as --right, one a seed")
+    asked = cases(data.interactions, split, sample_size(data, users), seed)
+    out = {"dataset": data.catalog.name, "split": split, "users": len(asked), "seed": seed, "settings": settings or {}}
+    ranks_SU: dict[str, list[np.ndarray]] = {"left": [], "right": []}
+    for side, folders in (("left", left), ("right", right)):
+        rows = []
+        for folder in folders:
+            ranks, about = _ranks(folder, data, asked, settings or {}, device)
+            ranks_SU[side].append(ranks)
+            rows.append(about | {name: float(of(ranks).mean()) for name, of in MEASURES.items()})
+        out[side] = rows
+        out[f"{side}_mean"] = {name: float(np.mean([r[name] for r in rows])) for name in MEASURES}
+        out[f"{side}_deviation"] = {
+            name: float(np.std([r[name] for r in rows], ddof=1)) if len(rows) > 1 else None for name in MEASURES
+        }
+    out["ratio"] = {
+        name: bootstrap_ratio(*(np.stack([of(r) for r in ranks_SU[side]]) for side in ("left", "right")), seed=seed)
+        for name, of in MEASURES.items()
+    }
+    return out
+
+
+def _ranks(folder: Path, data: PreparedData, asked, settings: dict, device: str) -> tuple[np.ndarray, dict]:
+    """Rank of each target (U,), and what the checkpoint is and took."""
+    recommender = open_checkpoint(folder, data, device)
+    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | settings)
+    found = rank(
+        recommender.denoiser, recommender.index, asked, config, n_categories=recommender.n_categories, progress=True
+    )
+    training = recommender.checkpoint.training or {}
+    about = {
+        "checkpoint": recommender.name,
+        "fingerprint": recommender.checkpoint.fingerprint,
+        "objective": recommender.denoiser.config.objective,
+        "training_seed": training.get("seed"),
+        "training_seconds": training.get("seconds"),
+        "nfe": found.nfe,
+        "decode_seconds": round(found.seconds, 1),
+    }
+    return gold_ranks(found.rows, np.array([c.target for c in asked])), about

@@ -1,0 +1,104 @@
+"""How much to believe the item evidence and the denoiser's own opinion: fitted on validation cases.
+
+Both the dense head and the tokens know their training targets by heart, so the weights that training itself would
+learn trust what is memorised. On held-out cases the two are weighed as they will be used.
+
+Shape legend: U cases, L levels, T tokens, N items.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from tqdm import tqdm
+
+from mindrec.evaluation.protocol import Case
+from mindrec.model.compact import CompactDenoiser
+from mindrec.model.diffusion import MASKED, CodeTable, add_evidence, item_evidence
+
+BATCH = 64
+LEAST = 1e-4
+"""A weight is kept through the inverse of softplus, which has no zero."""
+
+PULL = 1e-3
+"""Ridge towards the dense head alone: keeps the weights finite where the cases can be told apart without error."""
+
+
+def calibrate(
+    model: CompactDenoiser, table: CodeTable, cases: Sequence[Case], *, progress: bool = False
+) -> dict[str, list[float]]:
+    """Set alpha and beta of every position to what makes the true items of `cases` likeliest.
+
+    A case's states are those on the way to its true item, coarse to fine, so the sum over positions is the
+    log-probability that the default decode gives to that item.
+
+    Returns:
+        Mean negative log-likelihood of the true code at each position: of the dense head alone ("dense"), of the
+        tokens alone ("tokens"), of both as weighed ("both"), in nats.
+    """
+    kept = [_opinions(model, table, cases[i : i + BATCH]) for i in _batches(len(cases), progress)]
+    found = {"dense": [], "tokens": [], "both": []}
+    for level in range(len(model.level_sizes)):
+        logits, evidence, legal, codes = (torch.cat(parts) for parts in zip(*(k[level] for k in kept), strict=True))
+        alpha, beta = _fit(logits, evidence, legal, codes)
+        with torch.no_grad():
+            model.evidence[level], model.opinion[level] = _inverse_softplus(alpha), _inverse_softplus(beta)
+        for name, weights in (("dense", (1.0, 0.0)), ("tokens", (0.0, 1.0)), ("both", (alpha, beta))):
+            found[name].append(round(float(_nll(logits, evidence, legal, codes, *weights)), 4))
+    return found
+
+
+def _batches(count: int, progress: bool):
+    return tqdm(range(0, count, BATCH), desc="calibrate", disable=not progress, mininterval=2)
+
+
+@torch.no_grad()
+def _opinions(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case]) -> list[tuple[torch.Tensor, ...]]:
+    """For each level: logits, evidence and legality of its codes (U, codes of the level), and the true codes (U,)."""
+    place = model.offsets.device
+    cache = model.encode([c.history for c in cases])
+    dense_UN = model.item_logits(cache).clone()
+    for user, case in enumerate(cases):
+        dense_UN[user, list(case.history)] = -torch.inf
+    target_U = torch.tensor([c.target for c in cases], device=place)
+    asked_U = dense_UN.gather(1, target_U[:, None])[:, 0] > -torch.inf  # a repeated item is never recommended
+    codes_UL = (model.tokens_NL - model.offsets)[target_U]
+    mass_UN, L = dense_UN.softmax(1), len(model.level_sizes)
+    states_ULL = codes_UL[:, None].repeat(1, L, 1)
+    states_ULL[:, torch.ones(L, L, dtype=torch.bool, device=place).triu()] = MASKED
+    logits_ULT = model.token_logits(cache, states_ULL).clone()
+    out = []
+    for level, (start, size) in enumerate(zip(model.offsets.tolist(), model.level_sizes, strict=True)):
+        consistent_UN, own = table.consistent(states_ULL[:, level]) & (mass_UN > 0), slice(start, start + size)
+        evidence_UC = item_evidence(mass_UN, consistent_UN, table)[:, own]
+        legal_UC = table.sum_by_code(consistent_UN.float())[:, own] > 0
+        parts = (logits_ULT[:, level, own], evidence_UC, legal_UC, codes_UL[:, level])
+        out.append(tuple(part[asked_U].clone() for part in parts))
+    return out
+
+
+def _nll(logits, evidence, legal, codes, alpha, beta) -> torch.Tensor:
+    mixed = add_evidence(logits, evidence, alpha, beta)
+    return F.cross_entropy(mixed.masked_fill(~legal, -1e9), codes)
+
+
+def _fit(logits, evidence, legal, codes) -> tuple[float, float]:
+    """alpha, beta >= 0 of one level: a convex problem of two numbers, started at the dense head alone."""
+    weights = torch.tensor([1.0, 0.1], requires_grad=True, device=logits.device)
+    solver = torch.optim.LBFGS([weights], max_iter=50, line_search_fn="strong_wolfe")
+
+    def closure():
+        solver.zero_grad()
+        alpha, beta = weights.clamp(min=LEAST)
+        loss = _nll(logits, evidence, legal, codes, alpha, beta) + PULL * ((alpha - 1) ** 2 + beta**2)
+        loss.backward()
+        return loss
+
+    solver.step(closure)
+    alpha, beta = weights.detach().clamp(min=LEAST).tolist()
+    return alpha, beta
+
+
+def _inverse_softplus(value: float) -> float:
+    return math.log(math.expm1(value))

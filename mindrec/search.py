@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from mindrec.catalog import HERE, Catalog
 from mindrec.tokens.text import Embed
@@ -66,9 +66,9 @@ class TextSearch:
         letters = self.vectorizer.transform([fold(path[-1]) for path in nodes])
         return nodes, letters, self.embed and self.embed([" ".join(path) for path in nodes])
 
-    def _likeness(self, query: str, letters, vectors_ND: np.ndarray | None) -> np.ndarray:
+    def _likeness(self, query: str, words: Sequence[str], letters, vectors_ND: np.ndarray | None) -> np.ndarray:
         """(N,): of letters, and where there is a text model its likeness above what counts as none."""
-        scores = np.asarray((letters @ self.vectorizer.transform([fold(query)]).T).todense()).ravel()
+        scores = np.asarray((letters @ self.vectorizer.transform([" ".join(words)]).T).todense()).ravel()
         if vectors_ND is not None:
             scores += np.maximum(vectors_ND @ self.embed([query])[0] - LEAST_LIKE, 0) * 3
         return scores
@@ -78,8 +78,8 @@ class TextSearch:
         query = query[:MAX_QUERY].strip()
         if not query:
             return []
-        scores = self._likeness(query, self.matrix, self._vectors_ND)
-        words = fold(query).split()
+        words = _telling(query)
+        scores = self._likeness(query, words, self.matrix, self._vectors_ND)
         for row in np.argsort(-scores, kind="stable")[: max(CANDIDATES, limit)]:
             scores[row] += _typed(self.titles[row], words)
         return _best(scores, limit)
@@ -90,9 +90,16 @@ class TextSearch:
         nodes, letters, vectors = self._nodes
         if not query or not nodes:
             return []
-        scores, words = self._likeness(query, letters, vectors), fold(query).split()
+        words = _telling(query)
+        scores = self._likeness(query, words, letters, vectors)
         scores += [_typed(fold(path[-1]), words) for path in nodes]
         return [nodes[n] for n in _best(scores, limit)]
+
+
+def _telling(query: str) -> list[str]:
+    """Words of a query without "something", "for", "a"; the last one stays, since it may still be being typed."""
+    words = fold(query).split()
+    return [w for w in words[:-1] if w not in ENGLISH_STOP_WORDS] + words[-1:]
 
 
 def _typed(name: str, words: Sequence[str]) -> float:

@@ -60,7 +60,8 @@ def open_checkpoint(checkpoint: Path, data: PreparedData, device: str) -> Recomm
     if recommender.catalog.fingerprint != data.catalog.fingerprint:
         raise MindRecError(
             f"checkpoint {checkpoint} was trained on catalog {recommender.catalog.fingerprint}, the data is "
-            f"{data.catalog.fingerprint}; give the data it was trained on, or train again"
+            f"{data.catalog.fingerprint}; give the data it was trained on, or train again "
+            "(evaluate --cold asks for items that were held out)"
         )
     return recommender
 

@@ -3,6 +3,7 @@
 Shape legend: N texts, D vector width.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,12 +14,15 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from mindrec.errors import MindRecError
+from mindrec.files import atomic_path, cache_folder
 
 Embed = Callable[[Sequence[str]], np.ndarray]
 """Texts to unit vectors, float32 (N, D); the same text always gives the same vector."""
 
 WORD = r"(?u)\b\w+\b"
-PIP = "pip install 'sentence-transformers>=5,<6'"
+WORTH_KEEPING = 500
+"""From this many texts on, vectors are kept in the cache folder: a model reads them in minutes, not in seconds."""
+PIP = "pip install 'sentence-transformers>=6,<7'"
 
 
 def text_vectors(texts: Sequence[str], width: int = 64, seed: int = 0, embed: Embed | None = None) -> np.ndarray:
@@ -65,8 +69,22 @@ def text_model(folder: Path) -> Embed:
             "modules.json, config.json, a tokenizer and model.safetensors"
         ) from error
 
+    weights = next(iter(sorted(folder.rglob("*.safetensors"))))
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+
     def embed(texts: Sequence[str]) -> np.ndarray:
-        found = model.encode(list(texts), normalize_embeddings=True, show_progress_bar=len(texts) > 2000)
-        return np.asarray(found, dtype=np.float32)
+        if len(texts) < WORTH_KEEPING:
+            return _unit(model, texts)
+        key = hashlib.sha256("\0".join([digest, *texts]).encode()).hexdigest()[:24]
+        kept = cache_folder() / "text" / f"{key}.npy"
+        if not kept.exists():
+            with atomic_path(kept) as path, path.open("wb") as stream:
+                np.save(stream, _unit(model, texts), allow_pickle=False)
+        return np.load(kept, allow_pickle=False)
 
     return embed
+
+
+def _unit(model, texts: Sequence[str]) -> np.ndarray:
+    many = len(texts) >= WORTH_KEEPING
+    return np.asarray(model.encode(list(texts), normalize_embeddings=True, show_progress_bar=many), dtype=np.float32)

@@ -98,7 +98,7 @@ def train_llada(
     """
     model.to(accelerator.device)
     if config.checkpointing:
-        model.backbone.activation_checkpointing_enable({"use_reentrant": False})
+        model.backbone.stack.activation_checkpointing_enable({"use_reentrant": False})
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
     records, best, best_weights = [], {"score": -math.inf, "epoch": 0}, {}

@@ -57,10 +57,10 @@ class TextBackbone(nn.Module):
 
     def check_room(self, length: int) -> None:
         """Raises MindRecError for sequences longer than the stack has positions."""
-        most = self.stack.config.max_position_embeddings - self.first_place
-        if length > most:
+        most = getattr(self.stack.config, "max_position_embeddings", None)
+        if most is not None and length > most - self.first_place:
             raise MindRecError(
-                f"prompt and answer take {length} tokens, this backbone reads {most}; "
+                f"prompt and answer take {length} tokens, this backbone reads {most - self.first_place}; "
                 "train with fewer items a history, or without titles"
             )
 

@@ -101,7 +101,7 @@ def shares_prompts(folder: Path) -> bool:
     own = masked_lm(folder, shared=False, dtype=torch.float32).eval()
     try:
         wanted = probe(own)
-    except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError) as error:
+    except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
         raise MindRecError(f"{type(own.stack).__name__} does not read embeddings of text ({error})") from error
     try:
         ours = masked_lm(folder, shared=True, dtype=torch.float32).eval()

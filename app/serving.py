@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 
-from app import text
+from app import gpu, text
 from app.observing import CALLER, COUNTERS, Caller, log
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.trace import DecodeStep, DecodeTrace
@@ -133,6 +133,7 @@ class Lane:
         self.waiting: deque[Job] = deque()
         self.running: tuple[Job, ...] = ()
         self.caches = HistoryCaches()
+        self.lent = gpu.lent(recommender)
         self._changed = threading.Condition()
         self._worker: threading.Thread | None = None
 
@@ -209,10 +210,13 @@ class Lane:
 
     def _decode(self, batch: tuple[Job, ...]) -> None:
         recommender, config, started = self.recommender(), batch[0].config, time.monotonic()
-        cache = None
-        if len(batch) == 1 and config.algorithm == "mindrec":
-            cache = self.caches.of(recommender.denoiser, tuple(recommender.history_rows(batch[0].ids)))
-        run = recommender.decoding([j.ids for j in batch], config, targets=[j.target for j in batch], cache=cache)
+        ids, targets, cache = [job.ids for job in batch], [job.target for job in batch], None
+        if self.lent is not None:
+            run = self.lent(ids, config, targets)
+        else:
+            if len(batch) == 1 and config.algorithm == "mindrec":
+                cache = self.caches.of(recommender.denoiser, tuple(recommender.history_rows(ids[0])))
+            run = recommender.decoding(ids, config, targets=targets, cache=cache)
         for job, steps in zip(batch, run.recorded, strict=True):
             job.steps = steps
         with closing(iter(run)) as steps:

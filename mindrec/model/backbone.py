@@ -98,8 +98,12 @@ class TextBackbone(nn.Module):
         return states.view(B, R, L, -1)
 
 
-def new_backbone(shape: dict) -> TextBackbone:
-    """A Llama stack with random weights; `shape` names LlamaConfig sizes."""
+def new_backbone(shape: dict, dtype: torch.dtype) -> TextBackbone:
+    """A Llama stack with random weights; `shape` names LlamaConfig sizes.
+
+    Weights are made in `dtype`: a model of 8B parameters never stands in float32 first, and rotary frequencies, which
+    must not be rounded, stay in float32.
+    """
     config = LlamaConfig(
         **{"num_key_value_heads": shape["num_attention_heads"]} | shape,
         bos_token_id=None,
@@ -108,7 +112,12 @@ def new_backbone(shape: dict) -> TextBackbone:
         attn_implementation=ATTENTION,
         use_cache=False,
     )
-    return TextBackbone(LlamaStack(config))
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        return TextBackbone(LlamaStack(config))
+    finally:
+        torch.set_default_dtype(usual)
 
 
 def about_base(folder: Path) -> dict:
@@ -170,7 +179,8 @@ def _quantized(bits: int | None, dtype: torch.dtype) -> dict:
         raise MindRecError(f"quantize={bits} needs bitsandbytes: pip install bitsandbytes")
     from transformers import BitsAndBytesConfig
 
-    how = {"load_in_8bit": True} if bits == 8 else {"load_in_4bit": True, "bnb_4bit_compute_dtype": dtype}
+    four = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
+    how = {"load_in_8bit": True} if bits == 8 else four
     place = torch.cuda.current_device() if torch.cuda.is_available() else "cpu"
     return {"quantization_config": BitsAndBytesConfig(**how), "device_map": {"": place}}
 

@@ -109,7 +109,7 @@ class LladaDenoiser(nn.Module):
         self.config, self.prompts = config, prompts
         self.level_sizes, self.n_items, self.max_history = config.level_sizes, config.n_items, config.max_history
         if config.base is None:
-            self.backbone = new_backbone(config.shape).to(DTYPES[config.dtype])
+            self.backbone = new_backbone(config.shape, DTYPES[config.dtype])
         else:
             _check_base(config)
             self.backbone = load_base(Path(config.base), DTYPES[config.dtype], config.quantize)

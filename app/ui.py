@@ -1,19 +1,27 @@
 """The page's layout and its public endpoints. With app.stage the only place that knows Gradio."""
 
 import functools
+import secrets
 from collections.abc import Callable
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from app import text
 from app.comparing import Comparing
 from app.diagnosing import Diagnosing
-from app.handlers import Handlers, api
+from app.handlers import Handlers
 from app.lessons import Lessons
+from app.options import Options
+from app.public import api
+from app.serving import MOST_WAITING, TOGETHER
 from app.stage import assets
 from app.stage.stage import Stage
+from app.web import Guard, Rules
 from mindrec.errors import MindRecError
 
+THREADS = 160
+"""Questions answered side by side: those that wait for a decode, and as many that need none."""
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 
 
@@ -22,7 +30,17 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
     gr.set_static_paths([assets.plotly_js()])
     h, d, c = handlers, diagnosing or Diagnosing(handlers), Comparing(handlers)
     course = Lessons(handlers)
-    questions = [h.search, h.decode, h.story, h.open_trace, h.trip, h.replay]
+    questions = [
+        h.search,
+        h.decode,
+        h.decode_start,
+        h.decode_poll,
+        h.decode_stop,
+        h.story,
+        h.open_trace,
+        h.trip,
+        h.replay,
+    ]
     questions += [
         d.cases,
         d.case_charts,
@@ -42,11 +60,16 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
     return page
 
 
-def launch(handlers: Handlers, diagnosing: Diagnosing, *, host: str | None = None, port: int | None = None) -> None:
+def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None:
     """Serve the page until interrupted."""
-    build(handlers, diagnosing).launch(
-        server_name=host,
-        server_port=port,
+    page, key = build(handlers, diagnosing), secrets.token_urlsafe(18) if options.operator else None
+    rules = Rules(
+        frozenset([str(assets.plotly_js())]), handlers.service.snapshot, key, mcp=options.mcp, rate=options.rate
+    )
+    page.queue(max_size=MOST_WAITING, default_concurrency_limit=TOGETHER)
+    _, address, _ = page.launch(
+        server_name=options.host,
+        server_port=options.port,
         theme=gr.themes.Default(
             primary_hue="blue",
             font=[gr.themes.Font(name) for name in SYSTEM_FONTS],
@@ -55,7 +78,15 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, *, host: str | None = Non
         css=assets.style(),
         footer_links=["api"],
         ssr_mode=False,
+        max_threads=THREADS,
+        max_file_size="1kb",
+        mcp_server=options.mcp,
+        app_kwargs={"middleware": [Middleware(Guard, rules)]},
+        prevent_thread_lock=True,
     )
+    if key:
+        print(f"operator page: {address.rstrip('/')}/operator?key={key}", flush=True)
+    page.block_thread()
 
 
 def _told_plainly(function: Callable) -> Callable:

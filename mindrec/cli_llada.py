@@ -1,4 +1,4 @@
-"""The commands of the LLaDA backbone: import-llada, train-llada."""
+"""The commands of the text backbones: import-llada, import-masked-lm, train-llada."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import typer
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.command("import-llada")(import_llada)
+    app.command("import-masked-lm")(import_masked_lm)
     app.command("train-llada")(train_llada)
 
 
@@ -28,11 +29,28 @@ def import_llada(
     typer.echo(f"{about['tensors']} tensors in {out}, fingerprint {about['fingerprint']}")
 
 
+def import_masked_lm(
+    source: Annotated[str, typer.Argument(help="A folder, or a Hugging Face repository: ModernBERT, EuroBERT, BERT.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; an import in it is replaced whole.")],
+) -> None:
+    """Make a base of any masked language model that transformers loads. No remote code is run, no pickle read."""
+    from mindrec.model.masked_lm_import import import_masked_lm as run
+
+    about = run(source, out)
+    how = (
+        "prompts are read once"
+        if about["shared"]
+        else "train it with --attention bidirectional, which reads every beam whole"
+    )
+    typer.echo(f"{about['architecture']} in {out}, fingerprint {about['fingerprint']}: {how}")
+
+
 def train_llada(
     data: Annotated[Path | None, typer.Option("--data", help="Prepared data folder, or the name 'grocery'.")],
     out: Annotated[Path, typer.Option(help="Checkpoint folder to write.")],
     preset: Annotated[str, typer.Option(help="tiny, small, base or llada-8b.")] = "small",
-    base: Annotated[Path | None, typer.Option(help="Folder of import-llada: LoRA on it. Without: a new model.")] = None,
+    base: Annotated[Path | None, typer.Option(help="Folder of an import: LoRA on it. Without: a new model.")] = None,
+    whole: Annotated[bool, typer.Option("--whole", help="Train the base's own layers instead of LoRA.")] = False,
     attention: Annotated[str, typer.Option(help="prefix: exact cache; bidirectional: as published.")] = "prefix",
     titles: Annotated[bool, typer.Option("--titles", help="Show titles beside tokens in the prompt.")] = False,
     quantize: Annotated[int | None, typer.Option(help="8 or 4 bits for the base; needs bitsandbytes.")] = None,
@@ -70,6 +88,7 @@ def train_llada(
         base=base,
         attention=attention,
         quantize=quantize,
+        whole=whole,
         semantic_ids=semantic_ids,
         device=device,
         resume=resume,

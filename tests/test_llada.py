@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
 from conftest import ROOT
+from llada_toys import HISTORIES, RECIPE, close, some_beams, untrained, walks, without_cache
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
-from mindrec.catalog import Catalog, Interactions, PreparedData
+from mindrec.catalog import Catalog, PreparedData
 from mindrec.checkpoint import load_checkpoint
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
@@ -25,9 +26,7 @@ from mindrec.model.attention import ATTENTION
 from mindrec.model.llada_import import import_llada
 from mindrec.model.prompts import TEMPLATES, make_text_tokenizer, token_strings
 from mindrec.recommender import Recommender
-from mindrec.sources.synthetic import load as synthetic
 from mindrec.training.llada import batches, samples
-from mindrec.training.llada_presets import LladaTrainConfig, llada_preset
 from mindrec.training.llada_run import make_denoiser, train_llada_checkpoint
 from mindrec.training.run import make_tokenizer
 
@@ -89,10 +88,6 @@ def reference_logits(weights, ids_P: list[int], mask_PP: torch.Tensor) -> torch.
     return norm(x, w["ln_f"]) @ w["ff_out"].T
 
 
-def close(one, other, tolerance=1e-5) -> bool:
-    return torch.allclose(one, other, atol=tolerance, rtol=0)
-
-
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """A folder as the hub has it: config, two shards, tokenizer."""
@@ -115,31 +110,7 @@ def base(published, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data() -> PreparedData:
-    """64 histories, and the next item of each is a function of the last one; validation asks the same ones."""
-    made = synthetic(n_items=30, n_users=64, length=5, predictability=1.0)
-    walks = [np.asarray(rows) for rows in made.interactions.sequences]
-    names = tuple(f"{split}{n}" for split in ("train", "validation") for n in range(64))
-    splits = ("train",) * 64 + ("validation",) * 64
-    return PreparedData(made.catalog, Interactions(names, tuple(walks) * 2, 30, splits), notes="Made up.\n")
-
-
-RECIPE = replace(
-    llada_preset("tiny"),
-    lora={"rank": 8, "alpha": 32, "dropout": 0.0},
-    train=LladaTrainConfig(epochs=30, batch=64, learning_rate=1e-2, warmup_steps=5, patience=30),
-)
-
-
-def untrained(data, base, **settings):
-    """A denoiser on `base` whose adapters and added tokens are far from their start, so that all of it matters."""
-    tokenizer = make_tokenizer(data, RECIPE)
-    torch.manual_seed(1)
-    denoiser = make_denoiser(data, RECIPE, tokenizer, base, **settings)
-    with torch.no_grad():
-        for value in denoiser.parameters():
-            if value.requires_grad:
-                value.add_(0.05 * torch.randn_like(value))
-    return denoiser.eval()
+    return walks()
 
 
 # -- import ------------------------------------------------------------------------------------------------------------
@@ -240,27 +211,6 @@ def test_added_tokens_start_as_the_mean_of_their_pieces(data, base):
 
 
 # -- masks and cache ---------------------------------------------------------------------------------------------------
-
-HISTORIES = [[3, 1, 4, 15, 9], [2], [6, 5, 3]]
-
-
-def some_beams(denoiser, users: int) -> torch.Tensor:
-    """Every second code masked, (users, 4, L)."""
-    generator = torch.Generator().manual_seed(3)
-    codes = torch.stack([torch.randint(s, (users, 4), generator=generator) for s in denoiser.level_sizes], -1)
-    codes[torch.rand(codes.shape, generator=generator) < 0.5] = -1
-    codes[:, 0] = -1
-    return codes
-
-
-def without_cache(denoiser, histories, beams) -> torch.Tensor:
-    kept = denoiser.config
-    denoiser.config = replace(kept, cache=False)
-    try:
-        assert denoiser.cache_exact
-        return denoiser.token_logits(denoiser.encode(histories), beams)
-    finally:
-        denoiser.config = kept
 
 
 def test_cached_is_recomputed_under_the_prefix_mask(data, base):
@@ -402,7 +352,7 @@ from mindrec import processes
 from mindrec.catalog import load_prepared
 from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.training.llada_run import train_llada_checkpoint
-from test_llada import RECIPE
+from llada_toys import RECIPE
 folder, name = Path(sys.argv[1]), sys.argv[2]
 data = load_prepared(folder / "data")
 recipe = replace(RECIPE, train=replace(RECIPE.train, epochs=2, batch=31))

@@ -50,7 +50,9 @@ def bench_llada(
     if size not in SHAPES:
         raise MindRecError(f"size {size!r} is not one of {', '.join(SHAPES)}")
     place = pick_device(device)
-    denoiser, index = _model(size, place)
+    tokenizer, titles = _catalog()
+    denoiser = random_llada(size, place, tokenizer, titles)
+    index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(place), tokenizer.level_sizes)
     rng = np.random.default_rng(0)
     histories = [rng.choice(ITEMS, HISTORY, replace=False).tolist() for _ in range(max(batches))]
     ours = DecodeConfig(evidence="off")
@@ -65,6 +67,8 @@ def bench_llada(
         "history": HISTORY,
         "prompt_tokens": int(denoiser.prompts(histories)[1].sum(1).float().mean()),
         "positions": index.n_levels,
+        "weights_mb": sum(p.nbytes for p in denoiser.parameters()) / 2**20,
+        "prompt_cache_mb_per_user": prompt_cache_mb(denoiser, histories[:1]),
         **{f"ms_per_user{tail}": {} for tail in ("", "_no_cache", "_published")},
         **{f"peak_mb{tail}": {} for tail in ("", "_no_cache", "_published")},
         "ratio_vs_published": {},
@@ -97,8 +101,14 @@ def _peak_mb(run: Callable[[], None]) -> float:
     return torch.cuda.max_memory_allocated() / 2**20
 
 
-def _model(size: str, place: torch.device) -> tuple[LladaDenoiser, ItemIndex]:
-    tokenizer, titles = _catalog()
+def prompt_cache_mb(denoiser: LladaDenoiser, histories) -> float:
+    """What the keys and values of prompts take; the beams of a user share them."""
+    layers = denoiser.encode(histories).state["layers"]
+    return sum(kept.nbytes for pair in layers.values() for kept in pair) / 2**20
+
+
+def random_llada(size: str, place: torch.device, tokenizer: Tokenizer, titles: list[str]) -> LladaDenoiser:
+    """Of a shape in SHAPES, in bfloat16 on a GPU. Only the added tokens have a head, as nothing else is scored."""
     text = make_text_tokenizer(titles[:1000], TEXT_VOCABULARY)
     config = LladaConfig(
         tokenizer.level_sizes,
@@ -107,12 +117,12 @@ def _model(size: str, place: torch.device) -> tuple[LladaDenoiser, ItemIndex]:
         shape=SHAPES[size],
         titles=True,
         max_history=HISTORY,
-        dtype="bfloat16" if place.type == "cuda" else "float32",
+        dtype="float32" if place.type == "cpu" else "bfloat16",
     )
     torch.manual_seed(0)
     with place:  # 8B weights are drawn where they stay
         denoiser = LladaDenoiser(config, tokenizer, Prompts(text, tokenizer, titles))
-    return denoiser.to(place).eval(), ItemIndex(torch.from_numpy(tokenizer.tokens).to(place), tokenizer.level_sizes)
+    return denoiser.to(place).eval()
 
 
 def _catalog() -> tuple[Tokenizer, list[str]]:

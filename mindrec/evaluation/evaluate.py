@@ -14,6 +14,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
 from mindrec.decoding.rethink import rethink
 from mindrec.errors import MindRecError
+from mindrec.evaluation.fitting import in_fitting_parts
 from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks
 from mindrec.evaluation.protocol import Case
 from mindrec.model.denoiser import Denoiser
@@ -55,13 +56,17 @@ def rank(
 ) -> Ranking:
     """Rank items for every case with the given decode settings.
 
+    A batch that memory does not hold is halved, and said to be (mindrec.evaluation.fitting).
     Under several processes (mindrec.processes) each takes every so-manieth batch, and all return the whole ranking.
     """
+
+    def rank_part(part: range) -> tuple:
+        return _rank_batch(denoiser, index, cases[part.start : part.stop], config, n_categories)
+
     firsts = range(0, len(cases), batch)[processes.rank() :: processes.world()]
-    parts = {
-        first: _rank_batch(denoiser, index, cases[first : first + batch], config, n_categories)
-        for first in tqdm(firsts, desc="decode", disable=not progress, mininterval=2)
-    }
+    wanted = [range(first, min(first + batch, len(cases))) for first in firsts]
+    bar = tqdm(wanted, desc="decode", disable=not progress, mininterval=2)
+    parts = dict(in_fitting_parts(rank_part, bar))
     parts = {first: part for gathered in processes.gather(parts) for first, part in gathered.items()}
     rows, scores, nfe, looked, coverage, forced, seconds = zip(*(parts[first] for first in sorted(parts)), strict=True)
     return Ranking(

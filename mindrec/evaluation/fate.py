@@ -6,7 +6,7 @@ Shape legend: B users of a batch, S beams of all users, D users whose gold dies 
 levels, P steps with the start.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
 from mindrec.decoding.recording import best_gold_candidate, gold_standing
 from mindrec.evaluation.diagnosis import CAUSES, COLUMNS
+from mindrec.evaluation.fitting import in_fitting_parts
 from mindrec.evaluation.metrics import HITS, gold_ranks, hit_at_k
 from mindrec.evaluation.protocol import Case
 from mindrec.model.denoiser import Denoiser
@@ -236,14 +237,14 @@ def diagnose(
         report: told how many cases each batch had, for a progress bar.
     """
 
-    def frames() -> Iterator[pd.DataFrame]:
-        for first in range(0, len(asked), BATCH):
-            part = asked[first : first + BATCH]
-            fate = follow(denoiser, index, part, config, n_categories=facts.n_categories)
-            yield case_table(fate, part, facts, k)
-            report(len(part))
+    def table(part: range) -> pd.DataFrame:
+        some = asked[part.start : part.stop]
+        found = case_table(follow(denoiser, index, some, config, n_categories=facts.n_categories), some, facts, k)
+        report(len(some))
+        return found
 
-    return pd.concat(frames(), ignore_index=True)
+    parts = (range(first, min(first + BATCH, len(asked))) for first in range(0, len(asked), BATCH))
+    return pd.concat([found for _, found in in_fitting_parts(table, parts)], ignore_index=True)
 
 
 def case_table(fate: Fate, part: Sequence[Case], facts: ItemFacts, k: int) -> pd.DataFrame:

@@ -1,4 +1,5 @@
 """LLaDA as a denoiser: a bidirectional Llama that reads a text prompt and fills in the target block (arXiv 2502.09992).
+Any other masked language model that was imported stands in its place (mindrec.model.backbone).
 
 Two masks. Under "prefix" the prompt attends to itself in both directions and never to the block, so its keys and values
 are computed once a history, exactly. Under "bidirectional", the mask that the published weights were trained with, the
@@ -16,14 +17,14 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import DynamicCache
 
 from mindrec.errors import MindRecError
 from mindrec.model.backbone import (
+    Layers,
     about_base,
     add_lora,
     head_matrix,
-    load_backbone,
+    load_base,
     mean_rows,
     new_backbone,
 )
@@ -43,10 +44,11 @@ class LladaConfig:
 
     Attributes:
         mask_token_id: of the text vocabulary.
-        base: imported folder whose weights stay frozen under LoRA; None makes a model of `shape`, trained whole.
+        start_token_id: what every prompt starts with, where the base is used to one.
+        base: imported folder; its text embeddings stay frozen. None makes a model of `shape`, trained whole.
         base_fingerprint: digest of the base's weights, checked when it is loaded.
         shape: LlamaConfig sizes where there is no base.
-        lora: rank, alpha and dropout of the adapters on a base.
+        lora: rank, alpha and dropout of the adapters on a base; None trains the base's layers themselves.
         attention: "prefix" or "bidirectional"; see the module.
         cache: whether a prompt is read once a history; False reads it again for every beam.
         titles: whether prompts show titles beside tokens.
@@ -58,6 +60,7 @@ class LladaConfig:
     level_sizes: tuple[int, ...]
     n_items: int
     mask_token_id: int
+    start_token_id: int | None = None
     base: str | None = None
     base_fingerprint: str | None = None
     shape: dict | None = None
@@ -71,11 +74,13 @@ class LladaConfig:
     objective: str = "diffusion"
 
     def __post_init__(self):
-        if (self.base is None) == (self.shape is None) or (self.base is None) != (self.lora is None):
-            raise MindRecError("a LLaDA denoiser has either a base with LoRA, or a shape to make a new model of")
+        if (self.base is None) == (self.shape is None) or (self.base is None and self.lora is not None):
+            raise MindRecError("a LLaDA denoiser has either a base, or a shape to make a new model of")
         for name, allowed in (("attention", ATTENTIONS), ("dtype", DTYPES), ("objective", ("diffusion",))):
             if getattr(self, name) not in allowed:
                 raise MindRecError(f"{name} {getattr(self, name)!r} is not one of {', '.join(allowed)}")
+        if self.lora is None and (self.quantize or (self.base and self.dtype != "float32")):
+            raise MindRecError("a base is trained whole in float32 only; train LoRA on it, or take a float32 preset")
         if type(self.max_history) is not int or self.max_history < 1:
             raise MindRecError(f"max_history {self.max_history!r} is not a whole number from 1 up")
         object.__setattr__(self, "level_sizes", tuple(self.level_sizes))
@@ -104,12 +109,14 @@ class LladaDenoiser(nn.Module):
         self.config, self.prompts = config, prompts
         self.level_sizes, self.n_items, self.max_history = config.level_sizes, config.n_items, config.max_history
         if config.base is None:
-            self.backbone = new_backbone(config.shape).to(DTYPES[config.dtype])
+            self.backbone = new_backbone(config.shape, DTYPES[config.dtype])
         else:
             _check_base(config)
-            self.backbone = load_backbone(Path(config.base), DTYPES[config.dtype], config.quantize)
-            add_lora(self.backbone, **config.lora)
-        width, n_tokens = self.backbone.config.hidden_size, sum(config.level_sizes)
+            self.backbone = load_base(Path(config.base), DTYPES[config.dtype], config.quantize)
+            self.backbone.words.requires_grad_(False)
+            if config.lora is not None:
+                add_lora(self.backbone, **config.lora)
+        n_tokens, width = sum(config.level_sizes), self.backbone.words.embedding_dim
         self.token_embedding = nn.Parameter(torch.randn(n_tokens, width) * 0.02)
         self.token_head = nn.Parameter(torch.randn(n_tokens, width) * 0.02)
         offsets = F.pad(torch.tensor(config.level_sizes).cumsum(0), (1, 0))[:-1]
@@ -125,7 +132,7 @@ class LladaDenoiser(nn.Module):
         labels = [label for level in tokenizer.levels for label in level.labels]
         pieces = self.prompts.tokenizer(labels, add_special_tokens=False)["input_ids"]
         pieces = [[i for i in ids if i < self.prompts.first_new] for ids in pieces]
-        self.token_embedding.copy_(mean_rows(self.backbone.embed_tokens.weight, pieces))
+        self.token_embedding.copy_(mean_rows(self.backbone.words.weight, pieces))
         if self.config.base is not None:
             self.token_head.copy_(mean_rows(head_matrix(Path(self.config.base)), pieces))
 
@@ -134,13 +141,13 @@ class LladaDenoiser(nn.Module):
     def _embed_prompt(self, ids_BP: torch.Tensor) -> torch.Tensor:
         """(B, P, D): rows of the text vocabulary, and of the added tokens from `first_new` on."""
         added = ids_BP >= self.prompts.first_new
-        text = self.backbone.embed_tokens(ids_BP.masked_fill(added, 0))
+        text = self.backbone.words(ids_BP.masked_fill(added, 0))
         rows = F.embedding((ids_BP - self.prompts.first_new).clamp(min=0), self.token_embedding)
         return torch.where(added[..., None], rows.to(text.dtype), text)
 
     def _embed_block(self, filled: torch.Tensor) -> torch.Tensor:
         """Codes (..., L), -1 = masked, to (..., L, D)."""
-        mask_D = self.backbone.embed_tokens.weight[self.config.mask_token_id]
+        mask_D = self.backbone.words.weight[self.config.mask_token_id]
         rows = F.embedding(filled.clamp(min=0) + self.offsets, self.token_embedding).to(mask_D.dtype)
         return torch.where((filled == MASKED)[..., None], mask_D, rows)
 
@@ -154,25 +161,19 @@ class LladaDenoiser(nn.Module):
 
     def forward(self, ids_BP: torch.Tensor, sees_BP: torch.Tensor, filled_BL: torch.Tensor) -> torch.Tensor:
         """Logits (B, T) of one block after each prompt, everything in one pass: training, and the reference."""
-        hidden, _ = self._read(ids_BP, sees_BP, filled_BL)
-        return self._head(hidden)
+        self.backbone.check_room(ids_BP.shape[1] + filled_BL.shape[1])
+        return self._head(self._read(ids_BP, sees_BP, filled_BL))
 
-    def _read(self, ids_BP, sees_BP, filled_BL, keep: DynamicCache | None = None):
-        """Block states (B, L, D) of a pass over prompt and block; `keep` collects the keys and values."""
-        (B, P), L = ids_BP.shape, filled_BL.shape[1]
-        keys = F.pad(sees_BP, (0, L), value=True)[:, None, None, :]
-        mask = keys.expand(B, 1, P + L, P + L)
-        if self.config.attention == "prefix":
-            after = torch.arange(P + L, device=ids_BP.device) >= P
-            mask = mask & ~(after[None, :] & ~after[:, None])
-        hidden = self.backbone(
-            inputs_embeds=torch.cat([self._embed_prompt(ids_BP), self._embed_block(filled_BL)], 1),
-            attention_mask=mask,
-            position_ids=F.pad(sees_BP, (0, L), value=True).long().cumsum(1).sub(1).clamp(min=0),
-            past_key_values=keep,
-            use_cache=keep is not None,
-        ).last_hidden_state
-        return hidden[:, P:], keep
+    def _read(self, ids_BP, sees_BP, filled_BL, keep=None) -> torch.Tensor:
+        """Block states (B, L, D) of a pass over prompt and block; `keep` collects keys and values of both."""
+        P, L = ids_BP.shape[1], filled_BL.shape[1]
+        states = self.backbone.read(
+            torch.cat([self._embed_prompt(ids_BP), self._embed_block(filled_BL)], 1),
+            F.pad(sees_BP, (0, L), value=True),
+            hidden=L if self.config.attention == "prefix" else 0,
+            keep=keep,
+        )
+        return states[:, P:]
 
     # -- decoding (the Denoiser contract) ----------------------------------------------------------------------------
 
@@ -182,25 +183,20 @@ class LladaDenoiser(nn.Module):
         if not all(histories):
             raise MindRecError("a history is empty; give at least one item")
         ids, sees = (t.to(self.offsets.device) for t in self.prompts(histories))
+        self.backbone.check_room(ids.shape[1] + len(self.level_sizes))
         state = {"ids": ids, "sees": sees}
         if self.config.cache:
             state["layers"] = self._prompt_layers(ids, sees)
         return HistoryCache(histories, state)
 
-    def _prompt_layers(self, ids, sees) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def _prompt_layers(self, ids, sees) -> Layers:
         """Keys and values (B, heads, P, D / heads) of every layer."""
-        kept, P = DynamicCache(), ids.shape[1]
+        kept, P = {}, ids.shape[1]
         if self.config.attention == "prefix":
-            self.backbone(
-                inputs_embeds=self._embed_prompt(ids),
-                attention_mask=sees[:, None, None, :].expand(-1, 1, P, -1),
-                position_ids=sees.long().cumsum(1).sub(1).clamp(min=0),
-                past_key_values=kept,
-                use_cache=True,
-            )
+            self.backbone.read(self._embed_prompt(ids), sees, keep=kept)
         else:
             self._read(ids, sees, ids.new_full((len(ids), len(self.level_sizes)), MASKED), kept)
-        return [(layer.keys[:, :, :P], layer.values[:, :, :P]) for layer in kept.layers]
+        return {layer: (key[:, :, :P], value[:, :, :P]) for layer, (key, value) in kept.items()}
 
     @torch.inference_mode()
     def extend(self, cache: HistoryCache, row: int) -> HistoryCache:
@@ -210,10 +206,9 @@ class LladaDenoiser(nn.Module):
     def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
         if len(users) == len(cache.histories) and torch.equal(users.cpu(), torch.arange(len(users))):
             return cache
-        state = {
-            name: [(k[users], v[users]) for k, v in value] if isinstance(value, list) else value[users]
-            for name, value in cache.state.items()
-        }
+        state = {name: value[users] for name, value in cache.state.items() if name != "layers"}
+        if self.config.cache:
+            state["layers"] = {n: (k[users], v[users]) for n, (k, v) in cache.state["layers"].items()}
         return HistoryCache(tuple(cache.histories[u] for u in users.tolist()), state)
 
     @torch.inference_mode()
@@ -223,15 +218,7 @@ class LladaDenoiser(nn.Module):
         if not self.config.cache:
             copies = (t.repeat_interleave(K, 0) for t in (ids, sees))
             return self(*copies, filled_BKL.reshape(B * K, L)).view(B, K, -1)
-        places = sees.sum(1)[:, None, None] + torch.arange(L, device=ids.device)
-        hidden = self.backbone(
-            inputs_embeds=self._embed_block(filled_BKL).reshape(B, K * L, -1),
-            attention_mask=torch.ones(1, 1, L, L, dtype=torch.bool, device=ids.device),
-            position_ids=places.expand(B, K, L).reshape(B, K * L),
-            history=cache.state["layers"],
-            sees_BRH=sees[:, None],
-        ).last_hidden_state
-        return self._head(hidden.view(B, K, L, -1))
+        return self._head(self.backbone.read_blocks(self._embed_block(filled_BKL), cache.state["layers"], sees))
 
     def item_logits(self, cache: HistoryCache) -> None:
         return None
@@ -253,7 +240,9 @@ class LladaDenoiser(nn.Module):
     ) -> "LladaDenoiser":
         """The denoiser of a checkpoint folder, before its trained weights are put in."""
         text = load_text_tokenizer(folder / TEXT_FOLDER)
-        return cls(config, tokenizer, Prompts(text, tokenizer, titles if config.titles else None))
+        return cls(
+            config, tokenizer, Prompts(text, tokenizer, titles if config.titles else None, config.start_token_id)
+        )
 
 
 def _check_base(config: LladaConfig) -> None:

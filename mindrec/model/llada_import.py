@@ -58,15 +58,14 @@ def import_llada(source: str, out: Path, *, progress: bool = True) -> dict:
     """Convert a folder or a Hugging Face repository; `out` appears whole or not at all.
 
     Returns:
-        What import.json holds: source, fingerprint, mask_token_id, tensors.
+        What import.json holds: kind, head, source, fingerprint, mask_token_id, tensors.
 
     Raises:
         MindRecError: the config is not LLaDA's, a tensor is missing, unknown or of another shape.
     """
     out = Path(out)
-    if out.exists() and not (out / ABOUT).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise MindRecError(f"{out} exists and is no imported LLaDA folder; give another --out")
-    folder = _folder(source)
+    check_out(out)
+    folder = source_folder(source, ("*.safetensors", "*.json"))
     config, mask_token_id = llama_config(read_json(folder / "config.json", "LLaDA config"), folder)
     expected = expected_shapes(config)
     shards = _shards(folder)
@@ -89,6 +88,8 @@ def import_llada(source: str, out: Path, *, progress: bool = True) -> dict:
         config.save_pretrained(made)
         _copy_text(folder, made)
         about = {
+            "kind": "llada",
+            "head": OUTSIDE["model.transformer.ff_out.weight"],
             "source": str(source),
             "fingerprint": digest.hexdigest()[:16],
             "mask_token_id": mask_token_id,
@@ -150,7 +151,14 @@ def llama_name(published: str) -> str:
     return f"model.layers.{found[1]}.{INSIDE[found[2]]}.weight"
 
 
-def _folder(source: str) -> Path:
+def check_out(out: Path) -> None:
+    """Refuse to replace what no import wrote."""
+    if out.exists() and not (out / ABOUT).is_file() and not (out.is_dir() and not any(out.iterdir())):
+        raise MindRecError(f"{out} exists and is no imported model; give another --out")
+
+
+def source_folder(source: str, patterns: tuple[str, ...]) -> Path:
+    """A folder as it is, or the files of a Hugging Face repository that fit the patterns."""
     if Path(source).is_dir():
         return Path(source)
     if Path(source).exists() or source.count("/") != 1:
@@ -158,7 +166,7 @@ def _folder(source: str) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(source, allow_patterns=["*.safetensors", "*.json"]))
+        return Path(snapshot_download(source, allow_patterns=list(patterns)))
     except Exception as error:  # the hub has a dozen kinds, for a name, a right, a network
         raise MindRecError(f"{source!r} is no folder, and the hub did not give it ({error})") from error
 

@@ -45,12 +45,15 @@ class Prompts:
     Args:
         text_tokenizer: a Hugging Face tokenizer; the token strings are added to it.
         titles: of every item, to be shown beside its tokens; None shows tokens alone.
+        start: id of a text token that every prompt starts with.
 
     Attributes:
         first_new: id of the first added token; the T added ones follow each other.
     """
 
-    def __init__(self, text_tokenizer, tokenizer: Tokenizer, titles: Sequence[str] | None = None):
+    def __init__(
+        self, text_tokenizer, tokenizer: Tokenizer, titles: Sequence[str] | None = None, start: int | None = None
+    ):
         from transformers import AddedToken
 
         names = token_strings(tokenizer)
@@ -61,6 +64,7 @@ class Prompts:
                 f"the text tokenizer already has tokens such as {names[0]!r}; start from one that was never extended"
             )
         self.tokenizer, self.first_new = text_tokenizer, ids[0]
+        self._start = [] if start is None else [start]
         self._lines = ["".join(names[token] for token in row) for row in tokenizer.tokens.tolist()]
         if titles is not None:
             # A title must not be able to spell a token.
@@ -76,7 +80,7 @@ class Prompts:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Token ids, int64 (B, P), and which of them are no padding, bool (B, P)."""
         texts = [self.text(h, t) for h, t in zip(histories, templates or [0] * len(histories), strict=True)]
-        rows = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        rows = [self._start + row for row in self.tokenizer(texts, add_special_tokens=False)["input_ids"]]
         ids = torch.zeros(len(rows), max(map(len, rows)), dtype=torch.long)
         sees = torch.zeros(ids.shape, dtype=torch.bool)
         for n, row in enumerate(rows):

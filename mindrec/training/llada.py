@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedType
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
@@ -24,6 +24,9 @@ from mindrec.model.diffusion import mask_targets, masked_cross_entropy
 from mindrec.model.llada import LladaDenoiser
 from mindrec.model.prompts import TEMPLATES
 from mindrec.training.llada_presets import LladaTrainConfig
+
+COPIES = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
+"""Ways to run on several processes (DDP): decoding for validation reads the model itself, not a share of it."""
 
 Sample = tuple[tuple[int, ...], int]
 
@@ -96,9 +99,14 @@ def train_llada(
         validate: model -> {"score": number to maximise, ...}, the same on every process.
         state_dir: where to keep what resuming needs; written whole after each epoch by the first process.
     """
+    if accelerator.distributed_type not in COPIES:
+        raise MindRecError(
+            f"{accelerator.distributed_type.value} splits the weights over processes; LoRA needs a whole copy on each, "
+            "so launch with torchrun, or `accelerate launch --multi_gpu`"
+        )
     model.to(accelerator.device)
     if config.checkpointing:
-        model.backbone.activation_checkpointing_enable({"use_reentrant": False})
+        model.backbone.stack.activation_checkpointing_enable({"use_reentrant": False})
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
     records, best, best_weights = [], {"score": -math.inf, "epoch": 0}, {}

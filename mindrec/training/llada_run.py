@@ -32,8 +32,9 @@ def make_denoiser(
     *,
     attention: str = "prefix",
     quantize: int | None = None,
+    whole: bool = False,
 ) -> LladaDenoiser:
-    """A denoiser before training: LoRA on `base`, or a new model of the preset's shape."""
+    """A denoiser before training: LoRA on `base` (`whole`: its layers themselves), or a model of the preset's shape."""
     titles = [item.title for item in data.catalog.items]
     common = {
         "attention": attention,
@@ -45,22 +46,31 @@ def make_denoiser(
     sizes = (tokenizer.level_sizes, tokenizer.n_items)
     if base is not None:
         about = about_base(base)
+        shared = about.get("shared", True)
+        if attention == "prefix" and not shared:
+            raise MindRecError(
+                f"base {base} ({about['architecture']}) reads prompt and answer together only; "
+                "give --attention bidirectional"
+            )
         text = load_text_tokenizer(base)
         config = LladaConfig(
             *sizes,
             about["mask_token_id"],
+            start_token_id=about.get("start_token_id"),
+            cache=shared,
             base=str(Path(base).resolve()),
             base_fingerprint=about["fingerprint"],
-            lora=preset.lora,
+            lora=None if whole else preset.lora,
             **common,
         )
     elif preset.shape is None:
-        raise MindRecError("this preset needs --base, a folder that `python -m mindrec import-llada` made")
+        raise MindRecError("this preset needs --base, a folder that import-llada or import-masked-lm made")
     else:
         labels = [label for level in tokenizer.levels for label in level.labels]
         text = make_text_tokenizer([*titles, *labels], preset.shape["vocab_size"])
         config = LladaConfig(*sizes, text.mask_token_id, shape=preset.shape, **common)
-    denoiser = LladaDenoiser(config, tokenizer, Prompts(text, tokenizer, titles if preset.titles else None))
+    shown = titles if preset.titles else None
+    denoiser = LladaDenoiser(config, tokenizer, Prompts(text, tokenizer, shown, config.start_token_id))
     denoiser.start_tokens(tokenizer)
     return denoiser
 
@@ -73,6 +83,7 @@ def train_llada_checkpoint(
     base: Path | None = None,
     attention: str = "prefix",
     quantize: int | None = None,
+    whole: bool = False,
     semantic_ids: str = "residual",
     device: str = "auto",
     resume: bool = False,
@@ -89,7 +100,7 @@ def train_llada_checkpoint(
     processes.start()
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if preset.dtype == "bfloat16" else "no")
     tokenizer = make_tokenizer(data, preset, config.seed, semantic_ids=semantic_ids)
-    model = make_denoiser(data, preset, tokenizer, base, attention=attention, quantize=quantize)
+    model = make_denoiser(data, preset, tokenizer, base, attention=attention, quantize=quantize, whole=whole)
     asked = cases(data.interactions, "validation", VALIDATION_USERS, config.seed)
     index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(accelerator.device), tokenizer.level_sizes)
 

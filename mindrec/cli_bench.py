@@ -59,3 +59,20 @@ def register(app: typer.Typer, load_data: Callable, emit: Callable) -> None:
         from mindrec.bench.scale import bench_scale
 
         emit(bench_scale(repeats=repeats), json_out)
+
+    @bench.command("load")
+    def load(
+        checkpoint: Checkpoint = SHIPPED,
+        people: Annotated[int, typer.Option(help="Who decode every 5 s, each with a session of their own.")] = 50,
+        seconds: Annotated[float, typer.Option(help="How long; memory is judged from 150 on.")] = 180,
+        api_people: Annotated[int, typer.Option(help="More people, through the public endpoint.")] = 2,
+        browsers: Annotated[int, typer.Option(help="More people, in real browsers; needs playwright.")] = 0,
+        json_out: JsonOut = None,
+    ) -> None:
+        """The app under many people at once; every answer is checked against a single-user decode."""
+        from mindrec.bench.load import bench_load
+
+        found = bench_load(
+            checkpoint.resolve(), people=people, seconds=seconds, api_people=api_people, browsers=browsers
+        )
+        emit(found, json_out)

@@ -3,18 +3,18 @@
 Shape legend: A beams looked at, S beams, L levels, T tokens, N items.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
 
+from mindrec.decoding.arrays import StepArrays
 from mindrec.decoding.beam_search import Step
-from mindrec.decoding.opinions import normalise
 from mindrec.decoding.state import rank_within
 from mindrec.decoding.trace import Alternative, Beam, DecodeStep, Dropped, GoldStep, OpenPosition, Opinion, Reveal
-from mindrec.tokens.item_index import ItemIndex, Members
+from mindrec.tokens.item_index import ItemIndex
 
 ALTERNATIVES = 8
 ILLEGAL = 2
@@ -39,166 +39,145 @@ class Recorder:
     alternatives: int = ALTERNATIVES
     dropped: int = DROPPED
 
-    @cached_property
-    def _codes_NL(self) -> np.ndarray:
-        return (self.index.tokens_NL - self.index.offsets).cpu().numpy()
-
     def record(self, steps: Iterator[Step]) -> Iterator[DecodeStep]:
         for step in steps:
             yield self.step(step)
 
-    def step(self, step: Step) -> DecodeStep:
-        beams = step.beams
-        mine = (beams.user == self.user).nonzero()[:, 0]
-        items_left = int(beams.items[mine].sum())
-        if isinstance(beams.members, Members):
-            here = beams.user[beams.members.state] == self.user
-            items_left = len(beams.members.item[here].unique())
+    def step(self, step: Step, arrays: StepArrays | None = None) -> DecodeStep:
+        """One step; `arrays` is the same step's, where they were made for the other users of the batch already."""
+        arrays = arrays or StepArrays(self.index, step)
+        mine = np.flatnonzero(arrays.beams.user == self.user).tolist()
         opinions, dropped = (), ()
         if step.before is not None:
-            opinions, dropped = self._opinions(step), self._dropped(step, mine)
+            opinions, dropped = self._opinions(arrays), self._dropped(arrays, mine)
         return DecodeStep(
             index=step.index,
             opinions=opinions,
-            beams=tuple(self._beam(step, int(s)) for s in mine),
+            beams=tuple(self._beam(arrays, s) for s in mine),
             dropped=dropped,
             coverage=None if step.coverage is None else float(step.coverage[self.user]),
-            items_left=items_left,
+            items_left=arrays.items_left.get(self.user, 0),
             nfe=int(step.nfe[self.user]),
             rows=int(step.rows[self.user]),
             gold=None if self.gold is None else gold_step(self.index, step, self.user, self.gold),
         )
 
-    def _beam(self, step: Step, s: int) -> Beam:
-        beams = step.beams
-        codes = beams.codes[s].tolist()
+    def _beam(self, arrays: StepArrays, s: int) -> Beam:
+        codes, forced = arrays.beams.codes[s], arrays.forced[s]
         parent, revealed = None, ()
-        if step.before is not None:
-            p = int(beams.parent[s])
-            parent = int(step.before.rank[p])
-            revealed = self._reveals(step, s, p)
-        elif beams.codes[s].max() >= 0:
-            revealed = tuple(
-                Reveal(n, c, None if not beams.forced[s, n] else 1.0, bool(beams.forced[s, n]))
-                for n, c in enumerate(codes)
-                if c >= 0
-            )
-        item = None
-        if int(beams.items[s]) == 1 and min(codes) >= 0:
-            item = int(beams.members.item[beams.members.state == s][0])
+        if arrays.step.before is not None:
+            place = arrays.parent[s]
+            parent, revealed = arrays.before.rank[place], self._reveals(arrays, s, place)
+        elif max(codes) >= 0:
+            revealed = tuple(Reveal(n, c, 1.0 if forced[n] else None, forced[n]) for n, c in enumerate(codes) if c >= 0)
         return Beam(
-            codes=tuple(None if c < 0 else c for c in codes),
-            score=float(beams.score[s]),
+            codes=tuple([None if c < 0 else c for c in codes]),
+            score=arrays.beams.score[s],
             parent=parent,
             revealed=revealed,
-            items=int(beams.items[s]),
-            item=item,
+            items=arrays.items[s],
+            item=arrays.item_of[s] if arrays.items[s] == 1 and min(codes) >= 0 else None,
         )
 
-    def _reveals(self, step: Step, s: int, parent: int) -> tuple[Reveal, ...]:
-        new = (step.beams.codes[s] >= 0) & (step.before.codes[parent] < 0)
-        gain = float(step.beams.score[s] - step.before.score[parent])
-        single = int((new & ~step.beams.forced[s]).sum()) == 1
+    def _reveals(self, arrays: StepArrays, s: int, parent: int) -> tuple[Reveal, ...]:
+        codes, was, forced = arrays.beams.codes[s], arrays.before.codes[parent], arrays.forced[s]
+        new = [n for n, code in enumerate(codes) if code >= 0 and was[n] < 0]
+        single = sum(not forced[n] for n in new) == 1
         out = []
-        for position in new.nonzero()[:, 0].tolist():
-            forced = bool(step.beams.forced[s, position])
-            p = 1.0 if forced else float(np.exp(self._logp(step, parent, position, s, gain))) if single else None
-            out.append(Reveal(position, int(step.beams.codes[s, position]), p, forced))
+        for n in new:
+            p = 1.0 if forced[n] else None
+            if p is None and single:
+                p = math.exp(self._logp(arrays, parent, n, codes[n], arrays.beams.score[s]))
+            out.append(Reveal(n, codes[n], p, forced[n]))
         # A position that was chosen comes before those that only followed from it.
         return tuple(sorted(out, key=lambda r: (r.forced, r.position)))
 
-    def _logp(self, step: Step, parent: int, position: int, s: int, gain: float) -> float:
-        row = (step.looked == parent).nonzero()[:, 0]
-        token = int(self.index.offsets[position]) + int(step.beams.codes[s, position])
-        value = float(step.opinions.logp[int(row[0]), token])
-        return min(value, 0.0) if np.isfinite(value) else min(gain, 0.0)
+    def _logp(self, arrays: StepArrays, parent: int, position: int, code: int, score: float) -> float:
+        value = float(arrays.logp[arrays.row_of[parent], self.index.first[position] + code])
+        return min(value if math.isfinite(value) else score - arrays.before.score[parent], 0.0)
 
-    def _opinions(self, step: Step) -> tuple[Opinion, ...]:
-        mine = (step.before.user[step.looked] == self.user).nonzero()[:, 0]
-        if not len(mine):
+    def _opinions(self, arrays: StepArrays) -> tuple[Opinion, ...]:
+        rows = np.flatnonzero(arrays.looked_user == self.user)
+        if not len(rows):
             return ()
-        opinions, sizes = step.opinions, self.index.level_sizes
-        raw = opinions.raw[mine]
-        raw_p = torch.cat([part.softmax(1) for part in raw.split(sizes, 1)], 1).double().cpu().numpy()
-        legal = opinions.legal[mine]
-        token_p = normalise(raw, legal > 0, sizes).exp().double().cpu().numpy()
-        p = opinions.logp[mine].exp().double().cpu().numpy()
-        evidence = None if opinions.evidence is None else opinions.evidence[mine].double().cpu().numpy()
-        legal, offsets = legal.cpu().numpy(), self.index.offsets.tolist()
-        out = []
-        for n, row in enumerate(mine.tolist()):
-            place = int(step.looked[row])
-            codes = step.before.codes[place].cpu().numpy()
-            chosen = step.chosen[row].nonzero()[:, 0].tolist()
-            positions = []
-            for position in np.flatnonzero(codes < 0).tolist():
-                own = slice(offsets[position], offsets[position] + sizes[position])
-                spread = p[n, own][p[n, own] > 0]
-                positions.append(
-                    OpenPosition(
-                        position=position,
-                        entropy=float(-(spread * np.log(spread)).sum()),
-                        legal=float(raw_p[n, own][legal[n, own] > 0].sum()),
-                        alternatives=self._alternatives(
-                            codes,
-                            position,
-                            p[n, own],
-                            raw_p[n, own],
-                            token_p[n, own],
-                            None if evidence is None else evidence[n, own],
-                            legal[n, own],
-                        ),
-                    )
-                )
-            out.append(Opinion(int(step.before.rank[place]), tuple(chosen), tuple(positions)))
-        return tuple(out)
+        codes = np.array([arrays.before.codes[arrays.looked[row]] for row in rows])
+        places: list[list[OpenPosition]] = [[] for _ in rows]
+        for position, first in enumerate(self.index.first):
+            open_ = np.flatnonzero(codes[:, position] < 0)
+            if len(open_):
+                found = self._position(arrays, position, first, rows[open_], codes[open_])
+                for n, place in zip(open_.tolist(), found, strict=True):
+                    places[n].append(place)
+        ranks = [arrays.before.rank[arrays.looked[row]] for row in rows]
+        chosen = [tuple([n for n, on in enumerate(arrays.chosen[row]) if on]) for row in rows]
+        return tuple(Opinion(*parts) for parts in zip(ranks, chosen, map(tuple, places), strict=True))
 
-    def _alternatives(self, codes, position, p, raw, token, evidence, legal) -> tuple[Alternative, ...]:
-        best = [c for c in np.argsort(-p, kind="stable")[: self.alternatives].tolist() if p[c] > 0]
-        likely = [c for c in np.argsort(-raw, kind="stable")[: self.alternatives].tolist() if legal[c] == 0]
-        return tuple(
-            Alternative(
-                code=c,
-                p=float(p[c]),
-                raw=float(raw[c]),
-                token=float(token[c]),
-                evidence=None if evidence is None else float(evidence[c]),
-                items=int(legal[c]),
-                why=None if legal[c] else self._why(codes, position, c),
+    def _position(self, arrays: StepArrays, position: int, first: int, rows: np.ndarray, codes: np.ndarray):
+        """What several beams' opinions say of one position that is open in each; one OpenPosition a beam."""
+        own = slice(first, first + self.index.level_sizes[position])
+        p, raw, legal = arrays.p[rows, own], arrays.raw[rows, own], arrays.legal[rows, own]
+        entropy = -np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0).sum(1)
+        legal_share = np.where(legal > 0, raw, 0.0).sum(1)
+        best = np.argsort(-p, axis=1, kind="stable")[:, : self.alternatives]
+        likely = np.argsort(-raw, axis=1, kind="stable")[:, : self.alternatives]
+        listed = np.concatenate([best, likely], 1)
+        tables = [p, raw, arrays.token[rows, own]]
+        tables += [] if arrays.evidence is None else [arrays.evidence[rows, own]]
+        values = [np.take_along_axis(table, listed, 1).tolist() for table in (*tables, legal)]
+        if arrays.evidence is None:
+            values.insert(3, [[None] * listed.shape[1]] * len(rows))
+        n_best = best.shape[1]
+        for n, row in enumerate(listed.tolist()):
+            ps, raws, tokens, evidence, items = (value[n] for value in values)
+            kept = [k for k in range(n_best) if ps[k] > 0]
+            kept += [k for k in range(n_best, len(row)) if items[k] == 0][:ILLEGAL]
+            yield OpenPosition(
+                position,
+                float(entropy[n]),
+                float(legal_share[n]),
+                tuple(
+                    [
+                        Alternative(
+                            row[k],
+                            ps[k],
+                            raws[k],
+                            tokens[k],
+                            evidence[k],
+                            items[k],
+                            None if items[k] else self._why(codes[n], position, row[k]),
+                        )
+                        for k in kept
+                    ]
+                ),
             )
-            for c in best + likely[:ILLEGAL]
-        )
 
     def _why(self, codes: np.ndarray, position: int, code: int) -> str:
         """Whether the catalog has no such item, or only items that were ruled out."""
+        holders = self.index.holders(position, code)
         known = np.flatnonzero(codes >= 0)
-        table = self._codes_NL
-        agree = (table[:, known] == codes[known]).all(1) & (table[:, position] == code)
+        agree = (self.index.codes_NL[holders[:, None], known] == codes[known]).all(1)
         return "excluded" if agree.any() else "illegal"
 
-    def _dropped(self, step: Step, mine: torch.Tensor) -> tuple[Dropped, ...]:
+    def _dropped(self, arrays: StepArrays, mine: list[int]) -> tuple[Dropped, ...]:
         """The best candidates that were not kept: the lost by score, then paths that another one took over."""
-        c, before = step.candidates, step.before
-        user = before.user[c.parent]
-        lost = (user == self.user) & c.score.isfinite()
-        lost[c.kept] = False
-        which = lost.nonzero()[:, 0]
-        which = which[c.score[which].argsort(descending=True, stable=True)][: self.dropped]
-        worst = float(step.beams.score[mine].min()) if len(mine) else 0.0
+        c = arrays.step.candidates
+        which = torch.from_numpy(arrays.lost_of(self.user, self.dropped)).to(c.parent.device)
+        worst = min((arrays.beams.score[s] for s in mine), default=0.0)
+        merged = [False] * len(which) if c.merged_into is None else (c.merged_into[which] >= 0).tolist()
+        lists = (c.codes(which).tolist(), c.score[which].tolist(), c.parent[which].tolist(), merged)
         out = []
-        for n, codes in zip(which.tolist(), c.codes(which).tolist(), strict=True):
-            parent = int(c.parent[n])
-            new = [p for p, code in enumerate(codes) if code >= 0 and int(before.codes[parent, p]) < 0]
-            merged = c.merged_into is not None and int(c.merged_into[n]) >= 0
+        for codes, score, parent, taken_over in zip(*lists, strict=True):
+            was = arrays.before.codes[parent]
+            new = next((n for n, code in enumerate(codes) if code >= 0 and was[n] < 0), -1)
             out.append(
                 Dropped(
-                    codes=tuple(None if v < 0 else v for v in codes),
-                    score=float(c.score[n]),
-                    parent=int(before.rank[parent]),
-                    position=new[0] if new else -1,
-                    code=codes[new[0]] if new else -1,
-                    why="merged" if merged else "cut",
-                    behind=worst - float(c.score[n]),
+                    codes=tuple([None if v < 0 else v for v in codes]),
+                    score=score,
+                    parent=arrays.before.rank[parent],
+                    position=new,
+                    code=codes[new] if new >= 0 else -1,
+                    why="merged" if taken_over else "cut",
+                    behind=worst - score,
                 )
             )
         return tuple(out)

@@ -10,6 +10,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 import torch
 
 
@@ -135,6 +136,26 @@ class ItemIndex:
 
     def to(self, device: torch.device) -> "ItemIndex":
         return ItemIndex(self.tokens_NL.to(device), self.level_sizes)
+
+    @cached_property
+    def first(self) -> list[int]:
+        """The first token of each level."""
+        return self.offsets.tolist()
+
+    @cached_property
+    def codes_NL(self) -> np.ndarray:
+        """The codes of every item, (N, L)."""
+        return (self.tokens_NL - self.offsets).cpu().numpy()
+
+    @cached_property
+    def _posted(self) -> tuple[np.ndarray, list[int]]:
+        return self.posted.cpu().numpy(), self.start_T.tolist()
+
+    def holders(self, position: int, code: int) -> np.ndarray:
+        """Rows of the items with one code at one position, ascending."""
+        posted, start = self._posted
+        token = self.first[position] + code
+        return posted[start[token] : start[token + 1]]
 
     def incidence(self) -> torch.Tensor:
         """Sparse (T, N): which items hold which token, in float64."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from app import text
 from app.trips import Trips
 from app.views.events import events
+from app.views.possible import possible_view, speaks, token_rows
 from app.views.tree import tree_view
 from mindrec.decoding import config as dials
 from mindrec.decoding.config import DecodeConfig
@@ -207,9 +208,11 @@ class Handlers:
         same = [n for n, r in self.recommenders.items() if r.catalog.fingerprint == trace.catalog.get("fingerprint")]
         owner = owner or next((n for n in same if n == trace.model.get("name")), same[0] if same else None)
         recommender = self.recommenders.get(owner)
+        possible = possible_of(trace, recommender)
         return {
             "trace": trace.to_dict(),
-            "captions": text.captions(trace),
+            "captions": text.captions(trace, possible),
+            "possible": possible,
             "events": events(trace),
             "tree": tree_view(trace, None if recommender is None else category_parents(recommender)),
             "names": _names(trace, recommender),
@@ -301,14 +304,27 @@ def setting_fields(checkpoints: list[str]) -> list[dict]:
     return out
 
 
+def possible_of(trace: DecodeTrace, recommender: Recommender | None) -> dict | None:
+    """The items behind a trace's codes; None where the catalog or the tokens are not those of the checkpoint."""
+    if recommender is None or not speaks(trace, recommender.tokenizer.codes):
+        return None
+    DecodeConfig.from_dict(trace.config)  # a trace from a file may hold anything
+    return possible_view(trace, recommender.tokenizer.codes, recommender.catalog.items)
+
+
 def _names(trace: DecodeTrace, recommender: Recommender | None) -> dict[str, str]:
     """Readable names of pinned and forbidden tokens, which the trace itself need not mention."""
     out = {}
     for position, code in (*trace.config.get("pins", ()), *trace.config.get("forbid_tokens", ())):
-        if recommender is not None:
-            out[f"{position}.{code}"] = recommender.tokenizer.levels[position].labels[code]
-        else:
-            out[f"{position}.{code}"] = text.label(trace, position, code)
+        name = text.label(trace, position, code)
+        if recommender is not None and speaks(trace, recommender.tokenizer.codes):
+            level = recommender.tokenizer.levels[position]
+            name = level.labels[code]
+            if level.kind == "semantic":
+                rows, count = token_rows(trace, recommender.tokenizer.codes, position, code)
+                titles = [recommender.catalog.items[row].title for row in rows]
+                name = text.or_list(titles, count) if rows else text.NO_ITEM
+        out[f"{position}.{code}"] = name
     return out
 
 

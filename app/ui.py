@@ -6,6 +6,7 @@ from collections.abc import Callable
 import gradio as gr
 
 from app import text
+from app.browsing import Browsing
 from app.comparing import Comparing
 from app.diagnosing import Diagnosing
 from app.handlers import Handlers, api
@@ -30,6 +31,7 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
         d.export_cases,
         d.compare_cases,
         d.sample,
+        Browsing(h).browse,
         c.compare,
         course.lesson,
         course.reveal,

@@ -18,6 +18,7 @@ SCRIPTS = (
     "ladder",
     "tree",
     "player",
+    "browse",
     "history",
     "results",
     "settings",

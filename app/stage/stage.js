@@ -13,7 +13,7 @@ function mount(element, data, server) {
   addAsking(app);
   const parts = (app.parts = {
     grid: makeGrid(app), ladder: makeLadder(app), alternatives: makeAlternatives(app), results: makeResults(app), tree: makeTree(app),
-    player: makePlayer(app), share: makeShare(app), ...(server ? { history: makeHistory(app), settings: makeSettings(app) } : {}),
+    player: makePlayer(app), share: makeShare(app), ...(server ? { history: makeHistory(app), browse: makeBrowse(app), settings: makeSettings(app) } : {}),
   });
   const acts = Object.assign({
     decode: () => app.decode({ play: true }), undo: () => app.undo(), tree: () => parts.tree.toggle(),
@@ -23,7 +23,6 @@ function mount(element, data, server) {
     const on = event.target.closest("[data-do]");
     if (on && root.contains(on) && acts[on.dataset.do]) acts[on.dataset.do]();
   });
-  new MutationObserver(() => app.model && parts.tree.draw(app.step)).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   root.classList.add(server ? "live" : "replay");
   if (server) app.ready = begin(app);
   else if (data.bundle) app.show(data.bundle);
@@ -62,8 +61,6 @@ async function begin(app) {
 // -- showing -----------------------------------------------------------------------------------------------------
 
 function addPlaying(app) {
-  let waiting = 0;
-
   app.show = (bundle, { step = 0 } = {}) => {
     app.model = readBundle(bundle);
     app.serial++;
@@ -78,11 +75,8 @@ function addPlaying(app) {
     if (app.parts.settings) app.parts.settings.draw();
   };
 
-  // Grid, ladder and caption are painted at once; the tree follows in the next frame.
   app.redraw = () => {
-    for (const name of ["player", "grid", "ladder", "alternatives", "results"]) app.parts[name].draw(app.step);
-    cancelAnimationFrame(waiting);
-    waiting = requestAnimationFrame(() => setTimeout(() => app.parts.tree.draw(app.step)));
+    for (const name of ["player", "grid", "ladder", "alternatives", "results", "tree"]) app.parts[name].draw(app.step);
   };
 
   app.go = (step) => {

@@ -74,7 +74,7 @@ class Comparing:
         name, recommender = self.handlers.name(ask), self.handlers.recommender(ask)
         without = ask.get("without")
         ids = [i for i in ids if i != without]
-        return self.handlers.trace_of(recommender, ids, self._config(recommender, ask), target), name
+        return self.handlers.trace_of(name, ids, self._config(recommender, ask), target), name
 
     @staticmethod
     def _config(recommender: Recommender, ask: dict) -> DecodeConfig:

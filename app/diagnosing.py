@@ -146,7 +146,7 @@ class Diagnosing:
         config = DecodeConfig.from_dict(table.diagnosis.about["decoder"])
         history = list(row["history"])[-recommender.max_history :]
         target = row["gold"] if isinstance(row["gold"], str) else None
-        trace = self.handlers.trace_of(recommender, history, config, target)
+        trace = self.handlers.trace_of(table.checkpoint, history, config, target)
         step = len(trace.steps) - 1 if line["step"] is None else min(line["step"], len(trace.steps) - 1)
         return self.handlers.bundle(trace, table.checkpoint) | {
             "step": step,

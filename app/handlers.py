@@ -1,15 +1,16 @@
 """What the page asks for, as plain functions: JSON in, JSON out. No gradio; the words are in app.text."""
 
-import json
 import random
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import wraps
 from importlib.util import find_spec
 from pathlib import Path
 
 from app import text
+from app.serving import MOST_WAITING, Busy, Gone, Job, Service
 from app.trips import Trips
 from app.views.events import events
 from app.views.possible import possible_view, speaks, token_rows
@@ -17,14 +18,13 @@ from app.views.tree import tree_view
 from mindrec.decoding import config as dials
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.orders import ORDERS
-from mindrec.decoding.trace import DecodeTrace, ItemName
+from mindrec.decoding.trace import DecodeTrace
 from mindrec.errors import MindRecError
 from mindrec.files import read_json
 from mindrec.recommender import Recommender
 
-AT_ONCE = 2
-"""Decodes that may run side by side; more would only slow each other down."""
 PATIENCE = 30.0
+"""Seconds that one question waits for its decode."""
 MOST_IDS = 1000
 TRIP_LEAST = 3
 MENU_BEAMS = 30
@@ -66,7 +66,7 @@ def load_stories(folder: Path) -> list[Story]:
 
 
 def plainly(method: Callable) -> Callable:
-    """Turn a MindRecError into {"error": its message}: the message is meant for a person."""
+    """Turn a MindRecError into {"error": its message}, which is meant for a person; "busy" or "gone" say more."""
 
     @wraps(method)
     def call(self, ask):
@@ -74,6 +74,8 @@ def plainly(method: Callable) -> Callable:
             if not isinstance(ask, dict):
                 raise MindRecError(text.NOT_UNDERSTOOD.format(what="no object"))
             return method(self, ask)
+        except (Busy, Gone) as error:
+            return {"error": str(error), type(error).__name__.lower(): True}
         except MindRecError as error:
             return {"error": str(error)}
 
@@ -88,23 +90,41 @@ class Handlers:
         data: prepared data for test trips, where a folder was given.
     """
 
-    def __init__(self, recommenders: dict[str, Recommender], data: Path | None = None, stories: Sequence[Story] = ()):
+    def __init__(
+        self,
+        recommenders: dict[str, Recommender],
+        data: Path | None = None,
+        stories: Sequence[Story] = (),
+        *,
+        folders: dict[str, Path] | None = None,
+        waiting: int = MOST_WAITING,
+    ):
         self.recommenders, self.data, self.stories = recommenders, data, list(stories)
-        self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self.folders = folders or {}
+        self.service = Service(recommenders, self.fall_back, waiting)
         self._trips: dict[str, Trips] = {}
         self._lock = threading.Lock()
 
     @classmethod
-    def load(cls, checkpoints: Sequence[Path], *, data: Path | None = None, stories: Path | None = None) -> "Handlers":
+    def load(
+        cls,
+        checkpoints: Sequence[Path],
+        *,
+        data: Path | None = None,
+        stories: Path | None = None,
+        waiting: int = MOST_WAITING,
+    ) -> "Handlers":
         """Open checkpoints. Raises MindRecError where one is missing or damaged."""
         found: dict[str, Recommender] = {}
+        folders: dict[str, Path] = {}
         for path in checkpoints:
             recommender = Recommender.from_pretrained(path)
             name = recommender.name if recommender.name not in found else f"{recommender.name} ({path})"
-            found[name] = recommender
+            found[name], folders[name] = recommender, path
         if data is not None and not (data / "sequences.jsonl.gz").exists():
             raise MindRecError(f"{data} holds no sequences.jsonl.gz; `python -m mindrec prepare` makes such a folder")
-        return cls(found, data, load_stories(stories) if stories is not None and stories.is_dir() else ())
+        told = load_stories(stories) if stories is not None and stories.is_dir() else ()
+        return cls(found, data, told, folders=folders, waiting=waiting)
 
     # -- what the page knows from the start ----------------------------------------------------------------------------
 
@@ -141,14 +161,68 @@ class Handlers:
 
     @plainly
     def decode(self, ask: dict) -> dict:
-        """Decode a history; the whole trace and all that is needed to play it."""
-        recommender = self.recommender(ask)
-        ids, target = ask.get("ids"), ask.get("target")
+        """Decode a history; the whole trace and all that is needed to play it.
+
+        With `wait`, seconds, an answer that takes longer is {"job", "place"}, to be asked for by `decode_poll`.
+        """
+        wait = ask.get("wait", PATIENCE)
+        if isinstance(wait, bool) or not isinstance(wait, (int, float)) or not 0 <= wait <= PATIENCE:
+            raise MindRecError(text.NOT_UNDERSTOOD.format(what="wait"))
+        job = self._start(ask)
+        if self.service.wait(job, wait):
+            return self._ended(job, self.name(ask))
+        if "wait" in ask:
+            return {"job": job.key, "place": self.service.find(job.key)[1]}
+        self.service.stop(job)
+        raise Busy(text.BUSY)
+
+    @plainly
+    def decode_start(self, ask: dict) -> dict:
+        """Queue a decode that may take long: {"job", "place"}. It is dropped when nobody polls for a while."""
+        job = self._start(ask)
+        return {"job": job.key, "place": self.service.find(job.key)[1]}
+
+    @plainly
+    def decode_poll(self, ask: dict) -> dict:
+        """How far a decode is: its place in the queue (0: running), its steps from `after` on, and what they name.
+
+        Once it is done the answer has `bundle`, what `decode` gives, and the job is forgotten.
+        """
+        after = ask.get("after", 0)
+        if type(after) is not int or after < 0:
+            raise MindRecError(text.NOT_UNDERSTOOD.format(what="after"))
+        job, place = self.service.find(self._key(ask))
+        if job.ended.is_set():
+            return {"place": 0, "steps": [], "bundle": self._ended(job, job.name)}
+        recommender = self.recommenders[job.name]
+        steps = job.steps[after:]
+        so_far = recommender.build_trace(job.config, recommender.history_rows(job.ids), steps, (), None, None).to_dict()
+        return {"place": place} | {key: so_far[key] for key in ("steps", "labels", "items", "levels", "history")}
+
+    @plainly
+    def decode_stop(self, ask: dict) -> dict:
+        """Forget a decode and free its place. Stopping one that is over is no error."""
+        with suppress(Gone):
+            self.service.stop(self.service.find(self._key(ask))[0])
+        return {"stopped": True}
+
+    @staticmethod
+    def _key(ask: dict) -> str:
+        key = ask.get("job")
+        if not isinstance(key, str):
+            raise MindRecError(text.NOT_UNDERSTOOD.format(what="job"))
+        return key
+
+    def _start(self, ask: dict) -> Job:
+        name, ids, target = self.name(ask), ask.get("ids"), ask.get("target")
         if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(isinstance(i, str) for i in ids):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="ids"))
-        config = config_of(recommender, ask.get("config"))
-        trace = self.trace_of(recommender, ids, config, target if isinstance(target, str) else None)
-        return self.bundle(trace, self.name(ask))
+        config = config_of(self.recommenders[name], ask.get("config"))
+        return self.service.start(name, ids, config, target if isinstance(target, str) else None)
+
+    def _ended(self, job: Job, name: str) -> dict:
+        self.service.stop(job)
+        return self.bundle(job.result(), name)
 
     @plainly
     def story(self, ask: dict) -> dict:
@@ -187,16 +261,20 @@ class Handlers:
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
-    def trace_of(
-        self, recommender: Recommender, ids: list[str], config: DecodeConfig, target: str | None
-    ) -> DecodeTrace:
-        """Decode, a few at a time; raises MindRecError when the machine stays busy."""
-        if not self._turns.acquire(timeout=PATIENCE):
-            raise MindRecError(text.BUSY)
-        try:
-            return recommender.recommend(ids, config, target=target).trace
-        finally:
-            self._turns.release()
+    def trace_of(self, name: str, ids: list[str], config: DecodeConfig, target: str | None) -> DecodeTrace:
+        """Decode with a checkpoint, in turn with all others; raises Busy when it takes too long to begin or end."""
+        job = self.service.start(name, ids, config, target)
+        ended = self.service.wait(job, PATIENCE)
+        self.service.stop(job)
+        if not ended:
+            raise Busy(text.BUSY)
+        return job.result()
+
+    def fall_back(self, name: str) -> None:
+        """Open a checkpoint again on the CPU in place of one whose accelerator is gone, and say so in its notes."""
+        recommender = Recommender.from_pretrained(self.folders[name], "cpu")
+        recommender.notes = (*recommender.notes, text.FELL_BACK)
+        self.recommenders[name] = recommender
 
     def trips(self, name: str) -> Trips:
         """The test trips of one checkpoint, shared by all who ask."""
@@ -326,40 +404,3 @@ def _names(trace: DecodeTrace, recommender: Recommender | None) -> dict[str, str
                 name = text.or_list(titles, count) if rows else text.NO_ITEM
         out[f"{position}.{code}"] = name
     return out
-
-
-# -- the public API ----------------------------------------------------------------------------------------------------
-
-
-def api(handlers: Handlers) -> dict[str, Callable]:
-    """Functions of the public endpoints, by name; each raises MindRecError with words for a person."""
-
-    def recommend(item_ids: list[str], settings: dict | None = None) -> list[dict]:
-        """Recommend the next item of a history of item ids, oldest first."""
-        recommender = next(iter(handlers.recommenders.values()))
-        found = handlers.trace_of(recommender, item_ids, config_of(recommender, settings), None)
-        named: dict[int, ItemName] = {item.row: item for item in found.items}
-        return [
-            {
-                "rank": r.rank + 1,
-                "item_id": named[r.row].item_id,
-                "title": named[r.row].title,
-                "path": list(named[r.row].path),
-                "probability": r.probability,
-            }
-            for r in found.results
-        ]
-
-    def trace(item_ids: list[str], settings: dict | None = None, target: str | None = None) -> dict:
-        """Decode a history of item ids and return the complete trace."""
-        recommender = next(iter(handlers.recommenders.values()))
-        done = handlers.trace_of(recommender, item_ids, config_of(recommender, settings), target or None)
-        return json.loads(done.to_json())
-
-    def search(query: str, limit: int = 10) -> list[dict]:
-        """Items of the catalog that fit the words, best first."""
-        recommender = next(iter(handlers.recommenders.values()))
-        rows = recommender.search(query, max(1, min(int(limit), 50)))
-        return [Handlers.item(recommender, row) for row in rows]
-
-    return {"recommend": recommend, "trace": trace, "search": search}

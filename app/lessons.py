@@ -93,10 +93,10 @@ class Lessons:
 
     def _decode(self, key: str) -> DecodeTrace:
         kind = CARDS[key][0]
-        recommender = self.handlers.recommenders[self._owner(kind)]
+        name = self._owner(kind)
         ids, target = story_history(self.handlers, self.numbers[kind])
-        config = self._card(key).live(recommender.default_config)
-        return self.handlers.trace_of(recommender, ids, config, target)
+        config = self._card(key).live(self.handlers.recommenders[name].default_config)
+        return self.handlers.trace_of(name, ids, config, target)
 
     def _key(self, ask: dict) -> str:
         key = ask.get("key")

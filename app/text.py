@@ -68,7 +68,11 @@ OTHER_DATA = (
 )
 NO_ITEM = "no item"
 NO_SUCH_CATEGORY = "There is no category “{path}” in this catalog."
-BUSY = "The machine is busy with other decodes. Try again in a moment."
+BUSY = "Many people are decoding at the moment and every place is taken. Try again in a few seconds."
+NO_SUCH_JOB = "This decode is no longer here: it was stopped, or nobody asked for it for a while. Decode again."
+NO_MEMORY = "This decode needs more memory than the machine has left. Try fewer beams. (Request {request}.)"
+FAILED = "This decode failed on our side, and the reason was logged (request {request}). Other decodes go on."
+FELL_BACK = "The accelerator stopped working; decodes run on the CPU now, more slowly."
 NOT_UNDERSTOOD = "The request was not understood ({what})."
 UNKNOWN_CHECKPOINT = "Checkpoint “{name}” is not open here; these are: {names}."
 DAMAGED_STORY = "{path}: a story needs title, about and trace ({why})."

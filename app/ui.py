@@ -9,8 +9,9 @@ from app import text
 from app.browsing import Browsing
 from app.comparing import Comparing
 from app.diagnosing import Diagnosing
-from app.handlers import Handlers, api
+from app.handlers import Handlers
 from app.lessons import Lessons
+from app.public import api
 from app.stage import assets
 from app.stage.stage import Stage
 from mindrec.errors import MindRecError
@@ -23,7 +24,17 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
     gr.set_static_paths([assets.plotly_js()])
     h, d, c = handlers, diagnosing or Diagnosing(handlers), Comparing(handlers)
     course = Lessons(handlers)
-    questions = [h.search, h.decode, h.story, h.open_trace, h.trip, h.replay]
+    questions = [
+        h.search,
+        h.decode,
+        h.decode_start,
+        h.decode_poll,
+        h.decode_stop,
+        h.story,
+        h.open_trace,
+        h.trip,
+        h.replay,
+    ]
     questions += [
         d.cases,
         d.case_charts,

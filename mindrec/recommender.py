@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from mindrec.decoding.recording import Recorder
 from mindrec.decoding.rethink import rethink
 from mindrec.decoding.trace import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink
 from mindrec.errors import MindRecError
+from mindrec.model.denoiser import HistoryCache
 from mindrec.search import TextSearch
 from mindrec.tokens.item_index import ItemIndex
 
@@ -39,6 +41,54 @@ class Recommendation:
 
     items: tuple[Recommended, ...]
     trace: DecodeTrace | None
+
+
+class Decoding:
+    """One batch of histories on its way: iterate to run it, a step at a time, then ask for each user's result.
+
+    Attributes:
+        recorded: the trace steps of each user so far.
+        users: those still recorded; take one out and no more work is done for its trace.
+    """
+
+    def __init__(self, recommender: "Recommender", rows, config: DecodeConfig, gold, trace: bool, cache):
+        self.recommender, self.rows, self.config, self.gold, self.trace = recommender, rows, config, gold, trace
+        self.recorded: list[list[DecodeStep]] = [[] for _ in rows]
+        self.users = set(range(len(rows)))
+        self._cache, self._last, self._elapsed = cache, None, 0.0
+
+    def __iter__(self) -> Iterator[int]:
+        """Run the search; yields the number of each step once it is recorded."""
+        started, index = time.perf_counter(), self.recommender.index
+        recorders = [Recorder(index, user, gold) for user, gold in enumerate(self.gold)]
+        for step in self.recommender.steps(self.rows, self.config, self._cache, everywhere=self.trace):
+            if self.trace:
+                for user in self.users:
+                    self.recorded[user].append(recorders[user].step(step))
+            self._last, self._elapsed = step, (time.perf_counter() - started) * 1000
+            yield step.index
+
+    @cached_property
+    def _ranked(self) -> list[list[tuple[int, float]]]:
+        found, scores = ranked_items(self.recommender.index, self._last.beams, len(self.rows), self.config.beam_size)
+        return [
+            [(row, score) for row, score in zip(rows, own, strict=True) if row >= 0]
+            for rows, own in zip(found.tolist(), scores.tolist(), strict=True)
+        ]
+
+    def result(self, user: int) -> Recommendation:
+        """The answer of one user, once the search has run to its end."""
+        r, config, pairs, thought = self.recommender, self.config, self._ranked[user], None
+        if config.rethink:
+            pairs, thought = rethink(r.denoiser, r.index, self.rows[user], config, pairs, n_categories=r.n_categories)
+        results = tuple(Result(n, row, score, math.exp(score)) for n, (row, score) in enumerate(pairs))
+        items = tuple(Recommended(f.rank, f.row, r.catalog.items[f.row], f.score, f.probability) for f in results)
+        built = None
+        if self.trace:
+            built = r.build_trace(
+                config, self.rows[user], self.recorded[user], results, self.gold[user], self._elapsed, thought
+            )
+        return Recommendation(items, built)
 
 
 class Recommender:
@@ -124,35 +174,23 @@ class Recommender:
         trace: bool = True,
     ) -> list[Recommendation]:
         """Decode several histories in one batch; the same answers as one by one."""
-        config = config or self.default_config
+        batch = self.decoding(histories, config, targets=targets, trace=trace)
+        deque(batch, maxlen=0)
+        return [batch.result(user) for user in range(len(histories))]
+
+    def decoding(
+        self,
+        histories: Sequence[Sequence[str]],
+        config: DecodeConfig | None = None,
+        *,
+        targets: Sequence[str | None] | None = None,
+        trace: bool = True,
+        cache: HistoryCache | None = None,
+    ) -> "Decoding":
+        """The same step by step; `cache` is that of the histories, where the caller has it already."""
         rows = [self.history_rows(ids) for ids in histories]
         gold = [None if t is None else self.catalog.rows([t])[0] for t in targets or [None] * len(rows)]
-        recorders = [Recorder(self.index, user, gold[user]) for user in range(len(rows))]
-        recorded: list[list[DecodeStep]] = [[] for _ in rows]
-        started, last = time.perf_counter(), None
-        for last in self.steps(rows, config, everywhere=trace):
-            if trace:
-                for user, recorder in enumerate(recorders):
-                    recorded[user].append(recorder.step(last))
-        elapsed = (time.perf_counter() - started) * 1000
-        found, scores = ranked_items(self.index, last.beams, len(rows), config.beam_size)
-        out = []
-        for user, history in enumerate(rows):
-            pairs = [(r, s) for r, s in zip(found[user].tolist(), scores[user].tolist(), strict=True) if r >= 0]
-            thought = None
-            if config.rethink:
-                pairs, thought = rethink(
-                    self.denoiser, self.index, history, config, pairs, n_categories=self.n_categories
-                )
-            results = tuple(Result(n, r, s, math.exp(s)) for n, (r, s) in enumerate(pairs))
-            items = tuple(
-                Recommended(r.rank, r.row, self.catalog.items[r.row], r.score, r.probability) for r in results
-            )
-            built = None
-            if trace:
-                built = self.build_trace(config, history, recorded[user], results, gold[user], elapsed, thought)
-            out.append(Recommendation(items, built))
-        return out
+        return Decoding(self, rows, config or self.default_config, gold, trace, cache)
 
     def steps(self, rows: Sequence[Sequence[int]], config: DecodeConfig, cache=None, everywhere=True) -> Iterator[Step]:
         """The search itself, for histories of item rows."""

@@ -15,8 +15,9 @@ from conftest import ROOT
 from app import text
 from app.comparing import WAYS, Comparing
 from app.diagnosing import Diagnosing
-from app.handlers import Handlers, api, examples, load_stories
+from app.handlers import Handlers, examples, load_stories
 from app.lessons import CARDS, Lessons, wrong_turn
+from app.public import api
 from app.stage import assets
 from app.stage.replay import replay_page
 from mindrec.catalog import save_prepared
@@ -135,16 +136,6 @@ def test_stories_are_read_in_order_and_a_damaged_one_is_named(checkpoint, bundle
     (tmp_path / "3-c.json").write_text("{}")
     with pytest.raises(MindRecError, match=r"3-c\.json"):
         Handlers.load([checkpoint], stories=tmp_path)
-
-
-def test_a_busy_machine_says_so(handlers, monkeypatch):
-    monkeypatch.setattr("app.handlers.PATIENCE", 0.01)
-    held = [handlers._turns.acquire(blocking=False) for _ in range(2)]
-    try:
-        assert handlers.decode({"ids": ["i0"]})["error"] == text.BUSY
-    finally:
-        for _ in filter(None, held):
-            handlers._turns.release()
 
 
 def test_examples_are_the_checkpoints_own(handlers, recommender, monkeypatch):

@@ -18,7 +18,7 @@ from app.views.tree import tree_view
 from mindrec.decoding import config as dials
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.orders import ORDERS
-from mindrec.decoding.trace import DecodeTrace
+from mindrec.decoding.trace import DecodeStep, DecodeTrace
 from mindrec.errors import MindRecError
 from mindrec.files import read_json
 from mindrec.recommender import Recommender
@@ -184,20 +184,30 @@ class Handlers:
 
     @plainly
     def decode_poll(self, ask: dict) -> dict:
-        """How far a decode is: its place in the queue (0: running), its steps from `after` on, and what they name.
+        """How far a decode is: its place in the queue (0: running) and, as `part`, what is new of it.
 
-        Once it is done the answer has `bundle`, what `decode` gives, and the job is forgotten.
+        A part is a bundle whose steps, and whatever goes with each step, begin at `after`. Once the decode is done the
+        answer has `bundle`, what `decode` gives, and the job is forgotten.
         """
         after = ask.get("after", 0)
         if type(after) is not int or after < 0:
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="after"))
         job, place = self.service.find(self._key(ask))
         if job.ended.is_set():
-            return {"place": 0, "steps": [], "bundle": self._ended(job, job.name)}
+            return {"place": 0, "bundle": self._ended(job, job.name)}
+        steps = tuple(job.steps)
+        return {"place": place} if len(steps) <= after else {"place": place, "part": self._part(job, steps, after)}
+
+    def _part(self, job: Job, steps: Sequence[DecodeStep], after: int) -> dict:
         recommender = self.recommenders[job.name]
-        steps = job.steps[after:]
-        so_far = recommender.build_trace(job.config, recommender.history_rows(job.ids), steps, (), None, None).to_dict()
-        return {"place": place} | {key: so_far[key] for key in ("steps", "labels", "items", "levels", "history")}
+        gold = None if job.target is None else recommender.catalog.rows([job.target])[0]
+        history = recommender.history_rows(job.ids)
+        part = self.bundle(recommender.build_trace(job.config, history, steps, (), gold, None), job.name)
+        part["trace"]["steps"] = part["trace"]["steps"][after:]
+        part["captions"] = part["captions"][after:]
+        for key in ("beams", "others", "dropped"):
+            part["possible"][key] = part["possible"][key][after:]
+        return part
 
     @plainly
     def decode_stop(self, ask: dict) -> dict:

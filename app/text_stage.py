@@ -87,6 +87,8 @@ STAGE = {
     "masked": "masked",
     "guess": "{label}?",
     "follows": "follows",
+    "left": "{count} left",
+    "left_one": "1 left",
     "code": "code {code}",
     "revealed": "just revealed",
     "pinned": "pinned",

@@ -23,6 +23,7 @@ SCRIPTS = (
     "results",
     "settings",
     "share",
+    "stream",
     "stage",
     "charts",
     "diagnose",

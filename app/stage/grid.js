@@ -73,7 +73,7 @@ function makeGrid(app) {
     view.cells.forEach((cell, position) => drawCell(cell, rank, position, number, chosen));
     const named = model.beamItems(number, rank);
     setText(view.becomes, beam.item !== null ? model.title(beam.item) : beam.items === 0 ? T.off_catalog : beam.items === 1 ? T.item_one : fill(T.items, { count: count(beam.items) }));
-    setText(view.also, beam.item === null && named && beam.items < MANY ? named.titles.join(", ") : "");
+    setText(view.also, beam.item === null && named && beam.items < MANY ? named.titles.join(" · ") : "");
     setClass(view.end, "c-becomes" + (beam.item !== null ? " named" : ""));
     const words = view.becomes.textContent + (view.also.textContent ? ": " + view.also.textContent : "");
     if (view.end.title !== words) view.end.title = words;
@@ -87,7 +87,7 @@ function makeGrid(app) {
       const next = chosen ? model.opinion(number + 1, rank, position) : null;
       const at = next ? next.alternatives.findIndex((a) => a.why === null) : -1, guess = at < 0 ? null : next.alternatives[at];
       setClass(cell.td, "masked" + (position === model.categories ? " c-id" : "") + open);
-      setText(cell.label, guess ? fill(T.guess, { label: model.token(position, guess.code, next.leaves[at]) }) : "");
+      setText(cell.label, guess ? fill(T.guess, { label: short(position, guess.code, next.leaves[at], false) }) : "");
       setText(cell.p, guess ? percent(guess.p) : "");
       setText(cell.mark, "");
       setBar(cell.bar, 0);
@@ -96,11 +96,18 @@ function makeGrid(app) {
     const fresh = state.at === number, pinned = state.p === null && state.at === 0;
     const leaves = model.beamItems(state.at, state.rank), follows = state.forced && !model.isCategory(position);
     setClass(cell.td, (fresh ? "new" : "kept") + (state.forced ? " forced" : "") + (position === model.categories ? " c-id" : "") + open);
-    setText(cell.label, follows ? T.follows : model.token(position, state.code, leaves));
+    setText(cell.label, follows ? T.follows : short(position, state.code, leaves, fresh));
     setText(cell.mark, pinned ? "●" : fresh ? "▲" : "");
     setText(cell.p, pinned ? T.pinned : state.forced ? T.forced : percent(state.p));
     setBar(cell.bar, state.p === null ? (pinned ? 1 : 0) : state.p);
     describe(cell, rank, fresh ? T.revealed : T.kept, model.tokenInFull(position, state.code, leaves));
+  }
+
+  // A code is told by the first item that it leaves when it is revealed, and by how many later on: the last column names
+  // what the beam can become by then.
+  function short(position, code, leaves, fresh) {
+    if (fresh || !leaves || app.model.isCategory(position)) return app.model.token(position, code, leaves);
+    return leaves.count === 1 ? T.left_one : fill(T.left, { count: count(leaves.count) });
   }
 
   // What only a screen reader needs comes before the words that all see.
@@ -120,7 +127,7 @@ function makeGrid(app) {
     view.cells.forEach((cell, position) => {
       const code = lost.codes[position], was = above[position], here = position === lost.position;
       setClass(cell.td, (code === null ? "masked" : here ? "lost" : "kept") + (position === model.categories ? " c-id" : ""));
-      setText(cell.label, code === null ? "" : here ? model.token(position, code, leaves) : model.token(position, code, was && model.beamItems(was.at, was.rank)));
+      setText(cell.label, code === null ? "" : here ? model.token(position, code, leaves) : short(position, code, was && model.beamItems(was.at, was.rank), false));
     });
     setText(view.becomes, fill(T.from_beam, { beam: lost.parent + 1 }));
   }

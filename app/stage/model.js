@@ -19,8 +19,10 @@ function readBundle(bundle) {
   });
   const opinions = trace.steps.map((step) => new Map(step.opinions.map((opinion) => [opinion.beam, opinion])));
   const last = trace.steps.length - 1;
+  const { pins = [], steps: asked, resolve } = trace.config, open = trace.levels.length - pins.length;
+  const expected = bundle.partial ? Math.max(last, asked || (resolve ? resolve + 1 : open)) : last; // steps it will have
 
-  const model = { bundle, trace, categories, items, cells, last, mostBeams: Math.max(...trace.steps.map((s) => s.beams.length)) };
+  const model = { bundle, trace, categories, items, cells, last, expected, mostBeams: Math.max(...trace.steps.map((s) => s.beams.length)) };
 
   model.label = (position, code) => trace.labels[position][code] || bundle.names[position + "." + code] || trace.levels[position].name + " " + code;
   // What a semantic-ID code leaves: the first items by name, and how many there are. Null where no catalog is open.
@@ -32,12 +34,12 @@ function readBundle(bundle) {
   // A token in words: a category by its name, a code by the items that it leaves, or by its keywords where none are known.
   model.token = (position, code, leaves) => {
     if (model.isCategory(position) || !leaves) return model.label(position, code);
-    return leaves.titles[0] + (leaves.count > 1 ? " +" + count(leaves.count - 1) : "");
+    return leaves.titles[0];
   };
   model.tokenInFull = (position, code, leaves) => {
     if (model.isCategory(position) || !leaves) return model.label(position, code);
     const more = leaves.count - leaves.titles.length;
-    return leaves.titles.join(", ") + (more > 0 ? " +" + count(more) : "");
+    return leaves.titles.join(" · ") + (more > 0 ? " +" + count(more) : "");
   };
   model.title = (row) => (items.has(row) ? items.get(row).title : "#" + row);
   model.opinion = (step, beam, position) => {

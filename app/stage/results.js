@@ -37,7 +37,7 @@ function makeResults(app) {
   }
 
   function draw(number) {
-    const done = number === app.model.last;
+    const done = number === app.model.last && !app.model.bundle.partial;
     if (done !== (box.dataset.done === "1") || box.dataset.serial !== String(app.serial)) {
       box.dataset.done = done ? "1" : "0";
       box.dataset.serial = app.serial;

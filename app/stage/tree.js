@@ -147,10 +147,10 @@ function makeTree(app) {
     const rank = (at) => (on.has(at) ? 10 : isGold(nodes[at]) ? 5 : 0) + nodes[at].mass[number] + (nodes[at].row !== null ? 0.2 : 0);
     const free = (spot) => spot.a >= 0 && spot.c >= -4 && spot.d <= place.height + 4 && !taken.some((o) => o.a < spot.b && spot.a < o.b && o.c < spot.d && spot.c < o.d);
     for (const at of shown.filter((n) => n && (number === 0 || nodes[n].mass[number] > 0 || isGold(nodes[n]))).sort((a, b) => rank(b) - rank(a))) {
-      const node = nodes[at], side = !inner.has(at), x = place.x(node.x), y = place.y(node.y);
-      const most = Math.floor((side ? place.width - x - 20 : place.column * 0.98) / (LABEL_PX * big));
+      const node = nodes[at], side = !inner.has(at), x = place.x(node.x), y = place.y(node.y), letter = LABEL_PX * big * (on.has(at) ? 1.12 : 1);
+      const most = Math.floor((side ? place.width - x - 20 : place.column * 0.98) / letter);
       if (most < 6) continue;
-      const text = node.label.length > most ? node.label.slice(0, most - 1).trimEnd() + "…" : node.label, w = text.length * LABEL_PX * big;
+      const text = node.label.length > most ? node.label.slice(0, most - 1).trimEnd() + "…" : node.label, w = text.length * letter;
       const spot = side ? { a: x + 8, b: x + 12 + w, c: y - h / 2, d: y + h / 2 } : { a: x - w / 2, b: x + w / 2, c: y - LIFT * big - h / 2, d: y - LIFT * big + h / 2 };
       if (!free(spot)) continue;
       taken.push(spot);

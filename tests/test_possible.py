@@ -68,7 +68,7 @@ def test_every_alternative_of_a_code_names_as_many_items_as_the_search_counts(re
                     assert rows is None
                     continue
                 for other, first in zip(place.alternatives, rows, strict=True):
-                    fits = fitting(trace, codes, above[: place.position] + [other.code] + above[place.position + 1 :])
+                    fits = fitting(trace, codes, [*above[: place.position], other.code, *above[place.position + 1 :]])
                     assert set(first) <= fits
                     assert len(first) == min(NAMED, other.items) == min(NAMED, len(fits))
                     looked_at += 1

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -10,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from app import text
+from app.observing import CALLER, COUNTERS, log
 from app.serving import MOST_WAITING, Busy, Gone, Job, Service
 from app.trips import Trips
 from app.views.events import events
@@ -78,6 +80,10 @@ def plainly(method: Callable) -> Callable:
             return {"error": str(error), type(error).__name__.lower(): True}
         except MindRecError as error:
             return {"error": str(error)}
+        except Exception:
+            COUNTERS.count("failed")
+            log("failed", question=method.__name__, why=traceback.format_exc(limit=-4))
+            return {"error": text.FAILED.format(request=CALLER.get().request)}
 
     return call
 

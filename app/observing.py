@@ -19,10 +19,11 @@ RECENT = 512
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: an id of the request for the log, and the network address that limits are counted by."""
+    """Who asks: an id of the request for the log, the network address that limits are counted by, what it unpacks."""
 
     request: str = "-"
     address: str = ""
+    gzip: bool = False
 
 
 CALLER: ContextVar[Caller] = ContextVar("caller", default=Caller())  # noqa: B039 (frozen)

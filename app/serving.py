@@ -269,15 +269,13 @@ class Service:
         self._jobs: dict[str, tuple[Lane, Job]] = {}
         self._lock = threading.Lock()
 
-    def start(
-        self, name: str, ids: list[str], config: DecodeConfig, target: str | None = None, *, kept: float = KEPT
-    ) -> Job:
+    def start(self, name: str, ids: list[str], config: DecodeConfig, target: str | None = None) -> Job:
         """Queue a decode. Raises MindRecError for a bad history, Busy when the queue is full."""
         recommender = self.recommenders[name]
         recommender.history_rows(ids)
         if target is not None:
             recommender.catalog.rows([target])
-        lane, job = self.lanes[name], Job(name, tuple(ids), config, target, time.monotonic() + kept)
+        lane, job = self.lanes[name], Job(name, tuple(ids), config, target, time.monotonic() + KEPT)
         lane.put(job)
         with self._lock:
             for key in [key for key, (_, other) in self._jobs.items() if other.unwanted]:
@@ -307,5 +305,12 @@ class Service:
             lane.drop(job)
 
     def snapshot(self) -> dict:
-        """For each lane, who waits and who is decoded; for the operator."""
-        return {name: {"waiting": len(lane.waiting), "running": len(lane.running)} for name, lane in self.lanes.items()}
+        """For each lane, its device, how many wait and how many are decoded."""
+        return {
+            name: {
+                "device": self.recommenders[name].device,
+                "waiting": len(lane.waiting),
+                "running": len(lane.running),
+            }
+            for name, lane in self.lanes.items()
+        }

@@ -73,6 +73,19 @@ NO_SUCH_JOB = "This decode is no longer here: it was stopped, or nobody asked fo
 NO_MEMORY = "This decode needs more memory than the machine has left. Try fewer beams. (Request {request}.)"
 FAILED = "This decode failed on our side, and the reason was logged (request {request}). Other decodes go on."
 FELL_BACK = "The accelerator stopped working; decodes run on the CPU now, more slowly."
+NOT_SERVED = "There is nothing here."
+TOO_MANY = "Too many questions from this address at once. Wait a few seconds."
+TOO_LARGE = "The request is larger than {most} MB."
+JSON_ONLY = "Only JSON is read here."
+OPERATOR = {
+    "title": "MindRec, operator",
+    "process": "Process",
+    "up": "Seconds up",
+    "memory": "Memory, MB",
+    "lanes": "Checkpoints",
+    "counts": "Counts since the start",
+    "stages": "Milliseconds of the last answers",
+}
 NOT_UNDERSTOOD = "The request was not understood ({what})."
 UNKNOWN_CHECKPOINT = "Checkpoint “{name}” is not open here; these are: {names}."
 DAMAGED_STORY = "{path}: a story needs title, about and trace ({why})."

@@ -1,9 +1,11 @@
 """The page's layout and its public endpoints. With app.stage the only place that knows Gradio."""
 
 import functools
+import secrets
 from collections.abc import Callable
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from app import text
 from app.browsing import Browsing
@@ -11,11 +13,16 @@ from app.comparing import Comparing
 from app.diagnosing import Diagnosing
 from app.handlers import Handlers
 from app.lessons import Lessons
+from app.options import Options
 from app.public import api
+from app.serving import MOST_WAITING, TOGETHER
 from app.stage import assets
 from app.stage.stage import Stage
+from app.web import Guard, Rules
 from mindrec.errors import MindRecError
 
+THREADS = 160
+"""Questions answered side by side: those that wait for a decode, and as many that need none."""
 SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 
 
@@ -55,11 +62,16 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
     return page
 
 
-def launch(handlers: Handlers, diagnosing: Diagnosing, *, host: str | None = None, port: int | None = None) -> None:
+def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None:
     """Serve the page until interrupted."""
-    build(handlers, diagnosing).launch(
-        server_name=host,
-        server_port=port,
+    page, key = build(handlers, diagnosing), secrets.token_urlsafe(18) if options.operator else None
+    rules = Rules(
+        frozenset([str(assets.plotly_js())]), handlers.service.snapshot, key, mcp=options.mcp, rate=options.rate
+    )
+    page.queue(max_size=MOST_WAITING, default_concurrency_limit=TOGETHER)
+    _, address, _ = page.launch(
+        server_name=options.host,
+        server_port=options.port,
         theme=gr.themes.Default(
             primary_hue="blue",
             font=[gr.themes.Font(name) for name in SYSTEM_FONTS],
@@ -68,7 +80,15 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, *, host: str | None = Non
         css=assets.style(),
         footer_links=["api"],
         ssr_mode=False,
+        max_threads=THREADS,
+        max_file_size="1kb",
+        mcp_server=options.mcp,
+        app_kwargs={"middleware": [Middleware(Guard, rules)]},
+        prevent_thread_lock=True,
     )
+    if key:
+        print(f"operator page: {address.rstrip('/')}/operator?key={key}", flush=True)
+    page.block_thread()
 
 
 def _told_plainly(function: Callable) -> Callable:

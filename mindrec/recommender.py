@@ -62,8 +62,8 @@ class Decoding:
         started, index = time.perf_counter(), self.recommender.index
         recorders = [Recorder(index, user, gold) for user, gold in enumerate(self.gold)]
         for step in self.recommender.steps(self.rows, self.config, self._cache, everywhere=self.trace):
-            if self.trace:
-                for user in self.users:
+            if self.trace:  # who has no open beam left is done, whatever the others of the batch still need
+                for user in self.users & _open_users(step) if step.index else self.users:
                     self.recorded[user].append(recorders[user].step(step))
             self._last, self._elapsed = step, (time.perf_counter() - started) * 1000
             yield step.index
@@ -89,6 +89,11 @@ class Decoding:
                 config, self.rows[user], self.recorded[user], results, self.gold[user], self._elapsed, thought
             )
         return Recommendation(items, built)
+
+
+def _open_users(step: Step) -> set[int]:
+    """Users that had a beam to expand in a step."""
+    return set(step.before.user[step.looked].tolist())
 
 
 class Recommender:

@@ -7,6 +7,7 @@ import gradio as gr
 
 from app import text
 from app.stage import assets
+from app.web import respond
 
 
 class Stage(gr.HTML):
@@ -35,7 +36,7 @@ def _plain_function(method: Callable) -> Callable:
 
     @functools.wraps(method)
     def call(ask):
-        return method(ask)
+        return respond(method(ask))
 
     del call.__wrapped__
     return call

@@ -9,6 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app.diagnosing import Diagnosing
 from app.handlers import Handlers
+from app.options import Options
 from app.ui import launch
 
 
@@ -21,7 +22,7 @@ def main() -> None:
     handlers = Handlers.load([asked.checkpoint])
     for recommender in handlers.recommenders.values():
         slow_down(recommender.denoiser, asked.seconds)
-    launch(handlers, Diagnosing(handlers), host="127.0.0.1", port=asked.port)
+    launch(handlers, Diagnosing(handlers), Options((asked.checkpoint,), host="127.0.0.1", port=asked.port))
 
 
 def slow_down(denoiser, seconds: float) -> None:

@@ -15,11 +15,12 @@ from app.observing import CALLER, COUNTERS, log
 from app.serving import MOST_WAITING, Busy, Gone, Job, Service
 from app.trips import Trips
 from app.views.events import events
+from app.views.possible import possible_view, speaks, token_rows
 from app.views.tree import tree_view
 from mindrec.decoding import config as dials
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.orders import ORDERS
-from mindrec.decoding.trace import DecodeTrace
+from mindrec.decoding.trace import DecodeStep, DecodeTrace
 from mindrec.errors import MindRecError
 from mindrec.files import read_json
 from mindrec.recommender import Recommender
@@ -189,20 +190,30 @@ class Handlers:
 
     @plainly
     def decode_poll(self, ask: dict) -> dict:
-        """How far a decode is: its place in the queue (0: running), its steps from `after` on, and what they name.
+        """How far a decode is: its place in the queue (0: running) and, as `part`, what is new of it.
 
-        Once it is done the answer has `bundle`, what `decode` gives, and the job is forgotten.
+        A part is a bundle whose steps, and whatever goes with each step, begin at `after`. Once the decode is done the
+        answer has `bundle`, what `decode` gives, and the job is forgotten.
         """
         after = ask.get("after", 0)
         if type(after) is not int or after < 0:
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="after"))
         job, place = self.service.find(self._key(ask))
         if job.ended.is_set():
-            return {"place": 0, "steps": [], "bundle": self._ended(job, job.name)}
+            return {"place": 0, "bundle": self._ended(job, job.name)}
+        steps = tuple(job.steps)
+        return {"place": place} if len(steps) <= after else {"place": place, "part": self._part(job, steps, after)}
+
+    def _part(self, job: Job, steps: Sequence[DecodeStep], after: int) -> dict:
         recommender = self.recommenders[job.name]
-        steps = job.steps[after:]
-        so_far = recommender.build_trace(job.config, recommender.history_rows(job.ids), steps, (), None, None).to_dict()
-        return {"place": place} | {key: so_far[key] for key in ("steps", "labels", "items", "levels", "history")}
+        gold = None if job.target is None else recommender.catalog.rows([job.target])[0]
+        history = recommender.history_rows(job.ids)
+        part = self.bundle(recommender.build_trace(job.config, history, steps, (), gold, None), job.name)
+        part["trace"]["steps"] = part["trace"]["steps"][after:]
+        part["captions"] = part["captions"][after:]
+        for key in ("beams", "others", "dropped"):
+            part["possible"][key] = part["possible"][key][after:]
+        return part
 
     @plainly
     def decode_stop(self, ask: dict) -> dict:
@@ -291,9 +302,11 @@ class Handlers:
         same = [n for n, r in self.recommenders.items() if r.catalog.fingerprint == trace.catalog.get("fingerprint")]
         owner = owner or next((n for n in same if n == trace.model.get("name")), same[0] if same else None)
         recommender = self.recommenders.get(owner)
+        possible = possible_of(trace, recommender)
         return {
             "trace": trace.to_dict(),
-            "captions": text.captions(trace),
+            "captions": text.captions(trace, possible),
+            "possible": possible,
             "events": events(trace),
             "tree": tree_view(trace, None if recommender is None else category_parents(recommender)),
             "names": _names(trace, recommender),
@@ -385,12 +398,25 @@ def setting_fields(checkpoints: list[str]) -> list[dict]:
     return out
 
 
+def possible_of(trace: DecodeTrace, recommender: Recommender | None) -> dict | None:
+    """The items behind a trace's codes; None where the catalog or the tokens are not those of the checkpoint."""
+    if recommender is None or not speaks(trace, recommender.tokenizer.codes):
+        return None
+    DecodeConfig.from_dict(trace.config)  # a trace from a file may hold anything
+    return possible_view(trace, recommender.tokenizer.codes, recommender.catalog.items)
+
+
 def _names(trace: DecodeTrace, recommender: Recommender | None) -> dict[str, str]:
     """Readable names of pinned and forbidden tokens, which the trace itself need not mention."""
     out = {}
     for position, code in (*trace.config.get("pins", ()), *trace.config.get("forbid_tokens", ())):
-        if recommender is not None:
-            out[f"{position}.{code}"] = recommender.tokenizer.levels[position].labels[code]
-        else:
-            out[f"{position}.{code}"] = text.label(trace, position, code)
+        name = text.label(trace, position, code)
+        if recommender is not None and speaks(trace, recommender.tokenizer.codes):
+            level = recommender.tokenizer.levels[position]
+            name = level.labels[code]
+            if level.kind == "semantic":
+                rows, count = token_rows(trace, recommender.tokenizer.codes, position, code)
+                titles = [recommender.catalog.items[row].title for row in rows]
+                name = text.or_list(titles, count) if rows else text.NO_ITEM
+        out[f"{position}.{code}"] = name
     return out

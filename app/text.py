@@ -45,6 +45,8 @@ __all__ = [
 ]  # lists told from here
 
 TITLE = "MindRec"
+OR_NAMED = 2
+"""Items named in a sentence before the rest is a number."""
 
 EXAMPLES = (
     ("Taco night", ("Taco & tostada shells", "Taco & Mexican seasoning mix", "Head lettuce")),
@@ -64,6 +66,8 @@ OTHER_DATA = (
     "The data in {folder} is another catalog than the checkpoint's ({found}, not {wanted}); give the "
     "data it was trained on."
 )
+NO_ITEM = "no item"
+NO_SUCH_CATEGORY = "There is no category “{path}” in this catalog."
 BUSY = "Many people are decoding at the moment and every place is taken. Try again in a few seconds."
 NO_SUCH_JOB = "This decode is no longer here: it was stopped, or nobody asked for it for a while. Decode again."
 NO_MEMORY = "This decode needs more memory than the machine has left. Try fewer beams. (Request {request}.)"
@@ -99,9 +103,22 @@ def percent(p: float) -> str:
     return f"{p * 100:.0f}%"
 
 
-def captions(trace: DecodeTrace) -> list[str]:
-    """One plain sentence or two for every step; together they are the transcript."""
-    return [_opening(trace), *(_caption(trace, step) for step in trace.steps[1:])]
+def captions(trace: DecodeTrace, possible: dict | None = None) -> list[str]:
+    """One plain sentence or two for every step; together they are the transcript.
+
+    Args:
+        possible: of app.views.possible, so that a semantic-ID code is told by the items that it leaves.
+    """
+    return [_opening(trace), *(_caption(trace, step, possible) for step in trace.steps[1:])]
+
+
+def or_list(titles: list[str], count: int) -> str:
+    """“A”, “B” or 3 others: the first of `count` items."""
+    named = [f"“{title}”" for title in titles[:count]]
+    if count > len(named):
+        named = named[: max(1, OR_NAMED)]
+        named.append(f"{count - len(named):,} other{'' if count - len(named) == 1 else 's'}")
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} or {named[-1]}"
 
 
 def _opening(trace: DecodeTrace) -> str:
@@ -120,11 +137,11 @@ def _opening(trace: DecodeTrace) -> str:
     )
 
 
-def _caption(trace: DecodeTrace, step: DecodeStep) -> str:
+def _caption(trace: DecodeTrace, step: DecodeStep, possible: dict | None) -> str:
     if not step.beams:
         return f"Step {step.index}: no beam is left."
     best = step.beams[0]
-    parts = [f"Step {step.index}: {_reveal(trace, step)}"]
+    parts = [f"Step {step.index}: {_reveal(trace, step, possible)}"]
     if best.parent and best.revealed:
         parts.append(f"Beam {best.parent + 1} takes the lead.")
     before = trace.steps[step.index - 1].beams
@@ -139,15 +156,20 @@ def _caption(trace: DecodeTrace, step: DecodeStep) -> str:
     return " ".join(parts)
 
 
-def _reveal(trace: DecodeTrace, step: DecodeStep) -> str:
+def _reveal(trace: DecodeTrace, step: DecodeStep, possible: dict | None) -> str:
     best = step.beams[0]
     own = [r for r in best.revealed if not r.forced]
     if not own:
         return "the best answer is complete." if best.item is not None else "the rest follows from what is known."
+    left = possible["beams"][step.index][0] if possible else []
+    leaves = or_list([possible["titles"][str(row)] for row in left], best.items) if left else None
     names = [f"“{label(trace, r.position, r.code)}”" for r in own]
     if len(own) > 1:
-        return f"{len(own)} tokens at once for the best beam: {', '.join(names)}."
+        named = leaves if leaves and trace.levels[own[-1].position].kind == "semantic" else ", ".join(names)
+        return f"{len(own)} tokens at once for the best beam: {named}."
     level, p = trace.levels[own[0].position].name, own[0].p
+    if leaves and trace.levels[own[0].position].kind == "semantic":
+        names = [leaves]
     if p is None:
         return f"{level} is {names[0]}."
     if p > 0.99999:

@@ -8,6 +8,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from app import text
+from app.browsing import Browsing
 from app.comparing import Comparing
 from app.diagnosing import Diagnosing
 from app.handlers import Handlers
@@ -48,6 +49,7 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
         d.export_cases,
         d.compare_cases,
         d.sample,
+        Browsing(h).browse,
         c.compare,
         course.lesson,
         course.reveal,

@@ -218,7 +218,7 @@ def test_a_long_decode_is_started_watched_and_fetched(handlers, gate):
     gate.open.set()
     seen, answer = [], handlers.decode_poll({"job": begun["job"]})
     while "bundle" not in answer:
-        seen += answer["steps"]
+        seen += answer.get("part", {"trace": {"steps": []}})["trace"]["steps"]
         time.sleep(0.005)
         answer = handlers.decode_poll({"job": begun["job"], "after": len(seen)})
     whole = handlers.decode(asked)
@@ -234,11 +234,13 @@ def test_steps_come_while_it_runs_with_the_names_they_need(handlers, gate):
     gate.open.set()
     gate.open.clear()
     deadline, answer = time.monotonic() + 20, {}
-    while not answer.get("steps") and time.monotonic() < deadline:
+    while not answer.get("part") and time.monotonic() < deadline:
         answer = handlers.decode_poll({"job": begun["job"]})
     json.dumps(answer)
-    assert answer["steps"][0]["index"] == 0
-    assert {item["item_id"] for item in answer["items"]} == {"i0", "i1"}
+    part = answer["part"]
+    assert part["trace"]["steps"][0]["index"] == 0
+    assert {"i0", "i1"} <= {item["item_id"] for item in part["trace"]["items"]}
+    assert len(part["captions"]) == len(part["trace"]["steps"]) == len(part["possible"]["beams"])
     gate.open.set()
     assert handlers.decode_stop({"job": begun["job"]}) == {"stopped": True}
     assert handlers.decode_stop({"job": begun["job"]}) == {"stopped": True}

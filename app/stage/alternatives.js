@@ -36,11 +36,11 @@ function makeAlternatives(app) {
     const head = make("tr", {}, ...columns.map(([key, help]) => make("th", { scope: "col", title: help ? T[help] : null, text: T[key] })), make("td"));
     const top = Math.max(...opinion.alternatives.map((a) => a.p), 1e-9);
     return make("table", { class: "mr-others" }, make("thead", {}, head),
-      make("tbody", {}, ...opinion.alternatives.map((other) => line(other, cell, state, top))));
+      make("tbody", {}, ...opinion.alternatives.map((other, at) => line(other, opinion.leaves[at], cell, state, top))));
   }
 
-  function line(other, cell, state, top) {
-    const label = app.model.label(cell.position, other.code), legal = other.why === null;
+  function line(other, leaves, cell, state, top) {
+    const label = app.model.tokenInFull(cell.position, other.code, leaves), legal = other.why === null;
     const number = (value) => make("td", { class: "n", text: value === null ? "–" : percent(value) });
     const act = (words, help, verb) => make("button", {
       type: "button", class: "mr-small", title: fill(help, { label }), "aria-label": fill(help, { label }), text: words,
@@ -49,7 +49,7 @@ function makeAlternatives(app) {
     const used = make("td", { class: "n used" }, make("span", { class: "bar" }, make("i", { style: `transform:scaleX(${other.p / top})` })), make("span", { text: percent(other.p) }));
     const taken = state && state.code === other.code;
     return make("tr", { class: (legal ? "" : "illegal ") + (taken ? "taken" : "") },
-      make("th", { scope: "row", text: label }), used, number(other.raw), number(other.token), number(other.evidence),
+      make("th", { scope: "row", text: label }, leaves ? make("small", { text: fill(T.code, { code: other.code }) }) : null), used, number(other.raw), number(other.token), number(other.evidence),
       make("td", { class: "n", text: legal ? count(other.items) : T[other.why] }),
       make("td", { class: "act" }, ...(legal && app.canDecode() ? [act(T.pin, T.pin_help, "pins"), act(T.forbid, T.forbid_help, "forbid_tokens")] : [])));
   }

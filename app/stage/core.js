@@ -47,6 +47,12 @@ function setClass(node, name) {
   if (node.className !== name) node.className = name;
 }
 
+// How full a bar is, 0 to 1.
+function setBar(node, share) {
+  const value = `scaleX(${share.toFixed(3)})`;
+  if (node.style.transform !== value) node.style.transform = value;
+}
+
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 function download(name, content, type) {

@@ -1,7 +1,8 @@
 // The token grid: rows are beams, columns are positions. Rows and cells are made once and only their content changes.
 
-const GRID_ROWS = 12;
+const GRID_ROWS = 10;
 const GHOST_ROWS = 3;
+const MANY = 1000; // naming three of so many items would tell nothing
 
 function makeGrid(app) {
   const T = app.T, box = app.part("grid");
@@ -41,8 +42,8 @@ function makeGrid(app) {
       inner.append(said, label, p, mark, make("span", { class: "bar" }, bar));
       return { td: make("td", { class: "" }, inner), inner, said, label, mark, bar, p, level };
     });
-    const end = make("td", { class: "c-becomes" });
-    return { row: make("tr", {}, head, ...cells.map((c) => c.td), end), head, name, score, cells, end, ghost };
+    const becomes = make("b"), also = make("small"), end = make("td", { class: "c-becomes" }, make("div", { class: "in" }, becomes, also));
+    return { row: make("tr", {}, head, ...cells.map((c) => c.td), end), head, name, score, cells, end, becomes, also, ghost };
   }
 
   function draw(number) {
@@ -51,7 +52,7 @@ function makeGrid(app) {
     const hidden = step.beams.length - rows.length;
     more.hidden = hidden <= 0;
     if (hidden > 0) setText(more.firstChild, fill(T.more_beams, { count: hidden }));
-    ghosts.forEach((view, rank) => drawGhost(view, step.dropped[rank], number));
+    ghosts.forEach((view, at) => drawGhost(view, step.dropped[at], number, at));
     const lost = step.dropped.length - ghosts.length;
     moreCut.hidden = lost <= 0;
     if (lost > 0) setText(moreCut.firstChild, fill(T.more_cut, { count: lost }));
@@ -70,9 +71,12 @@ function makeGrid(app) {
     view.head.firstChild.tabIndex = chosen ? 0 : -1;
     view.head.firstChild.setAttribute("aria-pressed", chosen);
     view.cells.forEach((cell, position) => drawCell(cell, rank, position, number, chosen));
-    setText(view.end, beam.item !== null ? model.title(beam.item) : beam.items === 0 ? app.T.off_catalog : beam.items === 1 ? T.item_one : fill(T.items, { count: count(beam.items) }));
+    const named = model.beamItems(number, rank);
+    setText(view.becomes, beam.item !== null ? model.title(beam.item) : beam.items === 0 ? T.off_catalog : beam.items === 1 ? T.item_one : fill(T.items, { count: count(beam.items) }));
+    setText(view.also, beam.item === null && named && beam.items < MANY ? named.titles.join(" · ") : "");
     setClass(view.end, "c-becomes" + (beam.item !== null ? " named" : ""));
-    view.end.title = beam.item !== null ? view.end.textContent : "";
+    const words = view.becomes.textContent + (view.also.textContent ? ": " + view.also.textContent : "");
+    if (view.end.title !== words) view.end.title = words;
   }
 
   function drawCell(cell, rank, position, number, chosen) {
@@ -81,47 +85,51 @@ function makeGrid(app) {
     const open = app.cell && app.cell.rank === rank && app.cell.position === position ? " open" : "";
     if (!state) {
       const next = chosen ? model.opinion(number + 1, rank, position) : null;
-      const guess = next && next.alternatives.find((a) => a.why === null);
+      const at = next ? next.alternatives.findIndex((a) => a.why === null) : -1, guess = at < 0 ? null : next.alternatives[at];
       setClass(cell.td, "masked" + (position === model.categories ? " c-id" : "") + open);
-      setText(cell.label, guess ? fill(T.guess, { label: model.label(position, guess.code) }) : "");
+      setText(cell.label, guess ? fill(T.guess, { label: short(position, guess.code, next.leaves[at], false) }) : "");
       setText(cell.p, guess ? percent(guess.p) : "");
       setText(cell.mark, "");
-      cell.bar.style.transform = "scaleX(0)";
-      describe(cell, rank, T.masked);
-      return;
+      setBar(cell.bar, 0);
+      return describe(cell, rank, T.masked, guess ? model.tokenInFull(position, guess.code, next.leaves[at]) : "");
     }
     const fresh = state.at === number, pinned = state.p === null && state.at === 0;
-    const label = model.label(position, state.code);
+    const leaves = model.beamItems(state.at, state.rank), follows = state.forced && !model.isCategory(position);
     setClass(cell.td, (fresh ? "new" : "kept") + (state.forced ? " forced" : "") + (position === model.categories ? " c-id" : "") + open);
-    setText(cell.label, label);
+    setText(cell.label, follows ? T.follows : short(position, state.code, leaves, fresh));
     setText(cell.mark, pinned ? "●" : fresh ? "▲" : "");
     setText(cell.p, pinned ? T.pinned : state.forced ? T.forced : percent(state.p));
-    cell.bar.style.transform = "scaleX(" + (state.p === null ? (pinned ? 1 : 0) : state.p) + ")";
-    describe(cell, rank, fresh ? T.revealed : T.kept);
+    setBar(cell.bar, state.p === null ? (pinned ? 1 : 0) : state.p);
+    describe(cell, rank, fresh ? T.revealed : T.kept, model.tokenInFull(position, state.code, leaves));
+  }
+
+  // A code is told by the first item that it leaves when it is revealed, and by how many later on: the last column names
+  // what the beam can become by then.
+  function short(position, code, leaves, fresh) {
+    if (fresh || !leaves || app.model.isCategory(position)) return app.model.token(position, code, leaves);
+    return leaves.count === 1 ? T.left_one : fill(T.left, { count: count(leaves.count) });
   }
 
   // What only a screen reader needs comes before the words that all see.
-  function describe(cell, rank, state) {
+  function describe(cell, rank, state, full) {
     setText(cell.said, fill(T.cell, { beam: T.beam + " " + (rank + 1), level: cell.level.name, state }));
-    const words = cell.label.textContent + " " + cell.p.textContent;
+    const words = (full + " " + cell.p.textContent).trim();
     if (cell.inner.title !== words) cell.inner.title = words;
   }
 
-  function drawGhost(view, lost, number) {
+  function drawGhost(view, lost, number, at) {
     view.row.hidden = !lost;
     if (!lost) return;
-    const model = app.model;
+    const model = app.model, leaves = model.droppedItems(number, at), above = model.cells[number - 1][lost.parent];
     setClass(view.row, "ghost" + (model.isGold(lost.codes) ? " gold" : ""));
     setText(view.name, lost.why === "merged" ? T.merged : T.cut);
     setText(view.score, percent(Math.exp(Math.min(lost.score, 0))));
     view.cells.forEach((cell, position) => {
-      const code = lost.codes[position];
-      setClass(cell.td, (code === null ? "masked" : position === lost.position ? "lost" : "kept") + (position === model.categories ? " c-id" : ""));
-      setText(cell.label, code === null ? "" : model.label(position, code));
-      setText(cell.p, "");
-      cell.bar.style.transform = "scaleX(0)";
+      const code = lost.codes[position], was = above[position], here = position === lost.position;
+      setClass(cell.td, (code === null ? "masked" : here ? "lost" : "kept") + (position === model.categories ? " c-id" : ""));
+      setText(cell.label, code === null ? "" : here ? model.token(position, code, leaves) : short(position, code, was && model.beamItems(was.at, was.rank), false));
     });
-    setText(view.end, fill(T.from_beam, { beam: lost.parent + 1 }));
+    setText(view.becomes, fill(T.from_beam, { beam: lost.parent + 1 }));
   }
 
   return { load, draw };

@@ -125,6 +125,7 @@ function makeHistory(app) {
   }
 
   function draw() {
+    if (app.parts) app.parts.browse.draw();
     const { items, target } = app.query, most = app.checkpoint().max_history;
     chips.replaceChildren(...items.map(chip));
     app.part("empty").hidden = items.length > 0;
@@ -140,5 +141,5 @@ function makeHistory(app) {
     app.root.querySelector('[data-do="decode"]').classList.toggle("stale", app.stale);
   }
 
-  return { stories, draw, acts: { clear: () => app.change({ items: [], target: null }) } };
+  return { stories, draw, add, acts: { clear: () => app.change({ items: [], target: null }) } };
 }

@@ -1,5 +1,7 @@
 // The beam ladder: rank of every beam over the steps. All lines are drawn once; a step only shows more of them.
 
+const LISTED = 6;
+
 function makeLadder(app) {
   const T = app.T, box = app.part("ladder");
   const ROW = 20, LEFT = 26, TOP = 12;
@@ -37,14 +39,14 @@ function makeLadder(app) {
     const size = 2 + 5 * Math.sqrt(Math.exp(Math.min(beam.score, 0)));
     if (number && beam.parent !== null) group.append(svg("path", { d: curve(number, Math.min(beam.parent, 20), rank), class: "line" + gold, "stroke-width": Math.max(1.2, size * 0.8).toFixed(1) }));
     const dot = svg("circle", { cx: x(number), cy: y(rank), r: size.toFixed(1), class: "dot" + gold });
-    dot.append(svg("title", {}, words(beam, rank)));
+    dot.append(svg("title", {}, words(beam, rank, number)));
     dot.addEventListener("click", () => { app.go(number); app.choose(rank); });
     group.append(dot);
     group.append(svg("text", { x: x(number) + 9, y: y(rank) + 4, class: "score" + gold, "data-end": number }, percent(Math.exp(Math.min(beam.score, 0)))));
   }
 
-  function words(beam, rank) {
-    const model = app.model, names = beam.revealed.map((r) => model.label(r.position, r.code)).join(" · ");
+  function words(beam, rank, number) {
+    const model = app.model, leaves = model.beamItems(number, rank), names = beam.revealed.map((r) => model.tokenInFull(r.position, r.code, leaves)).join(" · ");
     const from = beam.parent === null ? "" : " · " + fill(T.from_beam, { beam: beam.parent + 1 });
     return `${T.beam} ${rank + 1}: ${names || (beam.item !== null ? model.title(beam.item) : T.masked)} · ${beam.score.toFixed(3)}${from}`;
   }
@@ -87,16 +89,16 @@ function makeLadder(app) {
   }
 
   function drawList(step, number) {
-    const box = app.part("lost"), model = app.model;
-    if (!number) return box.replaceChildren();
-    if (!step.dropped.length) return box.replaceChildren(make("p", { class: "mr-help", text: T.lost_none }));
-    const lines = step.dropped.slice(0, 6).map((lost) => {
-      const label = lost.position >= 0 ? model.label(lost.position, lost.code) : T.complete_one;
+    const list = app.part("lost"), model = app.model;
+    app.part("lost-panel").hidden = !number;
+    if (!step.dropped.length) return list.replaceChildren(make("p", { class: "mr-help", text: T.lost_none }));
+    const lines = step.dropped.slice(0, LISTED).map((lost, at) => {
+      const label = lost.position >= 0 ? model.tokenInFull(lost.position, lost.code, model.droppedItems(number, at)) : T.complete_one;
       const words = lost.why === "merged" ? T.merged_line : T.lost_line;
       const gold = model.isGold(lost.codes) ? " ★" : "";
       return make("li", { text: fill(words, { label, beam: lost.parent + 1, behind: lost.behind.toFixed(2) }) + gold });
     });
-    box.replaceChildren(make("h4", { text: T.lost_here }), make("ul", {}, ...lines));
+    list.replaceChildren(make("ul", {}, ...lines));
   }
 
   return { load, draw };

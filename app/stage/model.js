@@ -7,11 +7,11 @@ function readBundle(bundle) {
   const cells = [];
   trace.steps.forEach((step, number) => {
     cells.push(
-      step.beams.map((beam) => {
+      step.beams.map((beam, rank) => {
         const before = number ? cells[number - 1][beam.parent] : trace.levels.map(() => null);
         const now = before.slice();
         for (const reveal of beam.revealed) {
-          now[reveal.position] = { code: reveal.code, p: reveal.p, forced: reveal.forced, at: number, parent: beam.parent };
+          now[reveal.position] = { code: reveal.code, p: reveal.p, forced: reveal.forced, at: number, parent: beam.parent, rank };
         }
         return now;
       }),
@@ -19,15 +19,35 @@ function readBundle(bundle) {
   });
   const opinions = trace.steps.map((step) => new Map(step.opinions.map((opinion) => [opinion.beam, opinion])));
   const last = trace.steps.length - 1;
+  const { pins = [], steps: asked, resolve } = trace.config, open = trace.levels.length - pins.length;
+  const expected = bundle.partial ? Math.max(last, asked || (resolve ? resolve + 1 : open)) : last; // steps it will have
 
-  const model = { bundle, trace, categories, items, cells, last, mostBeams: Math.max(...trace.steps.map((s) => s.beams.length)) };
+  const model = { bundle, trace, categories, items, cells, last, expected, mostBeams: Math.max(...trace.steps.map((s) => s.beams.length)) };
 
   model.label = (position, code) => trace.labels[position][code] || bundle.names[position + "." + code] || trace.levels[position].name + " " + code;
+  // What a semantic-ID code leaves: the first items by name, and how many there are. Null where no catalog is open.
+  const possible = bundle.possible;
+  const named = (rows, count) => (rows && rows.length ? { titles: rows.map((row) => possible.titles[row]), count: Math.max(count, rows.length) } : null);
+  model.isCategory = (position) => position < categories;
+  model.beamItems = (step, rank) => (possible ? named(possible.beams[step][rank], trace.steps[step].beams[rank].items) : null);
+  model.droppedItems = (step, at) => (possible && !model.isCategory(trace.steps[step].dropped[at].position) ? named(possible.dropped[step][at], 1) : null);
+  // A token in words: a category by its name, a code by the items that it leaves, or by its keywords where none are known.
+  model.token = (position, code, leaves) => {
+    if (model.isCategory(position) || !leaves) return model.label(position, code);
+    return leaves.titles[0];
+  };
+  model.tokenInFull = (position, code, leaves) => {
+    if (model.isCategory(position) || !leaves) return model.label(position, code);
+    const more = leaves.count - leaves.titles.length;
+    return leaves.titles.join(" · ") + (more > 0 ? " +" + count(more) : "");
+  };
   model.title = (row) => (items.has(row) ? items.get(row).title : "#" + row);
   model.opinion = (step, beam, position) => {
     const found = step <= last ? opinions[step].get(beam) : undefined;
-    const place = found && found.open.find((open) => open.position === position);
-    return place ? { ...place, chosen: found.chosen.includes(position) } : null;
+    const at = found ? found.open.findIndex((open) => open.position === position) : -1;
+    if (at < 0) return null;
+    const place = found.open[at], rows = possible && possible.others[step][trace.steps[step].opinions.indexOf(found)][at];
+    return { ...place, chosen: found.chosen.includes(position), leaves: place.alternatives.map((other, n) => named(rows && rows[n], other.items)) };
   };
   model.isGold = (codes) => trace.gold !== null && codes.every((code, position) => code === null || code === trace.gold.codes[position]);
   // Rank of one beam's ancestor at each step up to `step`.

@@ -6,14 +6,14 @@ const BEAT = 1600;
 function makePlayer(app) {
   const T = app.T, scrub = app.part("scrub"), speed = app.part("speed"), stage = app.part("stage");
   const play = app.root.querySelector('[data-do="play"]');
-  let timer = null;
+  let timer = null, following = false; // it plays, or waits at the end of a film that still grows
 
   for (const value of SPEEDS) speed.append(make("option", { value, text: value + "×" }));
   speed.value = "1";
 
   function load() {
-    stop();
-    const last = app.model.last;
+    if (!app.model.bundle.partial) stop();
+    const last = app.model.expected;
     scrub.max = last;
     const words = { first: T.mark_first, category: T.mark_category, item: T.mark_item, lost: T.mark_lost };
     app.part("ticks").replaceChildren(...app.model.bundle.events.map((event) =>
@@ -22,14 +22,14 @@ function makePlayer(app) {
   }
 
   function draw(number) {
-    const last = app.model.last;
+    const last = app.model.expected;
     scrub.value = number;
     const mark = app.model.bundle.events.filter((event) => event.step === number).map((event) => T["mark_" + event.kind]).join(", ");
     scrub.setAttribute("aria-valuetext", fill(T.step_of, { step: number, last }) + (mark ? ", " + mark : ""));
     setText(app.part("stepno"), fill(T.step_of, { step: number, last }));
     setText(app.part("caption"), app.model.bundle.captions[number]);
     for (const name of ["first", "back"]) button(name).disabled = number === 0;
-    for (const name of ["forward", "last"]) button(name).disabled = number === last;
+    for (const name of ["forward", "last"]) button(name).disabled = number === app.model.last;
   }
 
   const button = (name) => app.root.querySelector(`[data-do="${name}"]`);
@@ -37,6 +37,7 @@ function makePlayer(app) {
   function stop() {
     clearTimeout(timer);
     timer = null;
+    following = false;
     show(false);
   }
 
@@ -49,6 +50,9 @@ function makePlayer(app) {
 
   function start() {
     if (!app.model) return;
+    if (timer) return;
+    following = true;
+    if (app.step >= app.model.last && app.model.bundle.partial) return; // the next step is on its way
     if (app.step >= app.model.last) app.go(0);
     show(true);
     const beat = () => {
@@ -117,7 +121,7 @@ function makePlayer(app) {
   scrub.addEventListener("input", () => seek(Number(scrub.value)));
 
   return {
-    load, draw, stop, start, toggle, present, fullscreen, keys,
+    load, draw, stop, start, following: () => following, toggle, present, fullscreen, keys,
     acts: { first: () => seek(0), back: () => seek(app.step - 1), play: toggle, forward: () => seek(app.step + 1), last: () => seek(Infinity), present: () => present(), fullscreen, keys: () => keys() },
   };
 }

@@ -1,5 +1,7 @@
 // The ranked items, and where the true next item stands.
 
+const FIRST = 10;
+
 function makeResults(app) {
   const T = app.T, box = app.part("results");
   let ready = [];
@@ -26,13 +28,21 @@ function makeResults(app) {
       make("span", { class: "p" }, make("span", { text: percent(result.probability) }), make("span", { class: "bar" }, make("i", { style: `transform:scaleX(${result.probability / top})` }))), onward);
   }
 
+  // The first ten; the others are one click away.
+  function ranked() {
+    const list = make("ol", { class: "mr-results short" }, ...ready);
+    if (ready.length <= FIRST) return [list];
+    const all = make("button", { type: "button", class: "mr-quiet mr-small", text: fill(T.results_all, { count: ready.length }), onclick: () => { list.classList.remove("short"); all.remove(); } });
+    return [list, all];
+  }
+
   function draw(number) {
-    const done = number === app.model.last;
+    const done = number === app.model.last && !app.model.bundle.partial;
     if (done !== (box.dataset.done === "1") || box.dataset.serial !== String(app.serial)) {
       box.dataset.done = done ? "1" : "0";
       box.dataset.serial = app.serial;
-      box.replaceChildren(done ? make("ol", { class: "mr-results" }, ...ready) : make("p", { class: "mr-help" }, T.results_wait + " ",
-        make("button", { type: "button", class: "mr-quiet mr-small", text: T.results_skip, onclick: () => app.go(Infinity) })));
+      box.replaceChildren(...(done ? ranked() : [make("p", { class: "mr-help" }, T.results_wait + " ",
+        make("button", { type: "button", class: "mr-quiet mr-small", text: T.results_skip, onclick: () => app.go(Infinity) }))]));
     }
     if (done) for (const node of ready) if (node.dataset.beam !== undefined) node.classList.toggle("on", Number(node.dataset.beam) === app.focusBeam());
     drawGold(number);

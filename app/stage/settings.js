@@ -86,5 +86,11 @@ function makeSettings(app) {
     box.replaceChildren(make("span", { class: "mr-label", text: T.interventions }), ...chips);
   }
 
-  return { build, draw: () => { draw(); interventions(); }, acts: { reset: () => app.change({ config: { ...app.checkpoint().config } }, { decode: true }) } };
+  function toggle() {
+    const panel = app.part("settings");
+    panel.hidden = !panel.hidden;
+    app.root.querySelector('[data-do="settings"]').setAttribute("aria-expanded", String(!panel.hidden));
+  }
+
+  return { build, draw: () => { draw(); interventions(); }, acts: { settings: toggle, reset: () => app.change({ config: { ...app.checkpoint().config } }, { decode: true }) } };
 }

@@ -11,19 +11,19 @@ function mount(element, data, server) {
   };
   addPlaying(app);
   addAsking(app);
+  addStreaming(app);
   const parts = (app.parts = {
     grid: makeGrid(app), ladder: makeLadder(app), alternatives: makeAlternatives(app), results: makeResults(app), tree: makeTree(app),
-    player: makePlayer(app), share: makeShare(app), ...(server ? { history: makeHistory(app), settings: makeSettings(app) } : {}),
+    player: makePlayer(app), share: makeShare(app), ...(server ? { history: makeHistory(app), browse: makeBrowse(app), settings: makeSettings(app) } : {}),
   });
   const acts = Object.assign({
-    decode: () => app.decode({ play: true }), undo: () => app.undo(), tree: () => parts.tree.toggle(),
+    decode: () => app.decode({ play: true }), undo: () => app.undo(), stop: () => app.stop(), tree: () => parts.tree.toggle(),
     "hint-close": () => { app.part("hint").hidden = true; remember("mindrec-hint", "seen"); app.part("stage").focus({ preventScroll: true }); },
   }, ...Object.values(parts).map((part) => part.acts));
   root.addEventListener("click", (event) => {
     const on = event.target.closest("[data-do]");
     if (on && root.contains(on) && acts[on.dataset.do]) acts[on.dataset.do]();
   });
-  new MutationObserver(() => app.model && parts.tree.draw(app.step)).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   root.classList.add(server ? "live" : "replay");
   if (server) app.ready = begin(app);
   else if (data.bundle) app.show(data.bundle);
@@ -62,12 +62,12 @@ async function begin(app) {
 // -- showing -----------------------------------------------------------------------------------------------------
 
 function addPlaying(app) {
-  let waiting = 0;
-
-  app.show = (bundle, { step = 0 } = {}) => {
+  // `grown`: the same decode with more steps; what was chosen in it stays.
+  app.show = (bundle, { step = 0, grown = false } = {}) => {
+    const stage = app.part("stage"), held = grown && stage.contains(document.activeElement);
     app.model = readBundle(bundle);
-    app.serial++;
-    Object.assign(app, { step: Math.min(step, app.model.last), chosen: null, cell: null, filter: null });
+    app.step = Math.min(step, app.model.last);
+    if (!grown) Object.assign(app, { serial: app.serial + 1, chosen: null, cell: null, filter: null });
     bundle.trace.levels.forEach((_, position) => Object.entries(bundle.trace.labels[position]).forEach(([code, label]) => { app.names[position + "." + code] = label; }));
     Object.assign(app.names, bundle.names);
     if (!app.server) app.query.config = bundle.trace.config;
@@ -76,13 +76,11 @@ function addPlaying(app) {
     app.redraw();
     app.parts.tree.load();
     if (app.parts.settings) app.parts.settings.draw();
+    if (held && document.activeElement === document.body) stage.focus({ preventScroll: true });
   };
 
-  // Grid, ladder and caption are painted at once; the tree follows in the next frame.
   app.redraw = () => {
-    for (const name of ["player", "grid", "ladder", "alternatives", "results"]) app.parts[name].draw(app.step);
-    cancelAnimationFrame(waiting);
-    waiting = requestAnimationFrame(() => setTimeout(() => app.parts.tree.draw(app.step)));
+    for (const name of ["player", "grid", "ladder", "alternatives", "results", "tree"]) app.parts[name].draw(app.step);
   };
 
   app.go = (step) => {
@@ -187,6 +185,7 @@ function addAsking(app) {
     const was = app.past.pop();
     if (!was) return;
     turn++;
+    app.stop(true);
     Object.assign(app, { query: was.query, stale: was.stale, foreign: was.foreign });
     app.say("");
     app.root.classList.remove("busy");
@@ -198,19 +197,20 @@ function addAsking(app) {
     const { query } = app, mine = ++turn;
     app.parts.player.stop();
     app.root.classList.add("busy");
-    const bundle = await app.ask("decode", { checkpoint: query.checkpoint, ids: query.items.map((i) => i.id), target: query.target && query.target.id, config: query.config });
+    const bundle = await app.fetch({ checkpoint: query.checkpoint, ids: query.items.map((i) => i.id), target: query.target && query.target.id, config: query.config });
     if (mine !== turn) return true;
     app.root.classList.remove("busy");
     if (!bundle) return false;
-    app.adopt(bundle, { step });
-    if (play && !calm()) app.parts.player.start();
+    const streamed = app.model && app.model.bundle.partial, playing = app.parts.player.following();
+    app.adopt(bundle, { step: streamed ? app.step : step, grown: streamed });
+    if ((streamed ? playing && app.step < app.model.last : play) && !calm()) app.parts.player.start();
     if (play) app.part("stage").focus({ preventScroll: true });
     if (play) app.part("stage").scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
     return true;
   };
 
   // The bundle is the truth: history, target and settings are read back from it.
-  app.adopt = (bundle, { step = 0, story = null } = {}) => {
+  app.adopt = (bundle, { step = 0, story = null, grown = false } = {}) => {
     const trace = bundle.trace, item = (row) => { const i = trace.items.find((x) => x.row === row); return { id: i.item_id, title: i.title, path: i.path, brand: i.brand }; };
     app.foreign = bundle.checkpoint === null;
     app.query = {
@@ -220,8 +220,17 @@ function addAsking(app) {
     app.stale = false;
     app.say(app.foreign ? T.read_only : "", "note");
     if (story !== undefined) setText(app.part("story"), story ? [story.title, story.about].filter(Boolean).join(" — ") : "");
-    app.show(bundle, { step });
+    app.show(bundle, { step, grown });
     app.about();
+  };
+
+  // The steps that came before a person pressed Stop stay on the stage; the history waits for the next Decode.
+  app.stopped = () => {
+    turn++;
+    app.root.classList.remove("busy");
+    app.stale = true;
+    app.parts.history.draw();
+    app.say(T.stopped, "note");
   };
 
   app.openBundle = (bundle, story) => { if (app.model) keep(); app.adopt(bundle, { story }); };
@@ -258,7 +267,7 @@ function addAsking(app) {
   };
 
   app.follow = async (link) => {
-    const bundle = await app.ask("decode", link);
+    const bundle = await app.fetch(link);
     if (!bundle) return app.part("message").textContent;
     app.adopt(bundle, { step: link.step });
     if (link.present) app.parts.player.present(true);

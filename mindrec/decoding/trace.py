@@ -340,6 +340,9 @@ def _check(trace: DecodeTrace) -> None:
                 raise MindRecError(f"step {number}: a beam does not have {depth} positions")
             if before is not None and (beam.parent is None or not 0 <= beam.parent < before):
                 raise MindRecError(f"step {number}: parent {beam.parent} is not one of {before} beams")
+        for lost in step.dropped:
+            if len(lost.codes) != depth or not 0 <= lost.parent < (before or 0):
+                raise MindRecError(f"step {number}: a dropped candidate needs a parent and {depth} positions")
         for opinion in step.opinions:
             if not 0 <= opinion.beam < (before or 0):
                 raise MindRecError(f"step {number}: an opinion of beam {opinion.beam}, there were {before}")

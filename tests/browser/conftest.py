@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,26 +53,19 @@ def case_files(shop) -> list[Path]:
     return out
 
 
-@pytest.fixture(scope="session")
-def address(shop, case_files):
-    """`python app.py` on a free port."""
+@contextmanager
+def served(command: list[str]):
+    """Start a command that listens where `--port`, the last two words, says; its address, once it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        sys.executable,
-        "app.py",
-        "--checkpoint",
-        shop[0],
-        "--data",
-        shop[1],
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        *(part for file in case_files for part in ("--cases", file)),
-    ]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        [sys.executable, *command, "--port", str(port)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     url = f"http://127.0.0.1:{port}/"
     try:
         _wait(url, process)
@@ -79,6 +73,22 @@ def address(shop, case_files):
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def address(shop, case_files):
+    """`python app.py` on a free port."""
+    checkpoint, data = map(str, shop)
+    cases = [part for file in case_files for part in ("--cases", str(file))]
+    with served(["app.py", "--checkpoint", checkpoint, "--data", data, "--host", "127.0.0.1", *cases]) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def slow_address(shop):
+    """The same shop on a denoiser that takes over half a second a step."""
+    with served(["tests/browser/slow_app.py", "--checkpoint", str(shop[0]), "--seconds", "0.6"]) as url:
+        yield url
 
 
 def _wait(url: str, process: subprocess.Popen, patience: float = 90) -> None:
@@ -125,7 +135,8 @@ def visit(chromium, address):
         page.set_default_timeout(15000)
         page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: faults.append(f"{e} {e.stack}"))
-        page.on("request", lambda r: faults.append(f"request to {r.url}") if _foreign(r.url, address) else None)
+        own = "/".join((url or address).split("/")[:3])
+        page.on("request", lambda r: faults.append(f"request to {r.url}") if _foreign(r.url, own) else None)
         page.goto(url or address + query)
         page.wait_for_selector(".mr.loaded", state="attached")
         return page
@@ -136,5 +147,5 @@ def visit(chromium, address):
     assert not faults
 
 
-def _foreign(url: str, address: str) -> bool:
-    return not url.startswith((address, "data:", "blob:", "file:"))
+def _foreign(url: str, own: str) -> bool:
+    return not url.startswith((own, "data:", "blob:", "file:"))

@@ -1,6 +1,7 @@
 """The Watch page in a real Chromium, the way a person uses it."""
 
 import json
+import re
 
 import pytest
 
@@ -64,6 +65,52 @@ def test_a_history_is_built_and_decoded_by_keyboard_alone(visit):
     page.wait_for_function("document.querySelector('[data-part=caption]').textContent.startsWith('Step 1')")  # it plays
     page.keyboard.press(" ")
     assert page.get_attribute("[data-do=play]", "aria-pressed") == "false"
+
+
+def test_the_catalog_is_browsed_and_an_item_added_by_keyboard_alone(visit):
+    page = visit(reduced_motion="reduce")
+    page.focus("[data-do=clear]")
+    page.keyboard.press("Enter")
+    page.focus("[data-do=browse]")
+    page.keyboard.press("Enter")
+    buttons = "#mr-browse li button"
+    focused = "document.activeElement.closest('#mr-browse li') ? document.activeElement.textContent : null"
+    page.wait_for_function(focused)
+    trail = []
+    while page.locator(f"{buttons}.item").count() == 0:
+        page.keyboard.press("End")
+        trail.append(page.evaluate(focused).split("›")[0].strip())
+        shown = page.inner_text("#mr-browse nav")
+        page.keyboard.press("ArrowRight")
+        page.wait_for_function(f"document.querySelector('#mr-browse nav').innerText !== {json.dumps(shown)}")
+    assert len(trail) >= 2
+    title = page.evaluate("document.activeElement.querySelector('span').textContent")
+    page.keyboard.press("Enter")
+    assert texts(page, ".mr-chips .chip b") == [title]
+    assert "✓" in page.evaluate(focused)
+    page.keyboard.press("Enter")  # once is enough
+    assert "already" in page.inner_text("[data-part=message]")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(f"document.querySelectorAll('{buttons}.item').length === 0")
+    assert page.evaluate(focused).startswith(re.sub(r" [\d,]+$", "", trail[-1]))  # the branch just left
+    page.keyboard.press("Escape")
+    assert page.is_hidden("#mr-browse")
+    assert page.evaluate("document.activeElement.dataset.do") == "browse"
+
+
+def test_codes_are_told_by_the_items_that_they_leave(visit):
+    page, answer = start(visit)
+    trace, possible = answer["trace"], answer["possible"]
+    depth = sum(level["kind"] == "category" for level in trace["levels"])
+    for number, step in enumerate(trace["steps"]):
+        shown = {r["position"] for r in step["beams"][0]["revealed"] if not r["forced"] and r["position"] >= depth}
+        if number and shown:
+            title = possible["titles"][str(possible["beams"][number][0][0])]
+            cells = page.locator(".mr-grid tbody tr:first-child td:not(.c-becomes)")
+            assert {cells.nth(p).locator(".t").inner_text() for p in shown} == {title}
+            assert title in caption(page)
+        page.keyboard.press("ArrowRight")
+    page.locator(".mr-grid tbody tr:first-child td button").nth(depth).press("Enter")
 
 
 def test_steps_scrubber_and_keys_move_through_the_trace(visit):
@@ -132,7 +179,7 @@ def test_a_forbidden_token_is_gone_and_its_chip_lifts_it(visit):
 
 def test_a_setting_decodes_again_and_reset_takes_it_back(visit):
     page, _ = start(visit)
-    page.click("[data-part=settings] summary")
+    page.click("[data-do=settings]")
     fewer = decoded(page, lambda: page.locator("#mr-set-beam_size").fill("2"))
     assert len(fewer["trace"]["steps"][-1]["beams"]) == 2
     odd = decoded(page, lambda: page.select_option("#mr-set-expansion", "joint"))

@@ -1,0 +1,78 @@
+// Decodes that take longer than a blink: a place in the queue, then steps as they are computed. The player paces them.
+
+const AT_ONCE = 0.6; // seconds that the server may take to answer in one piece, as fast decodes do
+const ASK_AGAIN = 350;
+
+function addStreaming(app) {
+  const T = app.T;
+  let running = null; // {job, stopped} of the decode on its way
+
+  // The bundle of a decode, or null when it failed, was stopped, or gave way to a newer one.
+  app.fetch = async (request) => {
+    app.stop(true);
+    const answer = await app.ask("decode", { ...request, wait: AT_ONCE });
+    if (!answer || !answer.job) return answer;
+    const mine = (running = { job: answer.job, stopped: false });
+    show(fill(answer.place ? T.waiting_place : T.waiting_first, answer));
+    const bundle = await follow(mine, answer.place);
+    if (running === mine) end();
+    return bundle;
+  };
+
+  async function follow(mine) {
+    let whole = null;
+    while (!mine.stopped) {
+      const answer = await app.ask("decode_poll", { job: mine.job, after: whole ? whole.trace.steps.length : 0 });
+      if (mine.stopped || !answer) return null;
+      if (answer.bundle) return answer.bundle;
+      if (answer.part) {
+        whole = joined(whole, answer.part);
+        arrive(whole);
+      } else if (!whole) show(answer.place ? fill(T.waiting_place, answer) : T.waiting_first);
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN));
+    }
+    return null;
+  }
+
+  function joined(whole, part) {
+    const add = (list, key) => (whole ? [...list(whole)[key], ...list(part)[key]] : list(part)[key]);
+    const trace = { ...part.trace, steps: add((b) => b.trace, "steps") };
+    const possible = { ...part.possible, titles: { ...(whole ? whole.possible.titles : {}), ...part.possible.titles } };
+    for (const key of ["beams", "others", "dropped"]) possible[key] = add((b) => b.possible, key);
+    return { ...part, trace, possible, captions: add((b) => b, "captions"), partial: true };
+  }
+
+  // The first part takes the stage; later ones only make the film longer. It plays on by itself, unless motion is
+  // not wanted or somebody has paused it.
+  function arrive(whole) {
+    const first = !app.model || !app.model.bundle.partial;
+    app.root.classList.add("streaming");
+    app.show(whole, first ? {} : { step: app.step, grown: true });
+    show(fill(T.progress, { step: whole.trace.steps.length - 1, last: app.model.expected }), whole.trace.steps.length - 1, app.model.expected);
+    if (!calm() && (first || app.parts.player.following())) app.parts.player.start();
+  }
+
+  function show(words, done, all) {
+    const bar = app.part("progress-bar");
+    app.part("progress").hidden = app.root.querySelector('[data-do="stop"]').hidden = false;
+    setText(app.part("progress-words"), words);
+    if (done === undefined) bar.removeAttribute("value");
+    else Object.assign(bar, { max: all, value: done });
+  }
+
+  function end() {
+    running = null;
+    app.root.classList.remove("streaming");
+    app.part("progress").hidden = app.root.querySelector('[data-do="stop"]').hidden = true;
+  }
+
+  // `quietly` when a newer decode takes its place.
+  app.stop = (quietly) => {
+    if (!running) return;
+    const { job } = running;
+    running.stopped = true;
+    end();
+    app.server.decode_stop({ job }).catch(() => {}); // it is dropped by itself when nobody asks for it
+    if (!quietly) app.stopped();
+  };
+}

@@ -40,8 +40,8 @@ def train(
         Path | None, typer.Option(help="Take encoder, item vectors and semantic IDs of this checkpoint; train a block.")
     ] = None,
     mask_floor: Annotated[float | None, typer.Option(help="Overrides the preset's masking floor.")] = None,
-    evidence_share: Annotated[
-        float | None, typer.Option(help="Targets that see item evidence; 0: weighed afterwards.")
+    distil: Annotated[
+        float | None, typer.Option(help="Share of the token loss taken against the dense head; overrides the preset's.")
     ] = None,
     item_dropout: Annotated[
         float | None, typer.Option(help="Item embeddings dropped a step, so that tokens alone carry cold items.")
@@ -63,9 +63,7 @@ def train(
         return {name: value for name, value in values.items() if value is not None}
 
     recipe = find(preset)
-    loss = replace(
-        recipe.train.loss, **given(mask_floor=mask_floor, evidence_share=evidence_share, item_dropout=item_dropout)
-    )
+    loss = replace(recipe.train.loss, **given(mask_floor=mask_floor, distil=distil, item_dropout=item_dropout))
     schedule = replace(recipe.train, loss=loss, **given(seed=seed, epochs=epochs, dense_epochs=dense_epochs))
     recipe = replace(recipe, train=schedule, **given(sid_levels=sid_levels, codebook_size=codebook_size))
 

@@ -92,22 +92,31 @@ def item_evidence(mass_MN: torch.Tensor, consistent_MN: torch.Tensor, table: Cod
 
 def masked_cross_entropy(
     logits_MT: torch.Tensor,
-    legal_MT: torch.Tensor,
+    legal_MT: torch.Tensor | None,
     codes_ML: torch.Tensor,
     filled_ML: torch.Tensor,
     weight_M: torch.Tensor,
     level_sizes: tuple[int, ...],
+    soft_MT: torch.Tensor | None = None,
+    soft_share: float = 0.0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy at masked positions over legal codes, weighted by 1/p and divided by L.
+    """Cross-entropy at masked positions, weighted by 1/p and divided by L.
+
+    Args:
+        legal_MT: codes that share the probability; all of each level's without.
+        soft_MT: a teacher's probability of every code, of which `soft_share` is mixed with the true code's.
 
     Returns:
         loss_M: of each target.
         nll_ML: unweighted, 0 at filled positions.
     """
-    logits_MT = logits_MT.masked_fill(~legal_MT, -1e9)
-    nll = [
-        F.cross_entropy(logits, codes, reduction="none")
-        for logits, codes in zip(logits_MT.split(level_sizes, dim=1), codes_ML.unbind(1), strict=True)
-    ]
+    if legal_MT is not None:
+        logits_MT = logits_MT.masked_fill(~legal_MT, -1e9)
+    softs = [None] * len(level_sizes) if soft_MT is None else soft_MT.split(level_sizes, dim=1)
+    nll = []
+    for logits, codes, soft in zip(logits_MT.split(level_sizes, dim=1), codes_ML.unbind(1), softs, strict=True):
+        nll.append((1 - soft_share) * F.cross_entropy(logits, codes, reduction="none"))
+        if soft is not None:
+            nll[-1] = nll[-1] + soft_share * F.cross_entropy(logits, soft, reduction="none")
     nll_ML = torch.stack(nll, 1) * (filled_ML == MASKED)
     return nll_ML.sum(1) * weight_M / len(level_sizes), nll_ML

@@ -6,17 +6,9 @@ Shape legend: B sequences, W window, R = W - 1 targets a sequence, M valid targe
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 
 from mindrec.model.compact import CompactDenoiser
-from mindrec.model.diffusion import (
-    MASKED,
-    CodeTable,
-    add_evidence,
-    item_evidence,
-    mask_targets,
-    masked_cross_entropy,
-)
+from mindrec.model.diffusion import MASKED, CodeTable, item_evidence, mask_targets, masked_cross_entropy
 from mindrec.model.softmax import catalog_cross_entropy
 
 
@@ -27,16 +19,15 @@ class LossConfig:
     Attributes:
         mask_floor: eps of the masking p = (1 - eps) t + eps.
         dense_weight: weight of the dense next-item cross-entropy beside the token loss.
-        evidence_share: share of targets that see item evidence; with 0 the block learns from tokens alone and
-            evidence is weighed afterwards (mindrec.training.calibrate). Targets that see it are normalised over legal
-            codes, as in decoding; the others over the level's whole vocabulary, so that the denoiser also learns by
-            itself which codes go together and the published search has what it expects.
+        distil: share of the token loss that is taken against the dense head's distribution over the codes of a state,
+            instead of against the one true code. Only training sees the dense head then; decoding with evidence off
+            does not.
         item_dropout: share of item embeddings zeroed in a batch, so that tokens alone must carry an item (cold items).
     """
 
     mask_floor: float = 0.4
     dense_weight: float = 1.0
-    evidence_share: float = 0.0
+    distil: float = 0.0
     item_dropout: float = 0.0
 
 
@@ -70,8 +61,8 @@ def block_loss(
 ) -> BatchLoss:
     """Loss of all next-item targets of a batch of right-padded windows (-1 pads).
 
-    The item distribution that becomes evidence is detached, excludes each target's own history, and is restricted to
-    the items that agree with the positions left unmasked.
+    The block learns from tokens alone, normalised over each level's whole vocabulary: it must find by itself which
+    codes go together. How much item evidence weighs beside it is fitted afterwards (mindrec.training.calibrate).
 
     Args:
         dense: whether the dense part learns too; a frozen one is read without a graph and has no loss.
@@ -85,21 +76,16 @@ def block_loss(
     else:
         filled_ML, weight_M = mask_targets(codes_ML, config.mask_floor, generator)
     logits_MT = _block_logits(model, read, codes_ML if causal else filled_ML)
-    with torch.no_grad():
-        allowed_MN = ~_history_mask(rows_BW, read.valid_BR, model.n_items)
-        repeat_M = ~allowed_MN.gather(1, read.target_M[:, None])[:, 0]
-        chosen = torch.rand(len(codes_ML), generator=generator) < config.evidence_share
-        use = chosen.nonzero()[:, 0].to(rows_BW.device)
-        dense_UN = (read.last_MD[use] @ read.items_ND.T + model.item_bias).float()
-        mass_UN = dense_UN.masked_fill(~allowed_MN[use], -torch.inf).softmax(1)
-    if causal:
-        token_M = _ar_loss(model, table, logits_MT, mass_UN, allowed_MN[use], codes_ML, use)
-    else:
-        legal_MT = torch.ones_like(logits_MT, dtype=torch.bool)
-        if len(use):
-            logits_MT, legal_MT = _with_evidence(model, table, logits_MT, mass_UN, allowed_MN, codes_ML, filled_ML, use)
-        token_M, _ = masked_cross_entropy(logits_MT, legal_MT, codes_ML, filled_ML, weight_M, model.level_sizes)
+    allowed_MN = ~_history_mask(rows_BW, read.valid_BR, model.n_items)
+    soft_MT = None
+    if config.distil:
+        states = [_prefix(codes_ML, n) if causal else filled_ML for n in range(codes_ML.shape[1])]
+        soft_MT = _dense_opinion(model, table, read, allowed_MN, states)
+    token_M, _ = masked_cross_entropy(
+        logits_MT, None, codes_ML, filled_ML, weight_M, model.level_sizes, soft_MT, config.distil
+    )
     # A target that its own history holds is excluded in decoding, so it teaches the tokens nothing.
+    repeat_M = ~allowed_MN.gather(1, read.target_M[:, None])[:, 0]
     token = (token_M * ~repeat_M).sum() / (~repeat_M).sum().clamp(min=1)
     if not dense:
         return BatchLoss(token, 0.0, token.item(), len(codes_ML))
@@ -138,43 +124,25 @@ def _block_logits(model: CompactDenoiser, read: _Read, seen_ML: torch.Tensor) ->
     return model._head(hidden_MLD, read.last_MD).float()
 
 
-def _with_evidence(model, table, logits_MT, mass_UN, allowed_MN, codes_ML, filled_ML, use):
-    """Logits with evidence where `use`, and the codes that are legal there; elsewhere logits as they are, all legal."""
-    legal_MT = torch.ones_like(logits_MT, dtype=torch.bool)
-    with torch.no_grad():
-        consistent_UN = table.consistent(filled_ML[use]) & allowed_MN[use]
-        legal_UT = table.sum_by_code(consistent_UN.float()) > 0
-        # A target that its own history holds is not consistent; its loss is dropped later.
-        legal_MT[use] = legal_UT.scatter(1, codes_ML[use] + model.offsets, True)
-        evidence_UT = item_evidence(mass_UN, consistent_UN, table)
-    alpha_T, beta_T = model.evidence_weight()[model.level_of_T], model.opinion_weight()[model.level_of_T]
-    mixed = add_evidence(logits_MT[use], evidence_UT, alpha_T, beta_T)
-    return logits_MT.index_copy(0, use, mixed.to(logits_MT.dtype)), legal_MT
+def _prefix(codes_ML: torch.Tensor, length: int) -> torch.Tensor:
+    """The state in which the first `length` codes are known."""
+    out = torch.full_like(codes_ML, MASKED)
+    out[:, :length] = codes_ML[:, :length]
+    return out
 
 
-def _ar_loss(model, table, logits_MT, mass_UN, allowed_UN, codes_ML, use) -> torch.Tensor:
-    """All positions, weight 1; where `use`, position p is legal and has evidence given the codes before it."""
-    parts = [
-        F.cross_entropy(logits, codes, reduction="none")
-        for logits, codes in zip(logits_MT.split(model.level_sizes, dim=1), codes_ML.unbind(1), strict=True)
-    ]
-    total_M = torch.stack(parts).sum(0)
-    if not len(use):
-        return total_M / codes_ML.shape[1]
-    told_U, codes_UL, consistent_UN = torch.zeros_like(total_M[use]), codes_ML[use], allowed_UN
-    alpha_L, beta_L = model.evidence_weight(), model.opinion_weight()
-    for level, (start, size) in enumerate(zip(model.offsets.tolist(), model.level_sizes, strict=True)):
-        own = slice(start, start + size)
-        with torch.no_grad():
-            legal = table.sum_by_code(consistent_UN.float())[:, own] > 0
-            legal |= F.one_hot(codes_UL[:, level], size).bool()
-            evidence = item_evidence(mass_UN, consistent_UN, table)[:, own]
-            prefix = torch.full_like(codes_UL, MASKED)
-            prefix[:, : level + 1] = codes_UL[:, : level + 1]
-            consistent_UN = table.consistent(prefix) & allowed_UN
-        logits = add_evidence(logits_MT[use][:, own], evidence, alpha_L[level], beta_L[level])
-        told_U = told_U + F.cross_entropy(logits.masked_fill(~legal, -1e9), codes_UL[:, level], reduction="none")
-    return total_M.index_copy(0, use, told_U) / codes_ML.shape[1]
+@torch.no_grad()
+def _dense_opinion(model, table, read: _Read, allowed_MN, states: list[torch.Tensor]) -> torch.Tensor:
+    """What the dense head says of the codes of level l in states[l] (M, L), its item evidence: (M, T)."""
+    dense_MN = (read.last_MD @ read.items_ND.T + model.item_bias).float()
+    mass_MN = dense_MN.masked_fill(~allowed_MN, -torch.inf).softmax(1)
+    parts, before = [], None
+    for state_ML, own in zip(states, model.offsets.tolist(), strict=True):
+        if state_ML is not before:
+            evidence_MT = item_evidence(mass_MN, table.consistent(state_ML) & allowed_MN, table)
+        parts.append(evidence_MT[:, own : own + model.level_sizes[len(parts)]])
+        before = state_ML
+    return torch.cat(parts, 1)
 
 
 def _history_mask(rows_BW: torch.Tensor, valid_BR: torch.Tensor, n_items: int) -> torch.Tensor:

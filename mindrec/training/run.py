@@ -165,15 +165,15 @@ class _Job:
         def loss(model, rows, generator):
             return block_loss(model, table, rows, config.loss, generator, dense=config.dense_rate > 0)
 
-        if not config.loss.evidence_share and decode.evidence == "on":
+        if decode.evidence == "on":
             decode = replace(decode, evidence="off")  # evidence is weighed afterwards; until then tokens are judged
         stage = Stage("block", config.epochs, loss, epochs_before, config.dense_rate)
         return self._stage(model, stage, make_validation(self.data, tokenizer, decode, config.seed, self.place))
 
     def weigh(self, model: CompactDenoiser, tokenizer: Tokenizer, decode: DecodeConfig) -> dict:
-        """Fit the evidence weights where training did not, and measure the default decode on validation."""
+        """Fit how much the denoiser's opinion counts beside evidence, and measure the default decode on validation."""
         found, seed = {}, self.preset.train.seed
-        if not self.preset.train.loss.evidence_share and decode.evidence == "on":
+        if decode.evidence == "on":
             asked = cases(self.data.interactions, "validation", CALIBRATION_USERS, seed + 1)
             found["calibration_nll"] = calibrate(model, _table(model), asked, progress=self.progress)
         validate = make_validation(self.data, tokenizer, decode, seed, self.place)

@@ -198,7 +198,7 @@ class CompactDenoiser(nn.Module):
         H = states_BHD.shape[1]
         history = DynamicCache()
         self.decoder(
-            inputs_embeds=states_BHD, attention_mask=causal_mask(H, states_BHD), past_key_values=history, use_cache=True
+            inputs_embeds=states_BHD, attention_mask=causal_mask(H, states_BHD), cache=history, use_cache=True
         )
         sees_BRH = torch.arange(H, device=states_BHD.device) < after_BR[..., None]
         return self._run_blocks([(v.keys, v.values) for v in history.layers], sees_BRH, filled_BRL, after_BR)
@@ -233,10 +233,10 @@ class CompactDenoiser(nn.Module):
         states = self.encoder(
             inputs_embeds=embedded,
             attention_mask=causal,
-            past_key_values=encoder_cache,
+            cache=encoder_cache,
             use_cache=True,
         ).last_hidden_state
-        self.decoder(inputs_embeds=states, attention_mask=causal, past_key_values=decoder_cache, use_cache=True)
+        self.decoder(inputs_embeds=states, attention_mask=causal, cache=decoder_cache, use_cache=True)
         state = {
             "encoder": [(layer.keys, layer.values) for layer in encoder_cache.layers],
             "decoder": [(layer.keys, layer.values) for layer in decoder_cache.layers],
@@ -261,7 +261,7 @@ class CompactDenoiser(nn.Module):
                 inputs_embeds=states,
                 attention_mask=everything,
                 position_ids=place,
-                past_key_values=past,
+                cache=past,
                 use_cache=True,
             ).last_hidden_state
             grown[name] = [(layer.keys, layer.values) for layer in past.layers]

@@ -7,6 +7,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # idle threads sleep; read when torch is imported
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported: nothing is sent anywhere
 HERE = Path(__file__).resolve().parent
+SHIPPED = [HERE / "checkpoints" / "grocery", HERE / "checkpoints" / "grocery-ar"]
 
 
 def main() -> int:
@@ -17,7 +18,7 @@ def main() -> int:
     from mindrec.errors import MindRecError
 
     try:
-        options = read_options(sys.argv[1:], os.environ, HERE / "checkpoints" / "grocery")
+        options = read_options(sys.argv[1:], os.environ, SHIPPED)
         handlers = Handlers.load(
             options.checkpoints, data=options.data, stories=HERE / "assets" / "stories", waiting=options.waiting
         )

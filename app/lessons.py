@@ -1,4 +1,4 @@
-"""The Learn tab: nine cards over the shipped stories. Each poses a question before it shows the answer."""
+"""The Learn tab: ten cards over the shipped stories. Each poses a question before it shows the answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -24,6 +24,7 @@ class Card:
         step: where the player waits; `then` is where it goes when the answer is shown.
         tokens: an item's tokens as {"level", "label"}, for the slider.
         live: how a decode on the spot differs from the story's.
+        twin: whether the auto-regressive twin makes that decode.
     """
 
     body: str
@@ -36,6 +37,7 @@ class Card:
     tokens: list[dict] = field(default_factory=list)
     live: Callable[[DecodeConfig], DecodeConfig] | None = None
     judge: Callable[[DecodeTrace], tuple[int, str]] | None = None
+    twin: bool = False
 
 
 class Lessons:
@@ -53,7 +55,8 @@ class Lessons:
         kind, build, live = CARDS[key]
         if kind not in self.numbers or (live and self._owner(kind) is None):
             return False
-        return build(self._story(kind).trace) is not None
+        card = build(self._story(kind).trace)
+        return card is not None and not (card.twin and self._twin(kind) is None)
 
     def _story(self, kind: str) -> Story:
         return self.handlers.stories[self.numbers[kind]]
@@ -61,6 +64,17 @@ class Lessons:
     def _owner(self, kind: str) -> str | None:
         wanted = self._story(kind).trace.catalog.get("fingerprint")
         return next((n for n, r in self.handlers.recommenders.items() if r.catalog.fingerprint == wanted), None)
+
+    def _twin(self, kind: str) -> str | None:
+        """A checkpoint of the story's catalog that can do nothing but left to right."""
+        wanted = self._story(kind).trace.catalog.get("fingerprint")
+        of_catalog = [(n, r) for n, r in self.handlers.recommenders.items() if r.catalog.fingerprint == wanted]
+        return next((n for n, r in of_catalog if getattr(r.denoiser, "orders", None) == ("left_to_right",)), None)
+
+    def _decoder(self, key: str) -> str | None:
+        """The checkpoint that makes a card's live decode."""
+        kind = CARDS[key][0]
+        return self._twin(kind) if self._card(key).twin else self._owner(kind)
 
     @plainly
     def lesson(self, ask: dict) -> dict:
@@ -83,7 +97,7 @@ class Lessons:
         key = self._key(ask)
         card = self._card(key)
         out = {"answer": card.answer, "because": card.because, "step": card.then}
-        owner = self._owner(CARDS[key][0])
+        owner = self._decoder(key)
         if card.live is None or owner is None:
             return out
         trace = self._live(key)
@@ -92,9 +106,8 @@ class Lessons:
         return out | {"bundle": self.handlers.bundle(trace, owner)}
 
     def _decode(self, key: str) -> DecodeTrace:
-        kind = CARDS[key][0]
-        name = self._owner(kind)
-        ids, target = story_history(self.handlers, self.numbers[kind])
+        name = self._decoder(key)
+        ids, target = story_history(self.handlers, self.numbers[CARDS[key][0]])
         config = self._card(key).live(self.handlers.recommenders[name].default_config)
         return self.handlers.trace_of(name, ids, config, target)
 
@@ -274,6 +287,18 @@ def _onepass(trace: DecodeTrace) -> Card | None:
     return Card(body, words["ask"], options, then=LAST, live=lambda c: replace(c, steps=1), judge=judge)
 
 
+def _twin(trace: DecodeTrace) -> Card | None:
+    words, first = text.LESSONS["twin"], trace.results[0].row
+
+    def judge(other: DecodeTrace) -> tuple[int, str]:
+        one = other.results[0].row
+        shared = len({r.row for r in trace.results[:10]} & {r.row for r in other.results[:10]})
+        return int(one != first), words["because"].format(one=_title(other, one), shared=shared)
+
+    body = words["body"].format(answer=_title(trace, first))
+    return Card(body, words["ask"], [words["yes"], words["no"]], then=LAST, live=lambda c: c, judge=judge, twin=True)
+
+
 def _fails(trace: DecodeTrace) -> Card | None:
     if trace.gold is None or not trace.gold.died_at:
         return None
@@ -299,6 +324,7 @@ CARDS: dict[str, tuple[str, Callable[[DecodeTrace], Card | None], bool]] = {
     "beams": ("saved-by-beams", _beams, False),
     "legal": ("tie", _legal, True),
     "onepass": ("saved-by-beams", _onepass, True),
+    "twin": ("clear-hit", _twin, True),
     "fails": ("wrong-category", _fails, False),
 }
 """Every card: the kind of story that it is played on, what builds it, and whether it needs a model."""

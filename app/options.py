@@ -17,7 +17,7 @@ MCP = 'the MCP server needs an optional package: `pip install "gradio[mcp]==6.31
 @dataclass(frozen=True)
 class Options:
     """Attributes:
-    checkpoints, data, cases: what is opened; the shipped checkpoint where none is named.
+    checkpoints, data, cases: what is opened; the shipped ones where none is named.
     host, port: where the page is served; None leaves it to Gradio (this machine, the first free port from 7860).
     operator: whether there is an operator page; its address, with a key made at the start, is printed.
     mcp: whether the public endpoints are MCP tools too.
@@ -36,7 +36,7 @@ class Options:
     rate: float = RATE
 
 
-def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipped: Path) -> Options:
+def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipped: Sequence[Path]) -> Options:
     """Arguments go before the environment. Raises MindRecError for a setting that cannot be."""
     parser = argparse.ArgumentParser(prog="app.py", description="Watch MindRec decode the next item, step by step.")
     parser.add_argument("--checkpoint", type=Path, action="append", help="a folder, repeatable; MINDREC_CHECKPOINTS")
@@ -56,7 +56,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
         raise MindRecError(MCP)
     data = asked.data or environment.get("MINDREC_DATA")
     return Options(
-        checkpoints=tuple(asked.checkpoint or paths("MINDREC_CHECKPOINTS") or [shipped]),
+        checkpoints=tuple(asked.checkpoint or paths("MINDREC_CHECKPOINTS") or shipped),
         data=Path(data) if data else None,
         cases=tuple(asked.cases or paths("MINDREC_CASES")),
         host=asked.host,

@@ -247,6 +247,7 @@ GLOSSARY = {
     "greedy": ("greedy", "Keeping only the best partial answer at every step."),
     "semantic": ("semantic ID", "Tokens that single out one item in its category. Similar items share some of them."),
     "category": ("category", "A shelf of the shop. The tree goes from sections to aisles to categories."),
+    "autoregressive": ("auto-regressive", "Writing tokens one after the other, each from those before it."),
     "legal": ("legal", "A token is legal if some item in the catalog has it together with the tokens before."),
     "search": ("beam search", "Keeping the few best partial answers at every step instead of one."),
     "true": ("true next item", "What the shopper really bought next. The model does not see it."),
@@ -359,6 +360,22 @@ LESSONS = {
             "With one look it is “{one}”. Many steps can do better because every revealed token is taken into "
             "account in "
             "the next look; one look is {times} times fewer calls."
+        ),
+    },
+    "twin": {
+        "title": "Left to right only",
+        "body": (
+            "Most generative recommenders are [auto-regressive|autoregressive]: every [token|token] sees only those "
+            "before it, so they are written from left to right and in no other order. One was trained here on the same "
+            "data, with the same size and number of steps. MindRec's first answer was “{answer}”."
+        ),
+        "ask": "Does its twin name the same item first?",
+        "yes": "Yes, the same",
+        "no": "No, another item",
+        "because": (
+            "The twin's first answer is “{one}”; {shared} of the first ten items are in both lists. What the twin "
+            "cannot do: reveal the surest token first, fill in several at once, or take account of a token that you "
+            "pinned further to the right. The README says which of the two is right more often."
         ),
     },
     "fails": {

@@ -97,7 +97,15 @@ def evaluate(
         int | None, typer.Option(help="A seeded sample of cases; default 5,000 on grocery, else all.")
     ] = None,
     decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
-    baseline: Annotated[str, typer.Option(help="Comma-separated: popularity, covisit, dense.")] = "",
+    baseline: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: popularity, covisit, dense, one_pass, left_to_right, evidence_off, published."
+        ),
+    ] = "",
+    twin: Annotated[
+        Path | None, typer.Option(help="Another checkpoint of the same catalog, on the same cases.")
+    ] = None,
     sweep: Annotated[Path | None, typer.Option(help="JSON list of decode settings; one result row each.")] = None,
     cold: Annotated[
         bool, typer.Option("--cold", help="Ask for the items of --data that were not trained on; TF-IDF beside it.")
@@ -113,8 +121,8 @@ def evaluate(
     if cold:
         from mindrec.evaluation.cold import evaluate_cold
 
-        if baseline or sweep:
-            raise MindRecError("--cold brings its own baselines and one decoder; leave out --baseline and --sweep")
+        if baseline or sweep or twin:
+            raise MindRecError("--cold brings its own baselines and one decoder; leave --baseline, --twin, --sweep out")
         found = evaluate_cold(
             checkpoint,
             load_data(data, checkpoint),
@@ -133,6 +141,7 @@ def evaluate(
         users=users,
         settings=_settings(decoder or []),
         baselines=[b for b in baseline.split(",") if b],
+        twin=twin,
         sweep=_sweep(sweep) if sweep else None,
         seed=seed,
         batch=batch,

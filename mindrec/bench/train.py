@@ -1,10 +1,13 @@
-"""`bench train`: training speed, and the share of the machine's measured matrix throughput that it reaches."""
+"""`bench train`: training speed of both stages, the share of the machine's measured matrix throughput that each
+reaches, and the catalog's cross-entropy against PyTorch's own."""
 
 import time
+from collections.abc import Callable
 from itertools import islice
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from mindrec.catalog import PreparedData
@@ -12,9 +15,10 @@ from mindrec.checkpoint import pick_device
 from mindrec.evaluation.protocol import training_sequences
 from mindrec.model.compact import CompactConfig, CompactDenoiser
 from mindrec.model.diffusion import CodeTable
+from mindrec.model.softmax import catalog_cross_entropy
 from mindrec.training.batches import batches
 from mindrec.training.loop import fast_bf16
-from mindrec.training.objectives import block_loss
+from mindrec.training.objectives import block_loss, dense_loss
 from mindrec.training.presets import Preset
 from mindrec.training.run import make_tokenizer
 
@@ -30,17 +34,39 @@ def bench_train(data: PreparedData, preset: Preset, device: str = "auto") -> dic
         CompactConfig(tokenizer.level_sizes, tokenizer.n_items, **preset.model), torch.from_numpy(tokenizer.codes)
     ).to(place)
     table = CodeTable(torch.from_numpy(tokenizer.codes), tokenizer.level_sizes).to(place)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     generator = torch.Generator().manual_seed(0)
-    sequences = training_sequences(data.interactions)
     stream = batches(
-        sequences, model.max_history + 1, preset.train.batch_targets, seed=0, ordered=data.interactions.ordered
+        training_sequences(data.interactions),
+        model.max_history + 1,
+        preset.train.batch_targets,
+        seed=0,
+        ordered=data.interactions.ordered,
     )
-    some = list(islice(stream, WARM + TIMED))
+    some = [rows.to(place) for rows in islice(stream, WARM + TIMED)]
+    config, learns = preset.train.loss, preset.train.dense_rate > 0
+    peak = _matrix_throughput(place)
+    dense = _stage(model, some, peak, lambda rows: dense_loss(model, rows, config, generator))
+    block = _stage(model, some, peak, lambda rows: block_loss(model, table, rows, config, generator, dense=learns))
+    return {
+        "dataset": data.catalog.name,
+        "device": place.type,
+        "threads": torch.get_num_threads(),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "gflops_of_bare_products": round(peak / 1e9, 1),
+        "dense": dense,
+        "block": block | {"tokens_per_second": round(block["samples_per_second"] * tokenizer.n_levels, 1)},
+        "cross_entropy": _cross_entropies(model, preset.train.batch_targets, place),
+    }
+
+
+def _stage(model: CompactDenoiser, some: list[torch.Tensor], peak: float, loss: Callable) -> dict:
+    """Samples a second of one stage's steps, and their share of `peak` (floating-point operations a second)."""
+    place = some[0].device
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 
     def step(rows: torch.Tensor) -> int:
         with torch.autocast(place.type, dtype=torch.bfloat16, enabled=fast_bf16(place)):
-            out = block_loss(model, table, rows.to(place), preset.train.loss, generator)
+            out = loss(rows)
         optimizer.zero_grad(set_to_none=True)
         out.loss.backward()
         optimizer.step()
@@ -51,24 +77,47 @@ def bench_train(data: PreparedData, preset: Preset, device: str = "auto") -> dic
     with FlopCounterMode(display=False) as counter:
         step(some[0])
     flops_a_target = counter.get_total_flops() / int((some[0][:, 1:] >= 0).sum())
+    _finish(place)
     started = time.perf_counter()
     targets = sum(step(rows) for rows in some[WARM:])
-    if place.type == "cuda":
-        torch.cuda.synchronize()
+    _finish(place)
     seconds = time.perf_counter() - started
     reached = targets * flops_a_target / seconds
-    peak = _matrix_throughput(place)
     return {
-        "dataset": data.catalog.name,
-        "device": place.type,
-        "threads": torch.get_num_threads(),
-        "parameters": sum(p.numel() for p in model.parameters()),
         "samples_per_second": round(targets / seconds, 1),
-        "tokens_per_second": round(targets * tokenizer.n_levels / seconds, 1),
         "gflops_reached": round(reached / 1e9, 1),
-        "gflops_of_bare_products": round(peak / 1e9, 1),
         "utilisation": round(reached / peak, 4),
     }
+
+
+def _cross_entropies(model: CompactDenoiser, targets: int, place: torch.device) -> dict:
+    """Milliseconds of forward and backward of the catalog's cross-entropy, ours and F.cross_entropy of all logits."""
+    dtype = torch.bfloat16 if fast_bf16(place) else torch.float32
+    rng = torch.Generator().manual_seed(0)
+    shapes = ((targets, model.config.hidden_size), (model.n_items, model.config.hidden_size), (model.n_items,))
+    made = [torch.randn(shape, generator=rng).to(place).requires_grad_() for shape in shapes]
+    target = torch.randint(model.n_items, (targets,), generator=rng).to(place)
+
+    def plain(states, items, bias, target):
+        return F.cross_entropy((states @ items.T + bias).float(), target)
+
+    times: dict[str, list[float]] = {"ours": [], "plain": []}
+    for _ in range(WARM + TIMED):
+        for name, of in (("ours", catalog_cross_entropy), ("plain", plain)):
+            started = time.perf_counter()
+            with torch.autocast(place.type, dtype=dtype, enabled=dtype != torch.float32):
+                loss = of(*made, target)
+            loss.backward()
+            _finish(place)
+            times[name].append(time.perf_counter() - started)
+    ours, other = (float(np.median(kept[WARM:])) * 1000 for kept in times.values())
+    shape = {"targets": targets, "items": model.n_items, "width": model.config.hidden_size}
+    return shape | {"ms": round(ours, 1), "ms_plain": round(other, 1), "ratio": round(other / ours, 2)}
+
+
+def _finish(place: torch.device) -> None:
+    if place.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def _matrix_throughput(device: torch.device) -> float:

@@ -8,7 +8,17 @@ from mindrec.files import read_json, write_text
 
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 METRICS = ("hit@1", "hit@5", "hit@10", "ndcg@10")
-PLAIN = {"popularity": "popularity", "covisit": "co-visit", "dense": "dense head alone (same weights)"}
+PLAIN = {
+    "popularity": "popularity",
+    "covisit": "co-visit",
+    "dense": "dense head alone (same weights)",
+    "one_pass": "one pass",
+    "left_to_right": "left to right",
+    "evidence_off": "tokens alone (evidence off)",
+    "published": "the published search, 10 beams (tokens alone)",
+    "twin": "auto-regressive twin, default decode",
+    "twin_evidence_off": "auto-regressive twin, tokens alone",
+}
 SHOWN = (
     "algorithm",
     "beam_size",
@@ -41,9 +51,12 @@ def sections(results: Path) -> list[str]:
     for name, render in (
         ("grocery-test", _evaluation),
         ("grocery-sweep", _sweep),
+        ("grocery-twin", _twin),
         ("beauty-test", _evaluation),
         ("beauty-sweep", _sweep),
+        ("beauty-twin", _twin),
         ("bench-decode", _bench_decode),
+        ("bench-train", _bench_train),
         ("bench-llada", _bench_llada),
         ("bench-scale", _bench_scale),
         ("bench-app", _bench_app),
@@ -77,7 +90,49 @@ def _evaluation(r: dict) -> str:
     for name, metrics in r.get("baselines", {}).items():
         lines.append(_row(PLAIN.get(name, name), metrics))
     lines.append(_row("**MindRec, default decode**", r["metrics"]))
+    return "\n".join(lines) + "\n" + (_slices(r["slices"], r["metrics"]) if "slices" in r else "")
+
+
+def _slices(s: dict, metrics: dict) -> str:
+    bias, bins = s["popularity_bias"], s["calibration"]["bins"]
+    lines = [
+        f"\nThe default decode in more detail: the right semantic ID, whatever the category, is among the first ten in "
+        f"{metrics['sid_hit@10']:.1%} of cases. {bias['head_share_of_answers']:.0%} of its answers are among the most "
+        f"popular tenth of items, against {bias['head_share_of_targets']:.0%} of the true items. Of its answers' "
+        f"probabilities, the highest tenth says {bins[-1]['probability']:.3f} on average and is right in "
+        f"{bins[-1]['hit_rate']:.3f}; the mean distance over ten bins is {s['calibration']['error']:.4f}.\n",
+        "| slice | cases | hit@10 | ndcg@10 |\n| --- | --- | --- | --- |",
+    ]
+    for row in s["by_history_length"]:
+        lines.append(f"| history of {row['slice']} | {row['users']:,} | {row['hit@10']:.4f} | {row['ndcg@10']:.4f} |")
+    for row in s["by_target_popularity"]:
+        lines.append(f"| {row['slice']} | {row['users']:,} | {row['hit@10']:.4f} | {row['ndcg@10']:.4f} |")
     return "\n".join(lines) + "\n"
+
+
+def _twin(r: dict) -> str:
+    """Diffusion (left) against its auto-regressive twin (right), mean and deviation over seeds."""
+    changed = ", ".join(f"{k}={v}" for k, v in r["settings"].items()) or "default settings"
+    names = ("hit@1", "hit@10", "ndcg@10")
+    lines = [
+        f"\n**Diffusion against its auto-regressive twin on {r['dataset'].capitalize()}**, {r['users']:,} {r['split']} "
+        f"cases, {changed}, {len(r['left'])} seeds of the block on one dense part (mean ± deviation over seeds; the "
+        "interval is a paired bootstrap over users, 95 %):\n",
+        f"`{r['command']}`\n" if r.get("command") else "",
+        "| block | " + " | ".join(names) + " | calls | seconds of training a seed |\n|" + " --- |" * 6,
+    ]
+    for side, name in (("left", "masked diffusion"), ("right", "auto-regressive")):
+        cells = [_spread(r[f"{side}_mean"][m], r[f"{side}_deviation"][m]) for m in names]
+        calls = sum(row["nfe"] for row in r[side]) / len(r[side])
+        seconds = sum(row["training_seconds"] for row in r[side]) / len(r[side])
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {calls:.1f} | {seconds:,.0f} |")
+    ratios = [f"{r['ratio'][m]['ratio']:.3f} [{r['ratio'][m]['low']:.3f}, {r['ratio'][m]['high']:.3f}]" for m in names]
+    lines.append("| ratio [interval] | " + " | ".join(ratios) + " | | |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(mean: float, deviation: float | None) -> str:
+    return f"{mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
 
 
 def _sweep(r: dict) -> str:
@@ -118,6 +173,20 @@ def _bench_decode(r: dict) -> str:
             f"{r['ratio_to_floor'][b]} | {r['legality_share'][b]:.1%} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _bench_train(r: dict) -> str:
+    stages = "; ".join(
+        f"{name}: {r[key]['samples_per_second']:,.0f} samples a second, {r[key]['gflops_reached']:,.0f} GFLOP/s, "
+        f"{r[key]['utilisation']:.0%} of bare products"
+        for key, name in (("dense", "dense part"), ("block", "target block"))
+    )
+    entropy = r["cross_entropy"]
+    return (
+        f"\n`{r['command']}` on {r['device']}, {r['threads']} threads: {stages}. Cross-entropy over "
+        f"{entropy['items']:,} items, {entropy['targets']:,} targets, width {entropy['width']}: {entropy['ms']} ms, "
+        f"{entropy['ratio']} times as fast as `F.cross_entropy` of all logits.\n"
+    )
 
 
 def _bench_llada(r: dict) -> str:

@@ -1,6 +1,7 @@
 """One evaluation, or a sweep of them, as plain JSON (design section 4)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,21 @@ from mindrec import processes
 from mindrec.catalog import PreparedData
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
-from mindrec.evaluation.baselines import rank_baseline
-from mindrec.evaluation.evaluate import dense_ranking, measure, rank
+from mindrec.evaluation.baselines import BASELINES, rank_baseline
+from mindrec.evaluation.evaluate import Ranking, dense_ranking, measure, rank
 from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks, semantic_accuracy
 from mindrec.evaluation.protocol import cases, training_sequences
 from mindrec.evaluation.slices import slices
 from mindrec.recommender import Recommender
 
 GROCERY_USERS = 5000
+DECODED = {
+    "one_pass": {"steps": 1},
+    "left_to_right": {"order": "left_to_right"},
+    "evidence_off": {"evidence": "off"},
+    "published": {"algorithm": "published", "beam_size": 10},
+}
+"""Comparators that are the same checkpoint decoded otherwise; changes to the settings that are measured."""
 
 
 def evaluate_checkpoint(
@@ -27,6 +35,7 @@ def evaluate_checkpoint(
     users: int | None = None,
     settings: dict | None = None,
     baselines: Sequence[str] = (),
+    twin: Path | None = None,
     sweep: list[dict] | None = None,
     seed: int = 0,
     batch: int = 64,
@@ -34,9 +43,16 @@ def evaluate_checkpoint(
 ) -> dict:
     """Evaluate a checkpoint and the named baselines on the same cases.
 
+    Args:
+        baselines: popularity, covisit, dense, or a name in DECODED.
+        twin: another checkpoint of the same catalog, measured by its own default decode and with evidence off.
+
     Raises:
         MindRecError: the checkpoint and the data name different catalogs.
     """
+    unknown = set(baselines) - {*BASELINES, "dense", *DECODED}
+    if unknown:
+        raise MindRecError(f"baseline {min(unknown)!r} is not one of {', '.join((*BASELINES, 'dense', *DECODED))}")
     processes.start()
     recommender = open_checkpoint(checkpoint, data, device)
     asked = cases(data.interactions, split, sample_size(data, users), seed)
@@ -49,9 +65,18 @@ def evaluate_checkpoint(
         return {"rows": rows}
     config = DecodeConfig.from_dict(base | (settings or {}))
     out = _one(recommender, data, asked, split, seed, config, batch, sliced=True)
-    if baselines:
-        out["baselines"] = {name: _baseline(name, recommender, data, asked, config) for name in baselines}
-    return out
+    measured = {name: _baseline(name, recommender, data, asked, config, batch) for name in baselines}
+    if twin is not None:
+        other = open_checkpoint(twin, data, device)
+        default = other.default_config
+        measured["twin"] = _decoded(other, asked, default, batch)
+        measured["twin_evidence_off"] = _decoded(other, asked, replace(default, evidence="off"), batch)
+        out["twin"] = {
+            "name": other.name,
+            "fingerprint": other.checkpoint.fingerprint,
+            "objective": (other.checkpoint.training or {}).get("objective"),
+        }
+    return out | ({"baselines": measured} if measured else {})
 
 
 def open_checkpoint(checkpoint: Path, data: PreparedData, device: str) -> Recommender:
@@ -71,16 +96,28 @@ def sample_size(data: PreparedData, users: int | None) -> int | None:
     return GROCERY_USERS if users is None and data.catalog.name == "grocery" else users
 
 
-def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int, *, sliced: bool = False) -> dict:
-    ranking = rank(
+def _ranked(recommender: Recommender, asked, config: DecodeConfig, batch: int) -> Ranking:
+    n_categories = recommender.n_categories
+    return rank(
         recommender.denoiser,
         recommender.index,
         asked,
         config,
-        n_categories=recommender.n_categories,
+        n_categories=n_categories,
         batch=batch,
         progress=True,
     )
+
+
+def _decoded(recommender: Recommender, asked, config: DecodeConfig, batch: int) -> dict:
+    """Measures of one decode, and the denoiser calls a user that it took."""
+    ranking = _ranked(recommender, asked, config, batch)
+    codes, n_items = recommender.tokenizer.codes, recommender.tokenizer.n_items
+    return measure(ranking, asked, codes, n_items) | {"nfe": ranking.nfe}
+
+
+def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int, *, sliced: bool = False) -> dict:
+    ranking = _ranked(recommender, asked, config, batch)
     metrics = measure(ranking, asked, recommender.tokenizer.codes, recommender.tokenizer.n_items)
     targets = np.array([c.target for c in asked])
     semantic = recommender.tokenizer.codes[:, recommender.n_categories :]
@@ -105,7 +142,10 @@ def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int
     return out
 
 
-def _baseline(name: str, recommender, data: PreparedData, asked, config: DecodeConfig) -> dict:
+def _baseline(name: str, recommender, data: PreparedData, asked, config: DecodeConfig, batch: int) -> dict:
+    if name in DECODED:
+        changed = DecodeConfig.from_dict(config.to_dict() | DECODED[name])
+        return _decoded(recommender, asked, changed, batch)
     if name == "dense":
         rows = dense_ranking(recommender.denoiser, asked, exclude_seen=config.exclude_seen)
     else:

@@ -172,10 +172,17 @@ def _reveal(trace: DecodeTrace, step: DecodeStep, possible: dict | None) -> str:
         names = [leaves]
     if p is None:
         return f"{level} is {names[0]}."
-    if p > 0.99999:
+    if _only_choice(step, best.parent, own[0].position):
         return f"{level} can only be {names[0]}."
     mood = "sure of" if p >= 0.6 else "leans to" if p >= 0.25 else "its best guess is"
     return f"{level}: {mood} {names[0]} ({percent(p)})."
+
+
+def _only_choice(step: DecodeStep, beam: int, position: int) -> bool:
+    """Whether the catalog left this beam a single code at the position."""
+    opinion = next((o for o in step.opinions if o.beam == beam), None)
+    found = [p for p in opinion.open if p.position == position] if opinion else []
+    return bool(found) and sum(a.why is None for a in found[0].alternatives) == 1
 
 
 def _ending(trace: DecodeTrace, step: DecodeStep) -> str:

@@ -17,6 +17,7 @@ from mindrec.evaluation.evaluate import Ranking
 from mindrec.evaluation.metrics import accuracy, gold_ranks, semantic_accuracy
 from mindrec.evaluation.paired import bootstrap_ratio, compare_checkpoints
 from mindrec.evaluation.protocol import Case
+from mindrec.evaluation.report import DECODED, evaluate_checkpoint
 from mindrec.evaluation.slices import calibration, popularity_bias, slices
 from mindrec.model.diffusion import MASKED, CodeTable
 from mindrec.model.softmax import CHUNK, catalog_cross_entropy
@@ -180,7 +181,7 @@ def test_who_is_right_is_believed(believed):
 
     calibrate(model, table, cases_of(target, 3000))
     expected = 1.5 if believed == "tokens" else 0.0
-    assert float(model.opinion_weight()[0]) == pytest.approx(expected, abs=0.3)
+    assert model.opinion_weight()[0].item() == pytest.approx(expected, abs=0.3)
     assert model.evidence_weight().tolist() == pytest.approx([1.0] * 3)
 
 
@@ -266,3 +267,19 @@ def test_checkpoints_are_compared_on_the_same_cases(twins, chain_data):
     assert found["right"][0]["objective"] == "ar"
     with pytest.raises(MindRecError, match="one a seed"):
         compare_checkpoints([twins[0]], [], chain_data)
+
+
+def test_comparators_stand_in_one_table(twins, chain_data):
+    """Each row is what a run of that decoder gives by itself; the twin's are its own."""
+    asked = {"users": 40, "device": "cpu"}
+    names = ["popularity", "covisit", "dense", *DECODED]
+    table = evaluate_checkpoint(twins[0], chain_data, baselines=names, twin=twins[1], **asked)["baselines"]
+    assert list(table) == [*names, "twin", "twin_evidence_off"]
+    assert (table["one_pass"]["nfe"], table["left_to_right"]["nfe"]) == (1.0, pytest.approx(4.0, abs=1))
+    for name, settings in DECODED.items():
+        alone = evaluate_checkpoint(twins[0], chain_data, settings=settings, **asked)["metrics"]
+        assert table[name]["ndcg@10"] == pytest.approx(alone["ndcg@10"]), name
+    alone = evaluate_checkpoint(twins[1], chain_data, settings={"evidence": "off"}, **asked)["metrics"]
+    assert table["twin_evidence_off"]["ndcg@10"] == pytest.approx(alone["ndcg@10"])
+    with pytest.raises(MindRecError, match="one_pass"):
+        evaluate_checkpoint(twins[0], chain_data, baselines=["best"], **asked)

@@ -156,12 +156,29 @@ def test_coverage_is_null_where_it_has_no_meaning(settings):
 
 
 def open_log_softmax(made: Toy, logits_T: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
-    """Softmax over allowed items of the sum of log p of their codes, each level over the codes allowed items have."""
+    """Softmax over allowed items of the sum of log p of their codes, each level over the codes allowed items have.
+
+    A level counts where no other one tells it: where two items with the same code there, anywhere, differ at it.
+    """
     legal = torch.zeros(sum(made.sizes), dtype=torch.bool)
     legal[made.tokens[allowed].flatten()] = True
     parts = logits_T.double().masked_fill(~legal, -torch.inf).split(made.sizes)
     logp = torch.cat([part.log_softmax(0) for part in parts])
-    return logp[made.tokens].sum(1).masked_fill(~allowed, -torch.inf).log_softmax(0)
+    told_apart = [level for level in range(len(made.sizes)) if not told_by_another(made, level)]
+    return logp[made.tokens[:, told_apart]].sum(1).masked_fill(~allowed, -torch.inf).log_softmax(0)
+
+
+def told_by_another(made: Toy, level: int) -> bool:
+    """Whether items that share a code at some other level share it here too; of two such levels, only the later."""
+
+    def tells(of: int, by: int) -> bool:
+        return all(
+            len(set(made.codes[made.codes[:, by] == code, of].tolist())) == 1
+            for code in set(made.codes[:, by].tolist())
+        )
+
+    others = [n for n in range(len(made.sizes)) if n != level]
+    return any(tells(level, other) and not (tells(other, level) and level < other) for other in others)
 
 
 @settings(max_examples=10)
@@ -586,7 +603,7 @@ def test_a_history_decodes_alike_alone_and_in_a_batch_of_64(recommender, setting
         for one, other in zip(alone, batch, strict=False):
             assert one[0] == other[0]
             assert one[1] == other[1]
-            assert torch.allclose(one[2], other[2], atol=1e-5, rtol=0)
+            assert torch.allclose(one[2], other[2], atol=1e-5, rtol=1e-5)
         assert len(alone) <= len(batch)
         assert batch[-1][0] == alone[-1][0]
     print(f"{qualified} of 64 histories had gaps above 1e-4")

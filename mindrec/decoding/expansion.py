@@ -99,7 +99,8 @@ def expand_groups(
 ) -> Candidates:
     """Several positions a candidate: the distinct code tuples of the items left, p(tuple) over those tuples.
 
-    p(tuple) is proportional to the product of p(code); under item scoring `opinions.logp` comes from the item
+    p(tuple) is proportional to the product of p(code) over the positions that no other chosen one implies: a category
+    is not counted again for each of its ancestors. Under item scoring `opinions.logp` comes from the item
     posterior, and the product is over its marginals, renormalised over the tuples that exist.
     """
     codes = index.tokens_NL[members.item] - index.offsets
@@ -108,7 +109,7 @@ def expand_groups(
     first = torch.full((n_groups,), -1, dtype=torch.int64, device=group.device)
     first[group] = torch.arange(len(group), device=group.device)
     state = members.state[first]
-    picked = opinions.logp.double().masked_fill(~chosen[:, index.level_of_T], 0.0)
+    picked = opinions.logp.double().masked_fill(~index.telling(chosen)[:, index.level_of_T], 0.0)
     gain = picked[state[:, None], index.tokens_NL[members.item[first]]].sum(1)
     gain = gain - segment_logsumexp(gain, state, members.n_states)[state]
     done = _complete(before, looked)

@@ -123,8 +123,11 @@ def look(
 def item_log_posterior(
     index: ItemIndex, members: Members, logp_AT: torch.Tensor, codes_AL: torch.Tensor
 ) -> torch.Tensor:
-    """Log-probability of each member: the sum of log p over open positions, normalised in its beam, float64 (M,)."""
-    open_logp = logp_AT.double().masked_fill(~(codes_AL < 0)[:, index.level_of_T], 0.0)
+    """Log-probability of each member, float64 (M,), normalised in its beam.
+
+    The sum of log p over the open positions that no other open one implies (ItemIndex.telling).
+    """
+    open_logp = logp_AT.double().masked_fill(~index.telling(codes_AL < 0)[:, index.level_of_T], 0.0)
     member = open_logp[members.state[:, None], index.tokens_NL[members.item]].sum(1)
     return member - segment_logsumexp(member, members.state, members.n_states)[members.state]
 

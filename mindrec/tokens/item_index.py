@@ -148,6 +148,26 @@ class ItemIndex:
         return (self.tokens_NL - self.offsets).cpu().numpy()
 
     @cached_property
+    def implied_LL(self) -> torch.Tensor:
+        """bool (L, L): [a, b] where the code at b leaves a single code at a, as a category leaves its parent.
+
+        Of two levels that imply each other only the later is said to be implied.
+        """
+        codes_NL, L = self.codes_NL, self.n_levels
+        out = torch.zeros(L, L, dtype=torch.bool)
+        for a in range(L):
+            for b in range(L):
+                if a != b:
+                    pairs = len(np.unique(codes_NL[:, b] * self.level_sizes[a] + codes_NL[:, a]))
+                    out[a, b] = pairs == len(np.unique(codes_NL[:, b]))
+        mutual = out & out.T
+        return (out & ~mutual.triu()).to(self.offsets.device)
+
+    def telling(self, open_AL: torch.Tensor) -> torch.Tensor:
+        """Of each set of positions (A, L) those that no other one of the set implies: their product counts all once."""
+        return open_AL & ~(open_AL[:, None, :] & self.implied_LL).any(2)
+
+    @cached_property
     def _posted(self) -> tuple[np.ndarray, list[int]]:
         return self.posted.cpu().numpy(), self.start_T.tolist()
 

@@ -322,7 +322,7 @@ CARDS: dict[str, tuple[str, Callable[[DecodeTrace], Card | None], bool]] = {
     "tree": ("near-miss", _tree, False),
     "greedy": ("saved-by-beams", _greedy, False),
     "beams": ("saved-by-beams", _beams, False),
-    "legal": ("tie", _legal, True),
+    "legal": ("rare-history", _legal, True),
     "onepass": ("saved-by-beams", _onepass, True),
     "twin": ("clear-hit", _twin, True),
     "fails": ("wrong-category", _fails, False),

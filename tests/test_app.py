@@ -379,6 +379,23 @@ def test_the_course_works_from_stories_alone(course):
     assert course.lesson({"key": "nothing"})["error"]
 
 
+def test_the_live_cards_make_their_point_on_the_shipped_checkpoints():
+    """Illegal tokens do appear, the twin is found and refuses what it cannot, and no card is left out."""
+    shipped = [ROOT / "checkpoints" / name for name in ("grocery", "grocery-ar")]
+    open_ = Handlers.load(shipped, stories=ROOT / "assets" / "stories")
+    course = Lessons(open_)
+    assert [card["key"] for card in course.opening()] == list(CARDS)
+    legal, twin = course.reveal({"key": "legal"}), course.reveal({"key": "twin"})
+    assert legal["answer"] == 1
+    assert twin["bundle"]["checkpoint"] == "grocery-ar"
+    assert twin["because"]
+    ids = ["tortilla-chips", "refried-beans"]
+    assert (
+        "left_to_right only"
+        in open_.decode({"ids": ids, "checkpoint": "grocery-ar", "config": {"order": "random"}})["error"]
+    )
+
+
 def test_the_greedy_card_names_the_token_where_greedy_goes_wrong(course):
     trace = course._story("saved-by-beams").trace
     step, position, best, own = wrong_turn(trace)

@@ -262,8 +262,12 @@ function addAsking(app) {
   };
   app.lift = (verb, position, code) => app.change({ config: { ...app.query.config, [verb]: without(app.query.config[verb], position, code) } }, { decode: true });
   app.useCheckpoint = (name) => {
-    const same = app.data.checkpoints.find((c) => c.name === name).fingerprint === app.checkpoint().fingerprint;
-    app.change({ checkpoint: name, ...(same ? {} : { items: [], target: null, config: { ...app.data.checkpoints.find((c) => c.name === name).config } }) }, { decode: same }).then(app.about);
+    const before = app.checkpoint(), next = app.data.checkpoints.find((c) => c.name === name);
+    const same = next.fingerprint === before.fingerprint;
+    // What was left as the old checkpoint has it becomes what the new one has: its twin can decode from left to right only.
+    const chosen = Object.entries(app.query.config).filter(([k, v]) => JSON.stringify(v) !== JSON.stringify(before.config[k]));
+    const config = { ...next.config, ...(same ? Object.fromEntries(chosen) : {}) };
+    app.change({ checkpoint: name, config, ...(same ? {} : { items: [], target: null }) }, { decode: same }).then(app.about);
   };
 
   app.follow = async (link) => {

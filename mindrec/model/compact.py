@@ -197,9 +197,7 @@ class CompactDenoiser(nn.Module):
         """Run R target blocks beside each history, (B, R, L, D); `after_BR` says how many items each block sees."""
         H = states_BHD.shape[1]
         history = DynamicCache()
-        self.decoder(
-            inputs_embeds=states_BHD, attention_mask=causal_mask(H, states_BHD), cache=history, use_cache=True
-        )
+        self.decoder(inputs_embeds=states_BHD, attention_mask=causal_mask(H, states_BHD), cache=history, use_cache=True)
         sees_BRH = torch.arange(H, device=states_BHD.device) < after_BR[..., None]
         return self._run_blocks([(v.keys, v.values) for v in history.layers], sees_BRH, filled_BRL, after_BR)
 

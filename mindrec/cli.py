@@ -290,7 +290,7 @@ def resolve(recommender, words: str, say=lambda line: None) -> str:
         return same[0]
     if same:
         raise MindRecError(f"{words!r} is the title of {len(same)} items; give one id: {', '.join(same)}")
-    near = [catalog.items[row] for row in recommender.search(words, 5)]
+    near = [catalog.items[row] for row in recommender.search(words, 5) if recommender.fits(words, row)]
     if not near:
         raise MindRecError(f"unknown item {words!r}: no id, title or words of an item of {catalog.name!r}")
     named = [f"{i.title} ({i.item_id})" for i in near]

@@ -152,6 +152,10 @@ class Recommender:
         """Rows of items whose title, brand or path fits the words, best first."""
         return self._text_search.rows(query, limit)
 
+    def fits(self, query: str, row: int) -> bool:
+        """Whether an item found by `search` is near enough to be taken as what the words mean."""
+        return self._text_search.fits(query, row)
+
     def search_paths(self, query: str, limit: int = 3) -> list[tuple[str, ...]]:
         """Category paths, of any depth, that fit the words, best first."""
         return self._text_search.paths(query, limit)

@@ -21,6 +21,8 @@ CANDIDATES = 200
 """Items, the best by their words, whose titles are then compared with what was typed."""
 LEAST, LEAST_LIKE = 0.05, 0.3
 """What fits less well is not found: a score of letters, and a likeness by the text model."""
+SURE = 0.5
+"""Share of a word's letters (n-grams) that an item must have before words are taken as its name."""
 
 
 def fold(text: str) -> str:
@@ -83,6 +85,20 @@ class TextSearch:
         for row in np.argsort(-scores, kind="stable")[: max(CANDIDATES, limit)]:
             scores[row] += _typed(self.titles[row], words)
         return _best(scores, limit)
+
+    def fits(self, query: str, row: int) -> bool:
+        """Whether an item may be taken as what the words mean, where a list would only offer it.
+
+        It has at least half the letters of one telling word, or the text model finds item and words alike.
+        """
+        query, letters = query[:MAX_QUERY].strip(), self.vectorizer.build_analyzer()
+        item = self.catalog.items[row]
+        own = set(letters(fold(" ".join(filter(None, (item.title, *item.categories, item.brand))))))
+        for word in _telling(query):
+            parts = set(letters(word)) if any(map(str.isalnum, word)) else set()
+            if parts and len(parts & own) >= SURE * len(parts):
+                return True
+        return self.embed is not None and float(self._vectors_ND[row] @ self.embed([query])[0]) > LEAST_LIKE
 
     def paths(self, query: str, limit: int = 3) -> list[tuple[str, ...]]:
         """Category paths, of any depth, whose names fit the query, best first."""

@@ -145,6 +145,10 @@ class Guard:
         try:
             await self._answer(request, scope, receive, sent)
         except Exception as error:
+            if isinstance(error, TypeError) and scope["path"].startswith(f"{API}/call/") and status[0] == 500:
+                # Gradio's own word for parameters that an endpoint does not have, or lacks
+                refusal = _refused(400, text.NOT_UNDERSTOOD.format(what=str(error)[:200]))
+                return await refusal(scope, receive, sent)
             log("request_failed", path=scope["path"][:80], why=repr(error)[:300])
             COUNTERS.count("failed")
             if status[0] == 500:  # nothing was sent yet

@@ -359,9 +359,14 @@ cli_bench.register(app, load_data, _emit)
 
 
 def main() -> None:
-    """Run the command line; a MindRecError is one line on stderr and exit status 2."""
+    """Run the command line; a MindRecError, or a refusal of the disk, is one line on stderr and exit status 2."""
+    from mindrec.files import refused_by_disk
+
     try:
         app(standalone_mode=True)
-    except MindRecError as error:
-        typer.echo(f"error: {error}", err=True)
+    except Exception as error:
+        words = str(error) if isinstance(error, MindRecError) else refused_by_disk(error)
+        if words is None:
+            raise
+        typer.echo(f"error: {words}", err=True)
         sys.exit(2)

@@ -54,6 +54,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def refused_by_disk(error: BaseException) -> str | None:
+    """What a person reads when the disk refused a file; None for an error of another kind."""
+    # safetensors puts the system's error into words of its own
+    disk = isinstance(error, OSError) or "os error" in str(error).lower()
+    if not disk or isinstance(error, ConnectionError):
+        return None
+    why = " ".join(str(error).split())[:300]
+    return (
+        f"{why}; nothing that was there is changed: free space, or name a place that can be written, and run it again"
+    )
+
+
 def write_text(path: Path, text: str) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

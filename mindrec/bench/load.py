@@ -15,6 +15,7 @@ import threading
 import time
 import zlib
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,13 @@ class Seen:
 def bench_load(
     checkpoint: Path, *, people: int, seconds: float, api_people: int = 2, browsers: int = 0, seed: int = 0
 ) -> dict:
-    """Measure and check; see the module's words for what is counted."""
+    """Measure and check; see the module's words for what is counted. The clock starts once all are on the page.
+
+    Raises:
+        MindRecError: browsers are asked for and playwright is not installed; no decode was answered at all.
+    """
+    if browsers and find_spec("playwright") is None:
+        raise MindRecError("browsers need playwright: `pip install playwright`")
     from mindrec.recommender import Recommender
 
     recommender = Recommender.from_pretrained(checkpoint, "cpu")
@@ -64,11 +71,13 @@ def bench_load(
         return [tuple(rng.sample(ids, rng.randint(1, longest))) for _ in range(HISTORIES)]
 
     with running_app("--checkpoint", str(checkpoint)) as (address, process):
-        stop = threading.Event()
-        others = [threading.Thread(target=_ask_api, args=(address, histories(), stop, seen)) for _ in range(api_people)]
-        others += [threading.Thread(target=_click, args=(address, browsers, stop, seen))] if browsers else []
+        stop, here = threading.Event(), threading.Barrier(1 + api_people + bool(browsers))
+        asked = [(_ask_api, (address, histories(), here, stop, seen)) for _ in range(api_people)]
+        asked += [(_click, (address, browsers, here, stop, seen))] if browsers else []
+        others = [threading.Thread(target=target, args=args, daemon=True) for target, args in asked]
         for thread in others:
             thread.start()
+        here.wait(2 * TIMEOUT)
         crowd = [(histories(), rng.random() * EVERY) for _ in range(people)]
         asyncio.run(_crowd(address, crowd, seconds, process, seen))
         stop.set()
@@ -138,10 +147,11 @@ async def _watch_memory(process, seen: Seen) -> None:
         await asyncio.sleep(SAMPLE_EVERY)
 
 
-def _ask_api(address: str, own: list[tuple[str, ...]], stop: threading.Event, seen: Seen) -> None:
+def _ask_api(address: str, own: list[tuple[str, ...]], here, stop: threading.Event, seen: Seen) -> None:
     from gradio_client import Client
 
-    client, turn = Client(address, verbose=False, analytics_enabled=False), 0
+    client, turn = Client(address, verbose=False, analytics_enabled=False, httpx_kwargs={"timeout": TIMEOUT}), 0
+    here.wait(2 * TIMEOUT)
     while not stop.is_set():
         ids, turn = own[turn % len(own)], turn + 1
         try:
@@ -154,15 +164,12 @@ def _ask_api(address: str, own: list[tuple[str, ...]], stop: threading.Event, se
         stop.wait(EVERY)
 
 
-def _click(address: str, browsers: int, stop: threading.Event, seen: Seen) -> None:
+def _click(address: str, browsers: int, here, stop: threading.Event, seen: Seen) -> None:
     """Real browsers, one after the other, each in a context of its own."""
+    from playwright.sync_api import sync_playwright
+
     from mindrec.bench.app import DECODE
 
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        seen.errors.append("browsers need playwright: `pip install playwright`")
-        return
     with sync_playwright() as play:
         found = os.environ.get("MINDREC_CHROMIUM") or shutil.which("chromium")
         browser = play.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
@@ -172,6 +179,7 @@ def _click(address: str, browsers: int, stop: threading.Event, seen: Seen) -> No
             page.on("pageerror", lambda error: seen.errors.append(f"browser: {error}"[:120]))
             page.goto(address)
             page.wait_for_selector(".mr.loaded")
+        here.wait(2 * TIMEOUT)
         while not stop.is_set():
             for page in pages:
                 seen.browser_ms.append(page.evaluate(DECODE))

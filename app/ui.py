@@ -80,6 +80,8 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
         css=assets.style(),
         footer_links=["api"],
         ssr_mode=False,
+        share=False,
+        _frontend=False,  # else Gradio ends the app when its own page takes three seconds to answer it, on a busy machine
         max_threads=THREADS,
         max_file_size="1kb",
         mcp_server=options.mcp,

@@ -97,7 +97,7 @@ function makeGrid(app) {
     const leaves = model.beamItems(state.at, state.rank), follows = state.forced && !model.isCategory(position);
     setClass(cell.td, (fresh ? "new" : "kept") + (state.forced ? " forced" : "") + (position === model.categories ? " c-id" : "") + open);
     setText(cell.label, follows ? T.follows : short(position, state.code, leaves, fresh));
-    setText(cell.mark, pinned ? "●" : fresh ? "▲" : "");
+    setText(cell.mark, pinned ? "●" : fresh && !state.forced ? "▲" : "");
     setText(cell.p, pinned ? T.pinned : state.forced ? T.forced : percent(state.p));
     setBar(cell.bar, state.p === null ? (pinned ? 1 : 0) : state.p);
     describe(cell, rank, fresh ? T.revealed : T.kept, model.tokenInFull(position, state.code, leaves));

@@ -4,12 +4,14 @@ const LISTED = 6;
 
 function makeLadder(app) {
   const T = app.T, box = app.part("ladder");
-  const ROW = 20, LEFT = 26, TOP = 12;
-  let root, groups, trail, width = 0;
+  const LEFT = 26, TOP = 12;
+  let root, groups, trail, width = 0, ROW = 20;
 
   function load() {
     const model = app.model, steps = model.trace.steps;
-    const most = Math.min(model.mostBeams, 20), height = TOP * 2 + (most + 1) * ROW;
+    const most = Math.min(model.mostBeams, 20);
+    ROW = most > 12 && !app.root.classList.contains("present") ? 15 : 20;
+    const height = TOP * 2 + (most + 1) * ROW;
     width = Math.max(260, Math.min(box.clientWidth || 420, 900));
     root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width: "100%", height, role: "img", "aria-label": T.ladder });
     for (let rank = 0; rank < most; rank++) root.append(svg("text", { x: 4, y: y(rank) + 4, class: "rank" }, String(rank + 1)));

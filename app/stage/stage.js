@@ -115,7 +115,12 @@ function addPlaying(app) {
   };
 
   app.dimmed = (rank) => app.filter !== null && !app.filter[rank];
-  app.openCell = (rank, position) => { app.parts.player.stop(); app.cell = { rank, position }; app.choose(rank); };
+  app.openCell = (rank, position) => {
+    app.parts.player.stop();
+    app.cell = { rank, position };
+    app.choose(rank);
+    app.part("alternatives").scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+  };
   app.closeCell = () => { app.cell = null; app.redraw(); };
   app.levelName = (position) => (app.model && app.model.trace.levels[position] ? app.model.trace.levels[position].name : String(position));
   app.tokenName = (position, code) => app.names[position + "." + code] || String(code);

@@ -276,6 +276,16 @@ def test_a_picture_of_the_stage_is_a_png(visit, tmp_path):
     assert (tmp_path / "stage.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_alternatives_open_in_view_with_their_buttons_in_reach(visit):
+    page, _ = start(visit, width=1280, height=720)
+    page.keyboard.press("End")
+    page.locator(".mr-grid tbody tr:first-child td button").first.press("Enter")
+    pin = page.locator("[data-part=alternatives]").get_by_text("Pin").first
+    box, scroll = pin.bounding_box(), page.locator("[data-part=alternatives] .mr-scroll").bounding_box()
+    assert 0 <= box["y"] <= 720 - box["height"]
+    assert box["x"] + box["width"] <= scroll["x"] + scroll["width"] + 1
+
+
 def test_a_title_with_markup_shows_as_text(visit):
     page = visit("?v=1&h=i3,i5", reduced_motion="reduce")
     assert "onerror" in page.inner_text(".mr-chips .chip >> nth=0")

@@ -60,6 +60,17 @@ def register(app: typer.Typer, load_data: Callable, emit: Callable) -> None:
 
         emit(bench_scale(repeats=repeats), json_out)
 
+    @bench.command("prepare")
+    def prepare(
+        rows: Annotated[int, typer.Option(help="Interactions of the made-up log.")] = 10_000_000,
+        sources: Annotated[str, typer.Option(help="Comma-separated.")] = "parquet,amazon,synthetic",
+        json_out: JsonOut = None,
+    ) -> None:
+        """Rows a second and peak memory of `prepare` on a large log, each source in a process of its own."""
+        from mindrec.bench.prepare import bench_prepare
+
+        emit(bench_prepare(rows, sources.split(",")), json_out)
+
     @bench.command("load")
     def load(
         checkpoint: Checkpoint = SHIPPED,

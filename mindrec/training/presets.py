@@ -45,6 +45,19 @@ PRESETS: dict[str, Preset] = {
         train=TrainConfig(dense_epochs=6, epochs=10, batch_targets=800, learning_rate=5e-3, warmup_steps=10),
     ),
     "small": Preset(),
+    "base": Preset(
+        codebook_size=256,
+        model={
+            "hidden_size": 512,
+            "heads": 8,
+            "intermediate_size": 1536,
+            "encoder_layers": 4,
+            "decoder_layers": 4,
+            "max_history": 50,
+        },
+        train=TrainConfig(dense_epochs=10, epochs=10, batch_targets=4000, learning_rate=5e-4, weight_decay=0.05),
+        decode=DecodeConfig(beam_size=20),
+    ),
     "grocery": Preset(
         # A finest category holds 6.6 items: four codes a level split it evenly and leave few positions forced.
         codebook_size=4,

@@ -224,7 +224,7 @@ def test_facts_of_items():
 
 # -- a trained checkpoint ----------------------------------------------------------------------------------------------
 
-DECODER = {"beam_size": 3, "evidence": "off", "order": "confidence"}
+DECODER = {"beam_size": 2, "evidence": "off", "order": "confidence", "temperature": 5.0}
 
 
 @pytest.fixture(scope="module")

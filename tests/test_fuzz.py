@@ -164,7 +164,7 @@ def test_any_text_is_a_trace_or_is_none(handlers, examples):
 def test_any_setting_of_the_app_is_read_or_refused(examples):
     def check(pairs):
         with contextlib.suppress(MindRecError):
-            assert 1 <= read_options([], pairs, Path("shipped")).waiting <= 10_000
+            assert 1 <= read_options([], pairs, [Path("shipped")]).waiting <= 10_000
 
     names = st.sampled_from(["MINDREC_QUEUE", "MINDREC_RATE", "MINDREC_CHECKPOINTS", "MINDREC_DATA"])
     put(examples, st.dictionaries(names, st.text(max_size=12) | st.integers().map(str) | st.floats().map(str)), check)

@@ -21,7 +21,7 @@ cli_catalog.register(app)
 
 Checkpoint = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folder.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Prepared data folder, or the name 'grocery'.")]
-TextModel = cli_catalog.TextModel
+TextModel, Lift = cli_catalog.TextModel, cli_catalog.Lift
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the result here as JSON.")]
 
@@ -110,6 +110,7 @@ def evaluate(
     cold: Annotated[
         bool, typer.Option("--cold", help="Ask for the items of --data that were not trained on; TF-IDF beside it.")
     ] = False,
+    lift: Lift = 0.0,
     seed: int = 0,
     batch: int = 64,
     device: Device = "auto",
@@ -132,8 +133,11 @@ def evaluate(
             seed=seed,
             batch=batch,
             device=device,
+            lift=lift,
         )
         return _emit(found, json_out)
+    if lift:
+        raise MindRecError("--lift is for cold items; give --cold")
     result = evaluate_checkpoint(
         checkpoint,
         load_data(data, checkpoint),

@@ -11,6 +11,8 @@ TextModel = Annotated[
     Path | None, typer.Option("--text-model", help="A sentence-transformers folder that reads texts; TF-IDF without.")
 ]
 
+Lift = Annotated[float, typer.Option(help="Added to cold items' logits: 1 shows them e times as often; 0 as they are.")]
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
@@ -96,6 +98,7 @@ def add_items(
     brand_column: Annotated[str | None, typer.Option(help="Default brand if there.")] = None,
     category_columns: Annotated[str | None, typer.Option(help="Coarse to fine, comma-separated.")] = None,
     category_separator: Annotated[str | None, typer.Option(help="Splits a cell into a path, e.g. '>'.")] = None,
+    lift: Lift = 0.0,
 ) -> None:
     """Add cold items to a trained checkpoint without training: old weights and old codes stay as they are."""
     from mindrec.checkpoint import load_checkpoint
@@ -107,7 +110,7 @@ def add_items(
     columns = ItemColumns(item_column, title_column, brand_column, None, category_columns, category_separator)
     found = clean_items(item_records(items, columns, repairs), repairs)
     new = [item for item_id, item in found.items() if item_id not in loaded.catalog.row_of]
-    added = run(loaded, new)
+    added = run(loaded, new, lift=lift)
     added.checkpoint.save(out)
     for line in repairs.lines():
         typer.echo(f"mended: {line}")

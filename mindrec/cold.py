@@ -30,15 +30,20 @@ class Added:
     refiled: tuple[str, ...]
 
 
-def add_items(checkpoint: Checkpoint, items: Sequence[Item], embed: Embed | None = None) -> Added:
+def add_items(checkpoint: Checkpoint, items: Sequence[Item], embed: Embed | None = None, *, lift: float = 0.0) -> Added:
     """Give new items tokens, so that they can be decoded and stand in histories; they are marked cold.
 
     Args:
         embed: the text model that the checkpoint's semantic IDs were made with, if any; TF-IDF by default.
+        lift: what is added to the new items' logits in the dense head, so that they are shown more than their tokens
+            earn them: popularity is learned from sales, and they had none. 1 makes them e times as likely.
 
     Raises:
-        MindRecError: no items, an id that the checkpoint has, or a category that has no free codes left.
+        MindRecError: no items, an id that the checkpoint has, a category that has no free codes left, or a lift
+            outside 0..10 or for a denoiser without a dense head.
     """
+    if not 0 <= lift <= 10 or (lift and checkpoint.denoiser.kind != "compact"):
+        raise MindRecError(f"--lift {lift} cannot be used; 0..10, on a compact checkpoint, is allowed: 0 adds nothing")
     old, tokenizer = checkpoint.catalog, checkpoint.tokenizer
     known = next((item.item_id for item in items if item.item_id in old.row_of), None)
     if not items or known is not None:
@@ -58,7 +63,7 @@ def add_items(checkpoint: Checkpoint, items: Sequence[Item], embed: Embed | None
     grown = Tokenizer(tokenizer.levels, np.concatenate([tokenizer.codes, codes_ML]), catalog.fingerprint)
     made = replace(
         checkpoint,
-        denoiser=_grown(checkpoint.denoiser, grown, catalog),
+        denoiser=_grown(checkpoint.denoiser, grown, catalog, lift),
         tokenizer=grown,
         catalog=catalog,
         cold=checkpoint.cold + len(items),
@@ -96,10 +101,10 @@ def _same_path(item: Item, filed: Item, depth: int) -> bool:
     return item.categories[:depth] == filed.categories
 
 
-def _grown(denoiser, tokenizer: Tokenizer, catalog: Catalog):
+def _grown(denoiser, tokenizer: Tokenizer, catalog: Catalog, lift: float):
     """The denoiser over the longer catalog. A LLaDA knows items by their tokens alone: it shares all weights."""
     if denoiser.kind == "compact":
-        return denoiser.grown(torch.from_numpy(tokenizer.codes))
+        return denoiser.grown(torch.from_numpy(tokenizer.codes), lift)
     from mindrec.model.prompts import Prompts
 
     titles = [item.title for item in catalog.items] if denoiser.config.titles else None

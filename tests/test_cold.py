@@ -172,6 +172,17 @@ def test_refusals(recommender):
         add_items(recommender.checkpoint, flat)
 
 
+def test_a_lift_shows_cold_items_more_and_moves_no_other(recommender, grown):
+    n, history = len(recommender.catalog), [3, 4]
+    lifted = Recommender(add_items(recommender.checkpoint, NEW, lift=2.0).checkpoint)
+    asked = [r.denoiser.item_logits(r.denoiser.encode([history]))[0] for r in (grown, lifted)]
+    assert torch.allclose(asked[0][:n], asked[1][:n], atol=1e-5)
+    assert torch.allclose(asked[0][n:] + 2, asked[1][n:], atol=1e-5)
+    for lift in (-1, 11, float("nan")):
+        with pytest.raises(MindRecError, match=r"--lift .* 0..10"):
+            add_items(recommender.checkpoint, NEW, lift=lift)
+
+
 def test_a_damaged_mark_is_refused(grown, tmp_path):
     for cold in (-1000, 10**9, "x", None):
         grown.checkpoint.save(tmp_path / "c")
@@ -276,6 +287,9 @@ def test_cold_needs_cold_items_and_their_own_data(measured):
     save_prepared(other, measured / "other")
     assert "of the checkpoint" in refused(*common, "--data", measured / "other")
     assert "--baseline" in refused(*common, "--data", measured / "whole", "--baseline", "popularity")
+    assert "give --cold" in refused(
+        "evaluate", "--checkpoint", measured / "model", "--data", measured / "warm", "--lift", "1"
+    )
     assert "--cold" in refused("evaluate", "--checkpoint", measured / "model", "--data", measured / "whole")
 
 

@@ -37,16 +37,20 @@ def evaluate_cold(
     batch: int = 64,
     device: str = "auto",
     embed: Embed | None = None,
+    lift: float = 0.0,
 ) -> dict:
     """Ask for the items of `data` that the checkpoint was not trained on, and rank them by text likeness beside it.
 
     Items that the checkpoint lacks are added first; nothing is trained. Only cases whose true next item is cold are
     asked. "among_all" ranks the whole catalog, "among_cold" the cold items alone.
 
+    Args:
+        lift: see mindrec.cold.add_items.
+
     Raises:
         MindRecError: the checkpoint holds items that the data does not, or there is no cold item to ask for.
     """
-    recommender = _with_all_items(checkpoint, data, device, embed)
+    recommender = _with_all_items(checkpoint, data, device, embed, lift)
     rows = _row_in_checkpoint(recommender, data)
     first_cold = len(recommender.catalog) - recommender.checkpoint.cold
     asked = [
@@ -67,6 +71,7 @@ def evaluate_cold(
         "users": len(asked),
         "seed": seed,
         "items": {"trained": first_cold, "cold": recommender.checkpoint.cold},
+        "lift": lift,
         "decoder": config.to_dict(),
         "metrics": {name: _decoded(recommender, asked, c, batch) for name, c in fields.items()},
         "baselines": {
@@ -77,10 +82,10 @@ def evaluate_cold(
     }
 
 
-def _with_all_items(checkpoint: Path, data: PreparedData, device: str, embed: Embed | None) -> Recommender:
+def _with_all_items(checkpoint: Path, data: PreparedData, device: str, embed: Embed | None, lift: float) -> Recommender:
     loaded = load_checkpoint(checkpoint, device)
     new = [item for item in data.catalog.items if item.item_id not in loaded.catalog.row_of]
-    loaded = add_items(loaded, new, embed).checkpoint if new else loaded
+    loaded = add_items(loaded, new, embed, lift=lift).checkpoint if new else loaded
     if not loaded.cold:
         raise MindRecError(
             f"{checkpoint} was trained on all {len(loaded.catalog):,} items of {data.catalog.name!r}: none is cold; "

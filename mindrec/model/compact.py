@@ -98,14 +98,15 @@ class CompactDenoiser(nn.Module):
         self.register_buffer("level_of_T", level_of, persistent=False)
         self._items_ND: torch.Tensor | None = None
 
-    def grown(self, codes_NL: torch.Tensor) -> "CompactDenoiser":
+    def grown(self, codes_NL: torch.Tensor, lift: float = 0.0) -> "CompactDenoiser":
         """These weights over a longer catalog whose first items are this one's.
 
-        A new item has no embedding of its own (zero): its tokens alone carry it. Its bias is the mean of all.
+        A new item has no embedding of its own (zero): its tokens alone carry it. Its bias is the mean of all, plus
+        `lift`.
         """
         new = CompactDenoiser(replace(self.config, n_items=len(codes_NL)), codes_NL).to(self.offsets.device)
         weights, more = dict(self.named_parameters()), len(codes_NL) - self.n_items
-        bias = self.item_bias.mean().expand(more)
+        bias = (self.item_bias.mean() + lift).expand(more)
         weights["item_embedding.weight"] = F.pad(self.item_embedding.weight, (0, 0, 0, more))
         weights["item_bias"] = torch.cat([self.item_bias, bias])
         new.load_state_dict({name: value.detach() for name, value in weights.items()}, strict=False)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-IDLE = "!document.querySelector('.mr').classList.contains('busy')"
+IDLE = "!document.querySelector('.mr.busy, .mr.streaming')"
 
 
 def caption(page) -> str:

@@ -179,7 +179,7 @@ def test_who_is_right_is_believed(believed):
             p = p / of_code[first] * tilted[first]
         return rng.choice(MADE.n_items, p=(p / p.sum()).numpy())
 
-    calibrate(model, table, cases_of(target, 3000))
+    calibrate(model, table, cases_of(target, 1500))
     expected = 1.5 if believed == "tokens" else 0.0
     assert model.opinion_weight()[0].item() == pytest.approx(expected, abs=0.3)
     assert model.evidence_weight().tolist() == pytest.approx([1.0] * 3)

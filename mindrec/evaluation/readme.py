@@ -116,8 +116,8 @@ def _twin(r: dict) -> str:
     names = ("hit@1", "hit@10", "ndcg@10")
     lines = [
         f"\n**Diffusion against its auto-regressive twin on {r['dataset'].capitalize()}**, {r['users']:,} {r['split']} "
-        f"cases, {changed}, {len(r['left'])} seeds of the block on one dense part (mean ± deviation over seeds; the "
-        "interval is a paired bootstrap over users, 95 %):\n",
+        f"cases, {changed}; {'one seed' if len(r['left']) == 1 else str(len(r['left'])) + ' seeds, mean ± deviation'} "
+        "of the block on one dense part; the interval is a paired bootstrap over users, 95 %:\n",
         f"`{r['command']}`\n" if r.get("command") else "",
         "| block | " + " | ".join(names) + " | calls | seconds of training a seed |\n|" + " --- |" * 6,
     ]

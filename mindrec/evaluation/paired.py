@@ -98,7 +98,7 @@ def _ranks(folder: Path, data: PreparedData, asked, settings: dict, device: str)
         "fingerprint": recommender.checkpoint.fingerprint,
         "objective": recommender.denoiser.config.objective,
         "training_seed": training.get("seed"),
-        "training_seconds": training.get("seconds"),
+        "block_seconds": round(sum(r["seconds"] for r in training.get("curve", ()) if r.get("stage") == "block"), 1),
         "nfe": found.nfe,
         "decode_seconds": round(found.seconds, 1),
     }

@@ -119,12 +119,12 @@ def _twin(r: dict) -> str:
         f"cases, {changed}; {'one seed' if len(r['left']) == 1 else str(len(r['left'])) + ' seeds, mean ± deviation'} "
         "of the block on one dense part; the interval is a paired bootstrap over users, 95 %:\n",
         f"`{r['command']}`\n" if r.get("command") else "",
-        "| block | " + " | ".join(names) + " | calls | seconds of training a seed |\n|" + " --- |" * 6,
+        "| block | " + " | ".join(names) + " | calls | seconds of training the block |\n|" + " --- |" * 6,
     ]
     for side, name in (("left", "masked diffusion"), ("right", "auto-regressive")):
         cells = [_spread(r[f"{side}_mean"][m], r[f"{side}_deviation"][m]) for m in names]
         calls = sum(row["nfe"] for row in r[side]) / len(r[side])
-        seconds = sum(row["training_seconds"] for row in r[side]) / len(r[side])
+        seconds = sum(row["block_seconds"] for row in r[side]) / len(r[side])
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {calls:.1f} | {seconds:,.0f} |")
     ratios = [f"{r['ratio'][m]['ratio']:.3f} [{r['ratio'][m]['low']:.3f}, {r['ratio'][m]['high']:.3f}]" for m in names]
     lines.append("| ratio [interval] | " + " | ".join(ratios) + " | | |")

@@ -167,19 +167,17 @@ def test_who_is_right_is_believed(believed):
         model.token_head.weight.mul_(3)  # an opinion that says something
     first = (model.tokens_NL - model.offsets)[:, 0]
 
-    def target(rng, history):
-        cache = model.encode([history])
-        logits = model.item_logits(cache).clone()[0]
-        logits[list(history)] = -torch.inf
-        p = logits.double().softmax(0)
-        if believed == "tokens":
-            open_ = model.token_logits(cache, torch.full((1, 1, 3), MASKED))[0, 0, : MADE.sizes[0]].double()
-            of_code = torch.zeros(MADE.sizes[0], dtype=torch.double).index_add(0, first, p)
-            tilted = ((1.5 * open_).exp() * of_code) / ((1.5 * open_).exp() * of_code).sum()
-            p = p / of_code[first] * tilted[first]
-        return rng.choice(MADE.n_items, p=(p / p.sum()).numpy())
-
-    calibrate(model, table, cases_of(target, 1500))
+    rng = np.random.default_rng(0)
+    histories = [tuple(map(int, rng.choice(MADE.n_items, 3, replace=False))) for _ in range(3000)]
+    cache = model.encode(histories)
+    logits = model.item_logits(cache).double()
+    p_UN = logits.scatter(1, torch.tensor(histories), -torch.inf).softmax(1)
+    if believed == "tokens":
+        masked = torch.full((len(histories), 1, 3), MASKED)
+        tilt_UC = (1.5 * model.token_logits(cache, masked)[:, 0, : MADE.sizes[0]].double()).exp()
+        p_UN = p_UN * tilt_UC[:, first]
+    targets = [int(rng.choice(MADE.n_items, p=p)) for p in (p_UN / p_UN.sum(1, keepdim=True)).numpy()]
+    calibrate(model, table, [Case(str(n), h, t) for n, (h, t) in enumerate(zip(histories, targets, strict=True))])
     expected = 1.5 if believed == "tokens" else 0.0
     assert model.opinion_weight()[0].item() == pytest.approx(expected, abs=0.3)
     assert model.evidence_weight().tolist() == pytest.approx([1.0] * 3)

@@ -4,7 +4,6 @@ Bad input ends with a clear line and exit status 2.
 """
 
 import json
-import os
 import shlex
 import sys
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Annotated
 import typer
 
 from mindrec import cli_bench, cli_catalog, cli_llada
+from mindrec.cli_shared import emit, load_data
 from mindrec.errors import MindRecError
 
 app = typer.Typer(help="Recommend by masked diffusion, coarse to fine.", no_args_is_help=True, add_completion=False)
@@ -135,7 +135,7 @@ def evaluate(
             device=device,
             lift=lift,
         )
-        return _emit(found, json_out)
+        return emit(found, json_out)
     if lift:
         raise MindRecError("--lift is for cold items; give --cold")
     result = evaluate_checkpoint(
@@ -151,7 +151,7 @@ def evaluate(
         batch=batch,
         device=device,
     )
-    _emit(result, json_out)
+    emit(result, json_out)
 
 
 @app.command()
@@ -173,7 +173,7 @@ def compare(
     found = compare_checkpoints(
         left, right, load_data(data, left[0]), split=split, users=users, settings=settings, seed=seed, device=device
     )
-    _emit(found, json_out)
+    emit(found, json_out)
 
 
 @app.command()
@@ -208,7 +208,7 @@ def diagnose(
         device=device,
         command="python -m mindrec " + shlex.join(sys.argv[1:]),
     )
-    _emit(result, json_out)
+    emit(result, json_out)
 
 
 @app.command()
@@ -307,23 +307,6 @@ def resolve(recommender, words: str, say=lambda line: None) -> str:
     return near[0].item_id
 
 
-def load_data(folder: Path | None, checkpoint: Path | None = None):
-    """Prepared data from a folder, or the default data by name, made on first use."""
-    from mindrec.catalog import load_prepared
-    from mindrec.files import read_json
-    from mindrec.sources import prepared
-
-    if folder is None and checkpoint is not None:
-        about = checkpoint / "catalog.json"
-        if not about.exists() or read_json(about, "catalog").get("name") != "grocery":
-            raise MindRecError(f"{checkpoint}: give --data, the prepared folder it was trained on")
-        folder = Path("grocery")
-    if folder is not None and str(folder) == "grocery" and not folder.exists():
-        typer.echo("preparing grocery (once, about 20 s) …", err=True)
-        folder = prepared("grocery")
-    return load_prepared(folder)
-
-
 def _sweep(path: Path) -> list[dict]:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
@@ -347,19 +330,8 @@ def _settings(pairs: list[str]) -> dict:
     return out
 
 
-def _emit(result: dict, path: Path | None) -> None:
-    from mindrec.files import write_json
-
-    if int(os.environ.get("RANK", "0")):  # under torchrun the first process speaks for all
-        return
-    result = {"command": "python -m mindrec " + shlex.join(sys.argv[1:])} | result
-    typer.echo(json.dumps(result, indent=1))
-    if path:
-        write_json(path, result)
-
-
 cli_llada.register(app)
-cli_bench.register(app, load_data, _emit)
+app.add_typer(cli_bench.bench, name="bench")
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from mindrec.cli_shared import load_data
+
 
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
@@ -67,7 +69,6 @@ def train_llada(
     device: Annotated[str, typer.Option(help="auto or cpu; accelerate picks the rest.")] = "auto",
 ) -> None:
     """Train a LLaDA denoiser. Several processes: torchrun --nproc-per-node N -m mindrec train-llada …"""
-    from mindrec.cli import load_data
     from mindrec.training.llada_presets import llada_preset
     from mindrec.training.llada_run import train_llada_checkpoint
 

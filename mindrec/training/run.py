@@ -96,30 +96,16 @@ def train_checkpoint(
                 model, tokenizer = _retokenised(job, model, semantic_ids)
     decode = replace(preset.decode, order="left_to_right") if objective == "ar" else preset.decode
     records += job.block(model, tokenizer, decode, len(records))
-    best = max((r for r in records if r["stage"] == "block"), key=lambda r: r["validation"]["score"])
+    measured = job.weigh(model, tokenizer, decode)
     training = {
         "command": command,
-        "data": {
-            "name": data.catalog.name,
-            "catalog_fingerprint": data.catalog.fingerprint,
-            "sequences": len(sequences),
-            "ordered": data.interactions.ordered,
-        },
         "objective": objective,
         "semantic_ids": semantic_ids,
         "text_model": None if text_model is None else str(text_model),
         "dense_from": None if dense_from is None else dense_from.name,
-        "seed": config.seed,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "config": config.to_dict(),
-        "curve": records,
-        "best_epoch": best["epoch"],
-        **job.weigh(model, tokenizer, decode),
-        "seconds": round(sum(r["seconds"] for r in records), 1),
+        **_record(job, model, records),
+        **measured,
         "seconds_in_all": round(time.perf_counter() - started, 1),
-        "machine": f"{place.type}, {torch.get_num_threads()} threads, {platform.machine()}",
-        "torch": torch.__version__.split("+")[0],
-        "python": sys.version.split()[0],
     }
     checkpoint = Checkpoint(
         name=out.name,
@@ -195,6 +181,29 @@ class _Job:
             records.append(record)
             self.report(record)
         return records
+
+
+def _record(job: _Job, model: CompactDenoiser, records: list[dict]) -> dict:
+    """What training.json tells of a run beyond how it was asked for."""
+    data, config = job.data, job.preset.train
+    best = max((r for r in records if r["stage"] == "block"), key=lambda r: r["validation"]["score"])
+    return {
+        "data": {
+            "name": data.catalog.name,
+            "catalog_fingerprint": data.catalog.fingerprint,
+            "sequences": len(job.sequences),
+            "ordered": data.interactions.ordered,
+        },
+        "seed": config.seed,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "config": config.to_dict(),
+        "curve": records,
+        "best_epoch": best["epoch"],
+        "seconds": round(sum(r["seconds"] for r in records), 1),
+        "machine": f"{job.place.type}, {torch.get_num_threads()} threads, {platform.machine()}",
+        "torch": torch.__version__.split("+")[0],
+        "python": sys.version.split()[0],
+    }
 
 
 def some_sequences(sequences: list[np.ndarray], most: int | None, seed: int) -> list[np.ndarray]:

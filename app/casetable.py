@@ -49,6 +49,7 @@ class CaseTable:
 
     @classmethod
     def of(cls, name: str, checkpoint: str, diagnosis: Diagnosis, recommender: Recommender) -> "CaseTable":
+        """A diagnosis with its titles and paths joined, ready to be filtered and shown."""
         cases, catalog = diagnosis.cases, recommender.catalog
         titles = {item.item_id: item.title for item in catalog.items}
         paths = {item.item_id: " › ".join(item.categories) for item in catalog.items}

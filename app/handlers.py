@@ -314,6 +314,7 @@ class Handlers:
         }
 
     def name(self, ask: dict) -> str:
+        """The checkpoint that a question names, the first one where it names none. Raises MindRecError for another."""
         name = ask.get("checkpoint") or next(iter(self.recommenders))
         if not isinstance(name, str) or name not in self.recommenders:
             raise MindRecError(text.UNKNOWN_CHECKPOINT.format(name=str(name)[:60], names=", ".join(self.recommenders)))

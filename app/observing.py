@@ -53,6 +53,7 @@ class Counters:
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:
+        """Count how long the block takes under `stage`, also when it fails."""
         started = time.perf_counter()
         try:
             yield

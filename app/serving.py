@@ -79,6 +79,7 @@ class Job:
         self.ended.set()
 
     def result(self) -> DecodeTrace:
+        """The trace of a decode that has ended. Raises what ended it otherwise."""
         if self.error is not None:
             raise self.error
         return self.trace

@@ -67,11 +67,13 @@ def refused_by_disk(error: BaseException) -> str | None:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value, *, indent: int | None = 1) -> None:
+    """Write JSON whole or not at all. Raises ValueError for NaN and infinity, which JSON does not have."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False) + "\n")
 
 
@@ -89,6 +91,7 @@ def read_json(path: Path, what: str) -> dict:
 
 
 def write_jsonl_gz(path: Path, rows: Iterator[dict]) -> None:
+    """Write one JSON object a line, gzipped; for files inside a folder that is itself written whole."""
     with gzip.open(path, "wt", encoding="utf-8", compresslevel=6) as stream:
         for row in rows:
             stream.write(json.dumps(row, ensure_ascii=False) + "\n")

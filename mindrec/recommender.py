@@ -118,6 +118,7 @@ class Recommender:
         return cls(load_checkpoint(Path(path), device))
 
     def save_pretrained(self, path: str | Path) -> None:
+        """Write the checkpoint folder whole; an older one in its place goes only then."""
         self.checkpoint.save(Path(path))
 
     def push_to_hub(self, repo_id: str, **options) -> str:

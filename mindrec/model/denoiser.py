@@ -64,9 +64,9 @@ class Denoiser(Protocol):
         ...
 
     def evidence_weight(self) -> torch.Tensor | None:
-        """alpha (L,), the learned weight of item evidence at each position; None without a dense head."""
+        """alpha (L,), the weight of item evidence at each position; None without a dense head."""
         ...
 
     def opinion_weight(self) -> torch.Tensor | None:
-        """beta (L,), the learned weight of the denoiser's own logits where evidence is on; None without a head."""
+        """beta (L,), the weight of the denoiser's own logits where evidence is on, fitted on validation; None without a head."""
         ...

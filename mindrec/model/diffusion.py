@@ -39,7 +39,7 @@ def mask_targets(
 def add_evidence(
     logits: torch.Tensor, evidence: torch.Tensor, weight: torch.Tensor, opinion_weight: torch.Tensor
 ) -> torch.Tensor:
-    """beta l + alpha log(e + 1e-5): the one place where evidence meets the denoiser, in training and decoding alike.
+    """beta l + alpha log(e + 1e-5): the one place where evidence meets the denoiser, in weighing and decoding alike.
 
     beta matters because l is also trained to be right by itself: adding two calibrated opinions at full weight would
     count what they share twice.

@@ -68,5 +68,5 @@ class Denoiser(Protocol):
         ...
 
     def opinion_weight(self) -> torch.Tensor | None:
-        """beta (L,), the weight of the denoiser's own logits where evidence is on, fitted on validation; None without a head."""
+        """beta (L,), the weight of the denoiser's own logits where evidence is on; None without a head."""
         ...

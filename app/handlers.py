@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from functools import wraps
+from functools import partial, wraps
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -176,7 +176,7 @@ class Handlers:
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="wait"))
         job = self._start(ask)
         if self.service.wait(job, wait):
-            return self._ended(job, self.name(ask))
+            return self._ended(job)
         if "wait" in ask:
             return {"job": job.key, "place": self.service.find(job.key)[1]}
         self.service.stop(job)
@@ -200,7 +200,7 @@ class Handlers:
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="after"))
         job, place = self.service.find(self._key(ask))
         if job.ended.is_set():
-            return {"place": 0, "bundle": self._ended(job, job.name)}
+            return {"place": 0, "bundle": self._ended(job)}
         steps = tuple(job.steps)
         return {"place": place} if len(steps) <= after else {"place": place, "part": self._part(job, steps, after)}
 
@@ -234,11 +234,12 @@ class Handlers:
         if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(isinstance(i, str) for i in ids):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="ids"))
         config = config_of(self.recommenders[name], ask.get("config"))
-        return self.service.start(name, ids, config, target if isinstance(target, str) else None)
+        target = target if isinstance(target, str) else None
+        return self.service.start(name, ids, config, target, partial(self.bundle, owner=name))
 
-    def _ended(self, job: Job, name: str) -> dict:
+    def _ended(self, job: Job) -> dict:
         self.service.stop(job)
-        return self.bundle(job.result(), name)
+        return job.result()
 
     @plainly
     def story(self, ask: dict) -> dict:
@@ -308,7 +309,7 @@ class Handlers:
             "captions": text.captions(trace, possible),
             "possible": possible,
             "events": events(trace),
-            "tree": tree_view(trace, None if recommender is None else category_parents(recommender)),
+            "tree": tree_view(trace, None if recommender is None else recommender.tokenizer.category_parents),
             "names": _names(trace, recommender),
             "checkpoint": owner,
         }
@@ -336,19 +337,6 @@ def config_of(recommender: Recommender, raw) -> DecodeConfig:
     if not isinstance(raw, dict):
         raise MindRecError(text.NOT_UNDERSTOOD.format(what="config"))
     return DecodeConfig.from_dict(recommender.default_config.to_dict() | raw)
-
-
-def category_parents(recommender: Recommender) -> list[list[int]]:
-    """For each category level, the parent code of every code: the tree that the tokens spell."""
-    tokenizer = recommender.tokenizer
-    out = []
-    for level in range(tokenizer.n_category_levels):
-        ups = [0] * tokenizer.levels[level].size
-        if level:
-            for up, code in {(int(a), int(b)) for a, b in tokenizer.codes[:, level - 1 : level + 1]}:
-                ups[code] = up
-        out.append(ups)
-    return out
 
 
 def examples(recommender: Recommender) -> list[dict]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from app import gpu, text
 from app.observing import CALLER, COUNTERS, Caller, log
@@ -51,22 +52,25 @@ class Job:
     Attributes:
         name: of the checkpoint.
         key: what its owner asks for it by; not to be guessed.
+        make: what its owner wants of the trace. The lane makes it: a thread of its own would fight the next decode's
+            for Python's lock, and both would take twice as long.
         until: when nobody wants it any more, in time.monotonic(); `stopped` says that somebody said so.
         steps: recorded so far; grows while it is decoded.
-        trace, error: one of them is set once `ended` is.
+        made, error: one of them is set once `ended` is.
     """
 
     name: str
     ids: tuple[str, ...]
     config: DecodeConfig
     target: str | None
+    make: Callable[[DecodeTrace], Any]
     until: float
     caller: Caller = field(default_factory=CALLER.get)
     stopped: bool = False
     key: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     asked: float = field(default_factory=time.monotonic)
     steps: list[DecodeStep] = field(default_factory=list)
-    trace: DecodeTrace | None = None
+    made: Any = None
     error: MindRecError | None = None
     ended: threading.Event = field(default_factory=threading.Event)
 
@@ -74,15 +78,19 @@ class Job:
     def unwanted(self) -> bool:
         return self.stopped or self.until < time.monotonic()
 
-    def end(self, trace: DecodeTrace | None = None, error: MindRecError | None = None) -> None:
-        self.trace, self.error = trace, error
+    def end(self, made: Any = None, error: MindRecError | None = None) -> None:
+        self.made, self.error = made, error
         self.ended.set()
 
-    def result(self) -> DecodeTrace:
-        """The trace of a decode that has ended. Raises what ended it otherwise."""
+    def result(self) -> Any:
+        """What was made of the trace of a decode that has ended. Raises what ended it otherwise."""
         if self.error is not None:
             raise self.error
-        return self.trace
+        return self.made
+
+
+def as_it_is(trace: DecodeTrace) -> DecodeTrace:
+    return trace
 
 
 class HistoryCaches:
@@ -227,7 +235,7 @@ class Lane:
                     break
         for user, job in enumerate(batch):
             if user in run.users:
-                job.end(run.result(user).trace)
+                job.end(job.make(run.result(user).trace))
             else:
                 COUNTERS.count("dropped")
                 job.end(error=Gone(text.NO_SUCH_JOB))
@@ -274,13 +282,23 @@ class Service:
         self._jobs: dict[str, tuple[Lane, Job]] = {}
         self._lock = threading.Lock()
 
-    def start(self, name: str, ids: list[str], config: DecodeConfig, target: str | None = None) -> Job:
-        """Queue a decode. Raises MindRecError for a bad history, Busy when the queue is full."""
+    def start(
+        self,
+        name: str,
+        ids: list[str],
+        config: DecodeConfig,
+        target: str | None = None,
+        make: Callable[[DecodeTrace], Any] = as_it_is,
+    ) -> Job:
+        """Queue a decode, whose result is what `make` makes of its trace.
+
+        Raises MindRecError for a bad history, Busy when the queue is full.
+        """
         recommender = self.recommenders[name]
         recommender.history_rows(ids)
         if target is not None:
             recommender.catalog.rows([target])
-        lane, job = self.lanes[name], Job(name, tuple(ids), config, target, time.monotonic() + KEPT)
+        lane, job = self.lanes[name], Job(name, tuple(ids), config, target, make, time.monotonic() + KEPT)
         lane.put(job)
         with self._lock:
             for key in [key for key, (_, other) in self._jobs.items() if other.unwanted]:

@@ -18,7 +18,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
 from mindrec.decoding.recording import Recorder
 from mindrec.decoding.rethink import rethink
-from mindrec.decoding.trace import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink
+from mindrec.decoding.trace import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink, six_digits
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import HistoryCache
 from mindrec.search import TextSearch, text_embedder
@@ -84,8 +84,10 @@ class Decoding:
         r, config, pairs, thought = self.recommender, self.config, self._ranked[user], None
         if config.rethink:
             pairs, thought = rethink(r.denoiser, r.index, self.rows[user], config, pairs, n_categories=r.n_categories)
-        results = tuple(Result(n, row, score, math.exp(score)) for n, (row, score) in enumerate(pairs))
-        items = tuple(Recommended(f.rank, f.row, r.catalog.items[f.row], f.score, f.probability) for f in results)
+        items = tuple(
+            Recommended(n, row, r.catalog.items[row], score, math.exp(score)) for n, (row, score) in enumerate(pairs)
+        )
+        results = tuple(Result(f.rank, f.row, six_digits(f.score), six_digits(f.probability)) for f in items)
         built = None
         if self.trace:
             built = r.build_trace(
@@ -269,7 +271,7 @@ class Recommender:
             items=tuple(self._item_name(row) for row in sorted(mentioned)),
             gold=None if gold is None else self._gold(gold, config, history, steps, results),
             rethink=thought,
-            elapsed_ms=elapsed_ms,
+            elapsed_ms=None if elapsed_ms is None else six_digits(elapsed_ms),
             notes=self.notes,
         )
 

@@ -148,7 +148,7 @@ def test_stopping_frees_the_place_at_once_and_the_decode_between_steps(service, 
     gate.open.set()
     assert running.ended.wait(20)
     assert len(running.steps) <= 1
-    assert running.trace is None
+    assert running.made is None
     assert all(service.wait(job, 30) and job.result() for job in waiting[1:])
     with pytest.raises(Gone):
         service.find(running.key)
@@ -162,7 +162,7 @@ def test_a_job_that_nobody_asks_for_is_dropped(service, fresh, gate):
     gate.open.set()
     assert service.wait(later, 30)
     assert forgotten.ended.wait(20)
-    assert forgotten.trace is None
+    assert forgotten.made is None
     with pytest.raises(Gone):
         service.find(forgotten.key)
 

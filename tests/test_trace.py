@@ -266,7 +266,7 @@ def put(*path_and_value):
         (put("steps", 1, "beams", 0, "score", "high"), "float is needed"),
         (put("steps", 1, "beams", 0, "score", None), "float is needed"),
         (put("steps", 1, "beams", 0, "score", True), "float is needed"),
-        (put("steps", 1, "beams", 0, "score", 10**400), "score"),
+        (put("steps", 1, "beams", 0, "score", 10**400), "infinity"),
         (put("steps", 1, "beams", 0, "codes", [0]), "3 positions"),
         (put("steps", 1, "beams", 0, "parent", 7), "parent 7"),
         (put("steps", 1, "beams", 0, "parent", -1), "parent -1"),

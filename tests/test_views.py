@@ -29,9 +29,7 @@ def trace(recommender) -> DecodeTrace:
 
 @pytest.fixture(scope="module")
 def parents(recommender):
-    from app.handlers import category_parents
-
-    return category_parents(recommender)
+    return recommender.tokenizer.category_parents
 
 
 def test_tree_mass_flows_from_the_root_and_is_never_lost_on_the_way(trace):

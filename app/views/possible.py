@@ -41,8 +41,7 @@ def possible_view(trace: DecodeTrace, codes_NL: np.ndarray, items: Sequence[Item
     reading = _Reading(trace, codes_NL)
     steps = [reading.step(step) for step in trace.steps]
     view = {key: [step[key] for step in steps] for key in ("beams", "others", "dropped")}
-    named = sorted(set(_rows(view)))
-    return view | {"titles": {str(row): items[row].title for row in named}}
+    return view | {"titles": {str(row): items[row].title for row in sorted(reading.named)}}
 
 
 def token_rows(trace: DecodeTrace, codes_NL: np.ndarray, position: int, code: int) -> tuple[list[int], int]:
@@ -65,6 +64,7 @@ class _Reading:
         for position, code in trace.config.get("forbid_tokens", ()):
             free = free[codes_NL[free, position] != code]
         self.before, self.beams = (), [free]
+        self.named: set[int] = set()
 
     def step(self, step: DecodeStep) -> dict:
         above, states = self.before, self.beams
@@ -84,7 +84,11 @@ class _Reading:
         if place.position < self.depth:
             return None
         codes = self.codes_NL[rows, place.position]
-        return [self._first(rows[codes == other.code]) for other in place.alternatives]
+        asked = np.array([other.code for other in place.alternatives])
+        order = codes.argsort(kind="stable")
+        sorted_codes, led = codes[order], rows[order]
+        first, end = sorted_codes.searchsorted(asked), sorted_codes.searchsorted(asked, "right")
+        return [self._first(led[a:b]) for a, b in zip(first.tolist(), end.tolist(), strict=True)]
 
     def _fit(self, rows: np.ndarray, was: Sequence[int | None], now: Sequence[int | None]) -> np.ndarray:
         for position, code in enumerate(now):
@@ -92,9 +96,10 @@ class _Reading:
                 rows = rows[self.codes_NL[rows, position] == code]
         return rows
 
-    @staticmethod
-    def _first(rows: np.ndarray) -> list[int]:
-        return rows[:NAMED].tolist()
+    def _first(self, rows: np.ndarray) -> list[int]:
+        first = rows[:NAMED].tolist()
+        self.named.update(first)
+        return first
 
 
 def _allowed(trace: DecodeTrace, codes_NL: np.ndarray) -> np.ndarray:
@@ -106,11 +111,3 @@ def _allowed(trace: DecodeTrace, codes_NL: np.ndarray) -> np.ndarray:
     led = [result.row for result in trace.results if free[result.row]]
     free[led] = False
     return np.concatenate([np.array(led, dtype=np.int64), free.nonzero()[0]])
-
-
-def _rows(nested):
-    for value in nested.values() if isinstance(nested, dict) else nested:
-        if isinstance(value, list):
-            yield from _rows(value)
-        elif value is not None:
-            yield value

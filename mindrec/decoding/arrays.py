@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from mindrec.decoding.beam_search import Step
+from mindrec.decoding.opened import Tables, open_positions
 from mindrec.decoding.opinions import normalise
+from mindrec.decoding.trace import OpenPosition
 from mindrec.tokens.item_index import ItemIndex, Members
 
 
@@ -76,35 +78,35 @@ class StepArrays:
     # -- opinions ------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def legal(self) -> np.ndarray:
-        """(A, T), items possible on each token."""
-        return self.step.opinions.legal.cpu().numpy()
+    def places(self) -> list[tuple[OpenPosition, ...]]:
+        """Of each row of the opinions, what was thought of its open positions."""
+        opinions = self.step.opinions
+        tables = Tables(
+            user=self.looked_user,
+            codes=np.array([self.before.codes[place] for place in self.looked]).reshape(-1, self.index.n_levels),
+            p=opinions.logp.exp().double().cpu().numpy(),
+            raw=self._raw(),
+            token=self._token(),
+            evidence=None if opinions.evidence is None else opinions.evidence.double().cpu().numpy(),
+            legal=opinions.legal.cpu().numpy(),
+            excluded=self.step.excluded,
+        )
+        return open_positions(self.index, tables)
 
     @cached_property
     def logp(self) -> np.ndarray:
         return self.step.opinions.logp.cpu().numpy()
 
-    @cached_property
-    def p(self) -> np.ndarray:
-        return self.step.opinions.logp.exp().double().cpu().numpy()
-
-    @cached_property
-    def raw(self) -> np.ndarray:
+    def _raw(self) -> np.ndarray:
         """(A, T), the denoiser's own probabilities over each level's whole vocabulary."""
         parts = self.step.opinions.raw.split(self.index.level_sizes, 1)
         return torch.cat([part.softmax(1) for part in parts], 1).double().cpu().numpy()
 
-    @cached_property
-    def token(self) -> np.ndarray:
+    def _token(self) -> np.ndarray:
         """(A, T), the same over legal codes only."""
         opinions = self.step.opinions
         logp = normalise(opinions.raw, opinions.legal > 0, self.index.level_sizes)
         return logp.exp().double().cpu().numpy()
-
-    @cached_property
-    def evidence(self) -> np.ndarray | None:
-        evidence = self.step.opinions.evidence
-        return None if evidence is None else evidence.double().cpu().numpy()
 
     # -- candidates ----------------------------------------------------------------------------------------------------
 

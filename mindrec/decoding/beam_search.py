@@ -44,6 +44,7 @@ class Step:
         candidates: all that competed, best first for each user; the kept ones lead. None at the start.
         coverage: float64 (B,), the search's own probability on items still possible; None where undefined.
         nfe, rows: int64 (B,), denoiser calls so far, and beams looked at in them.
+        excluded: what may not be recommended; None where the search rules nothing out.
     """
 
     index: int
@@ -56,6 +57,7 @@ class Step:
     coverage: torch.Tensor | None
     nfe: torch.Tensor
     rows: torch.Tensor
+    excluded: Excluded | None = None
 
 
 def search(
@@ -100,7 +102,7 @@ def _search(denoiser, index, histories, config, n_categories, cache, everywhere)
     beams = start(index, excluded, config)
     nfe, rows = torch.zeros(2, B, dtype=torch.int64, device=device)
     nothing = torch.zeros(0, dtype=torch.int64, device=device)
-    yield Step(0, None, beams, nothing, None, beams.open[:0], None, _coverage(beams, B, config), nfe, rows)
+    yield Step(0, None, beams, nothing, None, beams.open[:0], None, _coverage(beams, B, config), nfe, rows, excluded)
     for number, n_positions in enumerate(positions_per_step(int(beams.open.sum(1).max()), config), 1):
         looked = beams.open.any(1).nonzero()[:, 0]
         if not len(looked):
@@ -144,7 +146,8 @@ def _search(denoiser, index, histories, config, n_categories, cache, everywhere)
             candidates = merge_states(index, before, candidates, opinions, forcing, looked, keys, config.merge)
         candidates = select(candidates, before, keys, config, number)
         beams = _keep(index, before, candidates, opinions, looked, excluded, config)
-        yield Step(number, before, beams, looked, opinions, chosen, candidates, _coverage(beams, B, config), nfe, rows)
+        coverage = _coverage(beams, B, config)
+        yield Step(number, before, beams, looked, opinions, chosen, candidates, coverage, nfe, rows, excluded)
 
 
 # -- before the first step ---------------------------------------------------------------------------------------------

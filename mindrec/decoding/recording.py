@@ -13,12 +13,11 @@ import torch
 from mindrec.decoding.arrays import StepArrays
 from mindrec.decoding.beam_search import Step
 from mindrec.decoding.state import rank_within
-from mindrec.decoding.trace import Alternative, Beam, DecodeStep, Dropped, GoldStep, OpenPosition, Opinion, Reveal
+from mindrec.decoding.trace import Beam, DecodeStep, Dropped, GoldStep, Opinion, Reveal, six_digits
 from mindrec.tokens.item_index import ItemIndex
 
-ALTERNATIVES = 8
-ILLEGAL = 2
 DROPPED = 12
+"""Candidates listed below the cut."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,11 @@ class Recorder:
         index: of the catalog.
         user: which user of the batch.
         gold: row of the true next item, if known.
-        alternatives: legal codes listed at each open position, besides up to two likely illegal ones.
-        dropped: candidates listed below the cut.
     """
 
     index: ItemIndex
     user: int = 0
     gold: int | None = None
-    alternatives: int = ALTERNATIVES
-    dropped: int = DROPPED
 
     def record(self, steps: Iterator[Step]) -> Iterator[DecodeStep]:
         for step in steps:
@@ -55,7 +50,7 @@ class Recorder:
             opinions=opinions,
             beams=tuple(self._beam(arrays, s) for s in mine),
             dropped=dropped,
-            coverage=None if step.coverage is None else float(step.coverage[self.user]),
+            coverage=None if step.coverage is None else six_digits(step.coverage[self.user]),
             items_left=arrays.items_left.get(self.user, 0),
             nfe=int(step.nfe[self.user]),
             rows=int(step.rows[self.user]),
@@ -72,7 +67,7 @@ class Recorder:
             revealed = tuple(Reveal(n, c, 1.0 if forced[n] else None, forced[n]) for n, c in enumerate(codes) if c >= 0)
         return Beam(
             codes=tuple([None if c < 0 else c for c in codes]),
-            score=arrays.beams.score[s],
+            score=six_digits(arrays.beams.score[s]),
             parent=parent,
             revealed=revealed,
             items=arrays.items[s],
@@ -87,7 +82,7 @@ class Recorder:
         for n in new:
             p = 1.0 if forced[n] else None
             if p is None and single:
-                p = math.exp(self._logp(arrays, parent, n, codes[n], arrays.beams.score[s]))
+                p = six_digits(math.exp(self._logp(arrays, parent, n, codes[n], arrays.beams.score[s])))
             out.append(Reveal(n, codes[n], p, forced[n]))
         # A position that was chosen comes before those that only followed from it.
         return tuple(sorted(out, key=lambda r: (r.forced, r.position)))
@@ -97,71 +92,15 @@ class Recorder:
         return min(value if math.isfinite(value) else score - arrays.before.score[parent], 0.0)
 
     def _opinions(self, arrays: StepArrays) -> tuple[Opinion, ...]:
-        rows = np.flatnonzero(arrays.looked_user == self.user)
-        if not len(rows):
-            return ()
-        codes = np.array([arrays.before.codes[arrays.looked[row]] for row in rows])
-        places: list[list[OpenPosition]] = [[] for _ in rows]
-        for position, first in enumerate(self.index.first):
-            open_ = np.flatnonzero(codes[:, position] < 0)
-            if len(open_):
-                found = self._position(arrays, position, first, rows[open_], codes[open_])
-                for n, place in zip(open_.tolist(), found, strict=True):
-                    places[n].append(place)
+        rows = np.flatnonzero(arrays.looked_user == self.user).tolist()
         ranks = [arrays.before.rank[arrays.looked[row]] for row in rows]
         chosen = [tuple([n for n, on in enumerate(arrays.chosen[row]) if on]) for row in rows]
-        return tuple(Opinion(*parts) for parts in zip(ranks, chosen, map(tuple, places), strict=True))
-
-    def _position(self, arrays: StepArrays, position: int, first: int, rows: np.ndarray, codes: np.ndarray):
-        """What several beams' opinions say of one position that is open in each; one OpenPosition a beam."""
-        own = slice(first, first + self.index.level_sizes[position])
-        p, raw, legal = arrays.p[rows, own], arrays.raw[rows, own], arrays.legal[rows, own]
-        entropy = -np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0).sum(1)
-        legal_share = np.where(legal > 0, raw, 0.0).sum(1)
-        best = np.argsort(-p, axis=1, kind="stable")[:, : self.alternatives]
-        likely = np.argsort(-raw, axis=1, kind="stable")[:, : self.alternatives]
-        listed = np.concatenate([best, likely], 1)
-        tables = [p, raw, arrays.token[rows, own]]
-        tables += [] if arrays.evidence is None else [arrays.evidence[rows, own]]
-        values = [np.take_along_axis(table, listed, 1).tolist() for table in (*tables, legal)]
-        if arrays.evidence is None:
-            values.insert(3, [[None] * listed.shape[1]] * len(rows))
-        n_best = best.shape[1]
-        for n, row in enumerate(listed.tolist()):
-            ps, raws, tokens, evidence, items = (value[n] for value in values)
-            kept = [k for k in range(n_best) if ps[k] > 0]
-            kept += [k for k in range(n_best, len(row)) if items[k] == 0][:ILLEGAL]
-            yield OpenPosition(
-                position,
-                float(entropy[n]),
-                float(legal_share[n]),
-                tuple(
-                    [
-                        Alternative(
-                            row[k],
-                            ps[k],
-                            raws[k],
-                            tokens[k],
-                            evidence[k],
-                            items[k],
-                            None if items[k] else self._why(codes[n], position, row[k]),
-                        )
-                        for k in kept
-                    ]
-                ),
-            )
-
-    def _why(self, codes: np.ndarray, position: int, code: int) -> str:
-        """Whether the catalog has no such item, or only items that were ruled out."""
-        holders = self.index.holders(position, code)
-        known = np.flatnonzero(codes >= 0)
-        agree = (self.index.codes_NL[holders[:, None], known] == codes[known]).all(1)
-        return "excluded" if agree.any() else "illegal"
+        return tuple([Opinion(*parts) for parts in zip(ranks, chosen, [arrays.places[r] for r in rows], strict=True)])
 
     def _dropped(self, arrays: StepArrays, mine: list[int]) -> tuple[Dropped, ...]:
         """The best candidates that were not kept: the lost by score, then paths that another one took over."""
         c = arrays.step.candidates
-        which = torch.from_numpy(arrays.lost_of(self.user, self.dropped)).to(c.parent.device)
+        which = torch.from_numpy(arrays.lost_of(self.user, DROPPED)).to(c.parent.device)
         worst = min((arrays.beams.score[s] for s in mine), default=0.0)
         merged = [False] * len(which) if c.merged_into is None else (c.merged_into[which] >= 0).tolist()
         lists = (c.codes(which).tolist(), c.score[which].tolist(), c.parent[which].tolist(), merged)
@@ -172,12 +111,12 @@ class Recorder:
             out.append(
                 Dropped(
                     codes=tuple([None if v < 0 else v for v in codes]),
-                    score=score,
+                    score=six_digits(score),
                     parent=arrays.before.rank[parent],
                     position=new,
                     code=codes[new] if new >= 0 else -1,
                     why="merged" if taken_over else "cut",
-                    behind=worst - score,
+                    behind=six_digits(worst - score),
                 )
             )
         return tuple(out)
@@ -190,7 +129,7 @@ def gold_step(index: ItemIndex, step: Step, user: int, gold: int) -> GoldStep:
     return GoldStep(
         beams=int(beams.sum()),
         rank=int(ranks.min()) if len(ranks) else None,
-        margin=None if not bool(margin.isfinite()[0]) else float(margin[0]),
+        margin=None if not bool(margin.isfinite()[0]) else six_digits(margin[0]),
     )
 
 

@@ -10,7 +10,7 @@ import torch
 
 from mindrec.decoding.beam_search import final, ranked_items, rule_out, search
 from mindrec.decoding.config import DecodeConfig
-from mindrec.decoding.trace import Rethink
+from mindrec.decoding.trace import Rethink, six_digits
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser
 from mindrec.tokens.item_index import ItemIndex
@@ -60,7 +60,8 @@ def rethink(
         before = float(certainty.sum())
         after = float(position_log_likelihood(denoiser, cache, index, other_codes).sum()) if other != best else before
     swapped = other != best and after > before
-    told = Rethink(tuple(remasked), best, before, other, after, swapped, int(last.nfe[0]) + 1 + (other != best))
+    nfe = int(last.nfe[0]) + 1 + (other != best)
+    told = Rethink(tuple(remasked), best, six_digits(before), other, six_digits(after), swapped, nfe)
     if not swapped:
         return list(ranked), told
     rest = [(row, score) for row, score in ranked if row != other]

@@ -1,14 +1,17 @@
 """The complete record of one decode: frozen, JSON-able, versioned. No torch.
 
+Numbers are kept to 6 significant digits from the moment that they are recorded, so that JSON loses nothing.
+
 It is the API's result, the cache entry, the story, the export and the test fixture.
 """
 
 import dataclasses
-import json
 import math
 import types
 from dataclasses import dataclass, field
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import orjson
 
 from mindrec.errors import MindRecError
 
@@ -17,6 +20,11 @@ MAX_BYTES = 4_000_000
 """A trace read from outside may be this large at most."""
 MAX_DEPTH = 8
 """And its free fields (config, model, catalog) this deep."""
+
+
+def six_digits(value: float) -> float:
+    """A number as a trace keeps it: to 6 significant digits."""
+    return float(f"{value:.6g}")
 
 
 @dataclass(frozen=True)
@@ -230,11 +238,11 @@ class DecodeTrace:
     notes: tuple[str, ...] = field(default=())
 
     def to_dict(self) -> dict:
-        """Plain JSON values, numbers to 6 significant digits."""
-        return _plain(self)
+        """Plain JSON values."""
+        return orjson.loads(orjson.dumps(self))
 
     def to_json(self) -> str:
-        return json.dumps(self.to_dict(), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        return orjson.dumps(self).decode()
 
     @classmethod
     def from_dict(cls, raw: dict) -> "DecodeTrace":
@@ -253,26 +261,10 @@ class DecodeTrace:
         if len(text) > MAX_BYTES:
             raise MindRecError(f"the trace is {len(text):,} characters long; at most {MAX_BYTES:,} are read")
         try:
-            raw = json.loads(text, parse_constant=_no_constant)
-        except (json.JSONDecodeError, RecursionError, ValueError) as error:
+            raw = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
             raise MindRecError(f"the trace is not JSON ({error}); export it again") from error
         return cls.from_dict(raw)
-
-
-def _no_constant(name: str):
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _plain(value):
-    if dataclasses.is_dataclass(value):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, (tuple, list)):
-        return [_plain(v) for v in value]
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, float):
-        return None if not math.isfinite(value) else float(f"{value:.6g}")
-    return value
 
 
 def _build(kind, raw, where: str):

@@ -92,6 +92,18 @@ class Tokenizer:
     def _row_of(self) -> dict[tuple[int, ...], int]:
         return {tuple(map(int, codes)): row for row, codes in enumerate(self.codes)}
 
+    @cached_property
+    def category_parents(self) -> list[list[int]]:
+        """For each category level, the parent code of every code (0 at the top): the tree that the tokens spell."""
+        out = []
+        for level in range(self.n_category_levels):
+            ups = [0] * self.levels[level].size
+            if level:
+                for up, code in np.unique(self.codes[:, level - 1 : level + 1], axis=0).tolist():
+                    ups[code] = up
+            out.append(ups)
+        return out
+
     def encode(self, row: int) -> tuple[int, ...]:
         """Codes of one item, coarse to fine, (L,)."""
         return tuple(map(int, self.codes[row]))

@@ -21,7 +21,7 @@ cli_catalog.register(app)
 
 Checkpoint = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folder.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Prepared data folder, or the name 'grocery'.")]
-TextModel, Lift = cli_catalog.TextModel, cli_catalog.Lift
+TextModel = cli_catalog.TextModel
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the result here as JSON.")]
 
@@ -110,7 +110,9 @@ def evaluate(
     cold: Annotated[
         bool, typer.Option("--cold", help="Ask for the items of --data that were not trained on; TF-IDF beside it.")
     ] = False,
-    lift: Lift = 0.0,
+    lift: Annotated[
+        str, typer.Option(help="--cold: added to cold items' logits; of several, comma-separated, validation chooses.")
+    ] = "0",
     seed: int = 0,
     batch: int = 64,
     device: Device = "auto",
@@ -120,7 +122,9 @@ def evaluate(
     from mindrec.evaluation.report import evaluate_checkpoint
 
     if cold:
+        from mindrec.checkpoint import load_checkpoint
         from mindrec.evaluation.cold import evaluate_cold
+        from mindrec.search import text_embedder
 
         if baseline or sweep or twin:
             raise MindRecError("--cold brings its own baselines and one decoder; leave --baseline, --twin, --sweep out")
@@ -133,10 +137,11 @@ def evaluate(
             seed=seed,
             batch=batch,
             device=device,
-            lift=lift,
+            lifts=_numbers("--lift", lift),
+            embed=text_embedder((load_checkpoint(checkpoint).training or {}).get("text_model")),
         )
         return emit(found, json_out)
-    if lift:
+    if lift != "0":
         raise MindRecError("--lift is for cold items; give --cold")
     result = evaluate_checkpoint(
         checkpoint,
@@ -305,6 +310,13 @@ def resolve(recommender, words: str, say=lambda line: None) -> str:
         + (f"; categories: {', '.join(paths)}" if paths else "")
     )
     return near[0].item_id
+
+
+def _numbers(name: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise MindRecError(f"{name} {text[:60]!r} is not a number, or several with commas between them") from error
 
 
 def _sweep(path: Path) -> list[dict]:

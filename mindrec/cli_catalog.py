@@ -104,13 +104,15 @@ def add_items(
     from mindrec.checkpoint import load_checkpoint
     from mindrec.cold import add_items as run
     from mindrec.sources.itemfile import ItemColumns, item_records
+    from mindrec.search import text_embedder
     from mindrec.sources.repairs import Repairs, clean_items
 
     loaded, repairs = load_checkpoint(checkpoint), Repairs()
     columns = ItemColumns(item_column, title_column, brand_column, None, category_columns, category_separator)
     found = clean_items(item_records(items, columns, repairs), repairs)
     new = [item for item_id, item in found.items() if item_id not in loaded.catalog.row_of]
-    added = run(loaded, new, lift=lift)
+    embed = text_embedder((loaded.training or {}).get("text_model"))
+    added = run(loaded, new, embed, lift=lift)
     added.checkpoint.save(out)
     for line in repairs.lines():
         typer.echo(f"mended: {line}")

@@ -42,8 +42,7 @@ def add_items(checkpoint: Checkpoint, items: Sequence[Item], embed: Embed | None
         MindRecError: no items, an id that the checkpoint has, a category that has no free codes left, or a lift
             outside 0..10 or for a denoiser without a dense head.
     """
-    if not 0 <= lift <= 10 or (lift and checkpoint.denoiser.kind != "compact"):
-        raise MindRecError(f"--lift {lift} cannot be used; 0..10, on a compact checkpoint, is allowed: 0 adds nothing")
+    check_lift(lift, checkpoint)
     old, tokenizer = checkpoint.catalog, checkpoint.tokenizer
     known = next((item.item_id for item in items if item.item_id in old.row_of), None)
     if not items or known is not None:
@@ -70,6 +69,12 @@ def add_items(checkpoint: Checkpoint, items: Sequence[Item], embed: Embed | None
     )
     moved = (new.item_id for item, new in zip(items, filed, strict=True) if not _same_path(item, new, depth))
     return Added(made, tuple(moved))
+
+
+def check_lift(lift: float, checkpoint: Checkpoint) -> None:
+    """Raises MindRecError for a lift outside 0..10, or for a denoiser without a dense head."""
+    if not 0 <= lift <= 10 or (lift and checkpoint.denoiser.kind != "compact"):
+        raise MindRecError(f"--lift {lift} cannot be used; 0..10, on a compact checkpoint, is allowed: 0 adds nothing")
 
 
 def _words(item: Item) -> str:

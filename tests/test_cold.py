@@ -280,6 +280,42 @@ def test_cold_items_are_found_by_their_tokens(measured):
     assert "**24 of 120 items are held out**" in (measured / "warm" / "README.md").read_text()
 
 
+def test_validation_chooses_the_lift_for_all_cases_as_they_come(measured):
+    """A lift that shows new items alone is the best for those who want one, and the worst for everyone."""
+    code, out, err = ours(
+        "evaluate", "--cold", "--checkpoint", measured / "model", "--data", measured / "whole", "--device", "cpu",
+        "--lift", "0,1,10",
+    )  # fmt: skip
+    assert code == 0, err
+    found = json.loads(out)
+    tried = {one["lift"]: one for one in found["lifts_on_validation"]}
+    assert list(tried) == [0.0, 1.0, 10.0]
+    assert found["lift"] == max(tried, key=lambda lift: tried[lift]["ndcg@10"]) != 10
+    assert tried[10.0]["ndcg@10"] < tried[0.0]["ndcg@10"]
+    assert found["everyone"]["users"] == 150
+    assert "is not a number" in refused(
+        "evaluate", "--cold", "--checkpoint", measured / "model", "--data", measured / "whole", "--lift", "1;2"
+    )
+
+
+def test_cold_items_are_read_by_the_text_model_of_the_checkpoint(measured, monkeypatch):
+    """With a model that reads every text alike, a new item is the mean of all, whatever its words say."""
+    asked = []
+
+    def one_for_all(texts):
+        asked.append(len(texts))
+        return np.ones((len(texts), 1), dtype=np.float32)
+
+    monkeypatch.setattr("mindrec.search.text_embedder", lambda recorded: one_for_all)
+    common = ("evaluate", "--cold", "--checkpoint", measured / "model", "--data", measured / "whole", "--device", "cpu")
+    code, out, err = ours(*common)
+    assert code == 0, err
+    assert sum(asked) == 120
+    blind = json.loads(out)["metrics"]["among_cold"]["hit@10"]
+    monkeypatch.undo()
+    assert blind < json.loads(ours(*common)[1])["metrics"]["among_cold"]["hit@10"]
+
+
 def test_cold_needs_cold_items_and_their_own_data(measured):
     common = ("evaluate", "--cold", "--checkpoint", measured / "model", "--device", "cpu")
     assert "none is cold; `prepare --hold-out" in refused(*common, "--data", measured / "warm")

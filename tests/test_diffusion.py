@@ -1,5 +1,6 @@
 """Masking, the weighted loss and item evidence; and that training and decoding compute one evidence."""
 
+import copy
 import math
 
 import pytest
@@ -20,7 +21,7 @@ from mindrec.model.diffusion import (
     masked_cross_entropy,
 )
 from mindrec.tokens.item_index import Members
-from mindrec.training.objectives import LossConfig, block_loss
+from mindrec.training.objectives import LossConfig, block_loss, dense_loss
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.2, 0.4, 1.0])
@@ -203,6 +204,26 @@ def test_dense_loss_equals_what_decoding_says():
     out = block_loss(model, table, torch.tensor([[1, 2, 3]]), LossConfig(), torch.Generator().manual_seed(0))
     logp = model.item_logits(model.encode([[1], [1, 2]])).log_softmax(1)
     assert out.dense == pytest.approx(-float(logp[0, 2] + logp[1, 3]) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("stage", ["dense", "block"])
+def test_item_dropout_takes_an_item_s_own_embedding_away(stage):
+    """With all of them dropped, both stages see a model that has none; with none dropped, they see the difference."""
+    made = toy((3, 4), 10)
+    own, table = made.compact(), CodeTable(made.codes, made.sizes)
+    without = copy.deepcopy(own)
+    torch.nn.init.zeros_(without.item_embedding.weight)
+    rows = torch.tensor([[1, 2, 3, 4], [5, 6, 7, -1]])
+
+    def loss(model, share):
+        config, generator = LossConfig(item_dropout=share), torch.Generator().manual_seed(0)
+        if stage == "dense":
+            return dense_loss(model, rows, config, generator).loss.item()
+        return block_loss(model, table, rows, config, generator).token
+
+    assert loss(own, 1.0) == loss(without, 1.0)
+    assert loss(own, 1e-9) != loss(without, 1e-9)
+    assert loss(own, 1.0) == pytest.approx(loss(without, 1e-9), rel=1e-6)
 
 
 def test_a_target_that_its_history_holds_teaches_the_tokens_nothing():

@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from mindrec.catalog import PreparedData
 from mindrec.checkpoint import load_checkpoint
-from mindrec.cold import add_items
+from mindrec.cold import add_items, check_lift
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.evaluate import dense_ranking, rank
@@ -21,6 +22,8 @@ from mindrec.evaluation.protocol import Case, cases
 from mindrec.recommender import Recommender
 from mindrec.tokens.text import WORD, Embed
 
+JUDGED, EVERYONE = 5_000, 2_000
+"""Validation cases that a lift is chosen on; cases as they come that are ranked with it."""
 RECENT = 10
 SAME_TITLE = 200
 """Characters of a title that must agree; longer ones may have been cut when the data was prepared."""
@@ -37,27 +40,33 @@ def evaluate_cold(
     batch: int = 64,
     device: str = "auto",
     embed: Embed | None = None,
-    lift: float = 0.0,
+    lifts: Sequence[float] = (0.0,),
 ) -> dict:
     """Ask for the items of `data` that the checkpoint was not trained on, and rank them by text likeness beside it.
 
     Items that the checkpoint lacks are added first; nothing is trained. Only cases whose true next item is cold are
-    asked. "among_all" ranks the whole catalog, "among_cold" the cold items alone.
+    asked. "among_all" ranks the whole catalog, "among_cold" the cold items alone. "everyone" are cases as they come,
+    most of them with a true item that is not cold: what a lift gives to the cold it takes from them.
 
     Args:
-        lift: see mindrec.cold.add_items.
+        embed: the text model that the checkpoint's semantic IDs were made with, if any.
+        lifts: see mindrec.cold.add_items. Of several, the one is taken with which the dense head ranks validation cases
+            as they come best (NDCG@10).
 
     Raises:
         MindRecError: the checkpoint holds items that the data does not, or there is no cold item to ask for.
     """
-    recommender = _with_all_items(checkpoint, data, device, embed, lift)
+    recommender = _with_all_items(checkpoint, data, device, embed)
     rows = _row_in_checkpoint(recommender, data)
     first_cold = len(recommender.catalog) - recommender.checkpoint.cold
-    asked = [
-        Case(case.user_id, tuple(int(rows[r]) for r in case.history), int(rows[case.target]))
-        for case in cases(data.interactions, split)
-        if rows[case.target] >= first_cold
-    ]
+    everyone = _in_checkpoint(cases(data.interactions, split, EVERYONE, seed), rows)
+    tried = []
+    if len(lifts) > 1:
+        judged = _in_checkpoint(cases(data.interactions, "validation", JUDGED, seed), rows)
+        tried = [_tried(recommender, judged, lift) for lift in lifts]
+    lift = max(tried, key=lambda one: one["ndcg@10"])["lift"] if tried else lifts[0]
+    _lift(recommender, lift)
+    asked = [c for c in _in_checkpoint(cases(data.interactions, split), rows) if c.target >= first_cold]
     if not asked:
         raise MindRecError(f"no {split} case of {data.catalog.name!r} has a cold item as its target: none to measure")
     if users is not None and users < len(asked):
@@ -72,20 +81,27 @@ def evaluate_cold(
         "seed": seed,
         "items": {"trained": first_cold, "cold": recommender.checkpoint.cold},
         "lift": lift,
+        "lifts_on_validation": tried,
         "decoder": config.to_dict(),
         "metrics": {name: _decoded(recommender, asked, c, batch) for name, c in fields.items()},
         "baselines": {
             "dense": {name: _dense(recommender, asked, c) for name, c in fields.items()},
             "tfidf": {name: _by_text(recommender, asked, c) for name, c in fields.items()},
         },
+        "everyone": {
+            "users": len(everyone),
+            "metrics": _decoded(recommender, everyone, config, batch),
+            "dense": _dense(recommender, everyone, config),
+            "tfidf": _by_text(recommender, everyone, config),
+        },
         "device": recommender.device,
     }
 
 
-def _with_all_items(checkpoint: Path, data: PreparedData, device: str, embed: Embed | None, lift: float) -> Recommender:
+def _with_all_items(checkpoint: Path, data: PreparedData, device: str, embed: Embed | None) -> Recommender:
     loaded = load_checkpoint(checkpoint, device)
     new = [item for item in data.catalog.items if item.item_id not in loaded.catalog.row_of]
-    loaded = add_items(loaded, new, embed, lift=lift).checkpoint if new else loaded
+    loaded = add_items(loaded, new, embed).checkpoint if new else loaded
     if not loaded.cold:
         raise MindRecError(
             f"{checkpoint} was trained on all {len(loaded.catalog):,} items of {data.catalog.name!r}: none is cold; "
@@ -105,6 +121,31 @@ def _row_in_checkpoint(recommender: Recommender, data: PreparedData) -> np.ndarr
                 "the whole data that it was held out of"
             )
     return np.array(recommender.catalog.rows(item.item_id for item in data.catalog.items))
+
+
+def _in_checkpoint(found: Sequence[Case], rows: np.ndarray) -> list[Case]:
+    """The data's cases in the checkpoint's rows."""
+    return [Case(c.user_id, tuple(int(rows[r]) for r in c.history), int(rows[c.target])) for c in found]
+
+
+def _lift(recommender: Recommender, by: float) -> None:
+    """Add to the logits of the cold items: a checkpoint's own lift stays beneath it."""
+    check_lift(by, recommender.checkpoint)
+    if by:
+        with torch.no_grad():
+            recommender.denoiser.item_bias[len(recommender.catalog) - recommender.checkpoint.cold :] += by
+
+
+def _tried(recommender: Recommender, judged: Sequence[Case], lift: float) -> dict:
+    """What the dense head makes of cases as they come with one lift: all of them, and those with a cold true item."""
+    first_cold = len(recommender.catalog) - recommender.checkpoint.cold
+    _lift(recommender, lift)
+    ranks = gold_ranks(dense_ranking(recommender.denoiser, judged), targets := _targets(judged))
+    _lift(recommender, -lift)
+    cold = targets >= first_cold
+    of_cold = accuracy(ranks[cold])["hit@10"] if cold.any() else None
+    found = accuracy(ranks)
+    return {"lift": lift, "ndcg@10": found["ndcg@10"], "hit@10": found["hit@10"], "cold_hit@10": of_cold}
 
 
 def _only_cold(config: DecodeConfig, first_cold: int) -> DecodeConfig:

@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from mindrec import cli_bench, cli_catalog, cli_llada
-from mindrec.cli_shared import emit, load_data
+from mindrec import cli_bench, cli_catalog, cli_llada, cli_many
+from mindrec.cli_shared import emit, load_data, settings_of
 from mindrec.errors import MindRecError
 
 app = typer.Typer(help="Recommend by masked diffusion, coarse to fine.", no_args_is_help=True, add_completion=False)
@@ -133,7 +133,7 @@ def evaluate(
             load_data(data, checkpoint),
             split=split,
             users=users,
-            settings=_settings(decoder or []),
+            settings=settings_of(decoder or []),
             seed=seed,
             batch=batch,
             device=device,
@@ -148,7 +148,7 @@ def evaluate(
         load_data(data, checkpoint),
         split=split,
         users=users,
-        settings=_settings(decoder or []),
+        settings=settings_of(decoder or []),
         baselines=[b for b in baseline.split(",") if b],
         twin=twin,
         sweep=_sweep(sweep) if sweep else None,
@@ -174,7 +174,7 @@ def compare(
     """The ratio of two kinds of checkpoint over seeds, with a paired bootstrap interval over users."""
     from mindrec.evaluation.paired import compare_checkpoints
 
-    settings = _settings(decoder or [])
+    settings = settings_of(decoder or [])
     found = compare_checkpoints(
         left, right, load_data(data, left[0]), split=split, users=users, settings=settings, seed=seed, device=device
     )
@@ -194,6 +194,7 @@ def diagnose(
     k: Annotated[int, typer.Option("--k", help="A true item ranked below the first k is a miss.")] = 10,
     seed: int = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished chunk.")] = False,
+    workers: cli_many.Workers = 0,
     device: Device = "auto",
     json_out: JsonOut = None,
 ) -> None:
@@ -206,10 +207,11 @@ def diagnose(
         out,
         split=split,
         users=users,
-        settings=_settings(decoder or []),
+        settings=settings_of(decoder or []),
         seed=seed,
         k=k,
         resume=resume,
+        workers=workers,
         device=device,
         command="python -m mindrec " + shlex.join(sys.argv[1:]),
     )
@@ -236,7 +238,7 @@ def recommend(
 
     recommender = Recommender.from_pretrained(checkpoint, device)
     ids = [resolve(recommender, words, lambda line: typer.echo(line, err=True)) for words in item or []]
-    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | _settings(decoder or []))
+    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | settings_of(decoder or []))
     answer = recommender.recommend(ids, config)
     table = Table("#", "item", "path", "search mass")
     for found in answer.items:
@@ -329,19 +331,7 @@ def _sweep(path: Path) -> list[dict]:
     return rows
 
 
-def _settings(pairs: list[str]) -> dict:
-    out = {}
-    for pair in pairs:
-        name, found, value = pair.partition("=")
-        if not found:
-            raise MindRecError(f"--decoder {pair!r} is not name=value, e.g. beam_size=20")
-        try:
-            out[name] = json.loads(value)
-        except json.JSONDecodeError:
-            out[name] = value
-    return out
-
-
+cli_many.register(app)
 cli_llada.register(app)
 app.add_typer(cli_bench.bench, name="bench")
 

@@ -103,8 +103,8 @@ def add_items(
     """Add cold items to a trained checkpoint without training: old weights and old codes stay as they are."""
     from mindrec.checkpoint import load_checkpoint
     from mindrec.cold import add_items as run
-    from mindrec.sources.itemfile import ItemColumns, item_records
     from mindrec.search import text_embedder
+    from mindrec.sources.itemfile import ItemColumns, item_records
     from mindrec.sources.repairs import Repairs, clean_items
 
     loaded, repairs = load_checkpoint(checkpoint), Repairs()

@@ -38,3 +38,16 @@ def emit(result: dict, path: Path | None) -> None:
     typer.echo(json.dumps(result, indent=1))
     if path:
         write_json(path, result)
+
+
+def settings_of(pairs: list[str]) -> dict:
+    out = {}
+    for pair in pairs:
+        name, found, value = pair.partition("=")
+        if not found:
+            raise MindRecError(f"--decoder {pair!r} is not name=value, e.g. beam_size=20")
+        try:
+            out[name] = json.loads(value)
+        except json.JSONDecodeError:
+            out[name] = value
+    return out

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from tqdm import tqdm
 from mindrec.catalog import PreparedData
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
-from mindrec.evaluation.diagnosis import Diagnosis, read_cases, summary, write_cases
+from mindrec.evaluation.diagnosis import Diagnosis, cases_file, read_cases, summary, write_cases
 from mindrec.evaluation.fate import BATCH, ItemFacts, diagnose
 from mindrec.evaluation.protocol import Case, cases, training_sequences
 from mindrec.evaluation.report import open_checkpoint, sample_size
-from mindrec.files import atomic_folder, read_json, write_json
+from mindrec.files import atomic_path
 from mindrec.recommender import Recommender
+from mindrec.spread import Work, open_parts, spread
 
 CHUNK = 8 * BATCH
 
@@ -33,13 +35,15 @@ def diagnose_checkpoint(
     seed: int = 0,
     k: int = 10,
     resume: bool = False,
+    workers: int = 0,
     device: str = "auto",
     command: str = "",
     progress: bool = True,
 ) -> dict[str, Any]:
     """Diagnose, write the table to `out`, and return its summary.
 
-    Finished chunks lie in `out`.partial until the table is written; `resume` goes on after them.
+    Finished chunks lie in `out`.partial until the table is written; `resume` goes on after them. `workers` is how many
+    processes of a Ray cluster share the chunks (mindrec.spread); 0 is this process alone.
 
     Raises:
         MindRecError: checkpoint and data name different catalogs; there is another run's work to resume.
@@ -51,9 +55,20 @@ def diagnose_checkpoint(
     config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
     about = describe(recommender, config, split=split, users=len(asked), seed=seed, k=k)
     parts = out.with_name(out.name + ".partial")
-    _open_parts(parts, about, resume)
-    started = time.perf_counter()
-    _work(recommender, data, asked, config, about, parts, progress)
+    open_parts(parts, about, resume)
+    started, facts = time.perf_counter(), item_facts(recommender, data)
+    chunks = {parts / f"{n:08d}.parquet": asked[n : n + CHUNK] for n in range(0, len(asked), CHUNK)}
+    missing = [path for path in chunks if not path.exists()]
+    if workers:
+        open_worker = partial(_opened, checkpoint, facts, config, about, device)
+    else:
+        open_worker = partial(partial, _diagnosed, recommender, facts, config, about)
+    with tqdm(total=len(asked), desc="diagnose", unit="case", disable=not progress, mininterval=2) as bar:
+        bar.update(len(asked) - sum(len(chunks[path]) for path in missing))
+        for number, table in spread([chunks[path] for path in missing], open_worker, workers):
+            with atomic_path(missing[number]) as temporary:
+                temporary.write_bytes(table)
+            bar.update(len(chunks[missing[number]]))
     found = [read_cases(part).cases for part in sorted(parts.glob("*.parquet"))]
     done = Diagnosis(pd.concat(found, ignore_index=True), about | {"command": command})
     write_cases(out, done.cases, done.about)
@@ -84,39 +99,14 @@ def item_facts(recommender: Recommender, data: PreparedData) -> ItemFacts:
     return ItemFacts.of(ids, recommender.tokenizer.codes, recommender.n_categories, train)
 
 
-def _work(
-    recommender: Recommender,
-    data: PreparedData,
-    asked: Sequence[Case],
-    config: DecodeConfig,
-    about: dict,
-    parts: Path,
-    progress: bool,
-) -> None:
-    """Write the chunks that are not there yet."""
-    facts = item_facts(recommender, data)
-    with tqdm(total=len(asked), desc="diagnose", unit="case", disable=not progress, mininterval=2) as bar:
-        for first in range(0, len(asked), CHUNK):
-            part, path = asked[first : first + CHUNK], parts / f"{first:08d}.parquet"
-            if path.exists():
-                bar.update(len(part))
-                continue
-            found = diagnose(
-                recommender.denoiser, recommender.index, part, config, facts, k=about["k"], report=bar.update
-            )
-            write_cases(path, found, about)
+def _opened(checkpoint: Path, facts: ItemFacts, config: DecodeConfig, about: dict, device: str) -> Work:
+    """A worker of its own process."""
+    return partial(_diagnosed, Recommender.from_pretrained(checkpoint, device), facts, config, about)
 
 
-def _open_parts(parts: Path, about: dict, resume: bool) -> None:
-    """Begin afresh, or make sure that the work in `parts` is of this very run."""
-    if resume and parts.exists():
-        before = read_json(parts / "about.json", "unfinished diagnosis")
-        for key, value in about.items():
-            if before.get(key) != value:
-                raise MindRecError(
-                    f"{parts} was begun with {key} {before.get(key)!r}, this run has {value!r}; "
-                    "run it with the same settings, or without --resume to begin afresh"
-                )
-        return
-    with atomic_folder(parts) as folder:
-        write_json(folder / "about.json", about)
+def _diagnosed(
+    recommender: Recommender, facts: ItemFacts, config: DecodeConfig, about: dict, part: Sequence[Case]
+) -> bytes:
+    """One chunk's cases as a file."""
+    found = diagnose(recommender.denoiser, recommender.index, part, config, facts, k=about["k"])
+    return cases_file(found, about)

@@ -8,6 +8,7 @@ function takes the table of cases, filtered as you like, and returns a frame.
 >>> causes(found.cases[found.cases.cold_item])    # doctest: +SKIP
 """
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -77,11 +78,18 @@ class Diagnosis:
 
 def write_cases(path: Path, cases: pd.DataFrame, about: dict[str, Any]) -> None:
     """Write Parquet, whole or not at all; `about` goes into the file's schema metadata under "mindrec"."""
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_bytes(cases_file(cases, about))
+
+
+def cases_file(cases: pd.DataFrame, about: dict[str, Any]) -> bytes:
+    """The same file, not yet written."""
     table = pa.Table.from_pandas(cases, schema=pa.schema(list(COLUMNS.items())), preserve_index=False)
     words = json.dumps(about | {"version": VERSION}, ensure_ascii=False)
     table = table.replace_schema_metadata({**table.schema.metadata, b"mindrec": words.encode()})
-    with atomic_path(Path(path)) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="zstd")
+    return out.getvalue()
 
 
 def read_cases(path: Path) -> Diagnosis:

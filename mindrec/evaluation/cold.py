@@ -59,6 +59,8 @@ def evaluate_cold(
     recommender = _with_all_items(checkpoint, data, device, embed)
     rows = _row_in_checkpoint(recommender, data)
     first_cold = len(recommender.catalog) - recommender.checkpoint.cold
+    for lift in lifts:
+        check_lift(lift, recommender.checkpoint)
     everyone = _in_checkpoint(cases(data.interactions, split, EVERYONE, seed), rows)
     tried = []
     if len(lifts) > 1:
@@ -130,7 +132,6 @@ def _in_checkpoint(found: Sequence[Case], rows: np.ndarray) -> list[Case]:
 
 def _lift(recommender: Recommender, by: float) -> None:
     """Add to the logits of the cold items: a checkpoint's own lift stays beneath it."""
-    check_lift(by, recommender.checkpoint)
     if by:
         with torch.no_grad():
             recommender.denoiser.item_bias[len(recommender.catalog) - recommender.checkpoint.cold :] += by

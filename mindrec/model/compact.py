@@ -120,16 +120,18 @@ class CompactDenoiser(nn.Module):
         return F.embedding(self.tokens_NL, self.token_embedding.weight).sum(1) + own
 
     @torch.no_grad()
-    def set_item_vectors(self, vectors_ND: torch.Tensor) -> None:
+    def set_item_vectors(self, vectors_ND: torch.Tensor, weights_N: torch.Tensor | None = None) -> None:
         """Make `item_vectors()` these vectors, (N, D): tokens carry what they can, an item's own embedding the rest.
 
-        Level by level, a token becomes the mean of what its items still lack.
+        Level by level, a token becomes the mean of what its items still lack, weighted where items have weights.
         """
         rest = vectors_ND.to(self.item_embedding.weight)
+        weight = torch.ones_like(rest[:, 0]) if weights_N is None else weights_N.to(rest)
         for level, (start, size) in enumerate(zip(self.offsets.tolist(), self.level_sizes, strict=True)):
             codes = self.tokens_NL[:, level] - start
-            count = torch.bincount(codes, minlength=size).clamp(min=1)[:, None]
-            means = torch.zeros_like(rest[:1]).repeat(size, 1).index_add_(0, codes, rest) / count
+            count = torch.bincount(codes, weight, minlength=size)[:, None]
+            sums = torch.zeros_like(rest[:1]).repeat(size, 1).index_add_(0, codes, rest * weight[:, None])
+            means = sums / torch.where(count > 0, count, 1).to(sums)
             self.token_embedding.weight[start : start + size] = means
             rest = rest - means[codes]
         self.item_embedding.weight.copy_(rest)

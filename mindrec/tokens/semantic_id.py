@@ -72,31 +72,41 @@ class Quantised:
 
 
 def quantise_residual(
-    vectors_ND: np.ndarray, categories_N: np.ndarray, levels: int, codebook_size: int, seed: int = 0
+    vectors_ND: np.ndarray,
+    categories_N: np.ndarray,
+    levels: int,
+    codebook_size: int,
+    seed: int = 0,
+    weights_N: np.ndarray | None = None,
 ) -> Quantised:
     """Each level clusters what the levels before it left over.
 
     The mean of an item's finest category is taken off first, so that codes refine the category path instead of
-    saying it again.
+    saying it again. Where items have weights, the centres go where the weight is.
     """
-    residual = _within_category(vectors_ND, categories_N)
+    residual = _within_category(vectors_ND, categories_N, weights_N)
     codes, centers, last = np.zeros((len(residual), levels), dtype=np.int32), np.zeros((0, residual.shape[1])), residual
     for level in range(levels):
-        labels, centers = _cluster(residual, codebook_size, seed + level)
+        labels, centers = _cluster(residual, codebook_size, seed + level, weights_N)
         codes[:, level], last = labels, residual
         residual = residual - centers[labels]
     return Quantised(codes, last, centers)
 
 
 def quantise_product(
-    vectors_ND: np.ndarray, categories_N: np.ndarray, levels: int, codebook_size: int, seed: int = 0
+    vectors_ND: np.ndarray,
+    categories_N: np.ndarray,
+    levels: int,
+    codebook_size: int,
+    seed: int = 0,
+    weights_N: np.ndarray | None = None,
 ) -> Quantised:
     """Parallel codes: the vector is rotated and split into one part a level, each clustered by itself.
 
     The rotation is that of parametric optimised product quantisation: principal axes, dealt to the parts so that
     each holds about the same product of variances. Codes then carry about equally much, in no order.
     """
-    residual = _within_category(vectors_ND, categories_N)
+    residual = _within_category(vectors_ND, categories_N, weights_N)
     width = max(residual.shape[1], levels)
     centred = residual - residual.mean(0)
     variance, axes = np.linalg.eigh(centred.T @ centred / len(centred))
@@ -111,7 +121,7 @@ def quantise_product(
     for level, part in enumerate(parts):
         last = centred @ axes[:, part] if part else np.zeros((len(centred), 1), dtype=np.float32)
         last = last.astype(np.float32)
-        codes[:, level], centers = _cluster(last, codebook_size, seed + level)
+        codes[:, level], centers = _cluster(last, codebook_size, seed + level, weights_N)
     return Quantised(codes, last, centers)
 
 
@@ -161,13 +171,24 @@ def semantic_codes(
 
 
 def codes_of_vectors(
-    kind: str, vectors_ND: np.ndarray, catalog: Catalog, levels: int, codebook_size: int, seed: int = 0
+    kind: str,
+    vectors_ND: np.ndarray,
+    catalog: Catalog,
+    levels: int,
+    codebook_size: int,
+    seed: int = 0,
+    weights_N: np.ndarray | None = None,
 ) -> np.ndarray:
     """Unique codes (N, S) of item vectors by the name of a quantiser: of texts and co-occurrence, or of a trained
-    model's own (the idea of ETEGRec, arXiv 2409.05546)."""
+    model's own (the idea of ETEGRec, arXiv 2409.05546).
+
+    Args:
+        weights_N: how much each item counts. With the number of times that it was taken, codes tell those items apart
+            that people ask for, and leave the seldom ones to share.
+    """
     leaf = finest_category(catalog)
     size = fitting_size(leaf, levels, codebook_size)
-    return QUANTISERS[kind](vectors_ND, leaf, levels, size, seed).unique(leaf, size)
+    return QUANTISERS[kind](vectors_ND, leaf, levels, size, seed, weights_N).unique(leaf, size)
 
 
 def fitting_size(categories_N: np.ndarray, levels: int, codebook_size: int) -> int:
@@ -189,16 +210,18 @@ def finest_category(catalog: Catalog) -> np.ndarray:
     return catalog.tree.codes[:, -1] if catalog.tree.depth else np.zeros(len(catalog), dtype=np.int64)
 
 
-def _within_category(vectors_ND: np.ndarray, categories_N: np.ndarray) -> np.ndarray:
-    return vectors_ND.astype(np.float32) - group_means(vectors_ND, categories_N)[categories_N]
+def _within_category(vectors_ND: np.ndarray, categories_N: np.ndarray, weights_N: np.ndarray | None) -> np.ndarray:
+    return vectors_ND.astype(np.float32) - group_means(vectors_ND, categories_N, weights_N)[categories_N]
 
 
-def _cluster(points: np.ndarray, clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _cluster(
+    points: np.ndarray, clusters: int, seed: int, weights_N: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Labels (N,) and centres; never more centres than distinct points."""
     model = KMeans(min(clusters, len(np.unique(points, axis=0))), n_init=3, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # points that differ by rounding alone share a centre
-        model.fit(points)
+        model.fit(points, sample_weight=weights_N)
     return model.labels_, model.cluster_centers_
 
 
@@ -250,11 +273,12 @@ def first_free(
     return None
 
 
-def group_means(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Mean vector of each group 0..max, 0 for one without members."""
+def group_means(vectors: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Mean vector of each group 0..max, weighted where there are weights; 0 for one without members."""
     sums = np.zeros((groups.max() + 1, vectors.shape[1]))
-    np.add.at(sums, groups, vectors)
-    return (sums / np.maximum(np.bincount(groups, minlength=len(sums)), 1)[:, None]).astype(np.float32)
+    np.add.at(sums, groups, vectors if weights is None else vectors * weights[:, None])
+    total = np.bincount(groups, weights, minlength=len(sums))
+    return (sums / np.where(total > 0, total, 1)[:, None]).astype(np.float32)
 
 
 def from_labels(labels: Sequence[Sequence[str]], categories_N: np.ndarray) -> tuple[np.ndarray, int]:

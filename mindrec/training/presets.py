@@ -15,6 +15,8 @@ class Preset:
 
     Attributes:
         sid_levels, codebook_size: shape of the semantic IDs.
+        start_codes: that of the ones that the dense part is trained with, which are then made again; the same without.
+        weighted_codes: whether semantic IDs that are made again give most room to the items that are taken most.
         model: CompactConfig settings beyond the vocabulary.
         train: the schedule.
         decode: default decode settings of the checkpoint.
@@ -23,6 +25,8 @@ class Preset:
 
     sid_levels: int = 4
     codebook_size: int = 64
+    start_codes: tuple[int, int] | None = None
+    weighted_codes: bool = True
     model: dict[str, Any] = field(default_factory=dict)
     train: TrainConfig = field(default_factory=TrainConfig)
     decode: DecodeConfig = field(default_factory=DecodeConfig)
@@ -61,6 +65,7 @@ PRESETS: dict[str, Preset] = {
     "grocery": Preset(
         # A finest category holds 6.6 items: four codes a level split it evenly and leave few positions forced.
         codebook_size=4,
+        weighted_codes=False,  # as the shipped checkpoint was trained
         model={"dropout": 0.1},
         train=TrainConfig(
             dense_epochs=6,
@@ -74,11 +79,15 @@ PRESETS: dict[str, Preset] = {
         level_names=("Section", "Aisle", "Category"),
     ),
     "beauty": Preset(
-        codebook_size=16,
+        # Tokens alone can rank no better than the vectors that their codes add up to: a linear reading of those has
+        # a validation NDCG@10 of .025 with 4 levels of 16, .041 with 3 of 256, .047 with these weighted.
+        sid_levels=3,
+        codebook_size=256,
+        start_codes=(4, 16),
         model={"hidden_size": 256, "intermediate_size": 768, "dropout": 0.4},
         train=TrainConfig(
             dense_epochs=10,
-            epochs=10,
+            epochs=8,
             batch_targets=1000,
             learning_rate=1e-3,
             weight_decay=0.05,

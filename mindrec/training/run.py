@@ -226,7 +226,7 @@ def _new_model(preset: Preset, tokenizer: Tokenizer, objective: str, place) -> C
 def _start(job: _Job, objective: str, semantic_ids: str, embed) -> tuple[CompactDenoiser, Tokenizer]:
     """A model whose item vectors begin with what is known of the items: their texts and what they are taken with."""
     config, catalog = job.preset.train, job.data.catalog
-    levels, size = job.preset.sid_levels, job.preset.codebook_size
+    levels, size = job.preset.start_codes or (job.preset.sid_levels, job.preset.codebook_size)
     codes = semantic_codes(semantic_ids, job.data, job.sequences, levels, size, config.seed, embed)
     tokenizer = build_tokenizer(catalog, codes, job.preset.level_names)
     model = _new_model(job.preset, tokenizer, objective, job.place)
@@ -247,19 +247,29 @@ def starting_vectors(known_ND: np.ndarray, width: int, seed: int) -> np.ndarray:
 def _retokenised(job: _Job, model: CompactDenoiser, semantic_ids: str) -> tuple[CompactDenoiser, Tokenizer]:
     """Semantic IDs made again from the trained item vectors, and the same dense part with a new block on them."""
     preset, vectors = job.preset, model.item_vectors().detach().cpu().numpy()
+    weights = None
+    if preset.weighted_codes:
+        weights = 1.0 + np.bincount(np.concatenate(job.sequences), minlength=len(vectors))
     codes = codes_of_vectors(
-        semantic_ids, vectors, job.data.catalog, preset.sid_levels, preset.codebook_size, preset.train.seed
+        semantic_ids, vectors, job.data.catalog, preset.sid_levels, preset.codebook_size, preset.train.seed, weights
     )
     tokenizer = build_tokenizer(job.data.catalog, codes, preset.level_names)
-    return _on_dense(model, preset, tokenizer, model.config.objective, job.place), tokenizer
+    return _on_dense(model, preset, tokenizer, model.config.objective, job.place, weights), tokenizer
 
 
-def _on_dense(model: CompactDenoiser, preset: Preset, tokenizer: Tokenizer, objective: str, place) -> CompactDenoiser:
+def _on_dense(
+    model: CompactDenoiser,
+    preset: Preset,
+    tokenizer: Tokenizer,
+    objective: str,
+    place,
+    weights: np.ndarray | None = None,
+) -> CompactDenoiser:
     """A fresh block beside the dense part of `model`, on other codes of the same items."""
     torch.manual_seed(preset.train.seed)
     new = _new_model(preset, tokenizer, objective, place)
     new.encoder.load_state_dict(model.encoder.state_dict())
-    new.set_item_vectors(model.item_vectors().detach())
+    new.set_item_vectors(model.item_vectors().detach(), None if weights is None else torch.from_numpy(weights))
     with torch.no_grad():
         new.item_bias.copy_(model.item_bias)
     return new

@@ -3,6 +3,8 @@
 Shape legend: M targets, L levels, T tokens of all levels together, N items.
 """
 
+import warnings
+
 import torch
 import torch.nn.functional as F
 
@@ -53,7 +55,7 @@ def add_evidence(
 
 
 class CodeTable(torch.nn.Module):
-    """The item <-> token incidence as dense one-hot rows, for training on catalogs of up to some 100k items.
+    """Which items hold which codes, for training: work follows targets x items x levels, not the number of codes.
 
     Decoding does the same sums over postings (mindrec.tokens.item_index); a test holds the two equal.
     """
@@ -62,26 +64,28 @@ class CodeTable(torch.nn.Module):
         super().__init__()
         offsets = torch.tensor([0, *torch.tensor(level_sizes).cumsum(0).tolist()])
         tokens = codes_NL.long() + offsets[:-1]
-        onehot = torch.zeros(len(codes_NL), int(offsets[-1]))
-        onehot.scatter_(1, tokens, 1.0)
-        self.register_buffer("onehot_NT", onehot, persistent=False)
+        order = tokens.reshape(-1).argsort(stable=True)
+        start = F.pad(torch.bincount(tokens.reshape(-1), minlength=int(offsets[-1])).cumsum(0), (1, 0))
+        self.register_buffer("start_T", start, persistent=False)
+        self.register_buffer("holders", order // tokens.shape[1], persistent=False)
         self.register_buffer("tokens_NL", tokens, persistent=False)
         self.register_buffer("offsets", offsets, persistent=False)
 
     def consistent(self, filled_ML: torch.Tensor) -> torch.Tensor:
         """Which items agree with every filled position, bool (M, N)."""
-        M = len(filled_ML)
-        known = filled_ML >= 0
-        table = torch.zeros(M, self.onehot_NT.shape[1], device=filled_ML.device)
-        table.scatter_(1, (filled_ML.clamp(min=0) + self.offsets[:-1]), known.float())
-        # Entries are 0 or 1 and sums at most L, so half precision counts exactly. An unknown position adds a zero at
-        # code 0, but scatter_ must not wipe a known one: levels do not share token ids, so it cannot.
-        agree = (table.to(torch.bfloat16) @ self.onehot_NT.to(torch.bfloat16).T).float()
-        return agree >= known.sum(1, keepdim=True) - 0.5
+        out = torch.ones(len(filled_ML), len(self.tokens_NL), dtype=torch.bool, device=filled_ML.device)
+        for filled_M, tokens_N, first in zip(filled_ML.T, self.tokens_NL.T, self.offsets.tolist(), strict=False):
+            known = (filled_M >= 0).nonzero()[:, 0]
+            out[known] &= tokens_N == filled_M[known, None] + first
+        return out
 
     def sum_by_code(self, mass_MN: torch.Tensor) -> torch.Tensor:
         """Item mass summed by code, (M, T)."""
-        return mass_MN.to(torch.bfloat16).matmul(self.onehot_NT.to(torch.bfloat16)).float()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse CSR")  # the one product needed is supported
+            ones, shape = torch.ones_like(self.holders, dtype=mass_MN.dtype), (len(self.start_T) - 1, mass_MN.shape[1])
+            incidence_TN = torch.sparse_csr_tensor(self.start_T, self.holders, ones, shape, check_invariants=False)
+            return (incidence_TN @ mass_MN.T).T
 
 
 def item_evidence(mass_MN: torch.Tensor, consistent_MN: torch.Tensor, table: CodeTable) -> torch.Tensor:

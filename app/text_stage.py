@@ -195,6 +195,8 @@ STAGE = {
     "open_trace": "Open a trace…",
     "save_replay": "Replay (HTML)",
     "save_png": "Picture (PNG)",
+    "save_film": "Film (animated PNG)",
+    "filming": "Filming step {step} of {last}…",
     "saving": "Preparing the file…",
     "saved": "Saved {name}.",
     "bad_link": "The link was not understood: {why}. The first story is shown instead.",

@@ -648,6 +648,11 @@ def test_a_given_cache_gives_the_same_answer(case, width):
         ({"pins": ((0, 1), (0, 2))}, "pinned twice"),
         ({"pins": ((0,),)}, "pair"),
         ({"forbid_tokens": ((0, -1),)}, "pair"),
+        ({"pins": 0}, "pins=0 is not a list"),
+        ({"forbid_items": 0.5}, "forbid_items=0.5 is not a list"),
+        ({"forbid_items": ("i1",)}, "forbid_items holds 'i1'"),
+        ({"order": ["confidence"]}, "not the name of an order"),
+        ({"rethink": "yes"}, "not true or false"),
     ],
 )
 def test_config_refuses(settings, says):

@@ -22,6 +22,7 @@ SCRIPTS = (
     "history",
     "results",
     "settings",
+    "film",
     "share",
     "stream",
     "stage",

@@ -80,32 +80,19 @@ function makeShare(app) {
     done(fill(T.saved, { name: name("replay.html") }));
   }
 
-  // The stage as a picture: its own markup and style inside an SVG, drawn on a canvas.
-  async function savePicture() {
+  async function save(ending, picture) {
     done(T.saving);
-    const stage = app.part("stage"), box = stage.getBoundingClientRect();
-    const rules = [...document.styleSheets].flatMap((sheet) => { try { return [...sheet.cssRules]; } catch { return []; } });
-    const css = rules.map((rule) => rule.cssText).filter((text) => text.includes(".mr")).join("\n");
-    const dark = document.body.classList.contains("dark") ? "dark" : "";
-    const page = make("div", { class: dark }, make("div", { class: app.root.className }, make("style", { text: css }), stage.cloneNode(true)));
-    page.querySelectorAll(".mr-transport, .modebar-container").forEach((node) => node.remove());
-    const body = new XMLSerializer().serializeToString(page), w = Math.ceil(box.width), h = Math.ceil(box.height);
-    const source = `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}"><foreignObject width="100%" height="100%">${body}</foreignObject></svg>`;
-    const image = new Image();
-    image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(source);
+    app.parts.player.stop();
     try {
-      await image.decode();
-      const canvas = make("canvas", { width: w * 2, height: h * 2 }), paper = canvas.getContext("2d");
-      paper.scale(2, 2);
-      paper.fillStyle = getComputedStyle(stage).backgroundColor;
-      paper.fillRect(0, 0, w, h);
-      paper.drawImage(image, 0, 0);
-      download(name("png"), await new Promise((resolve) => canvas.toBlob(resolve, "image/png")), "image/png");
-      done(fill(T.saved, { name: name("png") }));
+      download(name(ending), await picture(), "image/png");
+      done(fill(T.saved, { name: name(ending) }));
     } catch {
       done(T.failed);
     }
   }
+
+  const savePicture = () => save("png", () => stagePicture(app));
+  const saveFilm = () => save("film.png", () => stageFilm(app, (step, last) => done(fill(T.filming, { step, last }))));
 
   async function open() {
     const chosen = file.files[0];
@@ -118,5 +105,5 @@ function makeShare(app) {
 
   file.addEventListener("change", open);
   file.parentNode.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); file.click(); } });
-  return { read, address, acts: { link: copy, "save-trace": saveTrace, "save-replay": saveReplay, "save-png": savePicture } };
+  return { read, address, acts: { link: copy, "save-trace": saveTrace, "save-replay": saveReplay, "save-png": savePicture, "save-film": saveFilm } };
 }

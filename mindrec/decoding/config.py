@@ -1,5 +1,6 @@
 """The dials of a decode, in one frozen place."""
 
+import operator
 from dataclasses import asdict, dataclass, fields
 
 from mindrec.errors import MindRecError
@@ -82,11 +83,19 @@ class DecodeConfig:
                 raise MindRecError(f"{name}={value!r} is outside 0..100")
         if self.diversity and self.expansion != "joint":
             raise MindRecError("diversity needs expansion='joint': partition's beams never hold the same item")
+        if not isinstance(self.order, str):
+            raise MindRecError(f"order={self.order!r} is not the name of an order")
+        for name in ("exclude_seen", "rethink"):
+            if not isinstance(getattr(self, name), bool):
+                raise MindRecError(f"{name}={getattr(self, name)!r} is not true or false")
+        for name in ("pins", "forbid_tokens", "forbid_items"):
+            if not isinstance(getattr(self, name), (list, tuple)):
+                raise MindRecError(f"{name}={getattr(self, name)!r} is not a list")
         for name in ("pins", "forbid_tokens"):
             object.__setattr__(self, name, tuple(sorted(_pair(name, p) for p in getattr(self, name))))
         if len({position for position, _ in self.pins}) < len(self.pins):
             raise MindRecError(f"pins={self.pins}: one position is pinned twice")
-        object.__setattr__(self, "forbid_items", tuple(sorted(int(r) for r in self.forbid_items)))
+        object.__setattr__(self, "forbid_items", tuple(sorted(_row(r) for r in self.forbid_items)))
 
     def to_dict(self) -> dict:
         raw = asdict(self)
@@ -108,6 +117,13 @@ class DecodeConfig:
 def _whole(name: str, value, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise MindRecError(f"{name}={value!r} is not a whole number in {low}..{high}")
+
+
+def _row(value) -> int:
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise MindRecError(f"forbid_items holds {value!r}; item rows, whole numbers, are needed") from error
 
 
 def _pair(name: str, value) -> tuple[int, int]:

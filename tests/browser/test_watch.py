@@ -276,6 +276,29 @@ def test_a_picture_of_the_stage_is_a_png(visit, tmp_path):
     assert (tmp_path / "stage.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def test_a_film_shows_every_step_and_the_page_stays_where_it_was(visit, tmp_path):
+    from PIL import Image, ImageSequence
+
+    page, answer = start(visit)
+    page.wait_for_selector(".js-plotly-plot")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    shown = caption(page)
+    with page.expect_download() as got:
+        page.click("[data-do=save-film]")
+    got.value.save_as(tmp_path / "film.png")
+    with Image.open(tmp_path / "film.png") as film:
+        frames = [frame.convert("RGB").copy() for frame in ImageSequence.Iterator(film)]
+        pauses = [frame.info["duration"] for frame in ImageSequence.Iterator(film)]
+    assert len(frames) == len(answer["trace"]["steps"])
+    assert len({frame.tobytes() for frame in frames}) == len(frames)
+    assert pauses == [1600.0] * (len(frames) - 1) + [4000.0]
+    colours = frames[-1].getcolors(2**24)
+    assert max(n for n, _ in colours) < 0.98 * frames[-1].width * frames[-1].height, "something is drawn"
+    assert caption(page) == shown
+    assert "film.png" in page.inner_text("[data-part=done]")
+
+
 def test_alternatives_open_in_view_with_their_buttons_in_reach(visit):
     page, _ = start(visit, width=1280, height=720)
     page.keyboard.press("End")

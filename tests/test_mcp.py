@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -27,7 +28,9 @@ def asked(server, ask):
             await session.initialize()
             return await ask(session)
 
-    return asyncio.run(asyncio.wait_for(run(), 60))
+    # A thread of its own: the browser tests before this leave an event loop running in the main one.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(asyncio.wait_for(run(), 60))).result()
 
 
 def test_the_public_endpoints_are_the_tools(server):

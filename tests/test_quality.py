@@ -16,7 +16,7 @@ from mindrec.errors import MindRecError
 from mindrec.evaluation.evaluate import Ranking
 from mindrec.evaluation.metrics import accuracy, gold_ranks, semantic_accuracy
 from mindrec.evaluation.paired import bootstrap_ratio, compare_checkpoints
-from mindrec.evaluation.protocol import Case
+from mindrec.evaluation.protocol import Case, training_sequences
 from mindrec.evaluation.report import DECODED, evaluate_checkpoint
 from mindrec.evaluation.slices import calibration, popularity_bias, slices
 from mindrec.model.diffusion import MASKED, CodeTable
@@ -122,7 +122,8 @@ def test_semantic_ids_are_made_again_from_trained_vectors(chain_data, tiny_prese
     with torch.no_grad():
         vectors = made.denoiser.item_vectors().numpy()
     levels, size = tiny_preset.sid_levels, tiny_preset.codebook_size
-    again = codes_of_vectors("residual", vectors, chain_data.catalog, levels, size, 0)
+    taken = np.bincount(np.concatenate(training_sequences(chain_data.interactions)), minlength=len(vectors))
+    again = codes_of_vectors("residual", vectors, chain_data.catalog, levels, size, 0, 1.0 + taken)
     assert (again == made.tokenizer.codes[:, -levels:]).mean() > 0.99  # sums in another order, by rounding
     assert not np.array_equal(make_tokenizer(chain_data, tiny_preset).codes, made.tokenizer.codes)
 

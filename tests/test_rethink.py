@@ -40,7 +40,7 @@ def test_some_answers_are_swapped_and_only_for_a_likelier_one(thought):
         assert again[0][0] == told.after_row != told.before_row
         cache = model.encode([[row]])
         codes = made.codes[told.after_row]
-        assert float(position_log_likelihood(model, cache, made.index, codes).sum()) == pytest.approx(told.after, 1e-6)
+        assert float(position_log_likelihood(model, cache, made.index, codes).sum()) == pytest.approx(told.after, 1e-5)
 
 
 def test_without_a_swap_nothing_moves(thought):

@@ -18,6 +18,7 @@ from mindrec.errors import MindRecError
 from mindrec.evaluation.evaluate import dense_ranking, measure, rank
 from mindrec.evaluation.metrics import accuracy, gold_ranks
 from mindrec.evaluation.protocol import cases, training_sequences
+from mindrec.files import read_json, write_json
 from mindrec.model.compact import CompactConfig, CompactDenoiser
 from mindrec.model.diffusion import CodeTable
 from mindrec.tokens.item_index import ItemIndex
@@ -165,6 +166,15 @@ class _Job:
         validate = make_validation(self.data, tokenizer, decode, seed, self.place)
         return found | {"validation": validate(model)}
 
+    def codes(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Semantic IDs of this run: made once. Another number of threads would not make the same ones again."""
+        path = self.state_dir / f"codes-{name}.json"
+        if self.resume and path.exists():
+            return np.array(read_json(path, "codes of an interrupted training")["codes"], dtype=np.int32)
+        codes = make()
+        write_json(path, {"codes": codes.tolist()}, indent=None)
+        return codes
+
     def _stage(self, model, stage: Stage, validate) -> list[dict]:
         records = []
         for record in train(
@@ -227,7 +237,9 @@ def _start(job: _Job, objective: str, semantic_ids: str, embed) -> tuple[Compact
     """A model whose item vectors begin with what is known of the items: their texts and what they are taken with."""
     config, catalog = job.preset.train, job.data.catalog
     levels, size = job.preset.start_codes or (job.preset.sid_levels, job.preset.codebook_size)
-    codes = semantic_codes(semantic_ids, job.data, job.sequences, levels, size, config.seed, embed)
+    codes = job.codes(
+        "start", lambda: semantic_codes(semantic_ids, job.data, job.sequences, levels, size, config.seed, embed)
+    )
     tokenizer = build_tokenizer(catalog, codes, job.preset.level_names)
     model = _new_model(job.preset, tokenizer, objective, job.place)
     width = model.config.hidden_size
@@ -250,9 +262,8 @@ def _retokenised(job: _Job, model: CompactDenoiser, semantic_ids: str) -> tuple[
     weights = None
     if preset.weighted_codes:
         weights = 1.0 + np.bincount(np.concatenate(job.sequences), minlength=len(vectors))
-    codes = codes_of_vectors(
-        semantic_ids, vectors, job.data.catalog, preset.sid_levels, preset.codebook_size, preset.train.seed, weights
-    )
+    shape = (preset.sid_levels, preset.codebook_size, preset.train.seed)
+    codes = job.codes("again", lambda: codes_of_vectors(semantic_ids, vectors, job.data.catalog, *shape, weights))
     tokenizer = build_tokenizer(job.data.catalog, codes, preset.level_names)
     return _on_dense(model, preset, tokenizer, model.config.objective, job.place, weights), tokenizer
 

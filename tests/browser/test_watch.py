@@ -348,11 +348,15 @@ def test_zoom_of_the_tree_stays_between_steps_and_a_node_can_be_pinned(visit):
 
 
 def test_present_mode_is_large_and_escape_leaves_it(visit):
-    page, _ = start(visit)
+    page, _ = start(visit, width=1920, height=1080)
     page.keyboard.press("p")
     assert page.is_hidden("[data-do=decode]")
     size = "parseFloat(getComputedStyle(document.querySelector('.mr-grid .t')).fontSize)"
     assert page.evaluate(size) >= 20
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert 14 <= page.evaluate(size) < 20
+    whole = "(box => box.scrollWidth <= box.clientWidth + 1)(document.querySelector('.mr-grid-panel .mr-scroll'))"
+    assert page.evaluate(whole), "on a laptop the grid is as wide as its place"
     page.keyboard.press("Escape")
     assert page.is_visible("[data-do=decode]")
 

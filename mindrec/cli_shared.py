@@ -41,6 +41,7 @@ def emit(result: dict, path: Path | None) -> None:
 
 
 def settings_of(pairs: list[str]) -> dict:
+    """Decode settings given as name=value, the values read as JSON where they are. Raises MindRecError without "="."""
     out = {}
     for pair in pairs:
         name, found, value = pair.partition("=")

@@ -42,6 +42,15 @@ BURST = 4.0
 """Seconds of that rate that may come at once."""
 MOST_ADDRESSES = 10_000
 
+NO_CLOCK = b"""<script>{
+const real = window.requestAnimationFrame.bind(window);
+window.requestAnimationFrame = (work) =>
+  window.mindrecIsOpen && String(new Error().stack).includes("statustracker") ? 0 : real(work);
+}</script>"""
+"""Gradio 6.31 never ends the clock of its own loading message: an open page is asked for sixty frames a second, which
+empties batteries and makes every step wait for the next of them. It takes its name for this function before any script
+of ours runs, so this goes before it; once our page is open the clock gets no more frames."""
+
 HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
@@ -142,6 +151,9 @@ class Guard:
                 message = {**message, "headers": [*message.get("headers", ()), *new]}
             await send(message)
 
+        if scope["path"] == "/" and request.method == "GET":
+            sent = _without_clock(sent)
+
         try:
             await self._answer(request, scope, receive, sent)
         except Exception as error:
@@ -224,6 +236,25 @@ def too_deep(value, most: int = MOST_DEPTH) -> bool:
         if not level:
             return False
     return True
+
+
+def _without_clock(send):
+    """A `send` that puts NO_CLOCK first in the head of a page."""
+    begun, parts = [], []
+
+    async def sent(message):
+        if message["type"] == "http.response.start":
+            return begun.append(message)
+        parts.append(message.get("body", b""))
+        if message.get("more_body"):
+            return None
+        body = b"".join(parts).replace(b"<head>", b"<head>" + NO_CLOCK, 1)
+        headers = [(k, v) for k, v in begun[0].get("headers", ()) if k.lower() != b"content-length"]
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({**begun[0], "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return sent
 
 
 def _again(body: bytes, receive):

@@ -46,7 +46,7 @@ function makeAlternatives(app) {
       type: "button", class: "mr-small", title: fill(help, { label }), "aria-label": fill(help, { label }), text: words,
       onclick: () => app.intervene(verb, cell.position, other.code),
     });
-    const used = make("td", { class: "n used" }, make("span", { class: "bar" }, make("i", { style: `transform:scaleX(${other.p / top})` })), make("span", { text: percent(other.p) }));
+    const used = make("td", { class: "n used" }, makeBar(other.p / top), make("span", { text: percent(other.p) }));
     const taken = state && state.code === other.code;
     return make("tr", { class: (legal ? "" : "illegal ") + (taken ? "taken" : "") },
       make("th", { scope: "row", text: label }, leaves ? make("small", { text: fill(T.code, { code: other.code }) }) : null), used, number(other.raw), number(other.token), number(other.evidence),

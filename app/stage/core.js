@@ -49,8 +49,21 @@ function setClass(node, name) {
 
 // How full a bar is, 0 to 1.
 function setBar(node, share) {
-  const value = `scaleX(${share.toFixed(3)})`;
-  if (node.style.transform !== value) node.style.transform = value;
+  const value = `${(100 * share).toFixed(1)}% 100%`;
+  if (node.style.backgroundSize !== value) node.style.backgroundSize = value;
+}
+
+function makeBar(share) {
+  const bar = make("span", { class: "bar" });
+  setBar(bar, share);
+  return bar;
+}
+
+// Work for when the next frame is painted. (requestIdleCallback waits for long after a key press.) Returns what calls it off.
+function whenPainted(work) {
+  let off = false;
+  requestAnimationFrame(() => setTimeout(() => off || work(), 0));
+  return () => { off = true; };
 }
 
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -10,7 +10,7 @@ async function paintStage(app, w, h, scale) {
   const css = rules.map((rule) => rule.cssText).filter((text) => text.includes(".mr")).join("\n");
   const dark = document.body.classList.contains("dark") ? "dark" : "";
   const page = make("div", { class: dark }, make("div", { class: app.root.className }, make("style", { text: css }), stage.cloneNode(true)));
-  page.querySelectorAll(".mr-transport, .modebar-container").forEach((node) => node.remove());
+  page.querySelectorAll(".mr-transport, .modebar-container, .mr-grid:not(.front)").forEach((node) => node.remove());
   const body = new XMLSerializer().serializeToString(page);
   const source = `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}"><foreignObject width="100%" height="100%">${body}</foreignObject></svg>`;
   const image = new Image();

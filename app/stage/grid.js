@@ -1,14 +1,26 @@
-// The token grid: rows are beams, columns are positions. Rows and cells are made once and only their content changes.
+// The token grid: rows are beams, columns are positions. It has up to three leaves, tables that lie upon each other: the
+// step that is shown and, made ready once that is painted, the one after and the one before. So a step turns a
+// leaf whose layout is done; only what no leaf foresaw is drawn into the one in front.
 
 const GRID_ROWS = 10;
 const GHOST_ROWS = 3;
+const LEAVES = 3;
 const MANY = 1000; // naming three of so many items would tell nothing
 
 function makeGrid(app) {
   const T = app.T, box = app.part("grid");
-  let rows = [], ghosts = [], more, moreCut, table;
+  let leaves = [], front = null, calledOff = () => {}, was = 0;
 
   function load() {
+    calledOff();
+    leaves = [];
+    box.replaceChildren(make("div", { class: "mr-leaves" }));
+    front = null;
+    turn(makeLeaf());
+  }
+
+  // Rows are as many as any step needs, so that the stage never changes its height.
+  function makeLeaf() {
     const model = app.model, levels = model.trace.levels, n = model.categories;
     const head = make("thead", {},
       make("tr", {},
@@ -17,15 +29,16 @@ function makeGrid(app) {
         levels.length > n ? make("th", { colspan: levels.length - n, scope: "colgroup", class: "c-group c-id", text: T.semantic }) : null,
         make("th", { scope: "col", rowspan: 2, class: "c-becomes", text: T.becomes })),
       make("tr", {}, ...levels.map((level, p) => make("th", { scope: "col", class: p === n ? "c-id" : "", text: level.name }))));
-    const body = make("tbody", {});
-    rows = Array.from({ length: Math.min(model.mostBeams, GRID_ROWS) }, (_, rank) => makeRow(rank, false));
-    ghosts = Array.from({ length: GHOST_ROWS }, (_, rank) => makeRow(rank, true));
-    more = make("tr", { class: "r-more" }, make("td", { colspan: levels.length + 2 }));
-    moreCut = make("tr", { class: "r-more" }, make("td", { colspan: levels.length + 2 }));
-    body.append(...rows.map((r) => r.row), more, ...ghosts.map((r) => r.row), moreCut);
+    const rows = Array.from({ length: Math.min(model.mostBeams, GRID_ROWS) }, (_, rank) => makeRow(rank, false));
+    const ghosts = Array.from({ length: Math.min(model.mostDropped, GHOST_ROWS) }, (_, rank) => makeRow(rank, true));
+    const told = (most, shown) => (most > shown ? make("tr", { class: "r-more" }, make("td", { colspan: levels.length + 2 })) : null);
+    const more = told(model.mostBeams, GRID_ROWS), moreCut = told(model.mostDropped, GHOST_ROWS);
+    const body = make("tbody", {}, ...rows.map((r) => r.row), more, ...ghosts.map((r) => r.row), moreCut);
     const columns = make("colgroup", {}, make("col", { class: "c-rank" }), ...levels.map((level) => make("col", { class: level.kind })), make("col", { class: "c-becomes" }));
-    table = make("table", { class: "mr-grid" }, columns, head, body);
-    box.replaceChildren(table);
+    const leaf = { table: make("table", { class: "mr-grid", "aria-hidden": true }, columns, head, body), rows, ghosts, more, moreCut, key: "", focus: -1, inReach: [] };
+    leaves.push(leaf);
+    box.firstChild.append(leaf.table);
+    return leaf;
   }
 
   function makeRow(rank, ghost) {
@@ -36,39 +49,87 @@ function makeGrid(app) {
     else head.append(make("button", { type: "button", class: "rank", tabindex: -1, onclick: () => app.choose(rank) }, name, score));
     const cells = levels.map((level, position) => {
       const label = make("span", { class: "t" }), mark = make("span", { class: "m", "aria-hidden": true });
-      const bar = make("i"), p = make("small");
+      const bar = makeBar(0), p = make("small");
       const inner = ghost ? make("div", { class: "in" }) : make("button", { type: "button", class: "in", tabindex: -1, onclick: () => app.openCell(rank, position) });
-      const said = make("span", { class: "mr-sr" });
-      inner.append(said, label, p, mark, make("span", { class: "bar" }, bar));
-      return { td: make("td", { class: "" }, inner), inner, said, label, mark, bar, p, level };
+      inner.append(label, p, mark, bar);
+      return { td: make("td", { class: "" }, inner), inner, label, mark, bar, p, level };
     });
     const becomes = make("b"), also = make("small"), end = make("td", { class: "c-becomes" }, make("div", { class: "in" }, becomes, also));
     return { row: make("tr", {}, head, ...cells.map((c) => c.td), end), head, name, score, cells, end, becomes, also, ghost };
   }
 
   function draw(number) {
-    const model = app.model, step = model.trace.steps[number], focus = app.focusBeam();
-    rows.forEach((view, rank) => drawBeam(view, step.beams[rank], rank, number, focus));
-    const hidden = step.beams.length - rows.length;
-    more.hidden = hidden <= 0;
-    if (hidden > 0) setText(more.firstChild, fill(T.more_beams, { count: hidden }));
-    ghosts.forEach((view, at) => drawGhost(view, step.dropped[at], number, at));
-    const lost = step.dropped.length - ghosts.length;
-    moreCut.hidden = lost <= 0;
-    if (lost > 0) setText(moreCut.firstChild, fill(T.more_cut, { count: lost }));
+    const key = keyOf(number, app.filter), ready = leaves.find((leaf) => leaf.key === key);
+    if (!ready) fillLeaf(front, number, key);
+    else if (ready !== front) turn(ready);
+    reach(front, front.focus);
+    calledOff();
+    const ahead = number < was ? -1 : 1;
+    was = number;
+    calledOff = whenPainted(() => prepare([number, number + ahead, number - ahead]));
   }
 
-  function drawBeam(view, beam, rank, number, focus) {
+  // All that a leaf shows beside the trace.
+  function keyOf(number, filter) {
+    return [number, app.focusBeam(number), app.cell ? app.cell.rank + "." + app.cell.position : "", filter ? filter.join() : ""].join("/");
+  }
+
+  // Makes one step ready, and the next one when there is time again.
+  function prepare(steps) {
+    const keys = steps.filter((n) => n >= 0 && n <= app.model.last).map((n) => [n, keyOf(n, n === app.step ? app.filter : null)]);
+    const missing = keys.find(([, key]) => !leaves.some((leaf) => leaf.key === key));
+    if (!missing) return;
+    const spare = leaves.length < LEAVES ? makeLeaf() : leaves.find((leaf) => leaf !== front && !keys.some(([, key]) => key === leaf.key));
+    fillLeaf(spare, ...missing);
+    calledOff = whenPainted(() => prepare(steps));
+  }
+
+  function turn(leaf) {
+    const old = front, held = old ? [...old.table.querySelectorAll("button")].indexOf(document.activeElement) : -1;
+    front = leaf;
+    for (const each of leaves) {
+      each.table.classList.toggle("front", each === leaf);
+      each.table.setAttribute("aria-hidden", String(each !== leaf));
+    }
+    if (old) reach(old, -1);
+    if (held < 0) return;
+    leaf.table.querySelectorAll("button")[held].focus({ preventScroll: true });
+    if (!leaf.table.contains(document.activeElement)) app.part("stage").focus({ preventScroll: true }); // no such beam here
+  }
+
+  // The Tab key reaches the chosen beam of the leaf in front, and nothing behind it.
+  function reach(leaf, focus) {
+    const row = leaf.rows[focus], buttons = row ? [...row.row.querySelectorAll("button")] : [];
+    for (const button of leaf.inReach) if (!buttons.includes(button)) button.tabIndex = -1;
+    for (const button of buttons) if (button.tabIndex) button.tabIndex = 0;
+    leaf.inReach = buttons;
+  }
+
+  function fillLeaf(leaf, number, key) {
+    const step = app.model.trace.steps[number], focus = app.focusBeam(number), filter = number === app.step ? app.filter : null;
+    Object.assign(leaf, { key, focus });
+    leaf.rows.forEach((view, rank) => drawBeam(view, step.beams[rank], rank, number, focus, filter));
+    leaf.ghosts.forEach((view, at) => drawGhost(view, step.dropped[at], number, at));
+    tell(leaf.more, T.more_beams, step.beams.length - leaf.rows.length);
+    tell(leaf.moreCut, T.more_cut, step.dropped.length - leaf.ghosts.length);
+  }
+
+  function tell(row, words, left) {
+    if (!row) return;
+    setClass(row, "r-more" + (left > 0 ? "" : " none"));
+    setText(row.firstChild, left > 0 ? fill(words, { count: left }) : "");
+  }
+
+  function drawBeam(view, beam, rank, number, focus, filter) {
     const model = app.model;
-    view.row.hidden = !beam;
-    if (!beam) return;
+    view.row.setAttribute("aria-hidden", String(!beam));
+    if (!beam) return drawFree(view, rank);
     const gold = model.isGold(beam.codes), chosen = rank === focus;
-    setClass(view.row, (chosen ? "on " : "") + (gold ? "gold " : "") + (app.dimmed(rank) ? "off" : ""));
+    setClass(view.row, (chosen ? "on " : "") + (gold ? "gold " : "") + (filter && !filter[rank] ? "off" : ""));
     setText(view.name, String(rank + 1) + (gold ? " ★" : ""));
     const share = Math.exp(Math.min(beam.score, 0));
     setText(view.score, percent(share));
     view.head.title = fill(T.share, { value: percent(share) }) + " · " + beam.score.toFixed(3);
-    view.head.firstChild.tabIndex = chosen ? 0 : -1;
     view.head.firstChild.setAttribute("aria-pressed", chosen);
     view.cells.forEach((cell, position) => drawCell(cell, rank, position, number, chosen));
     const named = model.beamItems(number, rank);
@@ -79,9 +140,14 @@ function makeGrid(app) {
     if (view.end.title !== words) view.end.title = words;
   }
 
+  // A place that no beam has taken yet.
+  function drawFree(view, rank) {
+    setClass(view.row, "free");
+    setText(view.name, String(rank + 1));
+  }
+
   function drawCell(cell, rank, position, number, chosen) {
     const model = app.model, state = model.cells[number][rank][position];
-    cell.inner.tabIndex = chosen ? 0 : -1;
     const open = app.cell && app.cell.rank === rank && app.cell.position === position ? " open" : "";
     if (!state) {
       const next = chosen ? model.opinion(number + 1, rank, position) : null;
@@ -110,16 +176,16 @@ function makeGrid(app) {
     return leaves.count === 1 ? T.left_one : fill(T.left, { count: count(leaves.count) });
   }
 
-  // What only a screen reader needs comes before the words that all see.
+  // A screen reader hears where it is before the words that all see.
   function describe(cell, rank, state, full) {
-    setText(cell.said, fill(T.cell, { beam: T.beam + " " + (rank + 1), level: cell.level.name, state }));
+    const said = fill(T.cell, { beam: T.beam + " " + (rank + 1), level: cell.level.name, state }) + cell.label.textContent + " " + cell.p.textContent;
+    if (cell.inner.getAttribute("aria-label") !== said) cell.inner.setAttribute("aria-label", said);
     const words = (full + " " + cell.p.textContent).trim();
     if (cell.inner.title !== words) cell.inner.title = words;
   }
 
   function drawGhost(view, lost, number, at) {
-    view.row.hidden = !lost;
-    if (!lost) return;
+    if (!lost) return setClass(view.row, "ghost none");
     const model = app.model, leaves = model.droppedItems(number, at), above = model.cells[number - 1][lost.parent];
     setClass(view.row, "ghost" + (model.isGold(lost.codes) ? " gold" : ""));
     setText(view.name, lost.why === "merged" ? T.merged : T.cut);

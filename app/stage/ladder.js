@@ -1,11 +1,12 @@
-// The beam ladder: rank of every beam over the steps. All lines are drawn once; a step only shows more of them.
+// The beam ladder: rank of every beam over the steps. All is drawn once, each step twice: as it looks for good and, above
+// that, as it looks while it is shown. A step changes no more than how opaque three groups are.
 
 const LISTED = 6;
 
 function makeLadder(app) {
   const T = app.T, box = app.part("ladder");
   const LEFT = 26, TOP = 12;
-  let root, groups, trail, width = 0, ROW = 20;
+  let root, past, now, curtain, trail, lines, width = 0, ROW = 20;
 
   function load() {
     const model = app.model, steps = model.trace.steps;
@@ -15,17 +16,23 @@ function makeLadder(app) {
     width = Math.max(260, Math.min(box.clientWidth || 420, 900));
     root = svg("svg", { viewBox: `0 0 ${width} ${height}`, width: "100%", height, role: "img", "aria-label": T.ladder });
     for (let rank = 0; rank < most; rank++) root.append(svg("text", { x: 4, y: y(rank) + 4, class: "rank" }, String(rank + 1)));
-    groups = steps.map((step, number) => {
+    const layers = (draw) => steps.map((step, number) => {
       const group = svg("g", {});
-      step.beams.slice(0, most).forEach((beam, rank) => drawBeam(group, beam, rank, number));
-      if (number) drawLost(group, step, number, most);
+      step.beams.slice(0, most).forEach((beam, rank) => draw(group, beam, rank, number));
       root.append(group);
       return group;
     });
+    past = layers(drawBeam);
+    past.forEach((group, number) => number && drawLost(group, steps[number], number, most));
+    curtain = svg("rect", { class: "curtain", y: 0, width, height }); // no hand reaches what is not shown yet
+    root.append(curtain);
+    now = layers(drawNow);
     steps.forEach((_, number) => root.append(svg("text", { x: x(number), y: height - 3, class: "step" }, String(number))));
     trail = svg("path", { class: "trail", d: "" });
     root.append(trail);
     box.replaceChildren(root);
+    lines = Array.from({ length: LISTED }, () => make("li"));
+    app.part("lost").replaceChildren(make("ul", {}, ...lines));
   }
 
   const x = (number) => LEFT + (number * (width - LEFT - 58)) / Math.max(1, app.model.last);
@@ -37,14 +44,24 @@ function makeLadder(app) {
   }
 
   function drawBeam(group, beam, rank, number) {
-    const gold = app.model.isGold(beam.codes) ? " gold" : "";
-    const size = 2 + 5 * Math.sqrt(Math.exp(Math.min(beam.score, 0)));
-    if (number && beam.parent !== null) group.append(svg("path", { d: curve(number, Math.min(beam.parent, 20), rank), class: "line" + gold, "stroke-width": Math.max(1.2, size * 0.8).toFixed(1) }));
-    const dot = svg("circle", { cx: x(number), cy: y(rank), r: size.toFixed(1), class: "dot" + gold });
+    const dot = drawShape(group, beam, rank, number, "");
     dot.append(svg("title", {}, words(beam, rank, number)));
     dot.addEventListener("click", () => { app.go(number); app.choose(rank); });
+  }
+
+  function drawNow(group, beam, rank, number) {
+    const gold = app.model.isGold(beam.codes) ? " gold" : "";
+    drawShape(group, beam, rank, number, " now");
+    group.append(svg("text", { x: x(number) + 9, y: y(rank) + 4, class: "score now" + gold }, percent(Math.exp(Math.min(beam.score, 0)))));
+  }
+
+  function drawShape(group, beam, rank, number, kind) {
+    const gold = app.model.isGold(beam.codes) ? " gold" : "";
+    const size = 2 + 5 * Math.sqrt(Math.exp(Math.min(beam.score, 0)));
+    if (number && beam.parent !== null) group.append(svg("path", { d: curve(number, Math.min(beam.parent, 20), rank), class: "line" + kind + gold, "stroke-width": Math.max(1.2, size * 0.8).toFixed(1) }));
+    const dot = svg("circle", { cx: x(number), cy: y(rank), r: size.toFixed(1), class: "dot" + kind + gold });
     group.append(dot);
-    group.append(svg("text", { x: x(number) + 9, y: y(rank) + 4, class: "score" + gold, "data-end": number }, percent(Math.exp(Math.min(beam.score, 0)))));
+    return dot;
   }
 
   function words(beam, rank, number) {
@@ -71,36 +88,39 @@ function makeLadder(app) {
 
   function draw(number) {
     const model = app.model, step = model.trace.steps[number];
-    groups.forEach((group, at) => {
-      group.style.display = at > number ? "none" : "";
-      group.setAttribute("class", at === number ? "now" : "");
-    });
+    past.forEach((group, at) => setOpacity(group, at <= number));
+    now.forEach((group, at) => setOpacity(group, at === number));
+    curtain.setAttribute("x", x(number) + 8);
     const path = model.lineage(number, Math.min(app.focusBeam(), step.beams.length - 1));
     trail.setAttribute("d", path.map((rank, at) => (at && rank < 20 && path[at - 1] < 20 ? curve(at, path[at - 1], rank) : "")).join(""));
     drawMeters(step);
     drawList(step, number);
   }
 
+  function setOpacity(group, shown) {
+    const value = shown ? "1" : "0";
+    if (group.style.opacity !== value) group.style.opacity = value;
+  }
+
   function drawMeters(step) {
     const kept = step.coverage, total = app.model.trace.steps[0].items_left || 1;
     setText(app.part("coverage"), kept === null ? T.coverage_none : percent(kept));
-    app.part("coverage-bar").style.transform = `scaleX(${kept === null ? 0 : kept})`;
+    setBar(app.part("coverage-bar"), kept === null ? 0 : kept);
     setText(app.part("items-left"), count(step.items_left));
-    app.part("items-bar").style.transform = `scaleX(${Math.log(Math.max(1, step.items_left)) / Math.log(Math.max(2, total))})`;
+    setBar(app.part("items-bar"), Math.log(Math.max(1, step.items_left)) / Math.log(Math.max(2, total)));
     setText(app.part("calls"), count(step.nfe));
   }
 
   function drawList(step, number) {
-    const list = app.part("lost"), model = app.model;
+    const model = app.model;
     app.part("lost-panel").hidden = !number;
-    if (!step.dropped.length) return list.replaceChildren(make("p", { class: "mr-help", text: T.lost_none }));
-    const lines = step.dropped.slice(0, LISTED).map((lost, at) => {
+    const told = step.dropped.slice(0, LISTED).map((lost, at) => {
       const label = lost.position >= 0 ? model.tokenInFull(lost.position, lost.code, model.droppedItems(number, at)) : T.complete_one;
       const words = lost.why === "merged" ? T.merged_line : T.lost_line;
       const gold = model.isGold(lost.codes) ? " ★" : "";
-      return make("li", { text: fill(words, { label, beam: lost.parent + 1, behind: lost.behind.toFixed(2) }) + gold });
+      return fill(words, { label, beam: lost.parent + 1, behind: lost.behind.toFixed(2) }) + gold;
     });
-    list.replaceChildren(make("ul", {}, ...lines));
+    lines.forEach((line, at) => setText(line, told[at] || (at || told.length ? "" : T.lost_none)));
   }
 
   return { load, draw };

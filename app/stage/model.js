@@ -22,7 +22,10 @@ function readBundle(bundle) {
   const { pins = [], steps: asked, resolve } = trace.config, open = trace.levels.length - pins.length;
   const expected = bundle.partial ? Math.max(last, asked || (resolve ? resolve + 1 : open)) : last; // steps it will have
 
-  const model = { bundle, trace, categories, items, cells, last, expected, mostBeams: Math.max(...trace.steps.map((s) => s.beams.length)) };
+  const model = { bundle, trace, categories, items, cells, last, expected };
+  // How much a step may hold: of a decode that still runs, what its settings allow.
+  const most = (part, allowed) => Math.max(bundle.partial ? allowed : 0, ...trace.steps.map((step) => step[part].length));
+  Object.assign(model, { mostBeams: most("beams", trace.config.beam_size), mostDropped: most("dropped", 1) });
 
   model.label = (position, code) => trace.labels[position][code] || bundle.names[position + "." + code] || trace.levels[position].name + " " + code;
   // What a semantic-ID code leaves: the first items by name, and how many there are. Null where no catalog is open.

@@ -46,6 +46,7 @@ function mountPage(element, data, server) {
   const wanted = page.asked.get("tab") || (page.asked.has("lesson") ? "learn" : "watch");
   element.querySelector(".mr-page").classList.toggle("bare", page.asked.get("controls") === "0");
   page.show(tabs.some((tab) => tab.dataset.tab === wanted) ? wanted : "watch");
+  window.mindrecIsOpen = true; // see app/web.py
 }
 
 // A player of its own inside a tab: the stage's markup as it was served, without the history and the settings.

@@ -25,7 +25,7 @@ function makeResults(app) {
       onclick: () => app.goOn({ id: item.item_id, title: item.title, path: item.path, brand: item.brand }),
     }) : null;
     return make("li", { class: gold ? "gold" : "", data: { beam } }, make("span", { class: "n", text: result.rank + 1 }), pick,
-      make("span", { class: "p" }, make("span", { text: percent(result.probability) }), make("span", { class: "bar" }, make("i", { style: `transform:scaleX(${result.probability / top})` }))), onward);
+      make("span", { class: "p" }, make("span", { text: percent(result.probability) }), makeBar(result.probability / top)), onward);
   }
 
   // The first ten; the others are one click away.

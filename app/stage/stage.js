@@ -99,8 +99,8 @@ function addPlaying(app) {
   };
 
   // The chosen beam is followed through the steps: back to its ancestors, on to its best descendant.
-  app.focusBeam = () => {
-    const { model, step, chosen } = app, beams = model.trace.steps[step].beams;
+  app.focusBeam = (step = app.step) => {
+    const { model, chosen } = app, beams = model.trace.steps[step].beams;
     if (!chosen) return 0;
     if (step <= chosen.step) return model.lineage(chosen.step, chosen.rank)[step];
     const heir = beams.findIndex((_, rank) => model.lineage(step, rank)[chosen.step] === chosen.rank);
@@ -114,7 +114,6 @@ function addPlaying(app) {
     app.redraw();
   };
 
-  app.dimmed = (rank) => app.filter !== null && !app.filter[rank];
   app.openCell = (rank, position) => {
     app.parts.player.stop();
     app.cell = { rank, position };

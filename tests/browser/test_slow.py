@@ -31,7 +31,7 @@ def test_steps_are_played_while_later_ones_are_computed(visit, slow_address):
     page.wait_for_function(PLAYED)
     assert page.is_visible("[data-part=progress]"), "the first step was shown only when all were done"
     assert re.search(r"Step \d of about \d", page.inner_text("[data-part=progress-words]"))
-    assert page.locator(".mr-grid tbody tr:first-child td.new").count() == 1
+    assert page.locator(".mr-grid.front tbody tr:first-child td.new").count() == 1
     with page.expect_response(lambda r: "component_server" in r.url and '"bundle"' in r.text(), timeout=60000) as last:
         pass
     whole = last.value.json()["bundle"]

@@ -48,7 +48,9 @@ def test_an_early_wrong_category_opens_in_watch_at_the_step_where_it_died(visit,
     page.wait_for_function("document.querySelector('[data-part=story]').textContent.startsWith('Trip')")
     assert page.inner_text("[data-part=stepno]").startswith(f"Step {died} of")
     assert f"lost at step {died}" in page.inner_text("[data-part=gold]")
-    assert page.locator(".mr-grid tbody tr:not([hidden]):not(.ghost):not(.r-more)").count() == 1  # the file's one beam
+    assert (
+        page.locator(".mr-grid.front tbody tr:not(.free):not(.ghost):not(.r-more)").count() == 1
+    )  # the file's one beam
     page.click("[data-tab=diagnose]")
     assert causes(page) == {"wrong category early"}
 

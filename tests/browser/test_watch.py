@@ -46,7 +46,7 @@ def start(visit, query: str = "", **options):
 
 
 def first_row(page) -> list[str]:
-    return texts(page, ".mr-grid tbody tr:first-child td .t")
+    return texts(page, ".mr-grid.front tbody tr:first-child td .t")
 
 
 def test_a_history_is_built_and_decoded_by_keyboard_alone(visit):
@@ -106,11 +106,11 @@ def test_codes_are_told_by_the_items_that_they_leave(visit):
         shown = {r["position"] for r in step["beams"][0]["revealed"] if not r["forced"] and r["position"] >= depth}
         if number and shown:
             title = possible["titles"][str(possible["beams"][number][0][0])]
-            cells = page.locator(".mr-grid tbody tr:first-child td:not(.c-becomes)")
+            cells = page.locator(".mr-grid.front tbody tr:first-child td:not(.c-becomes)")
             assert {cells.nth(p).locator(".t").inner_text() for p in shown} == {title}
             assert title in caption(page)
         page.keyboard.press("ArrowRight")
-    page.locator(".mr-grid tbody tr:first-child td button").nth(depth).press("Enter")
+    page.locator(".mr-grid.front tbody tr:first-child td button").nth(depth).press("Enter")
 
 
 def test_steps_scrubber_and_keys_move_through_the_trace(visit):
@@ -119,17 +119,17 @@ def test_steps_scrubber_and_keys_move_through_the_trace(visit):
     assert caption(page) == answer["captions"][0]
     page.keyboard.press("ArrowRight")
     assert caption(page) == answer["captions"][1]
-    assert page.locator(".mr-grid tr:first-child td.new").count() == 1
+    assert page.locator(".mr-grid.front tr:first-child td.new").count() == 1
     page.keyboard.press("End")
     assert caption(page) == answer["captions"][last]
     assert page.locator(".mr-results > li").count() == len(answer["trace"]["results"])
     page.focus("[data-part=scrub]")
     page.keyboard.press("Home")
-    assert page.locator(".mr-grid tr:first-child td.masked").count() == len(answer["trace"]["levels"])
+    assert page.locator(".mr-grid.front tr:first-child td.masked").count() == len(answer["trace"]["levels"])
     page.focus("[data-part=stage]")
     page.keyboard.press("End")
     page.keyboard.press("2")
-    assert page.locator(".mr-grid tbody tr").nth(1).get_attribute("class").startswith("on")
+    assert page.locator(".mr-grid.front tbody tr").nth(1).get_attribute("class").startswith("on")
     page.keyboard.press("?")
     assert page.is_visible("[data-part=keys]")
     page.keyboard.press("Escape")
@@ -151,7 +151,7 @@ def test_a_pin_changes_the_path_and_can_be_undone(visit):
     page, _answer = start(visit)
     page.keyboard.press("End")
     before = first_row(page)
-    page.locator(".mr-grid tbody tr:first-child td button").first.press("Enter")
+    page.locator(".mr-grid.front tbody tr:first-child td button").first.press("Enter")
     panel = page.locator("[data-part=alternatives]")
     others = panel.locator("tbody tr:not(.illegal):not(.taken)")
     other = others.first.locator("th").inner_text()
@@ -170,9 +170,9 @@ def test_a_forbidden_token_is_gone_and_its_chip_lifts_it(visit):
     page, _ = start(visit)
     page.keyboard.press("End")
     before = first_row(page)
-    page.locator(".mr-grid tbody tr:first-child td button").first.press("Enter")
+    page.locator(".mr-grid.front tbody tr:first-child td button").first.press("Enter")
     decoded(page, lambda: page.locator("[data-part=alternatives] tr.taken").get_by_text("Forbid").click())
-    assert before[0] not in texts(page, ".mr-grid tbody tr:not(.ghost) td:nth-of-type(1) .t")
+    assert before[0] not in texts(page, ".mr-grid.front tbody tr:not(.ghost) td:nth-of-type(1) .t")
     decoded(page, lambda: page.locator("[data-part=interventions] .chip button").click())
     assert first_row(page) == before
 
@@ -206,7 +206,7 @@ def test_a_real_trip_knows_its_next_item_and_follows_it(visit):
 def test_a_link_restores_all_in_a_fresh_context(visit):
     page, _ = start(visit, permissions=["clipboard-read", "clipboard-write"])
     page.keyboard.press("End")
-    page.locator(".mr-grid tbody tr:first-child td button").first.press("Enter")
+    page.locator(".mr-grid.front tbody tr:first-child td button").first.press("Enter")
     others = page.locator("[data-part=alternatives] tbody tr:not(.illegal):not(.taken)")
     decoded(page, lambda: others.first.get_by_text("Pin").click())
     page.keyboard.press("ArrowLeft")
@@ -218,7 +218,7 @@ def test_a_link_restores_all_in_a_fresh_context(visit):
     assert "step=" in link
     other = visit(url=link)
     assert caption(other) == caption(page)
-    assert texts(other, ".mr-grid .t") == texts(page, ".mr-grid .t")
+    assert texts(other, ".mr-grid.front .t") == texts(page, ".mr-grid.front .t")
     assert other.inner_text("[data-part=interventions]") == page.inner_text("[data-part=interventions]")
 
 
@@ -245,7 +245,7 @@ def test_the_replay_opens_from_disk_without_a_network(visit, tmp_path):
     replay.keyboard.press("End")
     assert caption(replay) == answer["captions"][-1]
     assert replay.is_hidden("[data-do=decode]")
-    replay.locator(".mr-grid tbody tr:first-child td button").first.press("Enter")
+    replay.locator(".mr-grid.front tbody tr:first-child td button").first.press("Enter")
     assert replay.is_visible("[data-part=alternatives]")
 
 
@@ -302,7 +302,7 @@ def test_a_film_shows_every_step_and_the_page_stays_where_it_was(visit, tmp_path
 def test_alternatives_open_in_view_with_their_buttons_in_reach(visit):
     page, _ = start(visit, width=1280, height=720)
     page.keyboard.press("End")
-    page.locator(".mr-grid tbody tr:first-child td button").first.press("Enter")
+    page.locator(".mr-grid.front tbody tr:first-child td button").first.press("Enter")
     pin = page.locator("[data-part=alternatives]").get_by_text("Pin").first
     box, scroll = pin.bounding_box(), page.locator("[data-part=alternatives] .mr-scroll").bounding_box()
     assert 0 <= box["y"] <= 720 - box["height"]
@@ -347,11 +347,49 @@ def test_zoom_of_the_tree_stays_between_steps_and_a_node_can_be_pinned(visit):
     assert len(answer["trace"]["config"]["pins"]) == 1
 
 
+COUNT_FRAMES = """(() => { const real = window.requestAnimationFrame.bind(window); window.asked = 0;
+  window.requestAnimationFrame = work => { window.asked++; return real(work); }; })()"""
+
+
+def test_an_idle_page_asks_for_no_frames(visit):
+    page = visit(reduced_motion="reduce")
+    page.context.add_init_script(COUNT_FRAMES)  # before Gradio takes its own name for it
+    page.reload()
+    page.wait_for_selector(".js-plotly-plot")
+    assert page.evaluate("window.asked") > 0
+    quiet = (
+        "() => { const now = window.asked, was = window.askedBefore; window.askedBefore = now; return now === was; }"
+    )
+    page.wait_for_function(quiet, polling=700)
+
+
+def test_a_step_turns_to_a_leaf_that_was_made_ready_and_only_that_one_is_reached(visit):
+    page, answer = start(visit)
+    steps = answer["trace"]["steps"]
+    page.focus("[data-part=stage]")
+    page.wait_for_function("document.querySelectorAll('.mr-grid').length === 2")  # step 0 and step 1
+    for key, number in [("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("ArrowLeft", 0), ("ArrowRight", 1)]:
+        page.evaluate("window.leaf = document.querySelector('.mr-grid.front')")
+        page.keyboard.press(key)
+        assert page.evaluate("window.leaf !== document.querySelector('.mr-grid.front')"), "drawn anew, not turned"
+        assert page.inner_text("[data-part=stepno]").startswith(f"Step {number} ")
+        page.wait_for_timeout(400)  # the neighbours are made ready
+        assert page.locator(".mr-grid.front tbody tr:not(.free):not(.ghost):not(.none)").count() == len(
+            steps[number]["beams"]
+        )
+    page.locator(".mr-grid.front tbody tr:first-child td button").first.focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("document.querySelector('.mr-grid.front').contains(document.activeElement)")
+    behind = ".mr-grid:not(.front)"
+    assert page.locator(behind).count() == page.locator(f"{behind}[aria-hidden=true]").count() == 2
+    assert page.locator(f"{behind} [tabindex='0']").count() == 0
+
+
 def test_present_mode_is_large_and_escape_leaves_it(visit):
     page, _ = start(visit, width=1920, height=1080)
     page.keyboard.press("p")
     assert page.is_hidden("[data-do=decode]")
-    size = "parseFloat(getComputedStyle(document.querySelector('.mr-grid .t')).fontSize)"
+    size = "parseFloat(getComputedStyle(document.querySelector('.mr-grid.front .t')).fontSize)"
     assert page.evaluate(size) >= 20
     page.set_viewport_size({"width": 1280, "height": 800})
     assert 14 <= page.evaluate(size) < 20
@@ -371,7 +409,7 @@ def test_reduced_motion_neither_plays_nor_moves(visit):
     page, answer = start(visit)
     page.wait_for_timeout(700)
     assert caption(page) == answer["captions"][0]
-    assert page.evaluate("getComputedStyle(document.querySelector('.mr-grid .bar i')).transitionDuration") == "0s"
+    assert page.evaluate("getComputedStyle(document.querySelector('.mr-grid.front .bar')).transitionDuration") == "0s"
 
 
 @pytest.mark.parametrize("width", [380, 1920])

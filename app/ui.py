@@ -19,7 +19,7 @@ from app.options import Options
 from app.public import api
 from app.serving import MOST_WAITING, TOGETHER
 from app.stage import assets
-from app.stage.stage import Stage
+from app.stage.stage import Stage, question
 from app.web import Guard, Rules
 from mindrec.errors import MindRecError
 
@@ -58,7 +58,7 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
     ]
     opening = h.opening() | {"diagnosis": d.opening(), "comparing": c.opening(), "lessons": course.opening()}
     with gr.Blocks(title=text.TITLE, analytics_enabled=False, fill_width=True) as page:
-        Stage(opening, questions, elem_id="mindrec-stage")
+        Stage(opening, [question(each) for each in questions], elem_id="mindrec-stage")
         for name, function in api(handlers).items():
             gr.api(_told_plainly(function), api_name=name)
     return page

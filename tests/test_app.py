@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 from conftest import ROOT
 
 from app import text
@@ -162,6 +163,22 @@ def test_only_the_public_api_is_listed(handlers):
     listed = [f.api_name for f in page.fns.values() if f.api_visibility == "public"]
     assert sorted(listed) == ["recommend", "search", "trace"]
     assert len(page.fns) == 3
+
+
+def test_opening_the_page_copies_nothing_of_the_checkpoint(handlers, monkeypatch):
+    from gradio.routes import App
+    from starlette.testclient import TestClient
+
+    from app.ui import build
+
+    copied = []
+    for part in (type(handlers), torch.nn.Module):
+        monkeypatch.setattr(part, "__deepcopy__", lambda self, memo: copied.append(self), raising=False)
+    page = build(handlers)
+    answer = TestClient(App.create_app(page)).get("/config")  # made as the page's own is
+    assert answer.status_code == 200
+    assert "mindrec-stage" in answer.text
+    assert not copied
 
 
 def test_the_replay_holds_no_address_of_another_host_in_its_own_parts(bundle):

@@ -18,11 +18,12 @@ class Stage(gr.HTML):
     """
 
     def __init__(self, opening: dict, questions: list[Callable], **settings):
+        """`questions` are made by `question`."""
         super().__init__(
             value=opening | {"text": text.STAGE, "words": text.PAGE, "plotly": f"gradio_api/file={assets.plotly_js()}"},
             html_template=assets.page(),
             js_on_load=f"{assets.script()}\nmountPage(element, props.value, server);",
-            server_functions=[_plain_function(question) for question in questions],
+            server_functions=questions,
             apply_default_css=False,
             **settings,
         )
@@ -31,8 +32,12 @@ class Stage(gr.HTML):
         return {"type": "object"}
 
 
-def _plain_function(method: Callable) -> Callable:
-    """Gradio marks a server function by an attribute, which a bound method cannot carry."""
+def question(method: Callable) -> Callable:
+    """A method as a function that the page may ask.
+
+    Gradio marks a server function by an attribute, which a bound method cannot carry. It also makes a deep copy of what
+    a component was made from whenever a page is opened: of a function that is nothing, of a bound method the checkpoint.
+    """
 
     @functools.wraps(method)
     def call(ask):

@@ -87,7 +87,7 @@ def train_checkpoint(
     job = _Job(data, preset, sequences, place, out.with_name(out.name + ".partial"), resume, report, progress)
     records: list[dict] = []
     if dense_from is not None:
-        model, tokenizer = _from_dense(dense_from, data, preset, objective, place)
+        model, tokenizer = _from_dense(dense_from, job, objective)
     else:
         embed = None if text_model is None else open_text_model(text_model)
         model, tokenizer = _start(job, objective, semantic_ids, embed)
@@ -165,6 +165,12 @@ class _Job:
             found["calibration_nll"] = calibrate(model, _table(model), asked, progress=self.progress)
         validate = make_validation(self.data, tokenizer, decode, seed, self.place)
         return found | {"validation": validate(model)}
+
+    def code_weights(self) -> np.ndarray | None:
+        """How often each item is taken, and one; None where semantic IDs are not weighted."""
+        if not self.preset.weighted_codes:
+            return None
+        return 1.0 + np.bincount(np.concatenate(self.sequences), minlength=len(self.data.catalog))
 
     def codes(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
         """Semantic IDs of this run: made once. Another number of threads would not make the same ones again."""
@@ -259,9 +265,7 @@ def starting_vectors(known_ND: np.ndarray, width: int, seed: int) -> np.ndarray:
 def _retokenised(job: _Job, model: CompactDenoiser, semantic_ids: str) -> tuple[CompactDenoiser, Tokenizer]:
     """Semantic IDs made again from the trained item vectors, and the same dense part with a new block on them."""
     preset, vectors = job.preset, model.item_vectors().detach().cpu().numpy()
-    weights = None
-    if preset.weighted_codes:
-        weights = 1.0 + np.bincount(np.concatenate(job.sequences), minlength=len(vectors))
+    weights = job.code_weights()
     shape = (preset.sid_levels, preset.codebook_size, preset.train.seed)
     codes = job.codes("again", lambda: codes_of_vectors(semantic_ids, vectors, job.data.catalog, *shape, weights))
     tokenizer = build_tokenizer(job.data.catalog, codes, preset.level_names)
@@ -286,17 +290,16 @@ def _on_dense(
     return new
 
 
-def _from_dense(
-    folder: Path, data: PreparedData, preset: Preset, objective: str, place
-) -> tuple[CompactDenoiser, Tokenizer]:
+def _from_dense(folder: Path, job: _Job, objective: str) -> tuple[CompactDenoiser, Tokenizer]:
     """A fresh block beside the dense part of a checkpoint, on its own codes."""
-    source = load_checkpoint(folder, str(place))
-    if source.catalog.fingerprint != data.catalog.fingerprint or source.denoiser.kind != "compact":
+    source = load_checkpoint(folder, str(job.place))
+    if source.catalog.fingerprint != job.data.catalog.fingerprint or source.denoiser.kind != "compact":
         raise MindRecError(
             f"--dense-from {folder} is a {source.denoiser.kind} checkpoint of catalog {source.catalog.fingerprint}; a "
-            f"compact one of {data.catalog.fingerprint} is needed"
+            f"compact one of {job.data.catalog.fingerprint} is needed"
         )
-    return _on_dense(source.denoiser, preset, source.tokenizer, objective, place), source.tokenizer
+    model = _on_dense(source.denoiser, job.preset, source.tokenizer, objective, job.place, job.code_weights())
+    return model, source.tokenizer
 
 
 def dense_validation(data: PreparedData, seed: int) -> Callable:

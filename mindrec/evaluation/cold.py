@@ -59,20 +59,9 @@ def evaluate_cold(
     recommender = _with_all_items(checkpoint, data, device, embed)
     rows = _row_in_checkpoint(recommender, data)
     first_cold = len(recommender.catalog) - recommender.checkpoint.cold
-    for lift in lifts:
-        check_lift(lift, recommender.checkpoint)
+    lift, tried = _choose_lift(recommender, data, rows, lifts, seed)
     everyone = _in_checkpoint(cases(data.interactions, split, EVERYONE, seed), rows)
-    tried = []
-    if len(lifts) > 1:
-        judged = _in_checkpoint(cases(data.interactions, "validation", JUDGED, seed), rows)
-        tried = [_tried(recommender, judged, lift) for lift in lifts]
-    lift = max(tried, key=lambda one: one["ndcg@10"])["lift"] if tried else lifts[0]
-    _lift(recommender, lift)
-    asked = [c for c in _in_checkpoint(cases(data.interactions, split), rows) if c.target >= first_cold]
-    if not asked:
-        raise MindRecError(f"no {split} case of {data.catalog.name!r} has a cold item as its target: none to measure")
-    if users is not None and users < len(asked):
-        asked = [asked[n] for n in np.sort(np.random.default_rng(seed).choice(len(asked), users, replace=False))]
+    asked = _asked(data, rows, first_cold, split, users, seed)
     config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
     fields = {"among_all": config, "among_cold": _only_cold(config, first_cold)}
     return {
@@ -98,6 +87,29 @@ def evaluate_cold(
         },
         "device": recommender.device,
     }
+
+
+def _choose_lift(recommender: Recommender, data: PreparedData, rows, lifts, seed: int) -> tuple[float, list[dict]]:
+    """The lift that the recommender has from now on, and what of several each gave on validation."""
+    for lift in lifts:
+        check_lift(lift, recommender.checkpoint)
+    tried = []
+    if len(lifts) > 1:
+        judged = _in_checkpoint(cases(data.interactions, "validation", JUDGED, seed), rows)
+        tried = [_tried(recommender, judged, lift) for lift in lifts]
+    lift = max(tried, key=lambda one: one["ndcg@10"])["lift"] if tried else lifts[0]
+    _lift(recommender, lift)
+    return lift, tried
+
+
+def _asked(data: PreparedData, rows, first_cold: int, split: str, users: int | None, seed: int) -> list[Case]:
+    """The cases whose true next item is cold, or a seeded sample of `users` of them."""
+    asked = [c for c in _in_checkpoint(cases(data.interactions, split), rows) if c.target >= first_cold]
+    if not asked:
+        raise MindRecError(f"no {split} case of {data.catalog.name!r} has a cold item as its target: none to measure")
+    if users is None or users >= len(asked):
+        return asked
+    return [asked[n] for n in np.sort(np.random.default_rng(seed).choice(len(asked), users, replace=False))]
 
 
 def _with_all_items(checkpoint: Path, data: PreparedData, device: str, embed: Embed | None) -> Recommender:

@@ -43,25 +43,38 @@ function makeLadder(app) {
     return `M${a},${y(from)}C${middle},${y(from)} ${middle},${y(to)} ${b},${y(to)}`;
   }
 
+  const share = (beam) => Math.exp(Math.min(beam.score, 0));
+  const radius = (beam) => 2 + 5 * Math.sqrt(share(beam));
+
   function drawBeam(group, beam, rank, number) {
-    const dot = drawShape(group, beam, rank, number, "");
+    const gold = app.model.isGold(beam.codes) ? " gold" : "";
+    drawLine(group, beam, rank, number, "line" + gold);
+    const dot = svg("circle", { cx: x(number), cy: y(rank), r: radius(beam).toFixed(1), class: "dot" + gold });
     dot.append(svg("title", {}, words(beam, rank, number)));
     dot.addEventListener("click", () => { app.go(number); app.choose(rank); });
+    group.append(dot);
   }
 
+  // Golden dots keep their look.
   function drawNow(group, beam, rank, number) {
     const gold = app.model.isGold(beam.codes) ? " gold" : "";
-    drawShape(group, beam, rank, number, " now");
-    group.append(svg("text", { x: x(number) + 9, y: y(rank) + 4, class: "score now" + gold }, percent(Math.exp(Math.min(beam.score, 0)))));
+    drawLine(group, beam, rank, number, "line now" + gold);
+    if (!gold) stroke(group, "spot now", 2 * Math.round(radius(beam)), `M${x(number)},${y(rank)}h0`);
+    group.append(svg("text", { x: x(number) + 9, y: y(rank) + 4, class: "score now" + gold }, percent(share(beam))));
   }
 
-  function drawShape(group, beam, rank, number, kind) {
-    const gold = app.model.isGold(beam.codes) ? " gold" : "";
-    const size = 2 + 5 * Math.sqrt(Math.exp(Math.min(beam.score, 0)));
-    if (number && beam.parent !== null) group.append(svg("path", { d: curve(number, Math.min(beam.parent, 20), rank), class: "line" + kind + gold, "stroke-width": Math.max(1.2, size * 0.8).toFixed(1) }));
-    const dot = svg("circle", { cx: x(number), cy: y(rank), r: size.toFixed(1), class: "dot" + kind + gold });
-    group.append(dot);
-    return dot;
+  function drawLine(group, beam, rank, number, kind) {
+    if (!number || beam.parent === null) return;
+    stroke(group, kind, Math.max(1.2, Math.round(radius(beam) * 0.8)), curve(number, Math.min(beam.parent, 20), rank));
+  }
+
+  // What looks the same is one path: a step has a third of the shapes to paint.
+  function stroke(group, kind, thick, d) {
+    const same = [...group.children].find((node) => node.getAttribute("class") === kind && node.getAttribute("stroke-width") === String(thick));
+    if (same) return same.setAttribute("d", same.getAttribute("d") + d);
+    const path = svg("path", { class: kind, "stroke-width": thick, d });
+    if (kind.startsWith("line") && !kind.includes("gold")) group.prepend(path);
+    else group.append(path);
   }
 
   function words(beam, rank, number) {
@@ -78,9 +91,8 @@ function makeLadder(app) {
       if (parent >= most) continue;
       const gold = app.model.isGold(lost.codes) && model_lost(number) ? " gold" : "";
       const shift = 6 + ((parent * 37) % 16), a = x(number - 1), b = x(number) - shift;
-      group.append(svg("path", { class: "dead" + gold, d: `M${a},${y(parent)}C${(a + b) / 2},${y(parent)} ${(a + b) / 2},${y(most)} ${b},${y(most)}` }));
-      const cross = svg("path", { class: "cross" + gold, d: `M${b - 3},${y(most) - 3}l6,6m0,-6l-6,6` });
-      group.append(cross);
+      stroke(group, "dead" + gold, 1, `M${a},${y(parent)}C${(a + b) / 2},${y(parent)} ${(a + b) / 2},${y(most)} ${b},${y(most)}`);
+      stroke(group, "cross" + gold, 1.5, `M${b - 3},${y(most) - 3}l6,6m0,-6l-6,6`);
     }
   }
 

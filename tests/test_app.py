@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-import subprocess
+import runpy
 import sys
 import time
 from pathlib import Path
@@ -214,12 +214,15 @@ def test_every_word_of_the_page_exists():
         (["--cases", "no/such.parquet"], "no/such.parquet"),
     ],
 )
-def test_a_missing_folder_ends_with_status_2_and_a_remedy(checkpoint, arguments, words):
+def test_a_missing_folder_ends_with_status_2_and_a_remedy(checkpoint, arguments, words, monkeypatch, capsys):
     given = arguments if "--checkpoint" in arguments else ["--checkpoint", str(checkpoint), *arguments]
-    ended = subprocess.run([sys.executable, "app.py", *given], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 2
-    assert words in ended.stderr
-    assert "python -m mindrec" in ended.stderr
+    monkeypatch.setattr(sys, "argv", ["app.py", *given])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert words in said
+    assert "python -m mindrec" in said
 
 
 # -- Diagnose ----------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ function makePlayer(app) {
       timer = app.step < app.model.last ? setTimeout(beat, BEAT / Number(speed.value)) : null;
       if (!timer) show(false);
     };
-    timer = setTimeout(beat, 250);
+    timer = setTimeout(beat, 200);
   }
 
   const toggle = () => (timer ? stop() : start());

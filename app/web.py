@@ -249,9 +249,9 @@ def _without_clock(send):
         if message.get("more_body"):
             return None
         body = b"".join(parts).replace(b"<head>", b"<head>" + NO_CLOCK, 1)
-        headers = [(k, v) for k, v in begun[0].get("headers", ()) if k.lower() != b"content-length"]
+        headers = [(k, v) for k, v in begun[-1].get("headers", ()) if k.lower() != b"content-length"]
         headers.append((b"content-length", str(len(body)).encode()))
-        await send({**begun[0], "headers": headers})
+        await send({**begun[-1], "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     return sent

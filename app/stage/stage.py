@@ -35,8 +35,8 @@ class Stage(gr.HTML):
 def question(method: Callable) -> Callable:
     """A method as a function that the page may ask.
 
-    Gradio marks a server function by an attribute, which a bound method cannot carry. It also makes a deep copy of what
-    a component was made from whenever a page is opened: of a function that is nothing, of a bound method the checkpoint.
+    Gradio marks a server function by an attribute, which a bound method cannot carry. It also copies deeply what a
+    component was made from whenever a page is opened: of a function that is nothing, of a bound method the checkpoint.
     """
 
     @functools.wraps(method)

@@ -40,6 +40,12 @@ def train(
         Path | None, typer.Option(help="Take encoder, item vectors and semantic IDs of this checkpoint; train a block.")
     ] = None,
     mask_floor: Annotated[float | None, typer.Option(help="Overrides the preset's masking floor.")] = None,
+    path_share: Annotated[
+        float | None, typer.Option(help="Share of targets masked as coarse-to-fine decoding finds them; overrides.")
+    ] = None,
+    legal: Annotated[
+        bool | None, typer.Option("--legal/--any-code", help="Normalise over legal codes, or over all; overrides.")
+    ] = None,
     distil: Annotated[
         float | None, typer.Option(help="Share of the token loss taken against the dense head; overrides the preset's.")
     ] = None,
@@ -63,7 +69,8 @@ def train(
         return {name: value for name, value in values.items() if value is not None}
 
     recipe = find(preset)
-    loss = replace(recipe.train.loss, **given(mask_floor=mask_floor, distil=distil, item_dropout=item_dropout))
+    masking = given(mask_floor=mask_floor, path_share=path_share, legal=legal)
+    loss = replace(recipe.train.loss, **masking, **given(distil=distil, item_dropout=item_dropout))
     schedule = replace(recipe.train, loss=loss, **given(seed=seed, epochs=epochs, dense_epochs=dense_epochs))
     recipe = replace(recipe, train=schedule, **given(sid_levels=sid_levels, codebook_size=codebook_size))
 

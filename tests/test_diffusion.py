@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import toy, toys
 
+from mindrec.decoding.exact import enumerate_order
 from mindrec.decoding.opinions import evidence_by_token, normalise, segment_logsumexp
 from mindrec.model.diffusion import (
     EVIDENCE_FLOOR,
@@ -16,6 +17,7 @@ from mindrec.model.diffusion import (
     CodeTable,
     add_evidence,
     item_evidence,
+    mask_path,
     mask_probability,
     mask_targets,
     masked_cross_entropy,
@@ -52,6 +54,18 @@ def test_masking_hides_at_least_one_and_changes_no_code(L, floor, seed):
     assert (weight <= 1 / max(floor, 1e-9) + 1e-3).all()
     again, _ = mask_targets(codes, floor, torch.Generator().manual_seed(seed))
     assert torch.equal(filled, again)
+
+
+def test_a_path_mask_knows_a_prefix_and_counts_every_state_the_same():
+    L, M = 4, 40_000
+    codes = torch.randint(7, (M, L), generator=torch.Generator().manual_seed(0))
+    filled, weight = mask_path(codes, torch.Generator().manual_seed(1))
+    masked = filled == MASKED
+    known = (~masked).sum(1)
+    assert torch.equal(masked, torch.arange(L) >= known[:, None])
+    assert torch.equal(filled[~masked], codes[~masked])
+    assert torch.allclose(weight * masked.sum(1), torch.tensor(float(L)))
+    assert torch.bincount(known, minlength=L + 1).div(M).tolist() == pytest.approx([1 / L] * L + [0], abs=0.01)
 
 
 def test_masked_loss_is_unbiased():
@@ -121,6 +135,8 @@ def test_consistent_items_and_legal_codes_equal_brute_force(case):
     for m, n in want.nonzero().tolist():
         counts[m, made.tokens[n]] += 1
     assert torch.equal(table.sum_by_code(want.float()), counts)
+    levels = [table.sum_by_code(want.float(), level) for level in range(len(made.sizes))]
+    assert torch.equal(torch.cat(levels, 1), counts)
 
 
 @settings(max_examples=40)
@@ -232,3 +248,18 @@ def test_a_target_that_its_history_holds_teaches_the_tokens_nothing():
     out = block_loss(model, table, torch.tensor([[1, 1]]), LossConfig(), torch.Generator().manual_seed(0))
     assert out.token == 0
     assert out.dense > 0
+
+
+@pytest.mark.parametrize(("objective", "sizes"), [("ar", (3, 4)), ("ar", (2, 3, 3)), ("diffusion", (12,))])
+def test_the_legal_loss_is_the_likelihood_that_exact_decoding_gives_the_target(objective, sizes):
+    """A diffusion target of one level has one state, so its loss too has no chance in it."""
+    made = toy(sizes, 10)
+    model, table, L = made.compact(objective=objective), CodeTable(made.codes, sizes), len(sizes)
+    config = LossConfig(legal=True, path_share=1.0)
+    out = block_loss(model, table, torch.tensor([[1, 2, 3]]), config, torch.Generator().manual_seed(0))
+    want = 0.0
+    for history, target in (([1], 2), ([1, 2], 3)):
+        allowed = torch.ones(10, dtype=torch.bool)
+        allowed[history] = False
+        want -= float(enumerate_order(model, made.index, history, allowed, tuple(range(L)))[target]) / L / 2
+    assert out.token == pytest.approx(want, rel=1e-5)

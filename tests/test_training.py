@@ -49,10 +49,10 @@ def test_every_way_of_decoding_finds_what_was_learned(checkpoint, chain_data, se
 
 
 @pytest.mark.parametrize("objective", ["ar", "diffusion"])
-@pytest.mark.parametrize("distil", [0.0, 0.5])
-def test_tokens_learn_by_themselves(chain_data, tiny_preset, tmp_path, objective, distil):
+@pytest.mark.parametrize("settings", [{}, {"distil": 0.9, "legal": True, "path_share": 0.75}], ids=["plain", "beauty"])
+def test_tokens_learn_by_themselves(chain_data, tiny_preset, tmp_path, objective, settings):
     """Of both objectives, with and without a teacher: decoded with evidence off, which has no dense head to lean on."""
-    loss = replace(tiny_preset.train.loss, distil=distil)
+    loss = replace(tiny_preset.train.loss, **settings)
     recipe = replace(tiny_preset, decode=replace(tiny_preset.decode, evidence="off"))
     schedule = {"loss": loss, "patience": 30, "batch_targets": 200}
     trained(chain_data, recipe, tmp_path / "c", 12, objective=objective, train=schedule)

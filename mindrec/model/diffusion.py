@@ -38,6 +38,19 @@ def mask_targets(
     return codes_ML.masked_fill(masked, MASKED), 1 / p
 
 
+def mask_path(codes_ML: torch.Tensor, generator: torch.Generator | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mask all but the first n codes of each target, n drawn evenly from 0..L-1: what a coarse-to-fine decode meets.
+
+    Returns:
+        filled_ML: the codes, -1 where masked.
+        weight_M: L over the number of masked positions, so that every state counts the same.
+    """
+    M, L = codes_ML.shape
+    known = torch.randint(L, (M,), generator=generator).to(codes_ML.device)
+    masked = torch.arange(L, device=codes_ML.device) >= known[:, None]
+    return codes_ML.masked_fill(masked, MASKED), L / (L - known)
+
+
 def add_evidence(
     logits: torch.Tensor, evidence: torch.Tensor, weight: torch.Tensor, opinion_weight: torch.Tensor
 ) -> torch.Tensor:
@@ -79,19 +92,24 @@ class CodeTable(torch.nn.Module):
             out[known] &= tokens_N == filled_M[known, None] + first
         return out
 
-    def sum_by_code(self, mass_MN: torch.Tensor) -> torch.Tensor:
-        """Item mass summed by code, (M, T)."""
+    def sum_by_code(self, mass_MN: torch.Tensor, level: int | None = None) -> torch.Tensor:
+        """Item mass summed by code, (M, T); of one level's codes alone with `level`."""
+        rows = slice(None) if level is None else slice(int(self.offsets[level]), int(self.offsets[level + 1]) + 1)
+        start_T = self.start_T[rows]
+        holders = self.holders[start_T[0] : start_T[-1]]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Sparse CSR")  # the one product needed is supported
-            ones, shape = torch.ones_like(self.holders, dtype=mass_MN.dtype), (len(self.start_T) - 1, mass_MN.shape[1])
-            incidence_TN = torch.sparse_csr_tensor(self.start_T, self.holders, ones, shape, check_invariants=False)
+            ones, shape = torch.ones_like(holders, dtype=mass_MN.dtype), (len(start_T) - 1, mass_MN.shape[1])
+            incidence_TN = torch.sparse_csr_tensor(start_T - start_T[0], holders, ones, shape, check_invariants=False)
             return (incidence_TN @ mass_MN.T).T
 
 
-def item_evidence(mass_MN: torch.Tensor, consistent_MN: torch.Tensor, table: CodeTable) -> torch.Tensor:
-    """Item mass restricted to consistent items, renormalised to 1, summed by code: (M, T)."""
+def item_evidence(
+    mass_MN: torch.Tensor, consistent_MN: torch.Tensor, table: CodeTable, level: int | None = None
+) -> torch.Tensor:
+    """Item mass restricted to consistent items, renormalised to 1, summed by code: (M, T), or one level's codes."""
     mass = mass_MN * consistent_MN
-    return table.sum_by_code(mass / mass.sum(1, keepdim=True).clamp(min=1e-30))
+    return table.sum_by_code(mass / mass.sum(1, keepdim=True).clamp(min=1e-30), level)
 
 
 def masked_cross_entropy(

@@ -8,8 +8,18 @@ from dataclasses import dataclass
 import torch
 
 from mindrec.model.compact import CompactDenoiser
-from mindrec.model.diffusion import MASKED, CodeTable, item_evidence, mask_targets, masked_cross_entropy
+from mindrec.model.diffusion import (
+    MASKED,
+    CodeTable,
+    item_evidence,
+    mask_path,
+    mask_targets,
+    masked_cross_entropy,
+)
 from mindrec.model.softmax import catalog_cross_entropy
+
+LEAST_MASS = 1e-12
+"""Of an item, so that a code which some item has is told from one that none has."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +28,10 @@ class LossConfig:
 
     Attributes:
         mask_floor: eps of the masking p = (1 - eps) t + eps.
+        path_share: share of the targets that are masked as a coarse-to-fine decode finds them; the rest at random.
+        legal: whether codes are normalised over those that some item agrees with, as exact decoding does. Without, over
+            their level's whole vocabulary: the block must find by itself which codes go together, which the published
+            search, that has no constraint, cannot do without.
         dense_weight: weight of the dense next-item cross-entropy beside the token loss.
         distil: share of the token loss that is taken against the dense head's distribution over the codes of a state,
             instead of against the one true code. Only training sees the dense head then; decoding with evidence off
@@ -26,6 +40,8 @@ class LossConfig:
     """
 
     mask_floor: float = 0.4
+    path_share: float = 0.0
+    legal: bool = False
     dense_weight: float = 1.0
     distil: float = 0.0
     item_dropout: float = 0.0
@@ -61,8 +77,8 @@ def block_loss(
 ) -> BatchLoss:
     """Loss of all next-item targets of a batch of right-padded windows (-1 pads).
 
-    The block learns from tokens alone, normalised over each level's whole vocabulary: it must find by itself which
-    codes go together. How much item evidence weighs beside it is fitted afterwards (mindrec.training.calibrate).
+    The block learns from tokens alone. How much item evidence weighs beside it is fitted afterwards
+    (mindrec.training.calibrate).
 
     Args:
         dense: whether the dense part learns too; a frozen one is read without a graph and has no loss.
@@ -74,15 +90,16 @@ def block_loss(
     if causal:
         filled_ML, weight_M = torch.full_like(codes_ML, MASKED), torch.ones(len(codes_ML), device=codes_ML.device)
     else:
-        filled_ML, weight_M = mask_targets(codes_ML, config.mask_floor, generator)
+        filled_ML, weight_M = _masked(codes_ML, config, generator)
     logits_MT = _block_logits(model, read, codes_ML if causal else filled_ML)
     allowed_MN = ~_history_mask(rows_BW, read.valid_BR, model.n_items)
-    soft_MT = None
-    if config.distil:
-        states = [_prefix(codes_ML, n) if causal else filled_ML for n in range(codes_ML.shape[1])]
-        soft_MT = _dense_opinion(model, table, read, allowed_MN, states)
+    soft_MT = legal_MT = None
+    if config.distil or config.legal:
+        opinion_MT = _dense_opinion(model, table, read, allowed_MN, codes_ML if causal else filled_ML)
+        soft_MT = opinion_MT if config.distil else None
+        legal_MT = opinion_MT > 0 if config.legal else None
     token_M, _ = masked_cross_entropy(
-        logits_MT, None, codes_ML, filled_ML, weight_M, model.level_sizes, soft_MT, config.distil
+        logits_MT, legal_MT, codes_ML, filled_ML, weight_M, model.level_sizes, soft_MT, config.distil
     )
     # A target that its own history holds is excluded in decoding, so it teaches the tokens nothing.
     repeat_M = ~allowed_MN.gather(1, read.target_M[:, None])[:, 0]
@@ -124,6 +141,16 @@ def _block_logits(model: CompactDenoiser, read: _Read, seen_ML: torch.Tensor) ->
     return model._head(hidden_MLD, read.last_MD).float()
 
 
+def _masked(codes_ML: torch.Tensor, config: LossConfig, generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """States of the targets (M, L), -1 where masked, and their weights (M,)."""
+    filled_ML, weight_M = mask_targets(codes_ML, config.mask_floor, generator)
+    if not config.path_share:
+        return filled_ML, weight_M
+    path_ML, path_weight_M = mask_path(codes_ML, generator)
+    on_path = (torch.rand(len(codes_ML), generator=generator) < config.path_share).to(codes_ML.device)
+    return torch.where(on_path[:, None], path_ML, filled_ML), torch.where(on_path, path_weight_M, weight_M)
+
+
 def _prefix(codes_ML: torch.Tensor, length: int) -> torch.Tensor:
     """The state in which the first `length` codes are known."""
     out = torch.full_like(codes_ML, MASKED)
@@ -132,16 +159,19 @@ def _prefix(codes_ML: torch.Tensor, length: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _dense_opinion(model, table, read: _Read, allowed_MN, states: list[torch.Tensor]) -> torch.Tensor:
-    """What the dense head says of the codes of level l in states[l] (M, L), its item evidence: (M, T)."""
+def _dense_opinion(model, table, read: _Read, allowed_MN, seen_ML: torch.Tensor) -> torch.Tensor:
+    """What the dense head says of the codes in each target's state, its item evidence: (M, T), 0 for illegal codes.
+
+    The twin sees at each level the codes before it, a denoiser at all levels the codes that are not masked.
+    """
     dense_MN = (read.last_MD @ read.items_ND.T + model.item_bias).float()
-    mass_MN = dense_MN.masked_fill(~allowed_MN, -torch.inf).softmax(1)
-    parts, before = [], None
-    for state_ML, own in zip(states, model.offsets.tolist(), strict=True):
-        if state_ML is not before:
-            evidence_MT = item_evidence(mass_MN, table.consistent(state_ML) & allowed_MN, table)
-        parts.append(evidence_MT[:, own : own + model.level_sizes[len(parts)]])
-        before = state_ML
+    mass_MN = dense_MN.masked_fill_(~allowed_MN, -torch.inf).softmax(1).clamp_(min=LEAST_MASS)
+    if model.config.objective != "ar":
+        return item_evidence(mass_MN, table.consistent(seen_ML) & allowed_MN, table)
+    parts = []
+    for level in range(seen_ML.shape[1]):
+        consistent_MN = table.consistent(_prefix(seen_ML, level)) & allowed_MN
+        parts.append(item_evidence(mass_MN, consistent_MN, table, level))
     return torch.cat(parts, 1)
 
 

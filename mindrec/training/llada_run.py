@@ -1,6 +1,7 @@
 """From prepared data to a saved LLaDA checkpoint: text tokenizer, prompts, backbone, training, model card."""
 
 import platform
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from mindrec.model.prompts import Prompts, load_text_tokenizer, make_text_tokeni
 from mindrec.tokens.item_index import ItemIndex
 from mindrec.tokens.tokenizer import Tokenizer
 from mindrec.training.llada import samples, train_llada
-from mindrec.training.llada_presets import LladaPreset
+from mindrec.training.llada_presets import LladaPreset, LladaTrainConfig
 from mindrec.training.run import NOTES, VALIDATION_USERS, make_tokenizer, model_card
 
 
@@ -125,24 +126,11 @@ def train_llada_checkpoint(
         records.append(record)
         if first:
             report(record)
-    best = max(records, key=lambda r: r["validation"]["score"])
     training = {
         "command": command,
         "data": {"name": data.catalog.name, "catalog_fingerprint": data.catalog.fingerprint},
-        "objective": "diffusion",
         "semantic_ids": semantic_ids,
-        "seed": config.seed,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "parameters_trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "config": config.to_dict(),
-        "processes": accelerator.num_processes,
-        "curve": records,
-        "best_epoch": best["epoch"],
-        "validation": best["validation"],
-        "seconds": round(sum(r["seconds"] for r in records), 1),
-        "machine": f"{accelerator.device.type}, {torch.get_num_threads()} threads, {platform.machine()}",
-        "torch": torch.__version__.split("+")[0],
-        "python": sys.version.split()[0],
+        **_record(model, config, records, accelerator),
     }
     checkpoint = Checkpoint(
         name=out.name,
@@ -156,12 +144,26 @@ def train_llada_checkpoint(
     )
     if first:
         checkpoint.save(out)
-        _remove(state_dir)
+        shutil.rmtree(state_dir, ignore_errors=True)
     accelerator.wait_for_everyone()
     return checkpoint
 
 
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
+def _record(model: LladaDenoiser, config: LladaTrainConfig, records: list[dict], accelerator: Accelerator) -> dict:
+    """What training.json tells of a run beyond how it was asked for."""
+    best = max(records, key=lambda r: r["validation"]["score"])
+    return {
+        "objective": "diffusion",
+        "seed": config.seed,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters_trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "config": config.to_dict(),
+        "processes": accelerator.num_processes,
+        "curve": records,
+        "best_epoch": best["epoch"],
+        "validation": best["validation"],
+        "seconds": round(sum(r["seconds"] for r in records), 1),
+        "machine": f"{accelerator.device.type}, {torch.get_num_threads()} threads, {platform.machine()}",
+        "torch": torch.__version__.split("+")[0],
+        "python": sys.version.split()[0],
+    }

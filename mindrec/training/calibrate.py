@@ -73,8 +73,8 @@ def _opinions(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case]) -
     out = []
     for level, (start, size) in enumerate(zip(model.offsets.tolist(), model.level_sizes, strict=True)):
         consistent_UN, own = table.consistent(states_ULL[:, level]) & (mass_UN > 0), slice(start, start + size)
-        evidence_UC = item_evidence(mass_UN, consistent_UN, table)[:, own]
-        legal_UC = table.sum_by_code(consistent_UN.float())[:, own] > 0
+        evidence_UC = item_evidence(mass_UN, consistent_UN, table, level)
+        legal_UC = table.sum_by_code(consistent_UN.float(), level) > 0
         parts = (logits_ULT[:, level, own], evidence_UC, legal_UC, codes_UL[:, level])
         out.append(tuple(part[asked_U].clone() for part in parts))
     return out

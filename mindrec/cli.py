@@ -43,6 +43,9 @@ def train(
     path_share: Annotated[
         float | None, typer.Option(help="Share of targets masked as coarse-to-fine decoding finds them; overrides.")
     ] = None,
+    views: Annotated[
+        int | None, typer.Option(help="Masked states of a target in a step; overrides. The twin has one.")
+    ] = None,
     legal: Annotated[
         bool | None, typer.Option("--legal/--any-code", help="Normalise over legal codes, or over all; overrides.")
     ] = None,
@@ -69,7 +72,7 @@ def train(
         return {name: value for name, value in values.items() if value is not None}
 
     recipe = find(preset)
-    masking = given(mask_floor=mask_floor, path_share=path_share, legal=legal)
+    masking = given(mask_floor=mask_floor, path_share=path_share, views=views, legal=legal)
     loss = replace(recipe.train.loss, **masking, **given(distil=distil, item_dropout=item_dropout))
     schedule = replace(recipe.train, loss=loss, **given(seed=seed, epochs=epochs, dense_epochs=dense_epochs))
     recipe = replace(recipe, train=schedule, **given(sid_levels=sid_levels, codebook_size=codebook_size))
@@ -175,6 +178,7 @@ def compare(
     users: Annotated[int | None, typer.Option(help="A seeded sample of cases; default as evaluate.")] = None,
     decoder: Annotated[list[str] | None, typer.Option(help="A decode setting of both, name=value; repeatable.")] = None,
     seed: int = 0,
+    batch: int = 64,
     device: Device = "auto",
     json_out: JsonOut = None,
 ) -> None:
@@ -183,7 +187,15 @@ def compare(
 
     settings = settings_of(decoder or [])
     found = compare_checkpoints(
-        left, right, load_data(data, left[0]), split=split, users=users, settings=settings, seed=seed, device=device
+        left,
+        right,
+        load_data(data, left[0]),
+        split=split,
+        users=users,
+        settings=settings,
+        seed=seed,
+        batch=batch,
+        device=device,
     )
     emit(found, json_out)
 

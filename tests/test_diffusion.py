@@ -56,7 +56,7 @@ def test_masking_hides_at_least_one_and_changes_no_code(L, floor, seed):
     assert torch.equal(filled, again)
 
 
-def test_a_path_mask_knows_a_prefix_and_counts_every_state_the_same():
+def test_a_path_mask_knows_a_prefix_and_teaches_what_comes_next():
     L, M = 4, 40_000
     codes = torch.randint(7, (M, L), generator=torch.Generator().manual_seed(0))
     filled, weight = mask_path(codes, torch.Generator().manual_seed(1))
@@ -64,8 +64,20 @@ def test_a_path_mask_knows_a_prefix_and_counts_every_state_the_same():
     known = (~masked).sum(1)
     assert torch.equal(masked, torch.arange(L) >= known[:, None])
     assert torch.equal(filled[~masked], codes[~masked])
-    assert torch.allclose(weight * masked.sum(1), torch.tensor(float(L)))
+    assert torch.equal(weight, L * (torch.arange(L) == known[:, None]).float())
     assert torch.bincount(known, minlength=L + 1).div(M).tolist() == pytest.approx([1 / L] * L + [0], abs=0.01)
+
+
+@pytest.mark.parametrize("views", [2, 4])
+def test_views_of_a_target_spread_over_the_path(views):
+    """Of as many views as levels one has each prefix; of fewer, no two are nearer than an even spread leaves them."""
+    L = 4
+    codes = torch.arange(50 * L).view(50, L).repeat_interleave(views, 0)
+    filled, _ = mask_path(codes, torch.Generator().manual_seed(1), views)
+    known = (filled != MASKED).sum(1).view(50, views)
+    apart = known.sort(1).values.diff(dim=1)
+    assert (apart == L // views).all()
+    assert known.unique().tolist() == list(range(L))
 
 
 def test_masked_loss_is_unbiased():
@@ -78,7 +90,7 @@ def test_masked_loss_is_unbiased():
     filled, weight = mask_targets(codes, 0.3, torch.Generator().manual_seed(1))
     logits = torch.tensor([[0.0, 1.0, 2.0, 0.0, 0.0]]).expand(M, -1)
     legal = torch.ones_like(logits, dtype=torch.bool)
-    loss, _ = masked_cross_entropy(logits, legal, codes, filled, weight, sizes)
+    loss, _ = masked_cross_entropy(logits, legal, codes, filled, weight[:, None], sizes)
     whole = (math.log(1 + math.e) + math.log(1 + 2 * math.exp(-2))) / 2
     masked = (filled == MASKED).float()
     rescued = whole * 0.7**2 / 3 * 1.7  # at most: the rescued share, one position each, at the weight 1 / p
@@ -91,7 +103,7 @@ def test_weighted_loss_by_hand():
     logits = torch.tensor([[0.0, math.log(3), 5.0, -5.0, 1.0]])
     legal = torch.ones_like(logits, dtype=torch.bool)
     codes, filled = torch.tensor([[1, 2]]), torch.tensor([[MASKED, 2]])
-    loss, nll = masked_cross_entropy(logits, legal, codes, filled, torch.tensor([2.5]), (2, 3))
+    loss, nll = masked_cross_entropy(logits, legal, codes, filled, torch.tensor([[2.5]]), (2, 3))
     assert nll[0].tolist() == pytest.approx([math.log(4 / 3), 0.0])
     assert float(loss[0]) == pytest.approx(2.5 * math.log(4 / 3) / 2)
 
@@ -100,7 +112,7 @@ def test_loss_normalises_over_legal_codes_only():
     """Three codes alike, one illegal: the right one costs log 2."""
     legal = torch.tensor([[True, True, False]])
     loss, _ = masked_cross_entropy(
-        torch.zeros(1, 3), legal, torch.tensor([[0]]), torch.tensor([[MASKED]]), torch.ones(1), (3,)
+        torch.zeros(1, 3), legal, torch.tensor([[0]]), torch.tensor([[MASKED]]), torch.ones(1, 1), (3,)
     )
     assert float(loss) == pytest.approx(math.log(2))
 
@@ -250,12 +262,14 @@ def test_a_target_that_its_history_holds_teaches_the_tokens_nothing():
     assert out.dense > 0
 
 
-@pytest.mark.parametrize(("objective", "sizes"), [("ar", (3, 4)), ("ar", (2, 3, 3)), ("diffusion", (12,))])
+@pytest.mark.parametrize(
+    ("objective", "sizes"), [("ar", (3, 4)), ("ar", (2, 3, 3)), ("diffusion", (12,)), ("diffusion", (2, 3, 3))]
+)
 def test_the_legal_loss_is_the_likelihood_that_exact_decoding_gives_the_target(objective, sizes):
-    """A diffusion target of one level has one state, so its loss too has no chance in it."""
+    """With a view for each level there is no chance in the loss of diffusion either: it reads the whole path."""
     made = toy(sizes, 10)
     model, table, L = made.compact(objective=objective), CodeTable(made.codes, sizes), len(sizes)
-    config = LossConfig(legal=True, path_share=1.0)
+    config = LossConfig(legal=True, path_share=1.0, views=L)
     out = block_loss(model, table, torch.tensor([[1, 2, 3]]), config, torch.Generator().manual_seed(0))
     want = 0.0
     for history, target in (([1], 2), ([1, 2], 3)):

@@ -48,8 +48,11 @@ def test_every_way_of_decoding_finds_what_was_learned(checkpoint, chain_data, se
     assert result["metrics"]["hit@1"] > 0.95
 
 
+BEAUTY = {"distil": 0.9, "legal": True, "path_share": 0.75, "views": 2}
+
+
 @pytest.mark.parametrize("objective", ["ar", "diffusion"])
-@pytest.mark.parametrize("settings", [{}, {"distil": 0.9, "legal": True, "path_share": 0.75}], ids=["plain", "beauty"])
+@pytest.mark.parametrize("settings", [{}, BEAUTY], ids=["plain", "beauty"])
 def test_tokens_learn_by_themselves(chain_data, tiny_preset, tmp_path, objective, settings):
     """Of both objectives, with and without a teacher: decoded with evidence off, which has no dense head to lean on."""
     loss = replace(tiny_preset.train.loss, **settings)

@@ -55,6 +55,7 @@ def compare_checkpoints(
     users: int | None = None,
     settings: dict | None = None,
     seed: int = 0,
+    batch: int = 64,
     device: str = "auto",
 ) -> dict:
     """Evaluate two lists of checkpoints, one a training seed, on the same cases.
@@ -70,7 +71,7 @@ def compare_checkpoints(
     for side, folders in (("left", left), ("right", right)):
         rows = []
         for folder in folders:
-            ranks, about = _ranks(folder, data, asked, settings or {}, device)
+            ranks, about = _ranks(folder, data, asked, settings or {}, batch, device)
             ranks_SU[side].append(ranks)
             rows.append(about | {name: float(of(ranks).mean()) for name, of in MEASURES.items()})
         out[side] = rows
@@ -85,12 +86,18 @@ def compare_checkpoints(
     return out
 
 
-def _ranks(folder: Path, data: PreparedData, asked, settings: dict, device: str) -> tuple[np.ndarray, dict]:
+def _ranks(folder: Path, data: PreparedData, asked, settings: dict, batch: int, device: str) -> tuple[np.ndarray, dict]:
     """Rank of each target (U,), and what the checkpoint is and took."""
     recommender = open_checkpoint(folder, data, device)
     config = DecodeConfig.from_dict(recommender.default_config.to_dict() | settings)
     found = rank(
-        recommender.denoiser, recommender.index, asked, config, n_categories=recommender.n_categories, progress=True
+        recommender.denoiser,
+        recommender.index,
+        asked,
+        config,
+        n_categories=recommender.n_categories,
+        batch=batch,
+        progress=True,
     )
     training = recommender.checkpoint.training or {}
     about = {

@@ -38,17 +38,25 @@ def mask_targets(
     return codes_ML.masked_fill(masked, MASKED), 1 / p
 
 
-def mask_path(codes_ML: torch.Tensor, generator: torch.Generator | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+def mask_path(
+    codes_ML: torch.Tensor, generator: torch.Generator | None = None, views: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Mask all but the first n codes of each target, n drawn evenly from 0..L-1: what a coarse-to-fine decode meets.
+
+    Args:
+        views: so many rows in a line are one target's. Their n is spread evenly, as diffusion steps are in a batch
+            (variational diffusion models, arXiv 2107.00630, appendix I.1): of L views, one has each n.
 
     Returns:
         filled_ML: the codes, -1 where masked.
-        weight_M: L over the number of masked positions, so that every state counts the same.
+        weight_ML: L at position n, which such a decode reveals next; 0 elsewhere. The loss is then a chance sample of
+            the item's negative log-likelihood, divided by L.
     """
     M, L = codes_ML.shape
-    known = torch.randint(L, (M,), generator=generator).to(codes_ML.device)
+    start = torch.rand(M // views, 1, generator=generator)
+    known = (((start + torch.arange(views) / views) % 1).view(M) * L).long().to(codes_ML.device).clamp_(max=L - 1)
     masked = torch.arange(L, device=codes_ML.device) >= known[:, None]
-    return codes_ML.masked_fill(masked, MASKED), L / (L - known)
+    return codes_ML.masked_fill(masked, MASKED), F.one_hot(known, L).float() * L
 
 
 def add_evidence(
@@ -117,15 +125,16 @@ def masked_cross_entropy(
     legal_MT: torch.Tensor | None,
     codes_ML: torch.Tensor,
     filled_ML: torch.Tensor,
-    weight_M: torch.Tensor,
+    weight_ML: torch.Tensor,
     level_sizes: tuple[int, ...],
     soft_MT: torch.Tensor | None = None,
     soft_share: float = 0.0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy at masked positions, weighted by 1/p and divided by L.
+    """Cross-entropy at masked positions, weighted and divided by L.
 
     Args:
         legal_MT: codes that share the probability; all of each level's without.
+        weight_ML: of each position, or (M, 1) of each target.
         soft_MT: a teacher's probability of every code, of which `soft_share` is mixed with the true code's.
 
     Returns:
@@ -141,4 +150,4 @@ def masked_cross_entropy(
         if soft is not None:
             nll[-1] = nll[-1] + soft_share * F.cross_entropy(logits, soft, reduction="none")
     nll_ML = torch.stack(nll, 1) * (filled_ML == MASKED)
-    return nll_ML.sum(1) * weight_M / len(level_sizes), nll_ML
+    return (nll_ML * weight_ML).sum(1) / len(level_sizes), nll_ML

@@ -16,7 +16,6 @@ class Preset:
     Attributes:
         sid_levels, codebook_size: shape of the semantic IDs.
         start_codes: that of the ones that the dense part is trained with, which are then made again; the same without.
-        weighted_codes: whether semantic IDs that are made again give most room to the items that are taken most.
         model: CompactConfig settings beyond the vocabulary.
         train: the schedule.
         decode: default decode settings of the checkpoint.
@@ -26,7 +25,6 @@ class Preset:
     sid_levels: int = 4
     codebook_size: int = 64
     start_codes: tuple[int, int] | None = None
-    weighted_codes: bool = True
     model: dict[str, Any] = field(default_factory=dict)
     train: TrainConfig = field(default_factory=TrainConfig)
     decode: DecodeConfig = field(default_factory=DecodeConfig)
@@ -65,7 +63,6 @@ PRESETS: dict[str, Preset] = {
     "grocery": Preset(
         # A finest category holds 6.6 items: four codes a level split it evenly and leave few positions forced.
         codebook_size=4,
-        weighted_codes=False,  # as the shipped checkpoint was trained
         model={"dropout": 0.1},
         train=TrainConfig(
             dense_epochs=6,
@@ -73,16 +70,15 @@ PRESETS: dict[str, Preset] = {
             batch_targets=2000,
             learning_rate=2e-3,
             dense_rate=0.3,
-            loss=LossConfig(mask_floor=0.2),
+            loss=LossConfig(mask_floor=0.2, path_share=0.75, views=2, distil=0.9),
         ),
         decode=DecodeConfig(beam_size=20),
         level_names=("Section", "Aisle", "Category"),
     ),
     "beauty": Preset(
-        # Tokens alone can rank no better than the vectors that their codes add up to: a linear reading of those has
-        # a validation NDCG@10 of .025 with 4 levels of 16, .041 with 3 of 256, .047 with these weighted.
+        # Tokens alone can hardly rank better than the vectors that their codes add up to.
         sid_levels=3,
-        codebook_size=256,
+        codebook_size=1024,
         start_codes=(4, 16),
         model={"hidden_size": 256, "intermediate_size": 768, "decoder_layers": 1, "dropout": 0.4},
         train=TrainConfig(
@@ -92,7 +88,7 @@ PRESETS: dict[str, Preset] = {
             learning_rate=1e-3,
             weight_decay=0.05,
             dense_rate=0.0,
-            loss=LossConfig(mask_floor=0.2, path_share=0.75, legal=True, distil=0.9),
+            loss=LossConfig(mask_floor=0.2, path_share=0.75, views=4, legal=True, distil=0.9),
         ),
         decode=DecodeConfig(beam_size=20),
     ),

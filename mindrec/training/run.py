@@ -166,10 +166,8 @@ class _Job:
         validate = make_validation(self.data, tokenizer, decode, seed, self.place)
         return found | {"validation": validate(model)}
 
-    def code_weights(self) -> np.ndarray | None:
-        """How often each item is taken, and one; None where semantic IDs are not weighted."""
-        if not self.preset.weighted_codes:
-            return None
+    def code_weights(self) -> np.ndarray:
+        """How often each item is taken, and one: codes tell those items apart that people ask for."""
         return 1.0 + np.bincount(np.concatenate(self.sequences), minlength=len(self.data.catalog))
 
     def codes(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
@@ -278,13 +276,13 @@ def _on_dense(
     tokenizer: Tokenizer,
     objective: str,
     place,
-    weights: np.ndarray | None = None,
+    weights: np.ndarray,
 ) -> CompactDenoiser:
     """A fresh block beside the dense part of `model`, on other codes of the same items."""
     torch.manual_seed(preset.train.seed)
     new = _new_model(preset, tokenizer, objective, place)
     new.encoder.load_state_dict(model.encoder.state_dict())
-    new.set_item_vectors(model.item_vectors().detach(), None if weights is None else torch.from_numpy(weights))
+    new.set_item_vectors(model.item_vectors().detach(), torch.from_numpy(weights))
     with torch.no_grad():
         new.item_bias.copy_(model.item_bias)
     return new

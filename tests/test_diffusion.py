@@ -90,7 +90,7 @@ def test_masked_loss_is_unbiased():
     filled, weight = mask_targets(codes, 0.3, torch.Generator().manual_seed(1))
     logits = torch.tensor([[0.0, 1.0, 2.0, 0.0, 0.0]]).expand(M, -1)
     legal = torch.ones_like(logits, dtype=torch.bool)
-    loss, _ = masked_cross_entropy(logits, legal, codes, filled, weight[:, None], sizes)
+    loss, _ = masked_cross_entropy(logits, legal, codes, filled, weight, sizes)
     whole = (math.log(1 + math.e) + math.log(1 + 2 * math.exp(-2))) / 2
     masked = (filled == MASKED).float()
     rescued = whole * 0.7**2 / 3 * 1.7  # at most: the rescued share, one position each, at the weight 1 / p
@@ -103,7 +103,7 @@ def test_weighted_loss_by_hand():
     logits = torch.tensor([[0.0, math.log(3), 5.0, -5.0, 1.0]])
     legal = torch.ones_like(logits, dtype=torch.bool)
     codes, filled = torch.tensor([[1, 2]]), torch.tensor([[MASKED, 2]])
-    loss, nll = masked_cross_entropy(logits, legal, codes, filled, torch.tensor([[2.5]]), (2, 3))
+    loss, nll = masked_cross_entropy(logits, legal, codes, filled, torch.tensor([2.5]), (2, 3))
     assert nll[0].tolist() == pytest.approx([math.log(4 / 3), 0.0])
     assert float(loss[0]) == pytest.approx(2.5 * math.log(4 / 3) / 2)
 
@@ -112,7 +112,7 @@ def test_loss_normalises_over_legal_codes_only():
     """Three codes alike, one illegal: the right one costs log 2."""
     legal = torch.tensor([[True, True, False]])
     loss, _ = masked_cross_entropy(
-        torch.zeros(1, 3), legal, torch.tensor([[0]]), torch.tensor([[MASKED]]), torch.ones(1, 1), (3,)
+        torch.zeros(1, 3), legal, torch.tensor([[0]]), torch.tensor([[MASKED]]), torch.ones(1), (3,)
     )
     assert float(loss) == pytest.approx(math.log(2))
 

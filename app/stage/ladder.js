@@ -6,9 +6,10 @@ const LISTED = 6;
 function makeLadder(app) {
   const T = app.T, box = app.part("ladder");
   const LEFT = 26, TOP = 12;
-  let root, past, now, curtain, trail, lines, width = 0, ROW = 20;
+  let root, past, now, curtain, trail, lines, width = 0, ROW = 20, calledOff = () => {};
 
   function load() {
+    calledOff();
     const model = app.model, steps = model.trace.steps;
     const most = Math.min(model.mostBeams, 20);
     ROW = most > 12 && !app.root.classList.contains("present") ? 15 : 20;
@@ -106,7 +107,8 @@ function makeLadder(app) {
     const path = model.lineage(number, Math.min(app.focusBeam(), step.beams.length - 1));
     trail.setAttribute("d", path.map((rank, at) => (at && rank < 20 && path[at - 1] < 20 ? curve(at, path[at - 1], rank) : "")).join(""));
     drawMeters(step);
-    drawList(step, number);
+    calledOff(); // the list of what was dropped, the slowest to lay out, comes a frame after the picture
+    calledOff = whenPainted(() => drawList(step, number));
   }
 
   function setOpacity(group, shown) {

@@ -8,12 +8,14 @@ Shape legend: B users, H history length, K beams a user, L levels, T tokens, N i
 """
 
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from transformers import DynamicCache, LlamaConfig, LlamaModel
+from transformers.models.llama.modeling_llama import LlamaMLP
 
 from mindrec.errors import MindRecError
 from mindrec.model.attention import ATTENTION, causal_mask
@@ -80,6 +82,7 @@ class CompactDenoiser(nn.Module):
         self.item_embedding = nn.Embedding(config.n_items, D)
         self.encoder = _llama(config, config.encoder_layers)
         self.decoder = _llama(config, config.decoder_layers)
+        self.decoder.layers[-1].mlp.__class__ = _AskedMLP
         self.token_head = nn.Linear(D, D, bias=False)
         self.output_embedding = nn.Embedding(T, D)
         self.token_bias = nn.Parameter(torch.zeros(T))
@@ -171,12 +174,14 @@ class CompactDenoiser(nn.Module):
 
         The history's last state (..., D), which the dense head asks items by, asks codes too; the block corrects it.
         """
-        asked = self.token_head(hidden_L_D) + last_D[..., None, :]
-        parts = [
-            asked[..., level, :] @ weight.T
-            for level, weight in enumerate(self.output_embedding.weight.split(self.level_sizes))
-        ]
-        return torch.cat(parts, dim=-1) + self.token_bias
+        levels = range(len(self.level_sizes))
+        return torch.cat([self.level_logits(hidden_L_D[..., level, :], last_D, level) for level in levels], dim=-1)
+
+    def level_logits(self, hidden_D: torch.Tensor, last_D: torch.Tensor, level: int) -> torch.Tensor:
+        """Logits (..., codes of the level) from the block states (..., D) of one level."""
+        asked = self.token_head(hidden_D) + last_D
+        weight, bias = (part.split(self.level_sizes)[level] for part in (self.output_embedding.weight, self.token_bias))
+        return asked @ weight.T + bias
 
     @staticmethod
     def is_dense(name: str) -> bool:
@@ -196,13 +201,25 @@ class CompactDenoiser(nn.Module):
         ).last_hidden_state
         return self.dropout(states), items_ND
 
-    def block_states(self, states_BHD: torch.Tensor, filled_BRL: torch.Tensor, after_BR: torch.Tensor) -> torch.Tensor:
-        """Run R target blocks beside each history, (B, R, L, D); `after_BR` says how many items each block sees."""
+    def block_states(
+        self,
+        states_BHD: torch.Tensor,
+        filled_BRL: torch.Tensor,
+        after_BR: torch.Tensor,
+        asked_BRL: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Run R target blocks beside each history, (B, R, L, D).
+
+        Args:
+            after_BR: how many items each block sees.
+            asked_BRL: the positions whose states will be read; the rest are left half done. All without.
+        """
         H = states_BHD.shape[1]
         history = DynamicCache()
         self.decoder(inputs_embeds=states_BHD, attention_mask=causal_mask(H, states_BHD), cache=history, use_cache=True)
         sees_BRH = torch.arange(H, device=states_BHD.device) < after_BR[..., None]
-        return self._run_blocks([(v.keys, v.values) for v in history.layers], sees_BRH, filled_BRL, after_BR)
+        with self.decoder.layers[-1].mlp.only(asked_BRL):
+            return self._run_blocks([(v.keys, v.values) for v in history.layers], sees_BRH, filled_BRL, after_BR)
 
     def _run_blocks(self, history, sees_BRH, filled_BRL, after_BR) -> torch.Tensor:
         """Block states (B, R, L, D). Each block attends to its part of the shared history and to itself."""
@@ -291,6 +308,28 @@ class CompactDenoiser(nn.Module):
     @torch.inference_mode()
     def item_logits(self, cache: HistoryCache) -> torch.Tensor:
         return (cache.state["last"] @ self._frozen_item_vectors().T + self.item_bias).float()
+
+
+class _AskedMLP(LlamaMLP):
+    """The last feed-forward of the block, which is most of its work: in training, of the positions that are read."""
+
+    asked: torch.Tensor | None = None
+
+    @contextmanager
+    def only(self, asked_BRL: torch.Tensor | None):
+        self.asked = asked_BRL
+        try:
+            yield
+        finally:
+            self.asked = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, R * L, D); zero at positions that nobody asks for."""
+        if self.asked is None:
+            return super().forward(x)
+        asked = self.asked.view(x.shape[:2])
+        out = super().forward(x[asked])
+        return torch.zeros_like(x, dtype=out.dtype).index_put((asked,), out)
 
 
 def _llama(config: CompactConfig, layers: int) -> LlamaModel:

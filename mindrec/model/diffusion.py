@@ -112,42 +112,57 @@ class CodeTable(torch.nn.Module):
             return (incidence_TN @ mass_MN.T).T
 
 
+def restricted(mass_MN: torch.Tensor, consistent_MN: torch.Tensor) -> torch.Tensor:
+    """Item mass on consistent items alone, renormalised to 1, (M, N)."""
+    mass = mass_MN * consistent_MN
+    return mass.div_(mass.sum(1, keepdim=True).clamp(min=1e-30))
+
+
 def item_evidence(
     mass_MN: torch.Tensor, consistent_MN: torch.Tensor, table: CodeTable, level: int | None = None
 ) -> torch.Tensor:
     """Item mass restricted to consistent items, renormalised to 1, summed by code: (M, T), or one level's codes."""
-    mass = mass_MN * consistent_MN
-    return table.sum_by_code(mass / mass.sum(1, keepdim=True).clamp(min=1e-30), level)
+    return table.sum_by_code(restricted(mass_MN, consistent_MN), level)
+
+
+def code_cross_entropy(
+    logits_MC: torch.Tensor,
+    codes_M: torch.Tensor,
+    legal_MC: torch.Tensor | None = None,
+    soft_MC: torch.Tensor | None = None,
+    soft_share: float = 0.0,
+) -> torch.Tensor:
+    """Cross-entropy (M,) of one level's C codes.
+
+    Args:
+        legal_MC: codes that share the probability; all without.
+        soft_MC: a teacher's probability of every code, of which `soft_share` is mixed with the true code's.
+    """
+    if legal_MC is not None:
+        logits_MC = logits_MC.masked_fill(~legal_MC, -1e9)
+    hard_M = F.cross_entropy(logits_MC, codes_M, reduction="none")
+    if soft_MC is None:
+        return hard_M
+    return (1 - soft_share) * hard_M + soft_share * F.cross_entropy(logits_MC, soft_MC, reduction="none")
 
 
 def masked_cross_entropy(
     logits_MT: torch.Tensor,
-    legal_MT: torch.Tensor | None,
+    legal_MT: torch.Tensor,
     codes_ML: torch.Tensor,
     filled_ML: torch.Tensor,
-    weight_ML: torch.Tensor,
+    weight_M: torch.Tensor,
     level_sizes: tuple[int, ...],
-    soft_MT: torch.Tensor | None = None,
-    soft_share: float = 0.0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy at masked positions, weighted and divided by L.
+    """Cross-entropy at masked positions, weighted by 1/p and divided by L.
 
     Args:
-        legal_MT: codes that share the probability; all of each level's without.
-        weight_ML: of each position, or (M, 1) of each target.
-        soft_MT: a teacher's probability of every code, of which `soft_share` is mixed with the true code's.
+        legal_MT: codes that share the probability.
 
     Returns:
         loss_M: of each target.
         nll_ML: unweighted, 0 at filled positions.
     """
-    if legal_MT is not None:
-        logits_MT = logits_MT.masked_fill(~legal_MT, -1e9)
-    softs = [None] * len(level_sizes) if soft_MT is None else soft_MT.split(level_sizes, dim=1)
-    nll = []
-    for logits, codes, soft in zip(logits_MT.split(level_sizes, dim=1), codes_ML.unbind(1), softs, strict=True):
-        nll.append((1 - soft_share) * F.cross_entropy(logits, codes, reduction="none"))
-        if soft is not None:
-            nll[-1] = nll[-1] + soft_share * F.cross_entropy(logits, soft, reduction="none")
-    nll_ML = torch.stack(nll, 1) * (filled_ML == MASKED)
-    return (nll_ML * weight_ML).sum(1) / len(level_sizes), nll_ML
+    levels = zip(logits_MT.split(level_sizes, 1), codes_ML.unbind(1), legal_MT.split(level_sizes, 1), strict=True)
+    nll_ML = torch.stack([code_cross_entropy(*level) for level in levels], 1) * (filled_ML == MASKED)
+    return nll_ML.sum(1) * weight_M / len(level_sizes), nll_ML

@@ -156,7 +156,7 @@ def _step(wrapped, share: Share, level_sizes, optimizer, accelerator, trained) -
     with accelerator.autocast():
         logits = wrapped(share.ids, share.sees, share.filled)
     legal = torch.ones_like(logits, dtype=torch.bool)
-    loss_M, _ = masked_cross_entropy(logits, legal, share.codes, share.filled, share.weight[:, None], level_sizes)
+    loss_M, _ = masked_cross_entropy(logits, legal, share.codes, share.filled, share.weight, level_sizes)
     loss = loss_M.sum()
     optimizer.zero_grad()
     accelerator.backward(loss * accelerator.num_processes)  # gradients are averaged over processes

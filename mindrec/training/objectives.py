@@ -1,26 +1,29 @@
 """The loss of one batch: a dense next-item head and the masked-diffusion (or auto-regressive) target block.
 
-Shape legend: B sequences, W window, R = W - 1 targets a sequence, M valid targets, L levels, V views (masked states)
-of a target, T tokens, N items, D width.
+Shape legend: B sequences, W window, R = W - 1 targets a sequence, M valid targets, V views (masked states) of a target,
+S = M * V states, L levels, N items, D width.
 """
 
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 
 from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import (
     MASKED,
     CodeTable,
-    item_evidence,
+    code_cross_entropy,
     mask_path,
     mask_targets,
-    masked_cross_entropy,
+    restricted,
 )
 from mindrec.model.softmax import catalog_cross_entropy
 
 LEAST_MASS = 1e-12
 """Of an item, so that a code which some item has is told from one that none has."""
+CHUNK = 128
+"""States at a time."""
 
 
 @dataclass(frozen=True)
@@ -90,27 +93,16 @@ def block_loss(
     """
     with torch.set_grad_enabled(dense):
         read = _read(model, rows_BW, config, generator)
-    causal = model.config.objective == "ar"
-    views = 1 if causal else config.views
-    codes_ML = (model.tokens_NL - model.offsets)[read.target_M].repeat_interleave(views, 0)
-    if causal:
-        filled_ML, weight_ML = torch.full_like(codes_ML, MASKED), torch.ones(1, 1, device=codes_ML.device)
+    codes_ML = (model.tokens_NL - model.offsets)[read.target_M]
+    if model.config.objective == "ar":
+        states = _States(codes_ML, codes_ML, torch.ones(codes_ML.shape, device=codes_ML.device), 1)
     else:
-        filled_ML, weight_ML = _masked(codes_ML, config, generator)
-    seen_MVL = (codes_ML if causal else filled_ML).view(-1, views, codes_ML.shape[1])
-    logits_MT = _block_logits(model, read, seen_MVL)
+        states = _masked(codes_ML.repeat_interleave(config.views, 0), config, generator)
     allowed_MN = ~_history_mask(rows_BW, read.valid_BR, model.n_items)
-    soft_MT = legal_MT = None
-    if config.distil or config.legal:
-        opinion_MT = _dense_opinion(model, table, read, allowed_MN, seen_MVL)
-        soft_MT = opinion_MT if config.distil else None
-        legal_MT = opinion_MT > 0 if config.legal else None
-    token_M, _ = masked_cross_entropy(
-        logits_MT, legal_MT, codes_ML, filled_ML, weight_ML, model.level_sizes, soft_MT, config.distil
-    )
+    token_S = _token_loss(model, table, read, allowed_MN, states, config)
     # A target that its own history holds is excluded in decoding, so it teaches the tokens nothing.
     new_M = allowed_MN.gather(1, read.target_M[:, None])[:, 0]
-    token = (token_M.view(-1, views).mean(1) * new_M).sum() / new_M.sum().clamp(min=1)
+    token = (token_S.view(-1, states.views).mean(1) * new_M).sum() / new_M.sum().clamp(min=1)
     if not dense:
         return BatchLoss(token, 0.0, token.item(), len(new_M))
     item = catalog_cross_entropy(read.last_MD, read.items_ND, model.item_bias, read.target_M)
@@ -138,53 +130,89 @@ def _read(model: CompactDenoiser, rows_BW: torch.Tensor, config: LossConfig, gen
     return _Read(states_BHD, items_ND, valid_BR, states_BHD[valid_BR], rows_BW[:, 1:][valid_BR])
 
 
-def _block_logits(model: CompactDenoiser, read: _Read, seen_MVL: torch.Tensor) -> torch.Tensor:
-    """Token logits (M * V, T) of each target's states, whose blocks see the codes `seen_MVL`, -1 where masked."""
-    valid_BR, (_, V, L) = read.valid_BR, seen_MVL.shape
-    seen_BRVL = torch.full((*valid_BR.shape, V, L), MASKED, device=seen_MVL.device)
-    seen_BRVL[valid_BR] = seen_MVL
-    after_BR = torch.arange(1, valid_BR.shape[1] + 1, device=seen_MVL.device).expand(valid_BR.shape)
+@dataclass(frozen=True)
+class _States:
+    """What a step asks of the block: S = M * V partial answers, V in a line for each target.
+
+    Attributes:
+        codes_SL: the target's.
+        seen_SL: those that the block sees, -1 where masked. The twin sees all, each position the ones before it.
+        weight_SL: of a position's loss; 0 where nothing is asked.
+    """
+
+    codes_SL: torch.Tensor
+    seen_SL: torch.Tensor
+    weight_SL: torch.Tensor
+    views: int
+
+
+def _masked(codes_SL: torch.Tensor, config: LossConfig, generator: torch.Generator) -> _States:
+    filled_SL, weight_S = mask_targets(codes_SL, config.mask_floor, generator)
+    weight_SL = weight_S[:, None] * (filled_SL == MASKED)
+    if config.path_share:
+        path_SL, path_weight_SL = mask_path(codes_SL, generator, config.views)
+        on_path_S1 = (torch.rand(len(codes_SL), 1, generator=generator) < config.path_share).to(codes_SL.device)
+        filled_SL = torch.where(on_path_S1, path_SL, filled_SL)
+        weight_SL = torch.where(on_path_S1, path_weight_SL, weight_SL)
+    return _States(codes_SL, filled_SL, weight_SL, config.views)
+
+
+def _token_loss(
+    model: CompactDenoiser, table: CodeTable, read: _Read, allowed_MN: torch.Tensor, states: _States, config: LossConfig
+) -> torch.Tensor:
+    """Loss (S,) of the codes of each state, level by level: of those states alone that ask for the level."""
+    hidden_SLD = _block_states(model, read, states)
+    opinions = [None] * len(model.level_sizes)
+    if config.distil or config.legal:
+        opinions = _dense_opinions(model, table, read, allowed_MN, states)
+    loss_S = torch.zeros(len(hidden_SLD), device=hidden_SLD.device)
+    for level, opinion in enumerate(opinions):
+        asked = states.weight_SL[:, level].nonzero()[:, 0]
+        logits = model.level_logits(hidden_SLD[asked, level], read.last_MD[asked // states.views], level).float()
+        legal = opinion > 0 if config.legal else None
+        soft = opinion if config.distil else None
+        nll = code_cross_entropy(logits, states.codes_SL[asked, level], legal, soft, config.distil)
+        loss_S = loss_S.index_add(0, asked, nll * states.weight_SL[asked, level])
+    return loss_S / len(model.level_sizes)
+
+
+def _block_states(model: CompactDenoiser, read: _Read, states: _States) -> torch.Tensor:
+    """What the block makes of every state beside its target's history, (S, L, D)."""
+    valid_BR, V = read.valid_BR, states.views
+    seen_BRVL = torch.full((*valid_BR.shape, V, states.seen_SL.shape[1]), MASKED, device=valid_BR.device)
+    seen_BRVL[valid_BR] = states.seen_SL.view(-1, *seen_BRVL.shape[2:])
+    asked_BRVL = torch.zeros(seen_BRVL.shape, dtype=torch.bool, device=valid_BR.device)
+    asked_BRVL[valid_BR] = (states.weight_SL > 0).view(-1, *seen_BRVL.shape[2:])
+    after_BR = torch.arange(1, valid_BR.shape[1] + 1, device=valid_BR.device).expand(valid_BR.shape)
     # Views of a target stand beside each other, as so many targets more at its place in the history.
-    hidden = model.block_states(read.states_BHD, seen_BRVL.flatten(1, 2), after_BR.repeat_interleave(V, 1))
-    hidden_MLD = hidden.unflatten(1, (-1, V))[valid_BR].flatten(0, 1)
-    return model._head(hidden_MLD, read.last_MD.repeat_interleave(V, 0)).float()
-
-
-def _masked(codes_ML: torch.Tensor, config: LossConfig, generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """States (M, L), -1 where masked, and weights (M, L), of codes whose rows are `config.views` a target."""
-    filled_ML, weight_M = mask_targets(codes_ML, config.mask_floor, generator)
-    weight_ML = weight_M[:, None].expand(codes_ML.shape)
-    if not config.path_share:
-        return filled_ML, weight_ML
-    path_ML, path_weight_ML = mask_path(codes_ML, generator, config.views)
-    on_path_M1 = (torch.rand(len(codes_ML), 1, generator=generator) < config.path_share).to(codes_ML.device)
-    return torch.where(on_path_M1, path_ML, filled_ML), torch.where(on_path_M1, path_weight_ML, weight_ML)
-
-
-def _prefix(codes_ML: torch.Tensor, length: int) -> torch.Tensor:
-    """The state in which the first `length` codes are known."""
-    out = torch.full_like(codes_ML, MASKED)
-    out[:, :length] = codes_ML[:, :length]
-    return out
+    hidden = model.block_states(
+        read.states_BHD, seen_BRVL.flatten(1, 2), after_BR.repeat_interleave(V, 1), asked_BRVL.flatten(1, 2)
+    )
+    return hidden.unflatten(1, (-1, V))[valid_BR].flatten(0, 1)
 
 
 @torch.no_grad()
-def _dense_opinion(model, table, read: _Read, allowed_MN, seen_MVL: torch.Tensor) -> torch.Tensor:
-    """What the dense head says of the codes in each target's states, as item evidence: (M * V, T), 0 if illegal.
-
-    The twin sees at each level the codes before it, a denoiser at all levels the codes that are not masked.
-    """
+def _dense_opinions(
+    model: CompactDenoiser, table: CodeTable, read: _Read, allowed_MN: torch.Tensor, states: _States
+) -> list[torch.Tensor]:
+    """What the dense head says of each level's codes, as item evidence: (states that ask for the level, its codes), 0
+    where a code is illegal. Some states at a time, whose item masses stay in the processor's cache."""
+    causal, levels = model.config.objective == "ar", range(len(model.level_sizes))
+    parts: list[list[torch.Tensor]] = [[] for _ in levels]
     with torch.autocast(allowed_MN.device.type, enabled=False):  # a mass of 1e-12 must stay above none
         dense_MN = read.last_MD.float() @ read.items_ND.float().T + model.item_bias
-        mass_MN = dense_MN.masked_fill_(~allowed_MN, -torch.inf).softmax(1).clamp_(min=LEAST_MASS)
-
-        def evidence(seen_ML: torch.Tensor, level: int | None = None) -> torch.Tensor:
-            return item_evidence(mass_MN, table.consistent(seen_ML) & allowed_MN, table, level)
-
-        if model.config.objective != "ar":
-            return torch.stack([evidence(seen_ML) for seen_ML in seen_MVL.unbind(1)], 1).flatten(0, 1)
-        (seen_ML,) = seen_MVL.unbind(1)
-        return torch.cat([evidence(_prefix(seen_ML, level), level) for level in range(seen_ML.shape[1])], 1)
+        mass_MN = dense_MN.masked_fill_(~allowed_MN, -torch.inf).softmax(1).clamp_(min=LEAST_MASS).mul_(allowed_MN)
+        for some in torch.arange(len(states.seen_SL), device=allowed_MN.device).split(CHUNK):
+            seen, asked = states.seen_SL[some], states.weight_SL[some] > 0
+            mass = mass_MN[some // states.views]
+            if not causal:
+                mass = restricted(mass, table.consistent(seen))
+            for level in levels:
+                if causal and level:  # the mass of those that agree with one code more
+                    mass = mass * (table.tokens_NL[:, level - 1] == seen[:, level - 1, None] + table.offsets[level - 1])
+                of_level = mass if causal else mass[asked[:, level]]
+                parts[level].append(table.sum_by_code(of_level, level))
+    return [F.normalize(torch.cat(part), p=1, dim=1) for part in parts]
 
 
 def _history_mask(rows_BW: torch.Tensor, valid_BR: torch.Tensor, n_items: int) -> torch.Tensor:

@@ -165,6 +165,11 @@ def pick_device(device: str) -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def device_name(place: torch.device) -> str:
+    """What figures are said to be measured on: a GPU's own name, else the kind of device."""
+    return torch.cuda.get_device_name(place) if place.type == "cuda" else place.type
+
+
 def codes_fingerprint(tokenizer: Tokenizer) -> str:
     """Digest of every item's codes and the level sizes: what the weights were trained to name."""
     return hashlib.sha256(json.dumps([tokenizer.level_sizes, tokenizer.codes.tolist()]).encode()).hexdigest()[:16]

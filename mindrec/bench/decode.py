@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mindrec.checkpoint import device_name
 from mindrec.decoding.beam_search import final
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
@@ -38,7 +39,7 @@ def bench_decode(checkpoint: Path, device: str = "auto", repeats: int = 7) -> di
     no_evidence = DecodeConfig(evidence="off")
     out = {
         "checkpoint": recommender.name,
-        "device": _device_name(recommender.torch_device),
+        "device": device_name(recommender.torch_device),
         "threads": torch.get_num_threads(),
         "beams": ours.beam_size,
         "history": HISTORY,
@@ -181,10 +182,6 @@ def _interleaved(runs: dict[str, Callable], repeats: int, device: torch.device) 
             if repeat:  # the first round warms up
                 times[name].append((time.perf_counter() - started) * 1000)
     return {name: float(np.median(t)) for name, t in times.items()}
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _rounded(value):

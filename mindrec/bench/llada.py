@@ -10,9 +10,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mindrec.bench.decode import _device_name, _interleaved, _rounded
+from mindrec.bench.decode import _interleaved, _rounded
 from mindrec.catalog import Catalog, Item
-from mindrec.checkpoint import pick_device
+from mindrec.checkpoint import device_name, pick_device
 from mindrec.decoding.beam_search import final
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
@@ -61,7 +61,7 @@ def bench_llada(
         "model": size,
         "parameters": sum(p.numel() for p in denoiser.parameters()),
         "dtype": denoiser.config.dtype,
-        "device": _device_name(place),
+        "device": device_name(place),
         "threads": torch.get_num_threads(),
         "beams": ours.beam_size,
         "history": HISTORY,

@@ -120,7 +120,7 @@ def _twin(r: dict) -> str:
     lines = [
         f"\n**Diffusion against its auto-regressive twin on {r['dataset'].capitalize()}**, {r['users']:,} {r['split']} "
         f"cases, {changed}; {'one seed' if len(r['left']) == 1 else str(len(r['left'])) + ' seeds, mean ± deviation'} "
-        "of the block on one dense part; the interval is a paired bootstrap over users, 95 %:\n",
+        "(both blocks of a seed stand on the same dense part); the interval is a paired bootstrap over users, 95 %:\n",
         f"`{r['command']}`\n" if r.get("command") else "",
         "| block | " + " | ".join(names) + " | calls | seconds of training the block |\n|" + " --- |" * 6,
     ]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mindrec.catalog import PreparedData
-from mindrec.checkpoint import Checkpoint, load_checkpoint, pick_device
+from mindrec.checkpoint import Checkpoint, device_name, load_checkpoint, pick_device
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.evaluate import dense_ranking, measure, rank
@@ -214,7 +214,7 @@ def _record(job: _Job, model: CompactDenoiser, records: list[dict]) -> dict:
         "curve": records,
         "best_epoch": best["epoch"],
         "seconds": round(sum(r["seconds"] for r in records), 1),
-        "machine": f"{job.place.type}, {torch.get_num_threads()} threads, {platform.machine()}",
+        "machine": f"{device_name(job.place)}, {torch.get_num_threads()} threads, {platform.machine()}",
         "torch": torch.__version__.split("+")[0],
         "python": sys.version.split()[0],
     }

@@ -41,7 +41,7 @@ def train(
     ] = None,
     mask_floor: Annotated[float | None, typer.Option(help="Overrides the preset's masking floor.")] = None,
     path_share: Annotated[
-        float | None, typer.Option(help="Share of targets masked as coarse-to-fine decoding finds them; overrides.")
+        float | None, typer.Option(help="Share of states that know the coarsest levels and teach the next; overrides.")
     ] = None,
     views: Annotated[
         int | None, typer.Option(help="Masked states of a target in a step; overrides. The twin has one.")

@@ -53,7 +53,6 @@ def sections(results: Path) -> list[str]:
         ("grocery-sweep", _sweep),
         ("grocery-twin", _twin),
         ("beauty-test", _evaluation),
-        ("beauty-tokens", _evaluation),
         ("beauty-sweep", _sweep),
         ("beauty-twin", _twin),
         ("bench-decode", _bench_decode),
@@ -79,9 +78,7 @@ def _head(first: str, extra: tuple[str, ...] = ()) -> str:
 
 def _evaluation(r: dict) -> str:
     forced = r["metrics"].get("forced_positions")
-    alone = r["decoder"]["evidence"] == "off"
-    ours = PLAIN["evidence_off"] if alone else "default decode"
-    title = f"\n### {r['dataset'].capitalize()}, {r['split']} split{', tokens alone' if alone else ''}\n"
+    title = f"\n### {r['dataset'].capitalize()}, {r['split']} split\n"
     about = (
         f"{r['users']:,} cases (seed {r['seed']}), the whole catalog ranked, seen items excluded, strict item level; "
         f"{r['decoder']['beam_size']} beams, {r['nfe']:.1f} denoiser calls a user, {r['metrics']['cc']} answers off "
@@ -92,14 +89,14 @@ def _evaluation(r: dict) -> str:
     lines = [title, f"`{r['command']}`\n" if r.get("command") else "", about, _head("ranking")]
     for name, metrics in r.get("baselines", {}).items():
         lines.append(_row(PLAIN.get(name, name), metrics))
-    lines.append(_row(f"**MindRec, {ours}**", r["metrics"]))
-    return "\n".join(lines) + "\n" + (_slices(r["slices"], r["metrics"], ours) if "slices" in r else "")
+    lines.append(_row("**MindRec, default decode**", r["metrics"]))
+    return "\n".join(lines) + "\n" + (_slices(r["slices"], r["metrics"]) if "slices" in r else "")
 
 
-def _slices(s: dict, metrics: dict, ours: str) -> str:
+def _slices(s: dict, metrics: dict) -> str:
     bias, bins = s["popularity_bias"], s["calibration"]["bins"]
     lines = [
-        f"\nThe {ours} in more detail: the right semantic ID, whatever the category, is among the first ten in "
+        f"\nThe default decode in more detail: the right semantic ID, whatever the category, is among the first ten in "
         f"{metrics['sid_hit@10']:.1%} of cases. {bias['head_share_of_answers']:.0%} of its answers are among the most "
         f"popular tenth of items, against {bias['head_share_of_targets']:.0%} of the true items. Of its answers' "
         f"probabilities, the highest tenth says {bins[-1]['probability']:.3f} on average and is right in "

@@ -41,7 +41,8 @@ def mask_targets(
 def mask_path(
     codes_ML: torch.Tensor, generator: torch.Generator | None = None, views: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mask all but the first n codes of each target, n drawn evenly from 0..L-1: what a coarse-to-fine decode meets.
+    """Mask all but the first n codes of each target, n drawn evenly from 0..L-1: what a decode meets that goes level by
+    level.
 
     Args:
         views: so many rows in a line are one target's. Their n is spread evenly, as diffusion steps are in a batch
@@ -49,7 +50,7 @@ def mask_path(
 
     Returns:
         filled_ML: the codes, -1 where masked.
-        weight_ML: L at position n, which such a decode reveals next; 0 elsewhere. The loss is then a chance sample of
+        weight_ML: L at position n, which is revealed next; 0 elsewhere. The loss is then a chance sample of
             the item's negative log-likelihood, divided by L.
     """
     M, L = codes_ML.shape

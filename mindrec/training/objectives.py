@@ -32,8 +32,8 @@ class LossConfig:
 
     Attributes:
         mask_floor: eps of the masking p = (1 - eps) t + eps.
-        path_share: share of the states that are those of a coarse-to-fine decode and teach what it reveals next; the
-            rest are masked at random and teach all that is masked.
+        path_share: share of the states in which the levels are known from the coarsest on, and which teach the next
+            one; the rest are masked at random and teach all that is masked.
         views: masked states of each target in a step. They share the encoder's work and the dense head's, so that four
             cost far less than four steps. The auto-regressive twin has one: its block asks every position at once.
         legal: whether codes are normalised over those that some item agrees with, as exact decoding does. Without, over

@@ -16,9 +16,10 @@ from mindrec.checkpoint import load_checkpoint
 from mindrec.cold import add_items, check_lift
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
-from mindrec.evaluation.evaluate import dense_ranking, rank
+from mindrec.evaluation.evaluate import dense_ranking
 from mindrec.evaluation.metrics import accuracy, gold_ranks
 from mindrec.evaluation.protocol import Case, cases
+from mindrec.evaluation.report import ranked
 from mindrec.recommender import Recommender
 from mindrec.tokens.text import WORD, Embed
 
@@ -166,15 +167,7 @@ def _only_cold(config: DecodeConfig, first_cold: int) -> DecodeConfig:
 
 
 def _decoded(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig, batch: int) -> dict:
-    ranking = rank(
-        recommender.denoiser,
-        recommender.index,
-        asked,
-        config,
-        n_categories=recommender.n_categories,
-        batch=batch,
-        progress=True,
-    )
+    ranking = ranked(recommender, asked, config, batch)
     return accuracy(gold_ranks(ranking.rows, _targets(asked)))
 
 

@@ -11,10 +11,9 @@ import numpy as np
 from mindrec.catalog import PreparedData
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
-from mindrec.evaluation.evaluate import rank
 from mindrec.evaluation.metrics import gold_ranks, hit_at_k, ndcg_at_k
 from mindrec.evaluation.protocol import cases
-from mindrec.evaluation.report import open_checkpoint, sample_size
+from mindrec.evaluation.report import open_checkpoint, ranked, sample_size
 
 MEASURES = {
     "hit@1": lambda ranks: hit_at_k(ranks, 1),
@@ -90,15 +89,7 @@ def _ranks(folder: Path, data: PreparedData, asked, settings: dict, batch: int, 
     """Rank of each target (U,), and what the checkpoint is and took."""
     recommender = open_checkpoint(folder, data, device)
     config = DecodeConfig.from_dict(recommender.default_config.to_dict() | settings)
-    found = rank(
-        recommender.denoiser,
-        recommender.index,
-        asked,
-        config,
-        n_categories=recommender.n_categories,
-        batch=batch,
-        progress=True,
-    )
+    found = ranked(recommender, asked, config, batch)
     training = recommender.checkpoint.training or {}
     about = {
         "checkpoint": recommender.name,

@@ -13,7 +13,7 @@ from mindrec.errors import MindRecError
 from mindrec.evaluation.baselines import BASELINES, rank_baseline
 from mindrec.evaluation.evaluate import Ranking, dense_ranking, measure, rank
 from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks, semantic_accuracy
-from mindrec.evaluation.protocol import cases, training_sequences
+from mindrec.evaluation.protocol import Case, cases, training_sequences
 from mindrec.evaluation.slices import slices
 from mindrec.recommender import Recommender
 
@@ -96,14 +96,14 @@ def sample_size(data: PreparedData, users: int | None) -> int | None:
     return GROCERY_USERS if users is None and data.catalog.name == "grocery" else users
 
 
-def _ranked(recommender: Recommender, asked, config: DecodeConfig, batch: int) -> Ranking:
-    n_categories = recommender.n_categories
+def ranked(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig, batch: int) -> Ranking:
+    """A checkpoint's answers to cases, with a bar of progress."""
     return rank(
         recommender.denoiser,
         recommender.index,
         asked,
         config,
-        n_categories=n_categories,
+        n_categories=recommender.n_categories,
         batch=batch,
         progress=True,
     )
@@ -111,13 +111,13 @@ def _ranked(recommender: Recommender, asked, config: DecodeConfig, batch: int) -
 
 def _decoded(recommender: Recommender, asked, config: DecodeConfig, batch: int) -> dict:
     """Measures of one decode, and the denoiser calls a user that it took."""
-    ranking = _ranked(recommender, asked, config, batch)
+    ranking = ranked(recommender, asked, config, batch)
     codes, n_items = recommender.tokenizer.codes, recommender.tokenizer.n_items
     return measure(ranking, asked, codes, n_items) | {"nfe": ranking.nfe}
 
 
 def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int, *, sliced: bool = False) -> dict:
-    ranking = _ranked(recommender, asked, config, batch)
+    ranking = ranked(recommender, asked, config, batch)
     metrics = measure(ranking, asked, recommender.tokenizer.codes, recommender.tokenizer.n_items)
     targets = np.array([c.target for c in asked])
     semantic = recommender.tokenizer.codes[:, recommender.n_categories :]

@@ -11,6 +11,7 @@ SHIPPED = [HERE / "checkpoints" / "grocery", HERE / "checkpoints" / "grocery-ar"
 
 
 def main() -> int:
+    """Serve the app until it is stopped; 2 where the options or a checkpoint are wrong, which is said on stderr."""
     from app.diagnosing import Diagnosing
     from app.handlers import Handlers
     from app.observing import log_to_stderr

@@ -39,21 +39,26 @@ def train(
     dense_from: Annotated[
         Path | None, typer.Option(help="Take encoder, item vectors and semantic IDs of this checkpoint; train a block.")
     ] = None,
-    mask_floor: Annotated[float | None, typer.Option(help="Overrides the preset's masking floor.")] = None,
+    mask_floor: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Overrides the preset's masking floor.")
+    ] = None,
     path_share: Annotated[
-        float | None, typer.Option(help="Share of states that know the coarsest levels and teach the next; overrides.")
+        float | None,
+        typer.Option(min=0, max=1, help="Share of states that know the coarsest levels and teach the next; overrides."),
     ] = None,
     views: Annotated[
-        int | None, typer.Option(help="Masked states of a target in a step; overrides. The twin has one.")
+        int | None, typer.Option(min=1, help="Masked states of a target in a step; overrides. The twin has one.")
     ] = None,
     legal: Annotated[
         bool | None, typer.Option("--legal/--any-code", help="Normalise over legal codes, or over all; overrides.")
     ] = None,
     distil: Annotated[
-        float | None, typer.Option(help="Share of the token loss taken against the dense head; overrides the preset's.")
+        float | None,
+        typer.Option(min=0, max=1, help="Share of the token loss taken against the dense head; overrides."),
     ] = None,
     item_dropout: Annotated[
-        float | None, typer.Option(help="Item embeddings dropped a step, so that tokens alone carry cold items.")
+        float | None,
+        typer.Option(min=0, max=1, help="Item embeddings dropped a step, so that tokens alone carry cold items."),
     ] = None,
     sequences: Annotated[int | None, typer.Option(help="Train on a seeded sample of sequences: a quick trial.")] = None,
     text_model: TextModel = None,

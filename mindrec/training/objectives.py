@@ -23,7 +23,7 @@ from mindrec.model.softmax import catalog_cross_entropy
 LEAST_MASS = 1e-12
 """Of an item, so that a code which some item has is told from one that none has."""
 CHUNK = 128
-"""States at a time."""
+"""States whose item masses are made at a time."""
 
 
 @dataclass(frozen=True)

@@ -152,8 +152,10 @@ def merge_states(
     codes = _after_forcing(index, candidates, opinions, members, looked)
     group, n_groups = group_ids(before.user[candidates.parent], keys.of(codes))
     order = order_by(group, candidates.score, keys.of(candidates.codes(everything)))
-    leads = torch.zeros(n_groups, dtype=torch.int64, device=looked.device)
-    leads[group[order].flip(0)] = order.flip(0)
+    place = torch.empty_like(order)
+    place[order] = everything
+    # Not by assignment: which of several writes to one place wins is undefined on a GPU.
+    leads = order[everything.new_full((n_groups,), len(order)).scatter_reduce_(0, group, place, "amin")]
     if how == "logsumexp":
         total = segment_logsumexp(candidates.score, group, n_groups)
         candidates = replace(candidates, score=total[group], noisy=total[group])

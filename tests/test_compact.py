@@ -200,3 +200,21 @@ def test_codes_of_another_catalog_are_refused():
 def test_an_empty_history_is_refused():
     with pytest.raises(MindRecError, match="at least one item"):
         MADE.compact().encode([[1], []])
+
+
+@pytest.mark.parametrize(("of_encoder", "of_block"), [(0.5, 0.0), (0.0, 0.5), (0.0, 0.0)])
+def test_dropout_of_the_block_is_its_own(of_encoder, of_block):
+    """In training, what the encoder makes varies with its dropout alone; what the block makes of it with its own."""
+    model = MADE.compact(dropout=of_encoder, block_dropout=of_block).train()
+    rows, filled = torch.tensor([[1, 2, 3]]), torch.full((1, 1, 3), -1)
+    encoded = [model.encode_states(rows)[0] for _ in range(2)]
+    read = [model.block_states(encoded[0], filled, torch.tensor([[3]])) for _ in range(2)]
+    assert torch.equal(*encoded) == (of_encoder == 0)
+    assert torch.equal(*read) == (of_block == 0)
+
+
+def test_dropout_of_the_block_is_the_encoder_s_unless_given():
+    assert CompactConfig((2,), 2, dropout=0.3).block_dropout == 0.3
+    assert CompactConfig((2,), 2, dropout=0.3, block_dropout=0.0).block_dropout == 0.0
+    with pytest.raises(MindRecError, match=r"block_dropout 1\.5 is outside"):
+        CompactConfig((2,), 2, block_dropout=1.5)

@@ -27,7 +27,10 @@ OBJECTIVES = ("diffusion", "ar")
 
 @dataclass(frozen=True)
 class CompactConfig:
-    """Sizes of a compact denoiser. `objective` "ar" makes the auto-regressive twin: causal block, shifted input."""
+    """Sizes of a compact denoiser. `objective` "ar" makes the auto-regressive twin: causal block, shifted input.
+
+    `block_dropout` is the target block's, which learns from soft targets and needs less; None is `dropout`.
+    """
 
     level_sizes: tuple[int, ...]
     n_items: int
@@ -38,6 +41,7 @@ class CompactConfig:
     decoder_layers: int = 2
     max_history: int = 20
     dropout: float = 0.2
+    block_dropout: float | None = None
     objective: str = "diffusion"
 
     def __post_init__(self):
@@ -46,8 +50,12 @@ class CompactConfig:
         for name in ("hidden_size", "heads", "intermediate_size", "encoder_layers", "decoder_layers", "max_history"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise MindRecError(f"{name} {getattr(self, name)!r} is not a whole number from 1 up")
-        if not isinstance(self.dropout, (int, float)) or not 0 <= self.dropout < 1:
-            raise MindRecError(f"dropout {self.dropout!r} is outside 0..1")
+        if self.block_dropout is None:
+            object.__setattr__(self, "block_dropout", self.dropout)
+        for name in ("dropout", "block_dropout"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not 0 <= value < 1:
+                raise MindRecError(f"{name} {value!r} is outside 0..1")
         if self.hidden_size % self.heads:
             raise MindRecError(f"hidden_size {self.hidden_size} is not a multiple of heads {self.heads}")
         object.__setattr__(self, "level_sizes", tuple(self.level_sizes))
@@ -80,8 +88,8 @@ class CompactDenoiser(nn.Module):
         self.mask_embedding = nn.Parameter(torch.zeros(D))
         self.level_embedding = nn.Embedding(L, D)
         self.item_embedding = nn.Embedding(config.n_items, D)
-        self.encoder = _llama(config, config.encoder_layers)
-        self.decoder = _llama(config, config.decoder_layers)
+        self.encoder = _llama(config, config.encoder_layers, config.dropout)
+        self.decoder = _llama(config, config.decoder_layers, config.block_dropout)
         self.decoder.layers[-1].mlp.__class__ = _AskedMLP
         self.token_head = nn.Linear(D, D, bias=False)
         self.output_embedding = nn.Embedding(T, D)
@@ -90,7 +98,7 @@ class CompactDenoiser(nn.Module):
         # softplus(0.54) = 1 and softplus(-0.43) = 0.5: start near the dense head, corrected by half an opinion.
         self.evidence = nn.Parameter(torch.full((L,), 0.54))
         self.opinion = nn.Parameter(torch.full((L,), -0.43))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout, self.block_dropout = nn.Dropout(config.dropout), nn.Dropout(config.block_dropout)
         for embedding in (self.token_embedding, self.output_embedding, self.level_embedding, self.item_embedding):
             nn.init.normal_(embedding.weight, std=D**-0.5 / 2)
         nn.init.normal_(self.mask_embedding, std=D**-0.5 / 2)
@@ -227,13 +235,13 @@ class CompactDenoiser(nn.Module):
         device = filled_BRL.device
         own_LL = torch.ones(L, L, dtype=torch.bool, device=device)
         hidden = self.decoder(
-            inputs_embeds=self.dropout(self._block_input(filled_BRL)).view(B, R * L, -1),
+            inputs_embeds=self.block_dropout(self._block_input(filled_BRL)).view(B, R * L, -1),
             attention_mask=own_LL.tril()[None, None] if self.config.objective == "ar" else own_LL[None, None],
             position_ids=(after_BR[..., None] + torch.arange(L, device=device)).view(B, R * L),
             history=history,
             sees_BRH=sees_BRH,
         ).last_hidden_state
-        return self.dropout(hidden).view(B, R, L, -1)
+        return self.block_dropout(hidden).view(B, R, L, -1)
 
     # -- decoding (the Denoiser contract) ----------------------------------------------------------------------------
 
@@ -332,7 +340,7 @@ class _AskedMLP(LlamaMLP):
         return torch.zeros_like(x, dtype=out.dtype).index_put((asked,), out)
 
 
-def _llama(config: CompactConfig, layers: int) -> LlamaModel:
+def _llama(config: CompactConfig, layers: int, dropout: float) -> LlamaModel:
     """A Llama stack without its vocabulary, with dropout after every feed-forward block."""
     model = LlamaModel(
         LlamaConfig(
@@ -350,7 +358,7 @@ def _llama(config: CompactConfig, layers: int) -> LlamaModel:
             use_cache=False,
         )
     )
-    if config.dropout:
+    if dropout:
         for layer in model.layers:
-            layer.mlp.down_proj.register_forward_hook(lambda m, _, out: F.dropout(out, config.dropout, m.training))
+            layer.mlp.down_proj.register_forward_hook(lambda m, _, out: F.dropout(out, dropout, m.training))
     return model

@@ -23,7 +23,9 @@ from mindrec.model.softmax import catalog_cross_entropy
 LEAST_MASS = 1e-12
 """Of an item, so that a code which some item has is told from one that none has."""
 CHUNK = 128
-"""States whose item masses are made at a time."""
+"""States whose item masses are made at a time on a CPU, whose cache holds them."""
+GPU_CHUNK = 4096
+"""The same on a GPU, where the number of kernels counts instead."""
 
 
 @dataclass(frozen=True)
@@ -196,13 +198,14 @@ def _dense_opinions(
     model: CompactDenoiser, table: CodeTable, read: _Read, allowed_MN: torch.Tensor, states: _States
 ) -> list[torch.Tensor]:
     """What the dense head says of each level's codes, as item evidence: (states that ask for the level, its codes), 0
-    where a code is illegal. Some states at a time, whose item masses stay in the processor's cache."""
+    where a code is illegal. Some states at a time (see CHUNK)."""
     causal, levels = model.config.objective == "ar", range(len(model.level_sizes))
     parts: list[list[torch.Tensor]] = [[] for _ in levels]
     with torch.autocast(allowed_MN.device.type, enabled=False):  # a mass of 1e-12 must stay above none
         dense_MN = read.last_MD.float() @ read.items_ND.float().T + model.item_bias
         mass_MN = dense_MN.masked_fill_(~allowed_MN, -torch.inf).softmax(1).clamp_(min=LEAST_MASS).mul_(allowed_MN)
-        for some in torch.arange(len(states.seen_SL), device=allowed_MN.device).split(CHUNK):
+        chunk = CHUNK if allowed_MN.device.type == "cpu" else GPU_CHUNK
+        for some in torch.arange(len(states.seen_SL), device=allowed_MN.device).split(chunk):
             seen, asked = states.seen_SL[some], states.weight_SL[some] > 0
             mass = mass_MN[some // states.views]
             if not causal:

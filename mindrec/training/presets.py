@@ -92,6 +92,23 @@ PRESETS: dict[str, Preset] = {
         ),
         decode=DecodeConfig(beam_size=20),
     ),
+    "beauty-gpu": Preset(
+        # The same with a larger block that learns for longer and from more states: hours on a CPU, minutes on a GPU.
+        sid_levels=3,
+        codebook_size=1024,
+        start_codes=(4, 16),
+        model={"hidden_size": 256, "intermediate_size": 768, "decoder_layers": 2, "dropout": 0.4, "block_dropout": 0.1},
+        train=TrainConfig(
+            dense_epochs=10,
+            epochs=12,
+            batch_targets=1000,
+            learning_rate=1e-3,
+            weight_decay=0.05,
+            dense_rate=0.0,
+            loss=LossConfig(mask_floor=0.2, path_share=0.75, views=6, legal=True, distil=0.9),
+        ),
+        decode=DecodeConfig(beam_size=20),
+    ),
 }
 
 

@@ -52,12 +52,16 @@ def sections(results: Path) -> list[str]:
         ("grocery-test", _evaluation),
         ("grocery-sweep", _sweep),
         ("grocery-twin", _twin),
+        ("grocery-twin-order", _twin),
         ("beauty-test", _evaluation),
         ("beauty-sweep", _sweep),
+        ("beauty-gpu-sweep", _sweep),
         ("beauty-twin", _twin),
+        ("beauty-twin-order", _twin),
         ("bench-decode", _bench_decode),
         ("bench-train", _bench_train),
         ("bench-llada", _bench_llada),
+        ("bench-llada-8b", _bench_llada),
         ("bench-scale", _bench_scale),
         ("bench-app", _bench_app),
     ):
@@ -124,8 +128,8 @@ def _twin(r: dict) -> str:
     for side, name in (("left", "masked diffusion"), ("right", "auto-regressive")):
         cells = [_spread(r[f"{side}_mean"][m], r[f"{side}_deviation"][m]) for m in names]
         calls = sum(row["nfe"] for row in r[side]) / len(r[side])
-        seconds = sum(row["block_seconds"] for row in r[side]) / len(r[side])
-        lines.append(f"| {name} | " + " | ".join(cells) + f" | {calls:.1f} | {seconds:,.0f} |")
+        seconds = " / ".join(f"{row['block_seconds']:,.0f}" for row in r[side])
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {calls:.1f} | {seconds} |")
     ratios = [f"{r['ratio'][m]['ratio']:.3f} [{r['ratio'][m]['low']:.3f}, {r['ratio'][m]['high']:.3f}]" for m in names]
     lines.append("| ratio [interval] | " + " | ".join(ratios) + " | | |")
     return "\n".join(lines) + "\n"
@@ -137,11 +141,12 @@ def _spread(mean: float, deviation: float | None) -> str:
 
 def _sweep(r: dict) -> str:
     rows = r["rows"]
-    base = rows[0]["decoder"]
+    base, checkpoint = rows[0]["decoder"], rows[0]["checkpoint"]["name"]
+    named = "" if checkpoint == rows[0]["dataset"] else f", checkpoint {checkpoint}"
     lines = [
-        f"\n**Decoders on {rows[0]['dataset'].capitalize()}**, {rows[0]['users']:,} {rows[0]['split']} cases, same "
-        "weights (search mass kept is the decoder's own probability on the items still alive, not a chance of being "
-        "right):\n",
+        f"\n**Decoders on {rows[0]['dataset'].capitalize()}**{named}, {rows[0]['users']:,} {rows[0]['split']} cases, "
+        f"{'tokens alone, ' if base['evidence'] == 'off' else ''}same weights (search mass kept is the decoder's own "
+        "probability on the items still alive, not a chance of being right):\n",
         f"`{r['command']}`\n" if r.get("command") else "",
         _head("decoder", ("mass kept", "off catalog", "calls", "beams read")),
     ]
@@ -190,12 +195,13 @@ def _bench_train(r: dict) -> str:
 
 
 def _bench_llada(r: dict) -> str:
+    took = ", ".join(f"{ms} ms a user at batch {batch}" for batch, ms in r["ms_per_user"].items())
     faster = ", ".join(f"{ratio} times at batch {batch}" for batch, ratio in r["ratio_vs_published"].items())
     cache = ", ".join(f"{ratio} times at batch {batch}" for batch, ratio in r["ratio_vs_no_cache"].items())
     return (
         f"\n`{r['command']}` on {r['device']}: a random LLaDA-shaped model of {r['parameters']:,} parameters with a "
-        f"prompt of {r['prompt_tokens']} tokens. Faster than the published search: {faster}; than ours without the "
-        f"prompt cache: {cache}.\n"
+        f"prompt of {r['prompt_tokens']} tokens, {r['dtype']}: {took}. Faster than the published "
+        f"search: {faster}; than ours without the prompt cache: {cache}.\n"
     )
 
 

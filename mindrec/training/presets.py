@@ -1,6 +1,6 @@
 """Named recipes: sizes, codebooks and schedules that go together, each found on validation."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mindrec.decoding.config import DecodeConfig
@@ -30,6 +30,24 @@ class Preset:
     decode: DecodeConfig = field(default_factory=DecodeConfig)
     level_names: tuple[str, ...] = ("Category", "Sub-category", "Finest category")
 
+
+BEAUTY = Preset(
+    # Tokens alone can hardly rank better than the vectors that their codes add up to.
+    sid_levels=3,
+    codebook_size=1024,
+    start_codes=(4, 16),
+    model={"hidden_size": 256, "intermediate_size": 768, "decoder_layers": 1, "dropout": 0.4},
+    train=TrainConfig(
+        dense_epochs=10,
+        epochs=6,
+        batch_targets=1000,
+        learning_rate=1e-3,
+        weight_decay=0.05,
+        dense_rate=0.0,
+        loss=LossConfig(mask_floor=0.2, path_share=0.75, views=4, legal=True, distil=0.9),
+    ),
+    decode=DecodeConfig(beam_size=20),
+)
 
 PRESETS: dict[str, Preset] = {
     "tiny": Preset(
@@ -75,39 +93,12 @@ PRESETS: dict[str, Preset] = {
         decode=DecodeConfig(beam_size=20),
         level_names=("Section", "Aisle", "Category"),
     ),
-    "beauty": Preset(
-        # Tokens alone can hardly rank better than the vectors that their codes add up to.
-        sid_levels=3,
-        codebook_size=1024,
-        start_codes=(4, 16),
-        model={"hidden_size": 256, "intermediate_size": 768, "decoder_layers": 1, "dropout": 0.4},
-        train=TrainConfig(
-            dense_epochs=10,
-            epochs=6,
-            batch_targets=1000,
-            learning_rate=1e-3,
-            weight_decay=0.05,
-            dense_rate=0.0,
-            loss=LossConfig(mask_floor=0.2, path_share=0.75, views=4, legal=True, distil=0.9),
-        ),
-        decode=DecodeConfig(beam_size=20),
-    ),
-    "beauty-gpu": Preset(
-        # The same with a larger block that learns for longer and from more states: hours on a CPU, minutes on a GPU.
-        sid_levels=3,
-        codebook_size=1024,
-        start_codes=(4, 16),
-        model={"hidden_size": 256, "intermediate_size": 768, "decoder_layers": 2, "dropout": 0.4, "block_dropout": 0.1},
-        train=TrainConfig(
-            dense_epochs=10,
-            epochs=12,
-            batch_targets=1000,
-            learning_rate=1e-3,
-            weight_decay=0.05,
-            dense_rate=0.0,
-            loss=LossConfig(mask_floor=0.2, path_share=0.75, views=6, legal=True, distil=0.9),
-        ),
-        decode=DecodeConfig(beam_size=20),
+    "beauty": BEAUTY,
+    # A larger block that learns for longer and from more states: hours on a CPU, minutes on a GPU.
+    "beauty-gpu": replace(
+        BEAUTY,
+        model=BEAUTY.model | {"decoder_layers": 2, "block_dropout": 0.1},
+        train=replace(BEAUTY.train, epochs=12, loss=replace(BEAUTY.train.loss, views=6)),
     ),
 }
 

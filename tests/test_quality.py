@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from toys import toy
 
 from mindrec.checkpoint import load_checkpoint
+from mindrec.decoding.exact import enumerate_order
 from mindrec.errors import MindRecError
 from mindrec.evaluation.evaluate import Ranking
 from mindrec.evaluation.metrics import accuracy, gold_ranks, semantic_accuracy
@@ -21,7 +22,7 @@ from mindrec.evaluation.report import DECODED, evaluate_checkpoint
 from mindrec.evaluation.slices import calibration, popularity_bias, slices
 from mindrec.model.diffusion import MASKED, CodeTable
 from mindrec.model.softmax import CHUNK, catalog_cross_entropy
-from mindrec.training.calibrate import calibrate
+from mindrec.training.calibrate import calibrate, token_likelihood
 from mindrec.training.run import starting_vectors, train_checkpoint
 
 MADE = toy((3, 4, 5), 26, seed=2, n_categories=2)
@@ -182,6 +183,19 @@ def test_who_is_right_is_believed(believed):
     expected = 1.5 if believed == "tokens" else 0.0
     assert model.opinion_weight()[0].item() == pytest.approx(expected, abs=0.3)
     assert model.evidence_weight().tolist() == pytest.approx([1.0] * 3)
+
+
+@pytest.mark.parametrize("objective", ["ar", "diffusion"])
+def test_the_likelihood_that_chooses_epochs_is_that_of_a_decode(objective):
+    model, table = MADE.compact(seed=3, objective=objective), CodeTable(MADE.codes, MADE.sizes)
+    asked = [*cases_of(lambda rng, history: rng.integers(MADE.n_items), n=130), Case("repeat", (1, 2), 2)]
+    want = 0.0
+    for case in asked[:-1]:
+        allowed = torch.ones(MADE.n_items, dtype=torch.bool)
+        allowed[list(case.history)] = False
+        want += float(enumerate_order(model, MADE.index, case.history, allowed, (0, 1, 2))[case.target]) / 130
+    assert token_likelihood(model, table, asked) == pytest.approx(want, rel=1e-5)
+    assert token_likelihood(model, table, asked[-1:]) == 0.0
 
 
 # -- slices and measures -----------------------------------------------------------------------------------------------

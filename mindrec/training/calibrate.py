@@ -38,10 +38,8 @@ def calibrate(
         Mean negative log-likelihood of the true code at each position: of the dense head alone ("dense"), of the
         tokens alone ("tokens"), of both as weighed ("both"), in nats.
     """
-    kept = [_opinions(model, table, cases[i : i + BATCH]) for i in _batches(len(cases), progress)]
     found = {"dense": [], "tokens": [], "both": []}
-    for level in range(len(model.level_sizes)):
-        parts = [torch.cat(chunks) for chunks in zip(*(k[level] for k in kept), strict=True)]
+    for level, parts in enumerate(_by_level(model, table, cases, progress)):
         nll_of = partial(_nll, *parts, 1.0)
         beta = minimize_scalar(nll_of, bounds=(LEAST, MOST), method="bounded").x
         with torch.no_grad():
@@ -51,8 +49,20 @@ def calibrate(
     return found
 
 
-def _batches(count: int, progress: bool):
-    return tqdm(range(0, count, BATCH), desc="calibrate", disable=not progress, mininterval=2)
+def token_likelihood(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case]) -> float:
+    """Mean log-probability (nats) of the true items of `cases`, decoded from left to right by the tokens alone.
+
+    Cases whose item is in their history are left out, as in `calibrate`; 0 where there are no others.
+    """
+    levels = _by_level(model, table, cases, progress=False)
+    return -sum(_nll(*parts, 0.0, 1.0) for parts in levels) if len(levels[0][-1]) else 0.0
+
+
+def _by_level(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case], progress: bool) -> list[list]:
+    """What `_opinions` gives, of all cases together, for each level."""
+    batches = tqdm(range(0, len(cases), BATCH), desc="calibrate", disable=not progress, mininterval=2)
+    kept = [_opinions(model, table, cases[i : i + BATCH]) for i in batches]
+    return [[torch.cat(chunks) for chunks in zip(*level, strict=True)] for level in zip(*kept, strict=True)]
 
 
 @torch.no_grad()

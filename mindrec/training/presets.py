@@ -47,7 +47,7 @@ BEAUTY = Preset(
         dense_rate=0.0,
         loss=LossConfig(mask_floor=0.2, path_share=0.75, views=4, legal=True, distil=0.9),
     ),
-    # The path states that the block learns from are those of this order; on validation it is level with evidence, ahead without.
+    # The path states that the block learns from are of this order: tokens alone are ahead in it on validation.
     decode=DecodeConfig(beam_size=20, order="left_to_right"),
 )
 

@@ -25,7 +25,7 @@ from mindrec.tokens.item_index import ItemIndex
 from mindrec.tokens.semantic_id import codes_of_vectors, item_vectors, semantic_codes
 from mindrec.tokens.text import text_model as open_text_model
 from mindrec.tokens.tokenizer import Tokenizer, build_tokenizer
-from mindrec.training.calibrate import calibrate
+from mindrec.training.calibrate import calibrate, token_likelihood
 from mindrec.training.loop import Stage, train
 from mindrec.training.objectives import block_loss, dense_loss
 from mindrec.training.presets import Preset
@@ -154,8 +154,14 @@ class _Job:
 
         if decode.evidence == "on":
             decode = replace(decode, evidence="off")  # evidence is weighed afterwards; until then tokens are judged
-        stage = Stage("block", config.epochs, loss, epochs_before, config.dense_rate)
-        return self._stage(model, stage, make_validation(self.data, tokenizer, decode, config.seed, self.place))
+        of_decode = make_validation(self.data, tokenizer, decode, config.seed, self.place)
+        asked = cases(self.data.interactions, "validation", CALIBRATION_USERS, config.seed)
+
+        def validate(model: CompactDenoiser) -> dict:
+            """Epochs differ by less than the NDCG@10 of a thousand users errs; by likelihood they can be told apart."""
+            return of_decode(model) | {"score": token_likelihood(model, table, asked)}
+
+        return self._stage(model, Stage("block", config.epochs, loss, epochs_before, config.dense_rate), validate)
 
     def weigh(self, model: CompactDenoiser, tokenizer: Tokenizer, decode: DecodeConfig) -> dict:
         """Fit how much the denoiser's opinion counts beside evidence, and measure the default decode on validation."""

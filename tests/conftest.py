@@ -12,8 +12,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read by OpenMP when torch
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
+from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
-torch.set_num_threads(2)
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)
 settings.register_profile(
     "mindrec",
     max_examples=20,
@@ -25,8 +26,16 @@ settings.register_profile(
 settings.load_profile("mindrec")
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: takes more than some five seconds; deselect with -m 'not slow'")
+class _ByFile(LoadScopeScheduling):
+    """A process takes whole files, so that what a file sets up is set up once; one takes all that needs a browser."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return "browser" if "browser/" in file else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return _ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

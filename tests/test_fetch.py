@@ -47,8 +47,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Site(http.server.ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        """A client that hangs up is part of these tests."""
+
+
 def serving(tls=None):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Site(("127.0.0.1", 0), Handler)
     server.asked, server.plain = [], None
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)

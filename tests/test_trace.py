@@ -279,7 +279,6 @@ def put(*path_and_value):
         (put("labels", []), "labels"),
         (put("model", []), "an object is needed"),
     ],
-    ids=str,
 )
 def test_a_broken_trace_is_refused(change, says):
     with pytest.raises(MindRecError, match=says):

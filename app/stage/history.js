@@ -4,7 +4,7 @@ const WAIT = 90;
 
 function makeHistory(app) {
   const T = app.T, input = app.part("query"), list = app.part("found"), chips = app.part("chips");
-  let found = [], active = -1, asked = 0, timer = null, dragged = null;
+  let found = [], answered = null, active = -1, asked = 0, timer = null, dragged = null;
 
   function stories() {
     const box = app.part("carts"), told = app.part("stories"), checkpoint = app.checkpoint(), stories = app.stories();
@@ -32,19 +32,25 @@ function makeHistory(app) {
 
   // -- search ---------------------------------------------------------------------------------------------------
 
+  // A search on its way is dropped too: its answer would open the list again over an empty field.
   function close() {
+    clearTimeout(timer);
+    asked += 1;
+    answered = null;
     list.hidden = true;
     active = -1;
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
   }
 
+  // Whether the list shows what was asked for: not where another search or a closed list came between.
   async function search() {
+    clearTimeout(timer);
     const query = input.value.trim(), mine = ++asked;
     if (!query) return close();
     const answer = await app.ask("search", { query });
-    if (!answer || mine !== asked) return;
-    found = answer.items;
+    if (!answer || mine !== asked) return false;
+    [found, answered] = [answer.items, query];
     list.replaceChildren(...found.map((item, at) => make("li", {
       role: "option", id: "mr-found-" + at, "aria-selected": "false",
       onmousedown: (event) => { event.preventDefault(); add(found[at]); },
@@ -54,6 +60,7 @@ function makeHistory(app) {
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
     mark(found.length ? 0 : -1);
+    return true;
   }
 
   function mark(at) {
@@ -73,6 +80,15 @@ function makeHistory(app) {
     close();
   }
 
+  const choose = () => active >= 0 && add(found[active]);
+
+  // Enter right after typing means what is typed, not what the list still shows.
+  async function enter() {
+    const query = input.value.trim();
+    if (!query) app.decode({ play: true });
+    else if (query === answered || await search()) choose();
+  }
+
   input.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(search, WAIT); });
   input.addEventListener("blur", () => setTimeout(close, 120));
   input.addEventListener("keydown", (event) => {
@@ -83,8 +99,7 @@ function makeHistory(app) {
       mark((active + (event.key === "ArrowDown" ? 1 : -1) + found.length) % found.length);
     } else if (event.key === "Enter") {
       event.preventDefault();
-      if (open && active >= 0) add(found[active]);
-      else if (!input.value.trim()) app.decode({ play: true });
+      enter();
     } else if (event.key === "Escape") close();
     else if (event.key === "Backspace" && !input.value && app.query.items.length) remove(app.query.items.length - 1);
   });

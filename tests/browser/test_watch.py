@@ -49,6 +49,36 @@ def first_row(page) -> list[str]:
     return texts(page, ".mr-grid.front tbody tr:first-child td .t")
 
 
+HELD_BACK = """() => { const ask = window.fetch; window.answers = 0; window.fetch = async (...about) => {
+  await new Promise((go) => setTimeout(go, 500));
+  const got = await ask(...about);
+  window.answers += 1;
+  return got; } }"""
+
+
+@pytest.mark.parametrize(("choice", "taken"), [("Enter", "Pear 0"), ("click", "Apple 1")])
+def test_a_choice_while_a_search_is_on_its_way(visit, choice, taken):
+    """Enter means what is typed, not what the list still shows; a click means what it hits. The list stays closed."""
+    page = visit()
+    page.click("[data-do=clear]")
+    page.fill("#mr-query", "Apple 1")
+    page.wait_for_selector("#mr-found li b:text-is('Apple 1')")
+    page.evaluate(HELD_BACK)
+    with page.expect_request(lambda r: "component_server" in r.url and "Pear" in (r.post_data or "")):
+        page.fill("#mr-query", "Pear 0")
+        page.wait_for_timeout(250)
+        if choice == "Enter":
+            page.press("#mr-query", "Enter")
+        else:
+            page.click("#mr-found li b:text-is('Apple 1')")
+    page.wait_for_function("window.answers > 0")
+    page.wait_for_selector(f".mr-chips .chip b:text-is('{taken}')")
+    page.wait_for_timeout(800)
+    assert page.is_hidden("#mr-found")
+    assert texts(page, ".mr-chips .chip b") == [taken]
+    assert page.input_value("#mr-query") == ""
+
+
 def test_a_history_is_built_and_decoded_by_keyboard_alone(visit):
     page = visit()
     page.focus("[data-do=clear]")

@@ -69,7 +69,7 @@ def train(
     codebook_size: Annotated[int | None, typer.Option(help="Codes a level; overrides the preset's.")] = None,
     device: Device = "auto",
 ) -> None:
-    """Train a denoiser and save the epoch with the best validation NDCG@10."""
+    """Train a denoiser and save the epoch that is best on validation: of the block, the likeliest."""
     from mindrec.training.presets import preset as find
     from mindrec.training.run import train_checkpoint
 

@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from toys import toy, toys
 
@@ -23,7 +23,17 @@ from mindrec.model.diffusion import (
     masked_cross_entropy,
 )
 from mindrec.tokens.item_index import Members
-from mindrec.training.objectives import LossConfig, block_loss, dense_loss
+from mindrec.training.objectives import (
+    LEAST_MASS,
+    LossConfig,
+    _dense_opinions,
+    _history_mask,
+    _masked,
+    _read,
+    _States,
+    block_loss,
+    dense_loss,
+)
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.2, 0.4, 1.0])
@@ -149,6 +159,50 @@ def test_consistent_items_and_legal_codes_equal_brute_force(case):
     assert torch.equal(table.sum_by_code(want.float()), counts)
     levels = [table.sum_by_code(want.float(), level) for level in range(len(made.sizes))]
     assert torch.equal(torch.cat(levels, 1), counts)
+
+
+@given(drawn=toys(max_items=30), data=st.data())
+def test_the_next_codes_of_a_prefix_are_those_of_the_items_that_agree_with_it(drawn, data):
+    """Differences of running sums, down to a mass of 1e-12 beside one of 1, against going over all items."""
+    made, _ = drawn
+    table, L = CodeTable(made.codes, made.sizes), len(made.sizes)
+    item = torch.tensor(data.draw(st.lists(st.integers(0, made.n_items - 1), max_size=5)), dtype=torch.long)
+    powers = st.sampled_from([0.0, 1e-12, 1e-6, 0.3, 1.0])
+    mass = torch.tensor(data.draw(st.lists(powers, min_size=2 * made.n_items, max_size=2 * made.n_items)))
+    mass, row = mass.view(2, -1), torch.arange(len(item)) % 2
+    for level in range(L):
+        prefix = made.codes[item].masked_fill(torch.arange(L) >= level, MASKED)
+        want = table.sum_by_code(mass[row] * table.consistent(prefix), level)
+        found = table.next_codes(table.running_sums(mass), row, item, level)
+        assert torch.equal(found > 0, want > 0)
+        assert torch.allclose(found, want, rtol=1e-3, atol=0)
+
+
+@given(drawn=toys(max_items=30), seed=st.integers(0, 999), share=st.sampled_from([0.0, 0.5, 1.0]))
+def test_what_the_dense_head_teaches_is_item_evidence(drawn, seed, share):
+    """Whether the coarsest levels are known or any others, and to the twin, which is asked for every level at once."""
+    made, _ = drawn
+    assume(made.n_items >= 5)
+    table, L, rows = CodeTable(made.codes, made.sizes), len(made.sizes), torch.tensor([[0, 1, 2, 3], [2, 4, -1, -1]])
+    for objective in ("diffusion", "ar"):
+        model = made.compact(objective=objective)
+        config, generator = LossConfig(path_share=share, views=3), torch.Generator().manual_seed(seed)
+        read = _read(model, rows, config, generator)
+        allowed = ~_history_mask(rows, read.valid_BR, made.n_items)
+        codes = made.codes[read.target_M]
+        states = _States(codes, codes, torch.ones(codes.shape), 1)
+        if objective == "diffusion":
+            states = _masked(codes.repeat_interleave(3, 0), config, generator)
+        found = _dense_opinions(model, table, read, allowed, states)
+        logits = read.last_MD @ model.item_vectors().T + model.item_bias
+        mass = logits.masked_fill(~allowed, -torch.inf).softmax(1).clamp(min=LEAST_MASS) * allowed
+        for level in range(L):
+            asked = states.weight_SL[:, level].nonzero()[:, 0]
+            seen = states.seen_SL[asked]
+            if objective == "ar":
+                seen = seen.masked_fill(torch.arange(L) >= level, MASKED)
+            want = item_evidence(mass[asked // states.views], table.consistent(seen), table, level)
+            assert torch.allclose(found[level], want, rtol=1e-4, atol=1e-7)
 
 
 @settings(max_examples=40)

@@ -299,7 +299,7 @@ def test_many_histories_are_the_same_as_one_by_one(recommender):
     for history, batch in zip(histories, together, strict=True):
         alone = recommender.recommend(history, DecodeConfig(beam_size=5))
         assert [i.row for i in alone.items] == [i.row for i in batch.items]
-        assert [i.score for i in alone.items] == pytest.approx([i.score for i in batch.items], abs=1e-5)
+        assert [i.score for i in alone.items] == pytest.approx([i.score for i in batch.items], abs=1e-4)
         assert alone.trace.labels == batch.trace.labels
 
 

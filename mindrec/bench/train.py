@@ -1,5 +1,5 @@
-"""`bench train`: training speed of both stages, the share of the machine's measured matrix throughput that each
-reaches, and the catalog's cross-entropy against PyTorch's own."""
+"""`bench train`: training speed of both stages and of the auto-regressive twin's block, the share of the machine's
+measured matrix throughput that each reaches, and the catalog's cross-entropy against PyTorch's own."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mindrec.catalog import PreparedData
 from mindrec.checkpoint import pick_device
 from mindrec.evaluation.protocol import training_sequences
-from mindrec.model.compact import CompactConfig, CompactDenoiser
+from mindrec.model.compact import OBJECTIVES, CompactConfig, CompactDenoiser
 from mindrec.model.diffusion import CodeTable
 from mindrec.model.softmax import catalog_cross_entropy
 from mindrec.training.batches import batches
@@ -30,9 +30,13 @@ def bench_train(data: PreparedData, preset: Preset, device: str = "auto") -> dic
     """Time optimizer steps of a preset on its data. A sample is one next-item target; tokens are its positions."""
     place = pick_device(device)
     tokenizer = make_tokenizer(data, preset)
-    model = CompactDenoiser(
-        CompactConfig(tokenizer.level_sizes, tokenizer.n_items, **preset.model), torch.from_numpy(tokenizer.codes)
-    ).to(place)
+    model, twin = (
+        CompactDenoiser(
+            CompactConfig(tokenizer.level_sizes, tokenizer.n_items, objective=objective, **preset.model),
+            torch.from_numpy(tokenizer.codes),
+        ).to(place)
+        for objective in OBJECTIVES
+    )
     table = CodeTable(torch.from_numpy(tokenizer.codes), tokenizer.level_sizes).to(place)
     generator = torch.Generator().manual_seed(0)
     stream = batches(
@@ -46,7 +50,10 @@ def bench_train(data: PreparedData, preset: Preset, device: str = "auto") -> dic
     config, learns = preset.train.loss, preset.train.dense_rate > 0
     peak = _matrix_throughput(place)
     dense = _stage(model, some, peak, lambda rows: dense_loss(model, rows, config, generator))
-    block = _stage(model, some, peak, lambda rows: block_loss(model, table, rows, config, generator, dense=learns))
+    block, of_twin = (
+        _stage(side, some, peak, lambda rows, side=side: block_loss(side, table, rows, config, generator, dense=learns))
+        for side in (model, twin)
+    )
     return {
         "dataset": data.catalog.name,
         "device": place.type,
@@ -55,6 +62,7 @@ def bench_train(data: PreparedData, preset: Preset, device: str = "auto") -> dic
         "gflops_of_bare_products": round(peak / 1e9, 1),
         "dense": dense,
         "block": block | {"tokens_per_second": round(block["samples_per_second"] * tokenizer.n_levels, 1)},
+        "twin": of_twin | {"ratio": round(of_twin["samples_per_second"] / block["samples_per_second"], 2)},
         "cross_entropy": _cross_entropies(model, some, place),
     }
 

@@ -4,6 +4,7 @@ Shape legend: M targets, L levels, T tokens of all levels together, N items.
 """
 
 import warnings
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -92,6 +93,12 @@ class CodeTable(torch.nn.Module):
         self.register_buffer("holders", order // tokens.shape[1], persistent=False)
         self.register_buffer("tokens_NL", tokens, persistent=False)
         self.register_buffer("offsets", offsets, persistent=False)
+        codes_NL, self.level_sizes = codes_NL.long().to(tokens.device), tuple(level_sizes)
+        order_N = torch.arange(len(tokens), device=tokens.device)
+        for level in reversed(range(tokens.shape[1])):
+            order_N = order_N[codes_NL[order_N, level].argsort(stable=True)]
+        self.register_buffer("order_N", order_N, persistent=False)
+        self.branches = torch.nn.ModuleList(_branches(codes_NL, order_N))
 
     def consistent(self, filled_ML: torch.Tensor) -> torch.Tensor:
         """Which items agree with every filled position, bool (M, N)."""
@@ -111,6 +118,58 @@ class CodeTable(torch.nn.Module):
             ones, shape = torch.ones_like(holders, dtype=mass_MN.dtype), (len(start_T) - 1, mass_MN.shape[1])
             incidence_TN = torch.sparse_csr_tensor(start_T - start_T[0], holders, ones, shape, check_invariants=False)
             return (incidence_TN @ mass_MN.T).T
+
+    def running_sums(self, mass_MN: torch.Tensor) -> torch.Tensor:
+        """Item mass summed up in the order of the items' codes, for `next_codes`: float64, (M, N + 1)."""
+        return F.pad(mass_MN.index_select(1, self.order_N).cumsum(1, dtype=torch.float64), (1, 0))
+
+    def next_codes(self, sums_M1: torch.Tensor, row_S: torch.Tensor, item_S: torch.Tensor, level: int) -> torch.Tensor:
+        """Mass of the items that have the first `level` codes of an item, summed by their code at `level`: (S, codes).
+
+        Items that begin with the same codes are neighbours in the order of codes, so each sum is a difference of two
+        running sums: what `consistent` and `sum_by_code` find by going over all items.
+
+        Args:
+            row_S: whose running sums.
+        """
+        branches = self.branches[level]
+        first_S, count_S = branches.first_N[item_S], branches.count_N[item_S]
+        state = torch.arange(len(item_S), device=item_S.device).repeat_interleave(count_S)
+        place = torch.arange(len(state), device=item_S.device) - (count_S.cumsum(0) - count_S)[state]
+        branch, row = first_S[state] + place, row_S[state]
+        mass = sums_M1[row, branches.bound[branch + 1]] - sums_M1[row, branches.bound[branch]]
+        out_SC = torch.zeros(len(item_S), self.level_sizes[level], device=item_S.device)
+        return out_SC.index_put((state, branches.code[branch]), mass.float())
+
+
+class _Branches(torch.nn.Module):
+    """How the items part at one level. A branch is a run of items, in the order of codes, with the same codes up to it.
+
+    Attributes:
+        bound: where each branch begins, and the number of items.
+        code: of each branch at the level.
+        first_N, count_N: the branches of the prefix that each item has before the level.
+    """
+
+    def __init__(self, **buffers: torch.Tensor):
+        super().__init__()
+        for name, value in buffers.items():
+            self.register_buffer(name, value, persistent=False)
+
+
+def _branches(codes_NL: torch.Tensor, order_N: torch.Tensor) -> Iterator[_Branches]:
+    """Of every level, the coarsest first."""
+    sorted_NL = codes_NL[order_N]
+    prefix_N = torch.zeros_like(order_N)  # number of each item's prefix, in the order of codes
+    for level in range(codes_NL.shape[1]):
+        begins_N = F.pad((prefix_N.diff() != 0) | (sorted_NL[:, level].diff() != 0), (1, 0), value=True)
+        start = begins_N.nonzero()[:, 0]
+        count_P = torch.bincount(prefix_N[start])
+        first_P = count_P.cumsum(0) - count_P
+        own = prefix_N[order_N.argsort()]
+        bound, code = F.pad(start, (0, 1), value=len(order_N)), sorted_NL[start, level]
+        yield _Branches(bound=bound, code=code, first_N=first_P[own], count_N=count_P[own])
+        prefix_N = begins_N.cumsum(0) - 1
 
 
 def restricted(mass_MN: torch.Tensor, consistent_MN: torch.Tensor) -> torch.Tensor:

@@ -91,12 +91,14 @@ def _ranks(folder: Path, data: PreparedData, asked, settings: dict, batch: int, 
     config = DecodeConfig.from_dict(recommender.default_config.to_dict() | settings)
     found = ranked(recommender, asked, config, batch)
     training = recommender.checkpoint.training or {}
+    block = [record for record in training.get("curve", ()) if record.get("stage") == "block"]
     about = {
         "checkpoint": recommender.name,
         "fingerprint": recommender.checkpoint.fingerprint,
         "objective": recommender.denoiser.config.objective,
         "training_seed": training.get("seed"),
-        "block_seconds": round(sum(r["seconds"] for r in training.get("curve", ()) if r.get("stage") == "block"), 1),
+        "block_epochs": len(block),
+        "block_seconds": round(sum(record["seconds"] for record in block), 1),
         "nfe": found.nfe,
         "decode_seconds": round(found.seconds, 1),
     }

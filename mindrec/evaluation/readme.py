@@ -53,6 +53,8 @@ def sections(results: Path) -> list[str]:
         ("grocery-sweep", _sweep),
         ("grocery-twin", _twin),
         ("grocery-twin-order", _twin),
+        ("grocery-twin-time", _twin),
+        ("grocery-twin-time-order", _twin),
         ("beauty-test", _evaluation),
         ("beauty-sweep", _sweep),
         ("beauty-gpu-sweep", _sweep),
@@ -117,6 +119,9 @@ def _twin(r: dict) -> str:
     """Diffusion (left) against its auto-regressive twin (right), mean and deviation over seeds."""
     changed = ", ".join(f"{k}={v}" for k, v in r["settings"].items()) or "default settings"
     names = ("hit@1", "hit@10", "ndcg@10")
+    epochs = [max(row.get("block_epochs", 0) for row in r[side]) for side in ("left", "right")]
+    if epochs[0] != epochs[1]:
+        changed += f"; the twin's block trained for {epochs[1]} epochs, diffusion's for {epochs[0]}"
     lines = [
         f"\n**Diffusion against its auto-regressive twin on {r['dataset'].capitalize()}**, {r['users']:,} {r['split']} "
         f"cases, {changed}; {'one seed' if len(r['left']) == 1 else str(len(r['left'])) + ' seeds, mean ± deviation'} "

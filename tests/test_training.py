@@ -299,7 +299,8 @@ def test_many_histories_are_the_same_as_one_by_one(recommender):
     for history, batch in zip(histories, together, strict=True):
         alone = recommender.recommend(history, DecodeConfig(beam_size=5))
         assert [i.row for i in alone.items] == [i.row for i in batch.items]
-        assert [i.score for i in alone.items] == pytest.approx([i.score for i in batch.items], abs=1e-4)
+        # Scores near -20 are sums in float32, whose last digits depend on the number of threads.
+        assert [i.score for i in alone.items] == pytest.approx([i.score for i in batch.items], rel=1e-6, abs=1e-5)
         assert alone.trace.labels == batch.trace.labels
 
 

@@ -1,4 +1,4 @@
-"""The README's results section, written from assets/results/*.json: no figure in it is typed by hand."""
+"""The README's tables, written from assets/results/*.json: no figure in them is typed by hand."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 from mindrec.errors import MindRecError
 from mindrec.files import read_json, write_text
 
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 METRICS = ("hit@1", "hit@5", "hit@10", "ndcg@10")
 PLAIN = {
     "popularity": "popularity",
@@ -36,13 +35,15 @@ SHOWN = (
 
 
 def update_readme(readme: Path, results: Path) -> None:
-    """Replace what stands between the markers. Raises MindRecError where a marker is missing."""
+    """Write each block of `BLOCKS` anew between its two markers. Raises MindRecError where a marker is missing."""
     text = readme.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise MindRecError(f"{readme} lacks the markers {BEGIN} and {END}; put them where the results belong")
-    body = "\n".join(part for part in sections(results) if part)
-    new = re.sub(f"{BEGIN}.*{END}", lambda _: f"{BEGIN}\n{body}\n{END}", text, flags=re.S)
-    write_text(readme, new)
+    for name, write in BLOCKS.items():
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        if begin not in text or end not in text:
+            raise MindRecError(f"{readme} lacks the markers {begin} and {end}; put them where the {name} belong")
+        body = "\n".join(part for part in write(results) if part)
+        text = re.sub(f"{begin}.*{end}", lambda _, new=f"{begin}\n{body}\n{end}": new, text, flags=re.S)
+    write_text(readme, text)
 
 
 def sections(results: Path) -> list[str]:
@@ -232,3 +233,61 @@ def _bench_app(r: dict) -> str:
         f"trace {r['trace_bytes']:,} bytes; {r['external_requests']} requests to other "
         "hosts.\n"
     )
+
+
+def _cold_tables(results: Path) -> list[str]:
+    """Items never trained on: beside text likeness, then what each `--lift` costs everyone and gives them."""
+    plain, lifted = (read_json(results / f"{name}.json", "results") for name in ("grocery-cold", "grocery-cold-lift"))
+    cold, items = plain["items"]["cold"], sum(plain["items"].values())
+
+    def row(name: str, metrics: dict, everyone: dict) -> str:
+        shown = (metrics["among_all"], metrics["among_cold"], everyone)
+        return f"| {name} | " + " | ".join(f"{m['hit@10']:.3f}" for m in shown) + " |"
+
+    lines = [
+        f"| Hit@10 on {plain['split']} trips | {plain['users']:,} with one of {cold} cold items as the true one, among "
+        f"all {items:,} | the same, among the cold ones | {plain['everyone']['users']:,} as they come |",
+        "|" + " --- |" * 4,
+        row("TF-IDF nearest to the history", plain["baselines"]["tfidf"], plain["everyone"]["tfidf"]),
+        row("MindRec, dense head alone", plain["baselines"]["dense"], plain["everyone"]["dense"]),
+        row("MindRec", plain["metrics"], plain["everyone"]["metrics"]),
+        row(
+            f"MindRec, `--lift` chosen on validation: {lifted['lift']}",
+            lifted["metrics"],
+            lifted["everyone"]["metrics"],
+        ),
+        "\n| `--lift` | validation trips: NDCG@10 of all | Hit@10 of all | Hit@10 of those with a cold item |",
+        "|" + " --- |" * 4,
+    ]
+    for r in lifted["lifts_on_validation"]:
+        lines.append(f"| {r['lift']} | {r['ndcg@10']:.4f} | {r['hit@10']:.3f} | {r['cold_hit@10']:.3f} |")
+    return lines
+
+
+def _source_table(results: Path) -> list[str]:
+    """Rows a second and memory of each source that reads files larger than memory."""
+    lines = ["| source | rows a second | peak memory |", "|" + " --- |" * 3]
+    for file in ("bench-prepare", "bench-prepare-amazon"):
+        for name, r in read_json(results / f"{file}.json", "results")["sources"].items():
+            lines.append(f"| {name} | {round(r['rows_a_second'], -3):,} | {r['peak_mb']:.0f} MB |")
+    return lines
+
+
+def _load_table(results: Path) -> list[str]:
+    """Many people at once."""
+    lines = [
+        '| | traces | plain "busy" | errors, traces of another person, wrong traces | half within | 95 % within |',
+        "|" + " --- |" * 6,
+    ]
+    for file in ("load-50", "load-50-browsers", "load-200"):
+        r = read_json(results / f"{file}.json", "results")
+        browsers = f", {r['browsers']} real browsers on the same cores" if r["browsers"] else ""
+        wrong = f"{r['errors']}, {r['crossed']}, {r['wrong']}"
+        lines.append(
+            f"| {r['people']} people, {r['seconds']:.0f} s{browsers} | {r['traces']:,} | {r['busy']:,} | {wrong} | "
+            f"{r['p50_ms'] / 1000:.2f} s | {r['p95_ms'] / 1000:.2f} s |"
+        )
+    return lines
+
+
+BLOCKS = {"results": sections, "cold": _cold_tables, "sources": _source_table, "load": _load_table}

@@ -60,6 +60,7 @@ def sections(results: Path) -> list[str]:
         ("beauty-sweep", _sweep),
         ("beauty-gpu-sweep", _sweep),
         ("beauty-twin", _twin),
+        ("beauty-twin-time", _twin),
         ("bench-decode", _bench_decode),
         ("bench-train", _bench_train),
         ("bench-llada", _bench_llada),

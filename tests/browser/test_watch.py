@@ -49,11 +49,14 @@ def first_row(page) -> list[str]:
     return texts(page, ".mr-grid.front tbody tr:first-child td .t")
 
 
-HELD_BACK = """() => { const ask = window.fetch; window.answers = 0; window.fetch = async (...about) => {
-  await new Promise((go) => setTimeout(go, 500));
-  const got = await ask(...about);
-  window.answers += 1;
-  return got; } }"""
+HELD_BACK = """() => { const ask = window.fetch, gate = new Promise((open) => { window.letGo = open; });
+  window.asked = window.answers = 0;
+  window.fetch = async (...about) => {
+    window.asked += 1;
+    await gate;
+    const got = await ask(...about);
+    window.answers += 1;
+    return got; } }"""
 
 
 @pytest.mark.parametrize(("choice", "taken"), [("Enter", "Pear 0"), ("click", "Apple 1")])
@@ -64,16 +67,17 @@ def test_a_choice_while_a_search_is_on_its_way(visit, choice, taken):
     page.fill("#mr-query", "Apple 1")
     page.wait_for_selector("#mr-found li b:text-is('Apple 1')")
     page.evaluate(HELD_BACK)
+    page.fill("#mr-query", "Pear 0")
+    page.wait_for_function("window.asked > 0")
+    if choice == "Enter":
+        page.press("#mr-query", "Enter")
+    else:
+        page.click("#mr-found li b:text-is('Apple 1')")
     with page.expect_request(lambda r: "component_server" in r.url and "Pear" in (r.post_data or "")):
-        page.fill("#mr-query", "Pear 0")
-        page.wait_for_timeout(250)
-        if choice == "Enter":
-            page.press("#mr-query", "Enter")
-        else:
-            page.click("#mr-found li b:text-is('Apple 1')")
-    page.wait_for_function("window.answers > 0")
+        page.evaluate("window.letGo()")
     page.wait_for_selector(f".mr-chips .chip b:text-is('{taken}')")
-    page.wait_for_timeout(800)
+    page.wait_for_function("window.answers === window.asked")
+    page.wait_for_timeout(300)
     assert page.is_hidden("#mr-found")
     assert texts(page, ".mr-chips .chip b") == [taken]
     assert page.input_value("#mr-query") == ""
@@ -369,7 +373,7 @@ def test_zoom_of_the_tree_stays_between_steps_and_a_node_can_be_pinned(visit):
     page.evaluate("window.Plotly.relayout(document.querySelector('.js-plotly-plot'), {'yaxis.range': [-3, 0]})")
     before = page.evaluate(ranges)
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(150)
+    page.evaluate(PAINTED)
     assert page.evaluate(ranges) == before
     click = "const p = document.querySelector('.js-plotly-plot'); p.emit('plotly_click', {points: [{customdata: 1}]})"
     page.evaluate(click)
@@ -393,6 +397,10 @@ def test_an_idle_page_asks_for_no_frames(visit):
     page.wait_for_function(quiet, polling=700)
 
 
+PAINTED = """async () => {
+  for (let n = 0; n < 6; n++) await new Promise((next) => requestAnimationFrame(() => setTimeout(next, 0))); }"""
+
+
 def test_a_step_turns_to_a_leaf_that_was_made_ready_and_only_that_one_is_reached(visit):
     page, answer = start(visit)
     steps = answer["trace"]["steps"]
@@ -403,7 +411,7 @@ def test_a_step_turns_to_a_leaf_that_was_made_ready_and_only_that_one_is_reached
         page.keyboard.press(key)
         assert page.evaluate("window.leaf !== document.querySelector('.mr-grid.front')"), "drawn anew, not turned"
         assert page.inner_text("[data-part=stepno]").startswith(f"Step {number} ")
-        page.wait_for_timeout(400)  # the neighbours are made ready
+        page.evaluate(PAINTED)  # the neighbours are made ready
         assert page.locator(".mr-grid.front tbody tr:not(.free):not(.ghost):not(.none)").count() == len(
             steps[number]["beams"]
         )

@@ -53,12 +53,12 @@ BEAUTY = {"distil": 0.9, "legal": True, "path_share": 0.75, "views": 2}
 
 @pytest.mark.parametrize("objective", ["ar", "diffusion"])
 @pytest.mark.parametrize("settings", [{}, BEAUTY], ids=["plain", "beauty"])
-def test_tokens_learn_by_themselves(chain_data, tiny_preset, tmp_path, objective, settings):
+def test_tokens_learn_by_themselves(checkpoint, chain_data, tiny_preset, tmp_path, objective, settings):
     """Of both objectives, with and without a teacher: decoded with evidence off, which has no dense head to lean on."""
     loss = replace(tiny_preset.train.loss, **settings)
     recipe = replace(tiny_preset, decode=replace(tiny_preset.decode, evidence="off"))
     schedule = {"loss": loss, "patience": 30, "batch_targets": 200}
-    trained(chain_data, recipe, tmp_path / "c", 12, objective=objective, train=schedule)
+    trained(chain_data, recipe, tmp_path / "c", 12, objective=objective, train=schedule, dense_from=checkpoint)
     result = evaluate_checkpoint(tmp_path / "c", chain_data, device="cpu")
     assert result["metrics"]["hit@1"] > 0.9
 

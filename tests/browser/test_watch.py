@@ -237,13 +237,14 @@ def test_a_real_trip_knows_its_next_item_and_follows_it(visit):
     page.wait_for_selector("[data-part=target]", state="hidden")
 
 
-def test_a_link_restores_all_in_a_fresh_context(visit):
-    page, _ = start(visit, permissions=["clipboard-read", "clipboard-write"])
+def test_a_link_restores_all_for_another_person(visit):
+    page, _ = start(visit)
     page.keyboard.press("End")
     page.locator(".mr-grid.front tbody tr:first-child td button").first.press("Enter")
     others = page.locator("[data-part=alternatives] tbody tr:not(.illegal):not(.taken)")
     decoded(page, lambda: others.first.get_by_text("Pin").click())
     page.keyboard.press("ArrowLeft")
+    page.context.grant_permissions(["clipboard-write"])
     page.click("[data-do=link]")
     page.wait_for_function("document.querySelector('[data-part=link]').value")
     link = page.input_value("[data-part=link]")
@@ -273,7 +274,8 @@ def test_the_replay_opens_from_disk_without_a_network(visit, tmp_path):
     path = tmp_path / "replay.html"
     got.value.save_as(path)
     assert path.stat().st_size < 7_000_000
-    replay = visit(url=path.as_uri(), offline=True)
+    page.context.set_offline(True)
+    replay = visit(url=path.as_uri())
     replay.wait_for_selector(".js-plotly-plot")
     replay.focus("[data-part=stage]")
     replay.keyboard.press("End")
@@ -387,7 +389,7 @@ COUNT_FRAMES = """(() => { const real = window.requestAnimationFrame.bind(window
 
 def test_an_idle_page_asks_for_no_frames(visit):
     page = visit(reduced_motion="reduce")
-    page.context.add_init_script(COUNT_FRAMES)  # before Gradio takes its own name for it
+    page.add_init_script(COUNT_FRAMES)  # before Gradio takes its own name for it
     page.reload()
     page.wait_for_selector(".js-plotly-plot")
     assert page.evaluate("window.asked") > 0

@@ -55,7 +55,7 @@ class Checkpoint:
     def save(self, folder: Path) -> None:
         """Write the folder whole or not at all."""
         with atomic_folder(Path(folder)) as out:
-            weights = {k: v.detach().cpu().contiguous() for k, v in _trained(self.denoiser).items()}
+            weights = {k: v.detach().cpu().contiguous() for k, v in _stored(self.denoiser).items()}
             save_file(weights, out / "model.safetensors", {"codes_fingerprint": codes_fingerprint(self.tokenizer)})
             self.tokenizer.save(out / "tokenizer.json")
             if self.denoiser.kind == "llada":
@@ -144,9 +144,10 @@ def _new_denoiser(folder: Path, config, tokenizer: Tokenizer, catalog: Catalog):
     return LladaDenoiser.from_folder(folder, config, tokenizer, [item.title for item in catalog.items])
 
 
-def _trained(denoiser) -> dict[str, torch.nn.Parameter]:
-    """The parameters that a checkpoint stores; the frozen rest comes from the base."""
-    return {k: v for k, v in denoiser.named_parameters() if v.requires_grad}
+def _stored(denoiser) -> dict[str, torch.Tensor]:
+    """What a checkpoint stores: trained parameters (the frozen rest comes from the base), and counted transitions."""
+    counted = {k: v for k, v in denoiser.named_buffers() if k.startswith("transitions.")}
+    return {k: v for k, v in denoiser.named_parameters() if v.requires_grad} | counted
 
 
 def with_examples(checkpoint: Checkpoint, examples: list[dict]) -> Checkpoint:
@@ -219,7 +220,7 @@ def _load_weights(denoiser, path: Path, codes: str) -> str:
             f"weights: {path} was trained on item codes {trained_on!r}, the tokenizer has {codes!r}; "
             "files of two checkpoints are mixed: restore the folder"
         )
-    wanted = {k: tuple(v.shape) for k, v in _trained(denoiser).items()}
+    wanted = {k: tuple(v.shape) for k, v in _stored(denoiser).items()}
     found = {k: tuple(v.shape) for k, v in weights.items()}
     if wanted != found:
         key = sorted(set(wanted.items()) ^ set(found.items()))[0][0]
@@ -228,4 +229,6 @@ def _load_weights(denoiser, path: Path, codes: str) -> str:
             "files of two checkpoints are mixed: restore the folder"
         )
     denoiser.load_state_dict(weights, strict=False)
+    if denoiser.kind == "compact" and denoiser.transitions is not None and not denoiser.transitions.is_sound():
+        raise MindRecError(f"weights: {path} is damaged (transitions.*); restore the file or train again")
     return digest

@@ -115,7 +115,8 @@ def evaluate(
     baseline: Annotated[
         str,
         typer.Option(
-            help="Comma-separated: popularity, covisit, dense, one_pass, left_to_right, evidence_off, published."
+            help="Comma-separated: popularity, covisit, dense, one_pass, left_to_right, evidence_off, evidence_only, "
+            "published."
         ),
     ] = "",
     twin: Annotated[

@@ -155,9 +155,9 @@ def test_weighing_is_never_worse_than_either_alone():
     model, table = MADE.compact(seed=3), CodeTable(MADE.codes, MADE.sizes)
     asked = cases_of(lambda rng, history: rng.choice(MADE.n_items, p=MADE.p.numpy()))
     found = calibrate(model, table, asked)
-    for dense, both in zip(found["dense"], found["both"], strict=True):
-        assert both <= dense + 1e-4
-    assert sum(found["both"]) < sum(found["dense"]) - 0.02  # what the tokens alone know of who is taken is used
+    for evidence, both in zip(found["evidence"], found["both"], strict=True):
+        assert both <= evidence + 1e-4
+    assert sum(found["both"]) < sum(found["evidence"]) - 0.02  # what the tokens alone know of who is taken is used
 
 
 @pytest.mark.parametrize("believed", ["dense", "tokens"])

@@ -41,6 +41,8 @@ class RandomDenoiser:
     def item_logits(self, cache: HistoryCache) -> torch.Tensor:
         return self.logits_N.expand(len(cache.histories), -1).clone()
 
+    dense_logits = item_logits
+
     def evidence_weight(self) -> torch.Tensor:
         return torch.ones(len(self.level_sizes))
 

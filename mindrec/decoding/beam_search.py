@@ -233,7 +233,7 @@ def start(index: ItemIndex, excluded: Excluded, config: DecodeConfig) -> Beams:
 
 
 def _item_mass(denoiser: Denoiser, cache, excluded: Excluded) -> torch.Tensor | None:
-    """The dense head's distribution over allowed items, float64 (B, N)."""
+    """How likely each allowed item is next, by dense head and transitions: float64 (B, N)."""
     logits = denoiser.item_logits(cache)
     return None if logits is None else logits.double().masked_fill(~excluded.table(), -torch.inf).softmax(1)
 

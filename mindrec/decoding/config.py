@@ -28,8 +28,8 @@ class DecodeConfig:
         steps: denoiser steps to spread the positions over, as evenly as possible, larger parts last; None is one each.
         resolve: single-position steps before all the rest is filled at once; not together with `steps`.
         scoring: "token" normalises over the legal codes of a position; "item" sums the item posterior by code.
-        evidence: "on" adds the dense head's items to the denoiser's logits, "off" leaves them out, "only" drops the
-            denoiser.
+        evidence: "on" adds item evidence (dense head and transitions) to the denoiser's logits, "off" leaves it out,
+            "only" drops the denoiser.
         constraint: "exact" keeps every beam completable; "level" allows any code of the level, as published.
         exclude_seen: whether items of the history may not be recommended.
         temperature: 0 is a deterministic search; above it beams are sampled without replacement.

@@ -36,7 +36,7 @@ class Alternative:
         p: probability the search used: legal codes only, denoiser and evidence together; 0 for an illegal code.
         raw: the denoiser's probability before legality and evidence, over the level's whole vocabulary.
         token: the denoiser's alone, over legal codes.
-        evidence: the dense head's item mass on the code; None where evidence is off or missing.
+        evidence: item mass on the code, of dense head and transitions; None where evidence is off or missing.
         items: items still possible with this code.
         why: None for a legal code, else "illegal" (no such item) or "excluded" (only items ruled out have it).
     """

@@ -147,7 +147,8 @@ def _lift(recommender: Recommender, by: float) -> None:
     """Add to the logits of the cold items: a checkpoint's own lift stays beneath it."""
     if by:
         with torch.no_grad():
-            recommender.denoiser.item_bias[len(recommender.catalog) - recommender.checkpoint.cold :] += by
+            raised = recommender.denoiser.bias_for(by)
+            recommender.denoiser.item_bias[len(recommender.catalog) - recommender.checkpoint.cold :] += raised
 
 
 def _tried(recommender: Recommender, judged: Sequence[Case], lift: float) -> dict:

@@ -122,7 +122,7 @@ def dense_ranking(
     with torch.inference_mode():
         for first in range(0, len(cases), batch):
             part = cases[first : first + batch]
-            logits = denoiser.item_logits(denoiser.encode([c.history for c in part]))
+            logits = denoiser.dense_logits(denoiser.encode([c.history for c in part]))
             if logits is None:
                 raise MindRecError("baseline 'dense' needs a denoiser with a dense head; leave it out for this one")
             logits[:, list(forbidden)] = -torch.inf

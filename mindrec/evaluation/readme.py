@@ -14,6 +14,7 @@ PLAIN = {
     "one_pass": "one pass",
     "left_to_right": "left to right",
     "evidence_off": "tokens alone (evidence off)",
+    "evidence_only": "item evidence alone (dense head and transitions)",
     "published": "the published search, 10 beams (tokens alone)",
     "twin": "auto-regressive twin, default decode",
     "twin_evidence_off": "auto-regressive twin, tokens alone",

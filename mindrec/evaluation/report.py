@@ -22,6 +22,7 @@ DECODED = {
     "one_pass": {"steps": 1},
     "left_to_right": {"order": "left_to_right"},
     "evidence_off": {"evidence": "off"},
+    "evidence_only": {"evidence": "only"},
     "published": {"algorithm": "published", "beam_size": 10},
 }
 """Comparators that are the same checkpoint decoded otherwise; changes to the settings that are measured."""

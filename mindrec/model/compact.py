@@ -21,6 +21,7 @@ from mindrec.errors import MindRecError
 from mindrec.model.attention import ATTENTION, causal_mask
 from mindrec.model.denoiser import HistoryCache
 from mindrec.model.diffusion import MASKED
+from mindrec.model.transitions import Transitions
 
 OBJECTIVES = ("diffusion", "ar")
 
@@ -30,6 +31,8 @@ class CompactConfig:
     """Sizes of a compact denoiser. `objective` "ar" makes the auto-regressive twin: causal block, shifted input.
 
     `block_dropout` is the target block's, which learns from soft targets and needs less; None is `dropout`.
+    `transitions` is how many pairs of items are kept beside the dense head (mindrec.model.transitions); 0: no such
+    part.
     """
 
     level_sizes: tuple[int, ...]
@@ -43,6 +46,7 @@ class CompactConfig:
     dropout: float = 0.2
     block_dropout: float | None = None
     objective: str = "diffusion"
+    transitions: int = 0
 
     def __post_init__(self):
         if self.objective not in OBJECTIVES:
@@ -50,6 +54,8 @@ class CompactConfig:
         for name in ("hidden_size", "heads", "intermediate_size", "encoder_layers", "decoder_layers", "max_history"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise MindRecError(f"{name} {getattr(self, name)!r} is not a whole number from 1 up")
+        if type(self.transitions) is not int or self.transitions < 0:
+            raise MindRecError(f"transitions {self.transitions!r} is not a whole number from 0 up")
         if self.block_dropout is None:
             object.__setattr__(self, "block_dropout", self.dropout)
         for name in ("dropout", "block_dropout"):
@@ -108,20 +114,32 @@ class CompactDenoiser(nn.Module):
         level_of = torch.repeat_interleave(torch.arange(L), torch.tensor(config.level_sizes))
         self.register_buffer("level_of_T", level_of, persistent=False)
         self._items_ND: torch.Tensor | None = None
+        self.transitions = Transitions(config.n_items, config.transitions) if config.transitions else None
+
+    def set_transitions(self, transitions: Transitions) -> None:
+        """Make them part of item evidence from now on."""
+        self.transitions = transitions.to(self.offsets.device)
+        self.config = replace(self.config, transitions=len(transitions.item_P))
 
     def grown(self, codes_NL: torch.Tensor, lift: float = 0.0) -> "CompactDenoiser":
         """These weights over a longer catalog whose first items are this one's.
 
-        A new item has no embedding of its own (zero): its tokens alone carry it. Its bias is the mean of all, plus
-        `lift`.
+        A new item has no embedding of its own (zero): its tokens alone carry it. Its bias is the mean of all, and what
+        `lift` asks for.
         """
         new = CompactDenoiser(replace(self.config, n_items=len(codes_NL)), codes_NL).to(self.offsets.device)
         weights, more = dict(self.named_parameters()), len(codes_NL) - self.n_items
-        bias = (self.item_bias.mean() + lift).expand(more)
+        bias = (self.item_bias.mean() + self.bias_for(lift)).expand(more)
         weights["item_embedding.weight"] = F.pad(self.item_embedding.weight, (0, 0, 0, more))
         weights["item_bias"] = torch.cat([self.item_bias, bias])
         new.load_state_dict({name: value.detach() for name, value in weights.items()}, strict=False)
+        if self.transitions is not None:
+            new.set_transitions(self.transitions.grown(len(codes_NL)))
         return new.train(self.training)
+
+    def bias_for(self, lift: float) -> float:
+        """What raises an item's logit by `lift` once added to its bias."""
+        return lift if self.transitions is None else lift / float(self.transitions.powers[0])
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
@@ -314,8 +332,13 @@ class CompactDenoiser(nn.Module):
         return self._head(hidden, cache.state["last"][:, None].expand(*hidden.shape[:2], -1)).float()
 
     @torch.inference_mode()
-    def item_logits(self, cache: HistoryCache) -> torch.Tensor:
+    def dense_logits(self, cache: HistoryCache) -> torch.Tensor:
         return (cache.state["last"] @ self._frozen_item_vectors().T + self.item_bias).float()
+
+    @torch.inference_mode()
+    def item_logits(self, cache: HistoryCache) -> torch.Tensor:
+        dense_BN = self.dense_logits(cache)
+        return dense_BN if self.transitions is None else self.transitions(dense_BN, cache.histories)
 
 
 class _AskedMLP(LlamaMLP):

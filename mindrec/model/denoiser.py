@@ -59,8 +59,12 @@ class Denoiser(Protocol):
         """
         ...
 
+    def dense_logits(self, cache: HistoryCache) -> torch.Tensor | None:
+        """Next-item logits (B, N) of the dense head alone, or None for a denoiser without one: a baseline."""
+        ...
+
     def item_logits(self, cache: HistoryCache) -> torch.Tensor | None:
-        """Dense next-item logits (B, N), or None for a denoiser without a dense head."""
+        """Next-item logits (B, N) that item evidence is made of, or None for a denoiser without a dense head."""
         ...
 
     def evidence_weight(self) -> torch.Tensor | None:

@@ -220,6 +220,9 @@ class LladaDenoiser(nn.Module):
             return self(*copies, filled_BKL.reshape(B * K, L)).view(B, K, -1)
         return self._head(self.backbone.read_blocks(self._embed_block(filled_BKL), cache.state["layers"], sees))
 
+    def dense_logits(self, cache: HistoryCache) -> None:
+        return None
+
     def item_logits(self, cache: HistoryCache) -> None:
         return None
 

@@ -57,6 +57,8 @@ class OracleDenoiser:
     def item_logits(self, cache: HistoryCache) -> torch.Tensor:
         return cache.state.log()
 
+    dense_logits = item_logits
+
     def evidence_weight(self) -> torch.Tensor:
         """The oracle needs no evidence."""
         return torch.zeros(len(self.level_sizes), dtype=torch.float64)

@@ -1,9 +1,9 @@
-"""How much the denoiser's own opinion counts beside item evidence: fitted on validation cases.
+"""How much transitions count in item evidence, and the denoiser's own opinion beside it: fitted on validation cases.
 
 Both the dense head and the tokens know their training targets by heart, so weights that training itself would learn
-trust what is memorised. On held-out cases the opinion is weighed as it will be used. Evidence keeps its weight of 1:
-over the positions of an item it then multiplies to the dense head's probability, whole, and the opinion tilts that; a
-weight of its own at each level, which fits codes a little better, ranks items worse.
+trust what is memorised; transitions counted from them would too. On held-out cases each is weighed as it will be used.
+Evidence as a whole keeps its weight of 1: over the positions of an item it then multiplies to the item's probability,
+and the opinion tilts that; a weight of its own at each level, which fits codes a little better, ranks items worse.
 
 Shape legend: U cases, L levels, T tokens, N items.
 """
@@ -12,18 +12,59 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from tqdm import tqdm
 
 from mindrec.evaluation.protocol import Case
 from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import MASKED, CodeTable, add_evidence, item_evidence
+from mindrec.model.transitions import Transitions
 
 BATCH = 64
+MOST_NUMBERS = 40_000_000
+"""Cases times items that the powers are fitted on: 160 MB of logits, twice."""
 LEAST, MOST = 1e-4, 4.0
 """Bounds of a weight: it is kept through the inverse of softplus, which has no zero."""
+
+
+def fit_powers(model: CompactDenoiser, transitions: Transitions, cases: Sequence[Case]) -> dict[str, float]:
+    """Set the powers of dense head and votes to what makes the true items of `cases` likeliest.
+
+    Cases whose item is in their history are left out; where there are no others, the powers stay.
+
+    Returns:
+        Mean negative log-likelihood of the true items, in nats: of the dense head alone, and with transitions.
+    """
+    asked = [case for case in cases if case.target not in case.history][: max(1, MOST_NUMBERS // model.n_items)]
+    if not asked:
+        return {}
+    parts = [_dense_and_votes(model, transitions, asked[i : i + BATCH]) for i in range(0, len(asked), BATCH)]
+    dense_UN, votes_UN = (torch.cat(chunks) for chunks in zip(*parts, strict=True))
+    target_U = torch.tensor([case.target for case in asked], device=dense_UN.device)
+
+    def nll(powers: np.ndarray) -> tuple[float, np.ndarray]:
+        of = torch.tensor(powers, dtype=torch.float32, device=dense_UN.device, requires_grad=True)
+        loss = F.cross_entropy(of[0] * dense_UN + of[1] * votes_UN, target_U)
+        loss.backward()
+        return float(loss.detach()), of.grad.double().cpu().numpy()
+
+    found = minimize(nll, transitions.powers.cpu().numpy(), jac=True, bounds=[(0.05, MOST), (0.0, MOST)])
+    transitions.powers.copy_(torch.from_numpy(found.x))
+    return {"dense": round(nll(np.array([1.0, 0.0]))[0], 4), "with transitions": round(float(found.fun), 4)}
+
+
+@torch.no_grad()
+def _dense_and_votes(model, transitions, asked: Sequence[Case]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The dense head's logits and the logs of the shares of votes, (U, N) both; very little for what was seen."""
+    histories = [case.history for case in asked]
+    cache = model.encode(histories)
+    dense_UN, votes_UN = model.dense_logits(cache).clone(), transitions.log_shares(cache.histories)
+    for user, history in enumerate(histories):
+        dense_UN[user, list(history)] = -1e4  # finite: 0 times infinity is no number
+    return dense_UN, votes_UN
 
 
 def calibrate(
@@ -35,16 +76,16 @@ def calibrate(
     log-probability that the default decode gives to that item.
 
     Returns:
-        Mean negative log-likelihood of the true code at each position: of the dense head alone ("dense"), of the
+        Mean negative log-likelihood of the true code at each position: of item evidence alone ("evidence"), of the
         tokens alone ("tokens"), of both as weighed ("both"), in nats.
     """
-    found = {"dense": [], "tokens": [], "both": []}
+    found = {"evidence": [], "tokens": [], "both": []}
     for level, parts in enumerate(_by_level(model, table, cases, progress)):
         nll_of = partial(_nll, *parts, 1.0)
         beta = minimize_scalar(nll_of, bounds=(LEAST, MOST), method="bounded").x
         with torch.no_grad():
             model.evidence[level], model.opinion[level] = _inverse_softplus(1.0), _inverse_softplus(beta)
-        for name, weights in (("dense", (1.0, 0.0)), ("tokens", (0.0, 1.0)), ("both", (1.0, beta))):
+        for name, weights in (("evidence", (1.0, 0.0)), ("tokens", (0.0, 1.0)), ("both", (1.0, beta))):
             found[name].append(round(_nll(*parts, *weights), 4))
     return found
 

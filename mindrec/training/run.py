@@ -17,15 +17,16 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.evaluate import dense_ranking, measure, rank
 from mindrec.evaluation.metrics import accuracy, gold_ranks
-from mindrec.evaluation.protocol import cases, training_sequences
+from mindrec.evaluation.protocol import Case, cases, training_sequences
 from mindrec.files import read_json, write_json
 from mindrec.model.compact import CompactConfig, CompactDenoiser
 from mindrec.model.diffusion import CodeTable
+from mindrec.model.transitions import Transitions
 from mindrec.tokens.item_index import ItemIndex
 from mindrec.tokens.semantic_id import codes_of_vectors, item_vectors, semantic_codes
 from mindrec.tokens.text import text_model as open_text_model
 from mindrec.tokens.tokenizer import Tokenizer, build_tokenizer
-from mindrec.training.calibrate import calibrate, token_likelihood
+from mindrec.training.calibrate import calibrate, fit_powers, token_likelihood
 from mindrec.training.loop import Stage, train
 from mindrec.training.objectives import block_loss, dense_loss
 from mindrec.training.presets import Preset
@@ -168,9 +169,19 @@ class _Job:
         found, seed = {}, self.preset.train.seed
         if decode.evidence == "on":
             asked = cases(self.data.interactions, "validation", CALIBRATION_USERS, seed + 1)
+            if self.data.interactions.ordered:
+                found["transitions_nll"] = self.count_transitions(model, asked)
             found["calibration_nll"] = calibrate(model, _table(model), asked, progress=self.progress)
         validate = make_validation(self.data, tokenizer, decode, seed, self.place)
         return found | {"validation": validate(model)}
+
+    def count_transitions(self, model: CompactDenoiser, asked: Sequence[Case]) -> dict[str, float]:
+        """Give item evidence what followed each item in training, where that tells held-out cases anything."""
+        transitions = Transitions.counted(self.sequences, model.n_items).to(self.place)
+        found = fit_powers(model, transitions, asked)
+        if transitions.powers[1] > 0:
+            model.set_transitions(transitions)
+        return found
 
     def code_weights(self) -> np.ndarray:
         """How often each item is taken, and one: codes tell those items apart that people ask for."""

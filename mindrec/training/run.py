@@ -352,6 +352,7 @@ def make_validation(data: PreparedData, tokenizer: Tokenizer, decode: DecodeConf
 
 def model_card(name: str, data: PreparedData, training: dict) -> str:
     """README.md of the checkpoint: source, limits, how it was made."""
+    kept = "\n\nThe weights hold how often one item followed another in the training sequences."
     return f"""---
 library_name: mindrec
 tags: [recommendation, masked-diffusion, semantic-ids]
@@ -363,7 +364,7 @@ by `{training["command"]}` (seed {training["seed"]}, {training["seconds"]:.0f} s
 curve. Test figures are in the project's README with their command.
 
 ## Data
-{_without_title(data.notes)}
+{_without_title(data.notes)}{kept if "transitions_nll" in training else ""}
 
 ## Known failings
 - Popular items win too often; items with few training sequences are seldom named.

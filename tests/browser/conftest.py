@@ -19,18 +19,18 @@ INSTALL = "no Chromium: `pip install playwright && playwright install chromium`,
 
 
 @pytest.fixture(scope="session")
-def shop(chain_data, tiny_preset, tmp_path_factory) -> tuple[Path, Path]:
-    """A checkpoint, and the prepared data with its test trips. Item 3 has markup in its title."""
+def shop(tiny_preset, tmp_path_factory) -> tuple[Path, Path]:
+    """A checkpoint that errs, and the prepared data with its test trips. Item 3 has markup in its title."""
     from mindrec.catalog import Catalog, save_prepared
     from mindrec.checkpoint import with_examples
+    from mindrec.sources.synthetic import load
     from mindrec.training.run import train_checkpoint
 
     folder = tmp_path_factory.mktemp("shop")
-    items = [
-        replace(item, title=f"Apple {n}" if n % 2 else f"Pear {n}") for n, item in enumerate(chain_data.catalog.items)
-    ]
+    made = load(n_items=40, n_users=300, predictability=0.6)
+    items = [replace(item, title=f"Apple {n}" if n % 2 else f"Pear {n}") for n, item in enumerate(made.catalog.items)]
     items[3] = replace(items[3], title=NASTY)
-    data = replace(chain_data, catalog=Catalog(tuple(items), name="shop"))
+    data = replace(made, catalog=Catalog(tuple(items), name="shop"))
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, epochs=2))
     made = train_checkpoint(data, recipe, folder / "first", device="cpu", command="pytest", progress=False)
     with_examples(made, [{"name": "Fruit bowl", "item_ids": ["i0", "i5"]}]).save(folder / "checkpoint")

@@ -49,7 +49,7 @@ function makeAlternatives(app) {
     const used = make("td", { class: "n used" }, makeBar(other.p / top), make("span", { text: percent(other.p) }));
     const taken = state && state.code === other.code;
     return make("tr", { class: (legal ? "" : "illegal ") + (taken ? "taken" : "") },
-      make("th", { scope: "row", text: label }, leaves ? make("small", { text: fill(T.code, { code: other.code }) }) : null), used, number(other.raw), number(other.token), number(other.evidence),
+      make("th", { scope: "row" }, make("span", { class: "name", title: label, text: label }), leaves ? make("small", { text: fill(T.code, { code: other.code }) }) : null), used, number(other.raw), number(other.token), number(other.evidence),
       make("td", { class: "n", text: legal ? count(other.items) : T[other.why] }),
       make("td", { class: "act" }, ...(legal && app.canDecode() ? [act(T.pin, T.pin_help, "pins"), act(T.forbid, T.forbid_help, "forbid_tokens")] : [])));
   }

@@ -51,7 +51,7 @@ def evaluate_cold(
 
     Args:
         embed: the text model that the checkpoint's semantic IDs were made with, if any.
-        lifts: see mindrec.cold.add_items. Of several, the one is taken with which the dense head ranks validation cases
+        lifts: see mindrec.cold.add_items. Of several, the one is taken with which item evidence ranks validation cases
             as they come best (NDCG@10).
 
     Raises:
@@ -152,10 +152,11 @@ def _lift(recommender: Recommender, by: float) -> None:
 
 
 def _tried(recommender: Recommender, judged: Sequence[Case], lift: float) -> dict:
-    """What the dense head makes of cases as they come with one lift: all of them, and those with a cold true item."""
+    """What item evidence makes of cases as they come with one lift: all of them, and those with a cold true item."""
     first_cold = len(recommender.catalog) - recommender.checkpoint.cold
     _lift(recommender, lift)
-    ranks = gold_ranks(dense_ranking(recommender.denoiser, judged), targets := _targets(judged))
+    ranking = dense_ranking(recommender.denoiser, judged, transitions=True)
+    ranks = gold_ranks(ranking, targets := _targets(judged))
     _lift(recommender, -lift)
     cold = targets >= first_cold
     of_cold = accuracy(ranks[cold])["hit@10"] if cold.any() else None

@@ -109,6 +109,7 @@ def dense_ranking(
     denoiser: Denoiser,
     cases: Sequence[Case],
     *,
+    transitions: bool = False,
     exclude_seen: bool = True,
     forbidden: Sequence[int] = (),
     k: int = 10,
@@ -116,13 +117,15 @@ def dense_ranking(
 ) -> np.ndarray:
     """The dense head's first k rows, (U, k): a SASRec with full softmax, no tokens and no search.
 
-    Rows in `forbidden` are not ranked.
+    With `transitions`, where the denoiser has them, the whole of its item evidence ranks. Rows in `forbidden` are not
+    ranked.
     """
+    logits_of = denoiser.item_logits if transitions else denoiser.dense_logits
     out = []
     with torch.inference_mode():
         for first in range(0, len(cases), batch):
             part = cases[first : first + batch]
-            logits = denoiser.dense_logits(denoiser.encode([c.history for c in part]))
+            logits = logits_of(denoiser.encode([c.history for c in part]))
             if logits is None:
                 raise MindRecError("baseline 'dense' needs a denoiser with a dense head; leave it out for this one")
             logits[:, list(forbidden)] = -torch.inf

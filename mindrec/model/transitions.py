@@ -4,7 +4,7 @@ A neural distribution over what comes next gains from one of counts beside it, m
 (kNN-LM, Khandelwal et al., arXiv 1911.00172). Theirs are mixed; here they are multiplied, each to a power of its own,
 so that both powers can be fitted by likelihood on held-out cases and a head too sure of itself is made less so.
 
-Shape legend: B users, N items, P pairs kept.
+Shape legend: B users, N items, P pairs kept, V votes of all users together.
 """
 
 from collections.abc import Sequence

@@ -12,10 +12,10 @@ SHIPPED = [HERE / "checkpoints" / "grocery", HERE / "checkpoints" / "grocery-ar"
 
 def main() -> int:
     """Serve the app until it is stopped; 2 where the options or a checkpoint are wrong, which is said on stderr."""
-    from app.diagnosing import Diagnosing
-    from app.handlers import Handlers
-    from app.observing import log_to_stderr
-    from app.options import read_options
+    from app.server.observing import log_to_stderr
+    from app.server.options import read_options
+    from app.tabs.diagnosing import Diagnosing
+    from app.tabs.handlers import Handlers
     from mindrec.errors import MindRecError
 
     try:

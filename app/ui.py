@@ -1,4 +1,4 @@
-"""The page's layout and its public endpoints. With app.stage the only place that knows Gradio."""
+"""The page's layout and its public endpoints. With app.page the only place that knows Gradio."""
 
 import functools
 import gc
@@ -9,18 +9,18 @@ import gradio as gr
 import torch
 from starlette.middleware import Middleware
 
-from app import text
-from app.browsing import Browsing
-from app.comparing import Comparing
-from app.diagnosing import Diagnosing
-from app.handlers import Handlers
-from app.lessons import Lessons
-from app.options import Options
-from app.public import api
-from app.serving import MOST_WAITING, TOGETHER
-from app.stage import assets
-from app.stage.stage import Stage, question
-from app.web import Guard, Rules
+from app.page import assets
+from app.page.component import Stage, question
+from app.server.guard import Guard, Rules
+from app.server.lanes import MOST_WAITING, TOGETHER
+from app.server.options import Options
+from app.server.public import api
+from app.tabs.browsing import Browsing
+from app.tabs.comparing import Comparing
+from app.tabs.diagnosing import Diagnosing
+from app.tabs.handlers import Handlers
+from app.tabs.lessons import Lessons
+from app.words import sentences as text
 from mindrec.errors import MindRecError
 
 THREADS = 160

@@ -9,9 +9,9 @@ __version__ = "0.1.0"
 
 _LAZY = {
     "Recommender": "mindrec.recommender",
-    "Catalog": "mindrec.catalog",
+    "Catalog": "mindrec.data.catalog",
     "DecodeConfig": "mindrec.decoding.config",
-    "DecodeTrace": "mindrec.decoding.trace",
+    "DecodeTrace": "mindrec.trace.records",
     "MindRecError": "mindrec.errors",
 }
 __all__ = ["__version__", *_LAZY]

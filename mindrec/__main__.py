@@ -1,3 +1,3 @@
-from mindrec.cli import main
+from mindrec.cli.main import main
 
 main()

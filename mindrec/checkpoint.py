@@ -16,11 +16,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from mindrec.catalog import Catalog, Item
+from mindrec.data.catalog import Catalog, Item
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
-from mindrec.files import atomic_folder, read_json, write_json, write_text
 from mindrec.model.compact import CompactConfig, CompactDenoiser
+from mindrec.system.files import atomic_folder, read_json, write_json, write_text
 from mindrec.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
@@ -130,7 +130,7 @@ def _model_config(folder: Path, kind: str, model: dict):
     if kind == "compact":
         return CompactConfig(**model)
     if kind == "llada":
-        from mindrec.model.llada import LladaConfig
+        from mindrec.text_backbone.llada import LladaConfig
 
         return LladaConfig(**model)
     raise MindRecError(f"{folder}: config.json is of kind {kind!r}; this release reads compact and llada")
@@ -139,7 +139,7 @@ def _model_config(folder: Path, kind: str, model: dict):
 def _new_denoiser(folder: Path, config, tokenizer: Tokenizer, catalog: Catalog):
     if isinstance(config, CompactConfig):
         return CompactDenoiser(config, torch.from_numpy(tokenizer.codes))
-    from mindrec.model.llada import LladaDenoiser
+    from mindrec.text_backbone.llada import LladaDenoiser
 
     return LladaDenoiser.from_folder(folder, config, tokenizer, [item.title for item in catalog.items])
 

@@ -10,19 +10,19 @@ from pathlib import Path
 
 import torch
 
-from mindrec.catalog import Item
 from mindrec.checkpoint import Checkpoint, load_checkpoint
-from mindrec.decoding.arrays import StepArrays
+from mindrec.data.catalog import Item
 from mindrec.decoding.beam_search import Step, ranked_items
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
-from mindrec.decoding.recording import Recorder
+from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.rethink import rethink
-from mindrec.decoding.trace import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink, six_digits
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import HistoryCache
-from mindrec.search import TextSearch, text_embedder
-from mindrec.tokens.item_index import ItemIndex
+from mindrec.recording.recorder import Recorder
+from mindrec.recording.step_arrays import StepArrays
+from mindrec.text.text_search import TextSearch, text_embedder
+from mindrec.trace.records import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink, six_digits
 
 
 @dataclass(frozen=True)

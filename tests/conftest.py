@@ -5,13 +5,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent / "support")]
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read by OpenMP when torch is imported
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
+from paths import ROOT  # noqa: E402
 from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)

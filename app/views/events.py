@@ -1,6 +1,6 @@
 """The moments of a decode that a person looks for: where the scrubber gets a mark."""
 
-from mindrec.decoding.trace import DecodeTrace
+from mindrec.trace.records import DecodeTrace
 
 
 def events(trace: DecodeTrace) -> list[dict]:

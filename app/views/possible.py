@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mindrec.catalog import Item
-from mindrec.decoding.trace import DecodeStep, DecodeTrace
+from mindrec.data.catalog import Item
+from mindrec.trace.records import DecodeStep, DecodeTrace
 
 NAMED = 3
 """Items named for each code; the rest are a number, which the trace knows."""

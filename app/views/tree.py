@@ -10,7 +10,7 @@ from math import exp
 import networkx as nx
 
 from app.views.theme import DARK, LIGHT
-from mindrec.decoding.trace import DecodeStep, DecodeTrace
+from mindrec.trace.records import DecodeStep, DecodeTrace
 
 SIBLINGS = 4
 """Alternatives drawn beside each branching; the rest are one count."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mindrec.decoding.trace import Beam, DecodeTrace
+from mindrec.trace.records import Beam, DecodeTrace
 
 
 @dataclass(frozen=True)

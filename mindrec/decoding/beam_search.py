@@ -1,7 +1,7 @@
 """Diffusion Beam Search: one generator, used by the app, the evaluator, the tests and the API.
 
 `search` decodes a batch of users and yields a `Step` of tensors after each denoiser step, the first one all masked.
-mindrec.decoding.recording turns the steps of one user into a trace.
+mindrec.recording.recorder turns the steps of one user into a trace.
 
 Definitions that design section 5 leaves open:
 - Positions of a step with several are picked one after the other: the order is asked again with those picked so far
@@ -20,14 +20,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from mindrec.decoding.beams import Beams, StateKeys
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.expansion import Candidates, expand_groups, expand_tokens, merge_states, select
-from mindrec.decoding.opinions import Opinions, look, normalise
+from mindrec.decoding.item_index import Excluded, ItemIndex, Members, Postings
 from mindrec.decoding.orders import ORDERS, View
-from mindrec.decoding.state import Beams, StateKeys
+from mindrec.decoding.scoring import Opinions, look, normalise
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser
-from mindrec.tokens.item_index import Excluded, ItemIndex, Members, Postings
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from mindrec.decoding.beam_search import Step, search
 from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.published import published_search
 from mindrec.model.denoiser import Denoiser, HistoryCache
-from mindrec.tokens.item_index import ItemIndex
 
 
 def decode(

@@ -7,9 +7,9 @@ from itertools import permutations
 
 import torch
 
-from mindrec.decoding.opinions import normalise
+from mindrec.decoding.item_index import ItemIndex
+from mindrec.decoding.scoring import normalise
 from mindrec.model.denoiser import Denoiser
-from mindrec.tokens.item_index import ItemIndex
 
 
 def enumerate_order(

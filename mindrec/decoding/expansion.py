@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from mindrec.decoding.beams import Beams, StateKeys, group_ids, order_by, rank_within
 from mindrec.decoding.config import DecodeConfig
-from mindrec.decoding.opinions import Opinions, segment_logsumexp
-from mindrec.decoding.state import Beams, StateKeys, group_ids, order_by, rank_within
-from mindrec.tokens.item_index import ItemIndex, Members
+from mindrec.decoding.item_index import ItemIndex, Members
+from mindrec.decoding.scoring import Opinions, segment_logsumexp
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,13 @@ from dataclasses import replace
 import torch
 
 from mindrec.decoding.beam_search import Step
+from mindrec.decoding.beams import Beams, StateKeys, group_ids, order_by, rank_within
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.expansion import Candidates
-from mindrec.decoding.opinions import Opinions
-from mindrec.decoding.state import Beams, StateKeys, group_ids, order_by, rank_within
+from mindrec.decoding.item_index import ItemIndex, Members
+from mindrec.decoding.scoring import Opinions
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser
-from mindrec.tokens.item_index import ItemIndex, Members
 
 
 def published_search(

@@ -10,10 +10,10 @@ import torch
 
 from mindrec.decoding.beam_search import final, ranked_items, rule_out, search
 from mindrec.decoding.config import DecodeConfig
-from mindrec.decoding.trace import Rethink, six_digits
+from mindrec.decoding.item_index import ItemIndex
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser
-from mindrec.tokens.item_index import ItemIndex
+from mindrec.trace.records import Rethink, six_digits
 
 MASKED = -1
 

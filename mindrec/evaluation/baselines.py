@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import scipy.sparse as sp
 
+from mindrec.data.splits import Case
 from mindrec.errors import MindRecError
-from mindrec.evaluation.protocol import Case
 
 WINDOW = 3
 RECENT = 10

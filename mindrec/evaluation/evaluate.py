@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from mindrec import processes
+from mindrec.data.splits import Case
 from mindrec.decoding.beam_search import final, ranked_items
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
+from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.rethink import rethink
 from mindrec.errors import MindRecError
-from mindrec.evaluation.fitting import in_fitting_parts
 from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks
-from mindrec.evaluation.protocol import Case
 from mindrec.model.denoiser import Denoiser
-from mindrec.tokens.item_index import ItemIndex
+from mindrec.system import distributed as processes
+from mindrec.system.memory import in_fitting_parts
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,9 @@ def rank(
 ) -> Ranking:
     """Rank items for every case with the given decode settings.
 
-    A batch that memory does not hold is halved, and said to be (mindrec.evaluation.fitting).
-    Under several processes (mindrec.processes) each takes every so-manieth batch, and all return the whole ranking.
+    A batch that memory does not hold is halved, and said to be (mindrec.system.memory).
+    Under several processes (mindrec.system.distributed) each decodes every
+    `world_size`-th batch; all return the full ranking.
     """
 
     def rank_part(part: range) -> tuple:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mindrec.catalog import PreparedData
+from mindrec.data.catalog import PreparedData
+from mindrec.data.splits import cases
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.metrics import gold_ranks, hit_at_k, ndcg_at_k
-from mindrec.evaluation.protocol import cases
 from mindrec.evaluation.report import open_checkpoint, ranked, sample_size
 
 MEASURES = {

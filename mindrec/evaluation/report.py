@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from mindrec import processes
-from mindrec.catalog import PreparedData
+from mindrec.data.catalog import PreparedData
+from mindrec.data.splits import Case, cases, training_sequences
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.baselines import BASELINES, rank_baseline
 from mindrec.evaluation.evaluate import Ranking, dense_ranking, measure, rank
 from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks, semantic_accuracy
-from mindrec.evaluation.protocol import Case, cases, training_sequences
 from mindrec.evaluation.slices import slices
 from mindrec.recommender import Recommender
+from mindrec.system import distributed as processes
 
 GROCERY_USERS = 5000
 DECODED = {

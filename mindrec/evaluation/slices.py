@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mindrec.data.splits import Case
 from mindrec.evaluation.evaluate import Ranking
 from mindrec.evaluation.metrics import hit_at_k, ndcg_at_k
-from mindrec.evaluation.protocol import Case
 
 K, BINS, HEAD = 10, 10, 0.1
 LENGTHS = ((1, 3), (4, 5), (6, 10), (11, 20), (21, None))

@@ -80,7 +80,7 @@ def add_evidence(
 class CodeTable(torch.nn.Module):
     """Which items hold which codes, for training: work follows targets x items x levels, not the number of codes.
 
-    Decoding does the same sums over postings (mindrec.tokens.item_index); a test holds the two equal.
+    Decoding does the same sums over postings (mindrec.decoding.item_index); a test holds the two equal.
     """
 
     def __init__(self, codes_NL: torch.Tensor, level_sizes: tuple[int, ...]):

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from mindrec.catalog import save_prepared
+from mindrec.data.catalog import save_prepared
 from mindrec.errors import MindRecError
-from mindrec.files import cache_folder
+from mindrec.system.files import cache_folder
 
 SOURCES = (
     "grocery",

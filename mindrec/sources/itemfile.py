@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mindrec.catalog import Item
+from mindrec.data.catalog import Item
 from mindrec.errors import MindRecError
-from mindrec.files import read_jsonl_gz
-from mindrec.sources import large
-from mindrec.sources.reading import columns_of, csv_rows, delimiter_of, header_of, open_binary
+from mindrec.sources import streaming as large
+from mindrec.sources.readers import columns_of, csv_rows, delimiter_of, header_of, open_binary
 from mindrec.sources.repairs import Repairs
+from mindrec.system.files import read_jsonl_gz
 
 
 @dataclass(frozen=True)

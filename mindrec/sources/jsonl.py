@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mindrec.catalog import Catalog, Interactions, PreparedData, Ragged, read_semantic_ids
+from mindrec.data.catalog import Catalog, Interactions, PreparedData, Ragged, read_semantic_ids
 from mindrec.errors import MindRecError
-from mindrec.files import read_json, read_jsonl_gz
 from mindrec.sources.itemfile import json_items
 from mindrec.sources.repairs import Repairs, clean_items, usable_id
+from mindrec.system.files import read_json, read_jsonl_gz
 
 
 def load(path: Path, *, category_depth: int | None = None) -> PreparedData:

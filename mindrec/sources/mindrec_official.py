@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mindrec.catalog import Item, PreparedData
+from mindrec.data.catalog import Item, PreparedData
 from mindrec.errors import MindRecError
-from mindrec.sources.log import assemble, collect
-from mindrec.sources.reading import json_object
+from mindrec.sources.interactions_log import assemble, collect
+from mindrec.sources.readers import json_object
 from mindrec.sources.repairs import Repairs
 
 NOTES = """# {name} (MindRec, official form)

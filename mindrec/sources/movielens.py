@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mindrec.catalog import Item, PreparedData
+from mindrec.data.catalog import Item, PreparedData
 from mindrec.errors import MindRecError
-from mindrec.sources.log import assemble, collect, parse_time
-from mindrec.sources.reading import Bundle, csv_rows, text_lines
+from mindrec.sources.interactions_log import assemble, collect, parse_time
+from mindrec.sources.readers import Bundle, csv_rows, text_lines
 from mindrec.sources.repairs import Repairs
 
 LICENCE = (

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from mindrec.sources import large
-from mindrec.sources.log import Events
-from mindrec.sources.own import own_log
-from mindrec.sources.reading import columns_of
+from mindrec.sources import streaming as large
+from mindrec.sources.interactions_log import Events
+from mindrec.sources.readers import columns_of
 from mindrec.sources.repairs import Repairs
+from mindrec.sources.user_columns import own_log
 
 
 def _events(path: Path, wanted: dict[str, str | None], core: int, repairs: Repairs) -> Events:

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from mindrec.catalog import PreparedData, check_replaceable, save_prepared
+from mindrec.data.catalog import PreparedData, check_replaceable, save_prepared
+from mindrec.data.splits import training_sequences
 from mindrec.errors import MindRecError
-from mindrec.evaluation.protocol import training_sequences
-from mindrec.files import cache_folder
 from mindrec.sources import source
+from mindrec.sources.data_card import readme
 from mindrec.sources.fetch import local
 from mindrec.sources.holdout import hold_out
-from mindrec.sources.readme import readme
+from mindrec.system.files import cache_folder
 
 PLACES = ("path", "item_file", "metadata")
 """Options that name a file: a local path, or an https address that is fetched because the person gave it."""
@@ -77,7 +77,7 @@ def _embedder(folder: Path | None, used: bool):
         raise MindRecError(
             "prepare reads texts for --induce-tree and --report alone: give one, or `train --text-model`"
         )
-    from mindrec.tokens.text import text_model
+    from mindrec.text.features import text_model
 
     return text_model(folder)
 

@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mindrec.catalog import Item, PreparedData
+from mindrec.data.catalog import Item, PreparedData
 from mindrec.errors import MindRecError
-from mindrec.sources.log import assemble, collect, parse_time
-from mindrec.sources.reading import Bundle, columns_of, csv_rows
+from mindrec.sources.interactions_log import assemble, collect, parse_time
+from mindrec.sources.readers import Bundle, columns_of, csv_rows
 from mindrec.sources.repairs import Repairs
 
 TITLES = ("title", "item_title", "movie_title", "name", "item_name", "product_name")

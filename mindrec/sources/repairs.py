@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mindrec.catalog import HERE, Item
+from mindrec.data.catalog import HERE, Item
 from mindrec.errors import MindRecError
 
 MAX_ID, MAX_NAME, MAX_TITLE, MAX_TEXT, MAX_DEPTH = 256, 100, 300, 2000, 12

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mindrec.catalog import Catalog, Interactions, Item, PreparedData, Ragged
+from mindrec.data.catalog import Catalog, Interactions, Item, PreparedData, Ragged
 from mindrec.errors import MindRecError
 
 

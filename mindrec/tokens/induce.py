@@ -12,11 +12,11 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import normalize
 
-from mindrec.catalog import HERE, Catalog
+from mindrec.data.catalog import HERE, Catalog
 from mindrec.errors import MindRecError
-from mindrec.tokens.keywords import class_keywords
+from mindrec.text.features import Embed
+from mindrec.text.keywords import class_keywords
 from mindrec.tokens.semantic_id import item_vectors
-from mindrec.tokens.text import Embed
 
 MAX_LEVELS = 3
 MIN_LEAF = 4

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
-from mindrec.catalog import PreparedData
+from mindrec.data.catalog import PreparedData
 from mindrec.errors import MindRecError
+from mindrec.text.features import Embed
 from mindrec.tokens.semantic_id import (
     QUANTISERS,
     cooccurrence_vectors,
@@ -18,7 +19,6 @@ from mindrec.tokens.semantic_id import (
     from_labels,
     item_vectors,
 )
-from mindrec.tokens.text import Embed
 
 NEIGHBOURS, SAMPLE = 10, 2000
 

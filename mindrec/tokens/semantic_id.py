@@ -12,9 +12,9 @@ import scipy.sparse as sp
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from mindrec.catalog import Catalog, PreparedData
+from mindrec.data.catalog import Catalog, PreparedData
 from mindrec.errors import MindRecError
-from mindrec.tokens.text import Embed, reduced, text_vectors
+from mindrec.text.features import Embed, reduced, text_vectors
 
 
 def cooccurrence_vectors(sequences: Sequence[np.ndarray], n_items: int, width: int = 64, seed: int = 0) -> np.ndarray:

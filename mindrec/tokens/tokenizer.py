@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mindrec.catalog import Catalog, Item
+from mindrec.data.catalog import Catalog, Item
 from mindrec.errors import MindRecError
-from mindrec.files import read_json, write_json
-from mindrec.tokens.keywords import class_keywords
+from mindrec.system.files import read_json, write_json
+from mindrec.text.keywords import class_keywords
 
 VERSION = 1
 

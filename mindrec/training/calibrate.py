@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from scipy.optimize import minimize, minimize_scalar
 from tqdm import tqdm
 
-from mindrec.evaluation.protocol import Case
+from mindrec.data.splits import Case
 from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import MASKED, CodeTable, add_evidence, item_evidence
 from mindrec.model.transitions import Transitions

@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
 from mindrec.errors import MindRecError
-from mindrec.files import atomic_folder, read_json, write_json
 from mindrec.model.compact import CompactDenoiser
+from mindrec.system.files import atomic_folder, read_json, write_json
 from mindrec.training.batches import batches
 from mindrec.training.objectives import BatchLoss, LossConfig
 

@@ -11,20 +11,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mindrec.catalog import PreparedData
 from mindrec.checkpoint import Checkpoint, device_name, load_checkpoint, pick_device
+from mindrec.data.catalog import PreparedData
+from mindrec.data.splits import Case, cases, training_sequences
 from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.item_index import ItemIndex
 from mindrec.errors import MindRecError
 from mindrec.evaluation.evaluate import dense_ranking, measure, rank
 from mindrec.evaluation.metrics import accuracy, gold_ranks
-from mindrec.evaluation.protocol import Case, cases, training_sequences
-from mindrec.files import read_json, write_json
 from mindrec.model.compact import CompactConfig, CompactDenoiser
 from mindrec.model.diffusion import CodeTable
 from mindrec.model.transitions import Transitions
-from mindrec.tokens.item_index import ItemIndex
+from mindrec.system.files import read_json, write_json
+from mindrec.text.features import text_model as open_text_model
 from mindrec.tokens.semantic_id import codes_of_vectors, item_vectors, semantic_codes
-from mindrec.tokens.text import text_model as open_text_model
 from mindrec.tokens.tokenizer import Tokenizer, build_tokenizer
 from mindrec.training.calibrate import calibrate, fit_powers, token_likelihood
 from mindrec.training.loop import Stage, train

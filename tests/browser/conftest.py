@@ -21,8 +21,8 @@ INSTALL = "no Chromium: `pip install playwright && playwright install chromium`,
 @pytest.fixture(scope="session")
 def shop(tiny_preset, tmp_path_factory) -> tuple[Path, Path]:
     """A checkpoint that errs, and the prepared data with its test trips. Item 3 has markup in its title."""
-    from mindrec.catalog import Catalog, save_prepared
     from mindrec.checkpoint import with_examples
+    from mindrec.data.catalog import Catalog, save_prepared
     from mindrec.sources.synthetic import load
     from mindrec.training.run import train_checkpoint
 
@@ -41,8 +41,8 @@ def shop(tiny_preset, tmp_path_factory) -> tuple[Path, Path]:
 @pytest.fixture(scope="session")
 def case_files(shop) -> list[Path]:
     """Two diagnoses of the shop's test trips: the checkpoint's own settings, and one beam."""
-    from mindrec.catalog import load_prepared
-    from mindrec.evaluation.diagnose import diagnose_checkpoint
+    from mindrec.data.catalog import load_prepared
+    from mindrec.diagnosis.diagnose import diagnose_checkpoint
 
     checkpoint, folder = shop
     data = load_prepared(folder, name="shop")

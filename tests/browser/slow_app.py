@@ -7,9 +7,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from app.diagnosing import Diagnosing
-from app.handlers import Handlers
-from app.options import Options
+from app.server.options import Options
+from app.tabs.diagnosing import Diagnosing
+from app.tabs.handlers import Handlers
 from app.ui import launch
 
 

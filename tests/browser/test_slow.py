@@ -2,7 +2,7 @@
 
 import re
 
-from test_watch import IDLE, add, caption, decoded
+from page_actions import IDLE, add, caption, decoded
 
 PLAYED = "/^Step [1-9]/.test(document.querySelector('[data-part=caption]').textContent)"
 

@@ -4,36 +4,11 @@ import json
 import re
 
 import pytest
-
-IDLE = "!document.querySelector('.mr.busy, .mr.streaming')"
-
-
-def caption(page) -> str:
-    return page.inner_text("[data-part=caption]")
+from page_actions import IDLE, add, caption, decoded
 
 
 def texts(page, selector: str) -> list[str]:
     return page.locator(selector).all_inner_texts()
-
-
-def add(page, *titles: str) -> None:
-    """With the keyboard alone: type, look, Enter."""
-    page.focus("#mr-query")
-    for title in titles:
-        page.keyboard.type(title)
-        page.wait_for_selector(f"#mr-found li[aria-selected=true] b:text-is('{title}')")
-        page.keyboard.press("ArrowDown")
-        page.keyboard.press("ArrowUp")
-        page.keyboard.press("Enter")
-        page.wait_for_selector("#mr-found", state="hidden")
-
-
-def decoded(page, act) -> dict:
-    """Do something that decodes, wait until it shows, return the answer."""
-    with page.expect_response(lambda r: "component_server" in r.url and '"captions"' in r.text()) as found:
-        act()
-    page.wait_for_function(IDLE)
-    return found.value.json()
 
 
 def start(visit, query: str = "", **options):

@@ -1,0 +1,81 @@
+"""The player's files, joined: one script, one style, one template with its words filled in. No gradio."""
+
+import html
+import re
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+from app.views import theme
+from app.words import sentences as text
+
+FOLDER = Path(__file__).parent
+SCRIPTS = (
+    "core",
+    "model",
+    "grid",
+    "alternatives",
+    "ladder",
+    "tree",
+    "player",
+    "browse",
+    "history",
+    "results",
+    "settings",
+    "film",
+    "share",
+    "stream",
+    "stage",
+    "charts",
+    "diagnose",
+    "filters",
+    "compare",
+    "learn",
+    "pages",
+)
+STYLES = ("stage", "parts", "pages")
+
+
+@lru_cache(maxsize=1)
+def script() -> str:
+    """All of the player's JavaScript; it defines `mountPage` and `mount` and nothing global."""
+    return "\n".join((FOLDER / "js" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+
+
+@lru_cache(maxsize=1)
+def style() -> str:
+    return theme.css_variables() + "\n".join((FOLDER / "css" / f"{n}.css").read_text(encoding="utf-8") for n in STYLES)
+
+
+@lru_cache(maxsize=1)
+def template() -> str:
+    """The stage's fixed containers."""
+    return _worded("stage", text.STAGE)
+
+
+@lru_cache(maxsize=1)
+def page() -> str:
+    """The four tabs, the stage in the first."""
+    inner = {
+        "stage": template(),
+        "compare": _worded("compare", text.COMPARE),
+        "diagnose": _worded("diagnose", text.DIAGNOSE),
+        "learn": _worded("learn", text.LEARN),
+    }
+    return re.sub(r"@@(\w+)@@", lambda found: inner[found[1]], _worded("page", text.TABS | {"title": text.TITLE}))
+
+
+def _worded(name: str, words: dict[str, str]) -> str:
+    """A template with `%%key%%` replaced by words of app.words.sentences."""
+    raw = (FOLDER / "html" / f"{name}.html").read_text(encoding="utf-8")
+
+    def word(found: re.Match) -> str:
+        # Gradio reads the template as a JavaScript template literal.
+        return html.escape(words[found[1]], quote=True).replace("`", "&#96;").replace("$", "&#36;")
+
+    return re.sub(r"%%(\w+)%%", word, raw)
+
+
+def plotly_js() -> Path:
+    """plotly.js as the installed wheel ships it."""
+    return Path(str(files("plotly") / "package_data" / "plotly.min.js"))

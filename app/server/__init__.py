@@ -1,0 +1,1 @@
+"""The web server: guard, decode queue, health, options."""

@@ -1,0 +1,340 @@
+"""Decodes for many people at once, by plain threads. No gradio.
+
+Every checkpoint has a lane of its own: a bounded queue, and one worker that joins waiting histories with the same
+settings into one decode, so that a slow checkpoint never holds up a fast one. A job is dropped, between two steps at
+the latest, when it is stopped or when nobody has asked for it for a while.
+"""
+
+import secrets
+import threading
+import time
+import traceback
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from app.server import gpu
+from app.server.observing import CALLER, COUNTERS, Caller, log
+from app.words import sentences as text
+from mindrec.decoding.config import DecodeConfig
+from mindrec.errors import MindRecError
+from mindrec.model.denoiser import HistoryCache
+from mindrec.recommender import Recommender
+from mindrec.system.failures import device_lost, out_of_memory
+from mindrec.trace.records import DecodeStep, DecodeTrace
+
+MOST_WAITING = 64
+"""Places in a lane's queue; who comes then is told to come back."""
+MOST_OF_ONE = 48
+"""Places that one network address may hold; a class behind one router shares an address, so it is not few."""
+TOGETHER = 16
+"""Histories in one decode of a small denoiser; of a large one, TOGETHER_LARGE."""
+TOGETHER_LARGE = 4
+KEPT = 20.0
+"""Seconds that a job lives without a question about it."""
+CACHE_BYTES = 256 * 2**20
+
+
+class Busy(MindRecError):
+    """The queue is full; nothing was begun."""
+
+
+class Gone(MindRecError):
+    """There is no such job, or no longer."""
+
+
+@dataclass(eq=False)
+class Job:
+    """One history on its way. Only its lane changes it.
+
+    Attributes:
+        name: of the checkpoint.
+        key: what its owner asks for it by; not to be guessed.
+        make: what its owner wants of the trace. The lane makes it: a thread of its own would fight the next decode's
+            for Python's lock, and both would take twice as long.
+        until: when nobody wants it any more, in time.monotonic(); `stopped` says that somebody said so.
+        steps: recorded so far; grows while it is decoded.
+        made, error: one of them is set once `ended` is.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    config: DecodeConfig
+    target: str | None
+    make: Callable[[DecodeTrace], Any]
+    until: float
+    caller: Caller = field(default_factory=CALLER.get)
+    stopped: bool = False
+    key: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    asked: float = field(default_factory=time.monotonic)
+    steps: list[DecodeStep] = field(default_factory=list)
+    made: Any = None
+    error: MindRecError | None = None
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def unwanted(self) -> bool:
+        return self.stopped or self.until < time.monotonic()
+
+    def end(self, made: Any = None, error: MindRecError | None = None) -> None:
+        self.made, self.error = made, error
+        self.ended.set()
+
+    def result(self) -> Any:
+        """What was made of the trace of a decode that has ended. Raises what ended it otherwise."""
+        if self.error is not None:
+            raise self.error
+        return self.made
+
+
+def as_it_is(trace: DecodeTrace) -> DecodeTrace:
+    return trace
+
+
+class HistoryCaches:
+    """What the denoiser remembers of the histories decoded last, the oldest forgotten beyond `most` bytes.
+
+    A known history with one more item is extended, not read again. One lane's thread uses it.
+    """
+
+    def __init__(self, most: int = CACHE_BYTES):
+        self.most, self.held = most, 0
+        self._kept: OrderedDict[tuple[int, ...], tuple[HistoryCache, int]] = OrderedDict()
+
+    def of(self, denoiser, rows: tuple[int, ...]) -> HistoryCache:
+        """The cache of one history of item rows."""
+        cache = self._take(rows)
+        if cache is None:
+            shorter = self._kept.get(rows[:-1])
+            cache = denoiser.encode([rows]) if shorter is None else denoiser.extend(shorter[0], rows[-1])
+        size = _bytes(cache.state)
+        self._kept[rows] = cache, size
+        self.held += size
+        while self.held > self.most:
+            self._take(next(iter(self._kept)))
+        return cache
+
+    def _take(self, rows: tuple[int, ...]) -> HistoryCache | None:
+        found = self._kept.pop(rows, None)
+        self.held -= found[1] if found else 0
+        return found[0] if found else None
+
+
+def _bytes(state) -> int:
+    if hasattr(state, "nbytes"):
+        return state.nbytes
+    inner = state.values() if isinstance(state, dict) else state if isinstance(state, (list, tuple)) else ()
+    return sum(_bytes(value) for value in inner)
+
+
+class Lane:
+    """The queue and the worker of one checkpoint.
+
+    Args:
+        recommender: gives the checkpoint as it is now; asked before every decode.
+        fall_back: puts a copy on the CPU in its place when the accelerator is gone; None where there is none.
+    """
+
+    def __init__(self, recommender: Callable[[], Recommender], fall_back: Callable[[], None], waiting: int):
+        self.recommender, self.fall_back, self.most = recommender, fall_back, waiting
+        self.waiting: deque[Job] = deque()
+        self.running: tuple[Job, ...] = ()
+        self.caches = HistoryCaches()
+        self.lent = gpu.lent(recommender)
+        self._changed = threading.Condition()
+        self._worker: threading.Thread | None = None
+
+    def put(self, job: Job) -> None:
+        """Queue a job. Raises Busy when there is no place."""
+        with self._changed:
+            self._drop_unwanted()
+            own = sum(other.caller.address == job.caller.address for other in self.waiting)
+            if len(self.waiting) >= self.most or (job.caller.address and own >= MOST_OF_ONE):
+                COUNTERS.count("busy")
+                raise Busy(text.BUSY)
+            self.waiting.append(job)
+            if self._worker is None:
+                self._worker = threading.Thread(target=self._work, name="decode", daemon=True)
+                self._worker.start()
+            self._changed.notify()
+
+    def place(self, job: Job) -> int:
+        """How many are before it and itself, 0 once it is being decoded or done."""
+        with self._changed:
+            return next((n for n, other in enumerate(self.waiting, 1) if other is job), 0)
+
+    def drop(self, job: Job) -> None:
+        """Forget a job: at once while it waits, after the step of the moment while it is decoded."""
+        job.stopped = True
+        with self._changed:
+            self._drop_unwanted()
+
+    def _drop_unwanted(self) -> None:
+        for job in [job for job in self.waiting if job.unwanted]:
+            self.waiting.remove(job)
+            COUNTERS.count("dropped")
+            job.end(error=Gone(text.NO_SUCH_JOB))
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self.waiting:
+                    self._changed.wait()
+                self._drop_unwanted()
+                self.running = self._take()
+            if self.running:
+                self._run(self.running)
+            self.running = ()
+
+    def _take(self) -> tuple[Job, ...]:
+        """The first in the queue, and those behind it that want the same settings."""
+        if not self.waiting:
+            return ()
+        config = self.waiting[0].config
+        most = TOGETHER if self.recommender().denoiser.kind == "compact" else TOGETHER_LARGE
+        batch = tuple(islice((job for job in self.waiting if job.config == config), most))
+        for job in batch:
+            self.waiting.remove(job)
+        return batch
+
+    def _run(self, batch: tuple[Job, ...]) -> None:
+        """Decode a batch; what fails together is tried again in halves, for one may be at fault or memory short."""
+        try:
+            self._decode(batch)
+        except Exception as error:
+            if device_lost(error) and self.recommender().device != "cpu":
+                log("device_lost", why=str(error)[:200])
+                COUNTERS.count("device_lost")
+                self.caches = HistoryCaches()
+                self.fall_back()
+                self._run(batch)
+            elif len(batch) > 1:
+                middle = len(batch) // 2
+                self._run(batch[:middle])
+                self._run(batch[middle:])
+            else:
+                batch[0].end(error=_told(error, batch[0]))
+
+    def _decode(self, batch: tuple[Job, ...]) -> None:
+        recommender, config, started = self.recommender(), batch[0].config, time.monotonic()
+        ids, targets, cache = [job.ids for job in batch], [job.target for job in batch], None
+        if self.lent is not None:
+            run = self.lent(ids, config, targets)
+        else:
+            if len(batch) == 1 and config.algorithm == "mindrec":
+                cache = self.caches.of(recommender.denoiser, tuple(recommender.history_rows(ids[0])))
+            run = recommender.decoding(ids, config, targets=targets, cache=cache)
+        for job, steps in zip(batch, run.recorded, strict=True):
+            job.steps = steps
+        with closing(iter(run)) as steps:
+            for _ in steps:
+                run.users = {user for user in run.users if not batch[user].unwanted}
+                if not run.users:
+                    break
+        for user, job in enumerate(batch):
+            if user in run.users:
+                job.end(job.make(run.result(user).trace))
+            else:
+                COUNTERS.count("dropped")
+                job.end(error=Gone(text.NO_SUCH_JOB))
+        _measured(batch, started)
+
+
+def _measured(batch: tuple[Job, ...], started: float) -> None:
+    now = time.monotonic()
+    COUNTERS.count("decodes", len(batch))
+    COUNTERS.count("batches")
+    COUNTERS.took("decode", now - started)
+    for job in batch:
+        COUNTERS.took("wait", started - job.asked)
+        waited, took = round((started - job.asked) * 1000), round((now - started) * 1000)
+        log("decode", request=job.caller.request, batch=len(batch), waited_ms=waited, decode_ms=took)
+
+
+def _told(error: Exception, job: Job) -> MindRecError:
+    """The error as its owner reads it; what no person is meant to read goes to the log."""
+    if isinstance(error, MindRecError):
+        return error
+    COUNTERS.count("failed")
+    log("failed", request=job.caller.request, why=traceback.format_exc(limit=-4))
+    words = text.NO_MEMORY if out_of_memory(error) else text.FAILED
+    return MindRecError(words.format(request=job.caller.request))
+
+
+class Service:
+    """All lanes, and the jobs that people may ask for.
+
+    Args:
+        recommenders: by name; an entry may be put in another's place at any time.
+        fall_back: called with a name when its accelerator is gone.
+    """
+
+    def __init__(
+        self, recommenders: dict[str, Recommender], fall_back: Callable[[str], None], waiting: int = MOST_WAITING
+    ):
+        self.recommenders = recommenders
+        self.lanes = {
+            name: Lane(lambda name=name: recommenders[name], lambda name=name: fall_back(name), waiting)
+            for name in recommenders
+        }
+        self._jobs: dict[str, tuple[Lane, Job]] = {}
+        self._lock = threading.Lock()
+
+    def start(
+        self,
+        name: str,
+        ids: list[str],
+        config: DecodeConfig,
+        target: str | None = None,
+        make: Callable[[DecodeTrace], Any] = as_it_is,
+    ) -> Job:
+        """Queue a decode, whose result is what `make` makes of its trace.
+
+        Raises MindRecError for a bad history, Busy when the queue is full.
+        """
+        recommender = self.recommenders[name]
+        recommender.history_rows(ids)
+        if target is not None:
+            recommender.catalog.rows([target])
+        lane, job = self.lanes[name], Job(name, tuple(ids), config, target, make, time.monotonic() + KEPT)
+        lane.put(job)
+        with self._lock:
+            for key in [key for key, (_, other) in self._jobs.items() if other.unwanted]:
+                del self._jobs[key]
+            self._jobs[job.key] = lane, job
+        return job
+
+    def wait(self, job: Job, seconds: float) -> bool:
+        """Wait for a job's end, at most so long; whether it ended."""
+        job.until = max(job.until, time.monotonic() + seconds + KEPT)
+        return job.ended.wait(seconds)
+
+    def find(self, key: str) -> tuple[Job, int]:
+        """A job and its place in the queue; asking keeps it alive. Raises Gone for an unknown or forgotten one."""
+        with self._lock:
+            lane, job = self._jobs.get(key, (None, None))
+        if job is None or job.unwanted:
+            raise Gone(text.NO_SUCH_JOB)
+        job.until = max(job.until, time.monotonic() + KEPT)
+        return job, lane.place(job)
+
+    def stop(self, job: Job) -> None:
+        """Forget a job, wherever it is."""
+        with self._lock:
+            lane, _ = self._jobs.pop(job.key, (None, None))
+        if lane is not None and not job.ended.is_set():
+            lane.drop(job)
+
+    def snapshot(self) -> dict:
+        """For each lane, its device, how many wait and how many are decoded."""
+        return {
+            name: {
+                "device": self.recommenders[name].device,
+                "waiting": len(lane.waiting),
+                "running": len(lane.running),
+            }
+            for name, lane in self.lanes.items()
+        }

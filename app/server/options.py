@@ -1,0 +1,79 @@
+"""What `python app.py` is told: its arguments, and the environment where a hosted Space has no arguments."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from app.server.guard import RATE
+from app.server.lanes import MOST_WAITING
+from mindrec.errors import MindRecError
+
+MCP = 'the MCP server needs an optional package: `pip install "gradio[mcp]==6.31.0"`'
+
+
+@dataclass(frozen=True)
+class Options:
+    """Attributes:
+    checkpoints, data, cases: what is opened; the shipped ones where none is named.
+    host, port: where the page is served; None leaves it to Gradio (this machine, the first free port from 7860).
+    operator: whether there is an operator page; its address, with a key made at the start, is printed.
+    mcp: whether the public endpoints are MCP tools too.
+    waiting: places in the queue of each checkpoint.
+    rate: questions a second from one address; 0 is no limit.
+    """
+
+    checkpoints: tuple[Path, ...]
+    data: Path | None = None
+    cases: tuple[Path, ...] = ()
+    host: str | None = None
+    port: int | None = None
+    operator: bool = False
+    mcp: bool = False
+    waiting: int = MOST_WAITING
+    rate: float = RATE
+
+
+def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipped: Sequence[Path]) -> Options:
+    """Arguments go before the environment. Raises MindRecError for a setting that cannot be."""
+    parser = argparse.ArgumentParser(prog="app.py", description="Watch MindRec decode the next item, step by step.")
+    parser.add_argument("--checkpoint", type=Path, action="append", help="a folder, repeatable; MINDREC_CHECKPOINTS")
+    parser.add_argument("--data", type=Path, help="prepared data, for real test trips; MINDREC_DATA")
+    parser.add_argument("--cases", type=Path, action="append", help="written by diagnose, repeatable; MINDREC_CASES")
+    parser.add_argument("--host", help="address to listen on; default this machine only")
+    parser.add_argument("--port", type=int, help="default: the first free one from 7860")
+    parser.add_argument("--operator", action="store_true", help="add an operator page; its address is printed")
+    parser.add_argument("--mcp", action="store_true", help="offer the public endpoints as MCP tools; MINDREC_MCP=1")
+    asked = parser.parse_args(arguments)
+
+    def paths(variable: str) -> list[Path]:
+        return [Path(part) for part in environment.get(variable, "").split(os.pathsep) if part]
+
+    mcp = asked.mcp or environment.get("MINDREC_MCP") == "1"
+    if mcp and find_spec("mcp") is None:
+        raise MindRecError(MCP)
+    data = asked.data or environment.get("MINDREC_DATA")
+    return Options(
+        checkpoints=tuple(asked.checkpoint or paths("MINDREC_CHECKPOINTS") or shipped),
+        data=Path(data) if data else None,
+        cases=tuple(asked.cases or paths("MINDREC_CASES")),
+        host=asked.host,
+        port=asked.port,
+        operator=asked.operator,
+        mcp=mcp,
+        waiting=int(_number(environment, "MINDREC_QUEUE", MOST_WAITING, 1, 10_000)),
+        rate=_number(environment, "MINDREC_RATE", RATE, 0, 1_000_000),
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:
+    raw = environment.get(name) or str(default)
+    try:
+        value = float(raw)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise MindRecError(f"{name}={raw[:40]!r} is not a number in {low:,}..{high:,}")
+    return value

@@ -1,1 +1,0 @@
-"""The player: template, style and script in their own files, no build step."""

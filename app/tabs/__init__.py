@@ -1,0 +1,1 @@
+"""What each tab asks of Python, and the registry of open checkpoints."""

@@ -1,0 +1,324 @@
+"""The Diagnose tab's questions: tables of cases, their charts, two of them compared, and a sample made on the spot."""
+
+import base64
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from app.tabs.case_table import FILTERS, MOST_PAGE, PAGE, CaseTable
+from app.tabs.handlers import Handlers, config_of, plainly
+from app.views import diagnosis_charts as charts
+from app.views.theme import PROPERTIES
+from app.words import sentences as text
+from mindrec.data.splits import Case
+from mindrec.decoding.config import DecodeConfig
+from mindrec.diagnosis import cases as diagnosis
+from mindrec.diagnosis.cases import SLICES, Diagnosis, check_belongs, read_cases
+from mindrec.diagnosis.diagnose import describe, item_facts
+from mindrec.diagnosis.track_gold import diagnose
+from mindrec.errors import MindRecError
+
+MOST_SAMPLE = 300
+MOST_KEPT = 6
+"""Samples kept; the oldest gives way."""
+MOST_FLIPPED = 200
+FORMATS = ("csv", "parquet", "jsonl")
+
+
+class Diagnosing:
+    """Answers about diagnosed cases. Files are opened at the start; samples are added while the app runs."""
+
+    def __init__(self, handlers: Handlers, files: Sequence[Path] = ()):
+        """Raises MindRecError for a file that cannot be read or is of no checkpoint that is open."""
+        self.handlers = handlers
+        self.tables: dict[str, CaseTable] = {}
+        self._samples: list[_Sample] = []
+        self._lock = threading.Lock()
+        for path in files:
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        found = read_cases(path)
+        name = path.stem if path.stem not in self.tables else str(path)
+        checkpoint = self._owner(path, found)
+        self.tables[name] = CaseTable.of(name, checkpoint, found, self.handlers.recommenders[checkpoint])
+
+    def _owner(self, path: Path, found: Diagnosis) -> str:
+        """The checkpoint that the cases were made with, among those open."""
+        why = None
+        for name, recommender in self.handlers.recommenders.items():
+            try:
+                check_belongs(
+                    found, checkpoint=recommender.checkpoint.fingerprint, catalog=recommender.catalog.fingerprint
+                )
+                return name
+            except MindRecError as error:
+                why = why or error
+        raise MindRecError(f"{path}: {why}")
+
+    def opening(self) -> dict:
+        """What the tab knows from the start."""
+        return {
+            "tables": [self.about(table) for table in self.tables.values()],
+            "filters": list(FILTERS),
+            "slices": list(SLICES),
+            "formats": list(FORMATS),
+            "most_sample": MOST_SAMPLE,
+        }
+
+    def about(self, table: CaseTable) -> dict:
+        """A table's name, what it was made of, and the choices that its filters offer."""
+        about, recommender = table.diagnosis.about, self.handlers.recommenders[table.checkpoint]
+        levels = recommender.tokenizer.levels
+        used = [(0, int(code)) for code in np.unique(table.gold[:, 0]) if code >= 0] if recommender.n_categories else []
+        return {
+            "name": table.name,
+            "checkpoint": table.checkpoint,
+            "cases": len(table.view),
+            "hits": int(table.view["hit"].sum()),
+            "k": about["k"],
+            "split": about["split"],
+            "key": f"{about['checkpoint']['fingerprint']}.{about['split']}.{about['users']}.{about['seed']}",
+            "decoder": _unlike_default(DecodeConfig.from_dict(about["decoder"]), recommender.default_config),
+            "levels": [level["name"] for level in about["levels"]],
+            "steps": sorted(int(step) for step in table.view["died_step"].dropna().unique()),
+            "categories": recommender.n_categories,
+            "sections": [[f"{level}.{code}", levels[level].labels[code]] for level, code in used],
+        }
+
+    # -- questions -----------------------------------------------------------------------------------------------------
+
+    @plainly
+    def cases(self, ask: dict) -> dict:
+        """One page of the filtered and sorted table."""
+        table, rows = self._rows(ask)
+        page, size = _whole(ask, "page", 0), min(MOST_PAGE, max(1, _whole(ask, "size", PAGE)))
+        page = max(0, min(page, (len(rows) - 1) // size))
+        hit = table.view["hit"].to_numpy()[rows]
+        return {
+            "lines": table.lines(rows[page * size : (page + 1) * size]),
+            "found": len(rows),
+            "hits": int(hit.sum()),
+            "page": page,
+            "pages": max(1, -(-len(rows) // size)),
+            "names": self._filter_names(table, _filters(ask)),
+        }
+
+    @plainly
+    def case_charts(self, ask: dict) -> dict:
+        """The figures of the filtered table."""
+        table, rows = self._rows(ask | {"sort": None})
+        if not len(rows):
+            return {"figures": {}}
+        found, words = table.diagnosis.cases.iloc[rows], text.CHARTS
+        by = ask.get("by") if ask.get("by") in SLICES else SLICES[0]
+        recommender, k = self.handlers.recommenders[table.checkpoint], table.diagnosis.about["k"]
+        levels = [level["name"] for level in table.diagnosis.about["levels"]]
+        figures = {
+            "survival": charts.survival_figure(diagnosis.survival_by_step(found), words, PROPERTIES),
+            "lost": charts.lost_figure(diagnosis.lost_at(found), levels, words, PROPERTIES),
+            "causes": charts.causes_figure(diagnosis.causes(found), text.CAUSE_NAMES, words, PROPERTIES),
+            "slices": charts.slices_figure(diagnosis.slices(found, by, k), by, words, PROPERTIES),
+            "calibration": charts.calibration_figure(diagnosis.calibration(found), words, PROPERTIES),
+        }
+        if recommender.n_categories:
+            level = min(max(_whole(ask, "level", 0), 0), recommender.n_categories - 1)
+            labels = recommender.tokenizer.levels[level].labels
+            pairs = diagnosis.confusion(found, level, labels)
+            if len(pairs):
+                figures["confusion"] = charts.confusion_figure(pairs, level, words, PROPERTIES)
+        return {"figures": figures}
+
+    @plainly
+    def case(self, ask: dict) -> dict:
+        """Decode one case again, with its file's settings, to be watched at the step where its item was lost."""
+        table = self._table(ask)
+        number = _whole(ask, "number", -1)
+        if not 0 <= number < len(table.view):
+            raise MindRecError(text.NOT_UNDERSTOOD.format(what="number"))
+        recommender, row = self.handlers.recommenders[table.checkpoint], table.diagnosis.cases.iloc[number]
+        line = table.lines(np.array([number]))[0]
+        config = DecodeConfig.from_dict(table.diagnosis.about["decoder"])
+        history = list(row["history"])[-recommender.max_history :]
+        target = row["gold"] if isinstance(row["gold"], str) else None
+        trace = self.handlers.trace_of(table.checkpoint, history, config, target)
+        step = len(trace.steps) - 1 if line["step"] is None else min(line["step"], len(trace.steps) - 1)
+        return self.handlers.bundle(trace, table.checkpoint) | {
+            "step": step,
+            "title": text.DIAGNOSE["case_title"].format(user=line["user"], table=table.name),
+            "about": text.case_about(line),
+        }
+
+    @plainly
+    def export_cases(self, ask: dict) -> dict:
+        """The filtered and sorted table, with every column, as a file."""
+        table, rows = self._rows(ask)
+        ending = ask.get("format")
+        if ending not in FORMATS:
+            raise MindRecError(text.NOT_UNDERSTOOD.format(what="format"))
+        found = Diagnosis(table.diagnosis.cases.iloc[rows].reset_index(drop=True), table.diagnosis.about)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"cases.{ending}"
+            diagnosis.export(found, path)
+            content = base64.b64encode(path.read_bytes()).decode()
+        return {"name": f"mindrec-{table.name.replace('/', '-')}-{len(rows)}-cases.{ending}", "base64": content}
+
+    @plainly
+    def compare_cases(self, ask: dict) -> dict:
+        """Two tables paired case by case: the tests, and the cases that flipped."""
+        left, right = self._table(ask, "left"), self._table(ask, "right")
+        k = left.diagnosis.about["k"]
+        found = diagnosis.compare(left.diagnosis, right.diagnosis, k)
+        numbers = {}
+        for side, table in (("left", left), ("right", right)):
+            pairs = zip(table.view["user_id"], table.view["gold"], strict=True)
+            numbers[side] = {pair: number for number, pair in enumerate(pairs)}
+        flipped = [
+            {
+                "user": r.user_id,
+                "title": left.view["title"].iloc[numbers["left"][(r.user_id, r.gold)]],
+                "better": r.better,
+                "left": _side(r.left_rank, r.left_cause, numbers["left"][(r.user_id, r.gold)]),
+                "right": _side(r.right_rank, r.right_cause, numbers["right"][(r.user_id, r.gold)]),
+            }
+            for r in found.flipped.head(MOST_FLIPPED).itertuples()
+        ]
+        tests = found.tests.to_dict(orient="records")
+        return {"cases": found.cases, "k": k, "tests": tests, "flipped": flipped, "all_flipped": len(found.flipped)}
+
+    @plainly
+    def sample(self, ask: dict) -> dict:
+        """Begin to diagnose a sample of test trips, or tell how far one has come: {"job"}, then {"done", "total"}."""
+        number = ask.get("job")
+        if number is None:
+            return self._begin(ask)
+        with self._lock:
+            if type(number) is not int or not 0 <= number < len(self._samples):
+                raise MindRecError(text.NOT_UNDERSTOOD.format(what="job"))
+            job = self._samples[number]
+        if job.error is not None:
+            raise MindRecError(job.error)
+        if job.table is None:
+            return {"done": job.done, "total": job.total}
+        with self._lock:
+            self.tables.setdefault(job.table.name, job.table)
+            kept = [s for s in self._samples if s.table is not None and s.table.name in self.tables]
+            for old in kept[:-MOST_KEPT]:
+                del self.tables[old.name]
+                old.table, old.asked, old.error = None, [], text.DIAGNOSE["no_table"].format(name=old.name)
+        return {"done": job.total, "total": job.total, "table": self.about(job.table)}
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def _begin(self, ask: dict) -> dict:
+        name, recommender = self.handlers.name(ask), self.handlers.recommender(ask)
+        config = replace(config_of(recommender, ask.get("config")), pins=(), forbid_tokens=(), forbid_items=())
+        users = min(MOST_SAMPLE, max(1, _whole(ask, "users", 100)))
+        trips = self.handlers.trips(name)
+        if trips.ready() is None:
+            return {"waiting": text.PREPARING}
+        with self._lock:
+            if any(job.working for job in self._samples):
+                raise MindRecError(text.DIAGNOSE["sample_busy"])
+            seed = _whole(ask, "seed", 0) % 2**31
+            order = np.sort(np.random.default_rng(seed).permutation(len(trips.cases))[:users])
+            job = _Sample(
+                f"sample {len(self._samples) + 1}", name, [trips.cases[n] for n in order], seed, config, self.handlers
+            )
+            self._samples.append(job)
+            job.start()
+            return {"job": len(self._samples) - 1, "done": 0, "total": job.total}
+
+    def _rows(self, ask: dict) -> tuple[CaseTable, np.ndarray]:
+        table = self._table(ask)
+        rows = table.chosen(_filters(ask))
+        try:
+            return table, table.sorted(rows, ask.get("sort"), bool(ask.get("down")))
+        except ValueError as error:
+            raise MindRecError(text.NOT_UNDERSTOOD.format(what="sort")) from error
+
+    def _table(self, ask: dict, key: str = "table") -> CaseTable:
+        name = ask.get(key)
+        with self._lock:
+            if not isinstance(name, str) or name not in self.tables:
+                raise MindRecError(text.DIAGNOSE["no_table"].format(name=str(name)[:60]))
+            return self.tables[name]
+
+    def _filter_names(self, table: CaseTable, asked: dict) -> dict[str, str]:
+        """The category filters in words: their values are codes."""
+        levels, out = self.handlers.recommenders[table.checkpoint].tokenizer.levels, {}
+        for key in ("gold", "top"):
+            if asked.get(key):
+                level, code = map(int, str(asked[key]).split("."))
+                out[key] = levels[level].labels[code]
+        return out
+
+
+class _Sample:
+    """A diagnosis that is being made in its own thread, behind the decodes that people wait for."""
+
+    def __init__(
+        self, name: str, checkpoint: str, asked: list[Case], seed: int, config: DecodeConfig, handlers: Handlers
+    ):
+        self.name, self.checkpoint, self.asked, self.seed = name, checkpoint, asked, seed
+        self.config, self.handlers = config, handlers
+        self.done, self.total = 0, len(asked)
+        self.table: CaseTable | None = None
+        self.error: str | None = None
+        self.working = False
+
+    def start(self) -> None:
+        self.working = True
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def _work(self) -> None:
+        try:
+            recommender = self.handlers.recommenders[self.checkpoint]
+            facts = item_facts(recommender, self.handlers.trips(self.checkpoint).data)
+            about = describe(recommender, self.config, split="test", users=self.total, seed=self.seed, k=10)
+            found = diagnose(
+                recommender.denoiser, recommender.index, self.asked, self.config, facts, k=10, report=self._report
+            )
+            self.table = CaseTable.of(self.name, self.checkpoint, Diagnosis(found, about), recommender)
+        except MindRecError as error:
+            self.error = str(error)
+        except Exception as error:  # a thread has nobody above it: the page must still be told
+            self.error = text.DIAGNOSE["sample_failed"].format(why=error)
+            raise
+        finally:
+            self.working = False
+
+    def _report(self, cases: int) -> None:
+        self.done += cases
+        time.sleep(0)  # let a waiting decode in
+
+
+def _filters(ask: dict) -> dict:
+    found = ask.get("filters") or {}
+    if not isinstance(found, dict):
+        raise MindRecError(text.NOT_UNDERSTOOD.format(what="filters"))
+    return found
+
+
+def _whole(ask: dict, key: str, otherwise: int) -> int:
+    return ask[key] if type(ask.get(key)) is int else otherwise
+
+
+def _side(rank, cause, number: int) -> dict:
+    known = isinstance(rank, (int, np.integer))
+    return {"rank": int(rank) if known else None, "cause": cause if isinstance(cause, str) else None, "n": number}
+
+
+def _unlike_default(config: DecodeConfig, default: DecodeConfig) -> str:
+    """Settings of a decoder that are not the checkpoint's own, in words."""
+    base, named = default.to_dict(), []
+    for key, value in config.to_dict().items():
+        if value != base[key]:
+            words = text.CHOICES.get(value, value) if isinstance(value, str) else value
+            named.append(f"{text.SETTINGS.get(key, (key,))[0]} {words}")
+    return ", ".join(named) or text.DIAGNOSE["own_settings"]

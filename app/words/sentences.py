@@ -1,0 +1,278 @@
+"""Every word that a person reads. Curly braces hold values; plain functions below put sentences together.
+
+The long lists are in app.words.watch_words and app.words.tab_words; all are used from here.
+"""
+
+from math import exp
+
+from app.words.tab_words import (
+    CAUSE_NAMES,
+    CAUSES,
+    CHARTS,
+    COMPARE,
+    DIAGNOSE,
+    GLOSSARY,
+    LEARN,
+    LESSONS,
+    PAGE,
+    PART_NONE,
+    PART_ORDER,
+    PART_SAME,
+    PART_TOKEN,
+    TABS,
+)
+from app.words.watch_words import CHOICES, SETTINGS, STAGE
+from mindrec.trace.records import DecodeStep, DecodeTrace
+
+__all__ = [
+    "CAUSES",
+    "CAUSE_NAMES",
+    "CHARTS",
+    "CHOICES",
+    "COMPARE",
+    "DIAGNOSE",
+    "GLOSSARY",
+    "LEARN",
+    "LESSONS",
+    "PAGE",
+    "PART_NONE",
+    "PART_ORDER",
+    "PART_SAME",
+    "PART_TOKEN",
+    "SETTINGS",
+    "STAGE",
+    "TABS",
+]  # lists told from here
+
+TITLE = "MindRec"
+OR_NAMED = 2
+"""Items named in a sentence before the rest is a number."""
+
+EXAMPLES = (
+    ("Taco night", ("Taco & tostada shells", "Taco & Mexican seasoning mix", "Head lettuce")),
+    ("Pasta dinner", ("Spaghetti", "Italian or French bread", "Strawberries")),
+    ("Campfire", ("Marshmallows", "Graham crackers", "Hot dog buns")),
+    ("New baby", ("Baby diapers", "Baby wipes", "Infant formula, milk-based")),
+    ("Breakfast", ("Family cereal", "Eggs, large", "Bananas", "Chocolate milk")),
+    ("Barbecue", ("Hamburger buns", "Ketchup", "Yellow mustard", "Potato chips")),
+)
+"""Named histories by title, for a catalog whose checkpoint names none."""
+
+SEARCH_EXAMPLE = "pasta"
+
+PREPARING = "Preparing the test trips (once, about 20 seconds)…"
+NO_TRIPS = "This checkpoint has no test trips here. Start the app with --data DIR, the prepared data it was trained on."
+OTHER_DATA = (
+    "The data in {folder} is another catalog than the checkpoint's ({found}, not {wanted}); give the "
+    "data it was trained on."
+)
+NO_ITEM = "no item"
+NO_SUCH_CATEGORY = "There is no category “{path}” in this catalog."
+BUSY = "Many people are decoding at the moment and every place is taken. Try again in a few seconds."
+NO_SUCH_JOB = "This decode is no longer here: it was stopped, or nobody asked for it for a while. Decode again."
+NO_MEMORY = "This decode needs more memory than the machine has left. Try fewer beams. (Request {request}.)"
+FAILED = "This decode failed on our side, and the reason was logged (request {request}). Other decodes go on."
+FELL_BACK = "The accelerator stopped working; decodes run on the CPU now, more slowly."
+NOT_SERVED = "There is nothing here."
+TOO_MANY = "Too many questions from this address at once. Wait a few seconds."
+TOO_LARGE = "The request is larger than {most} MB."
+JSON_ONLY = "Only JSON is read here."
+OPERATOR = {
+    "title": "MindRec, operator",
+    "process": "Process",
+    "up": "Seconds up",
+    "memory": "Memory, MB",
+    "lanes": "Checkpoints",
+    "counts": "Counts since the start",
+    "stages": "Milliseconds of the last answers",
+}
+NOT_UNDERSTOOD = "The request was not understood ({what})."
+UNKNOWN_CHECKPOINT = "Checkpoint “{name}” is not open here; these are: {names}."
+DAMAGED_STORY = "{path}: a story needs title, about and trace ({why})."
+NO_SUCH_STORY = "There is no story with this number."
+EXAMPLE_ABOUT = "A made-up history. What comes next?"
+TRIP_ABOUT = "A real shopping trip; its true next item is “{title}”. Will the search find it?"
+
+
+def percent(p: float) -> str:
+    """A probability as a person says it."""
+    if p >= 0.995 and p < 1:
+        return "over 99%"
+    if 0 < p < 0.01:
+        return f"{p * 100:.1g}%" if p >= 0.0001 else "under 0.01%"
+    return f"{p * 100:.0f}%"
+
+
+def captions(trace: DecodeTrace, possible: dict | None = None) -> list[str]:
+    """One plain sentence or two for every step; together they are the transcript.
+
+    Args:
+        possible: of app.views.possible, so that a semantic-ID code is told by the items that it leaves.
+    """
+    return [_opening(trace), *(_caption(trace, step, possible) for step in trace.steps[1:])]
+
+
+def or_list(titles: list[str], count: int) -> str:
+    """“A”, “B” or 3 others: the first of `count` items."""
+    named = [f"“{title}”" for title in titles[:count]]
+    if count > len(named):
+        named = named[: max(1, OR_NAMED)]
+        named.append(f"{count - len(named):,} other{'' if count - len(named) == 1 else 's'}")
+    return named[0] if len(named) == 1 else f"{', '.join(named[:-1])} or {named[-1]}"
+
+
+def _opening(trace: DecodeTrace) -> str:
+    start = trace.steps[0]
+    masked = sum(code is None for code in start.beams[0].codes)
+    plan = {
+        "coarse_to_fine": "the category first, from coarse to fine, then the tokens that name one item",
+        "left_to_right": "from left to right",
+        "random": "in a random order",
+    }.get(trace.config.get("order"), "the surest first")
+    pins = len(trace.levels) - masked
+    fixed = f" You fixed {pins} of them." if pins and trace.config.get("pins") else ""
+    return (
+        f"All {len(trace.levels)} tokens of the answer start masked, and {_items(start.items_left)} possible."
+        f"{fixed} The next {_steps(len(trace.steps) - 1)} will reveal them, {plan}."
+    )
+
+
+def _caption(trace: DecodeTrace, step: DecodeStep, possible: dict | None) -> str:
+    if not step.beams:
+        return f"Step {step.index}: no beam is left."
+    best = step.beams[0]
+    parts = [f"Step {step.index}: {_reveal(trace, step, possible)}"]
+    if best.parent and best.revealed:
+        parts.append(f"Beam {best.parent + 1} takes the lead.")
+    before = trace.steps[step.index - 1].beams
+    dead = len(before) - len({beam.parent for beam in step.beams})
+    if dead > 0:
+        parts.append(f"{dead} of {_count(len(before), 'beam')} {'dies' if dead == 1 else 'die'}.")
+    if trace.gold is not None and trace.gold.died_at == step.index:
+        parts.append("The true next item is lost here.")
+    parts.append(
+        f"{_items(step.items_left).capitalize()} possible." if best.item is None else f"{_ending(trace, step)}"
+    )
+    return " ".join(parts)
+
+
+def _reveal(trace: DecodeTrace, step: DecodeStep, possible: dict | None) -> str:
+    best = step.beams[0]
+    own = [r for r in best.revealed if not r.forced]
+    if not own:
+        return "the best answer is complete." if best.item is not None else "the rest follows from what is known."
+    left = possible["beams"][step.index][0] if possible else []
+    leaves = or_list([possible["titles"][str(row)] for row in left], best.items) if left else None
+    names = [f"“{label(trace, r.position, r.code)}”" for r in own]
+    if len(own) > 1:
+        named = leaves if leaves and trace.levels[own[-1].position].kind == "semantic" else ", ".join(names)
+        return f"{len(own)} tokens at once for the best beam: {named}."
+    level, p = trace.levels[own[0].position].name, own[0].p
+    if leaves and trace.levels[own[0].position].kind == "semantic":
+        names = [leaves]
+    if p is None:
+        return f"{level} is {names[0]}."
+    if _only_choice(step, best.parent, own[0].position):
+        return f"{level} can only be {names[0]}."
+    mood = "sure of" if p >= 0.6 else "leans to" if p >= 0.25 else "its best guess is"
+    return f"{level}: {mood} {names[0]} ({percent(p)})."
+
+
+def _only_choice(step: DecodeStep, beam: int, position: int) -> bool:
+    """Whether the catalog left this beam a single code at the position."""
+    opinion = next((o for o in step.opinions if o.beam == beam), None)
+    found = [p for p in opinion.open if p.position == position] if opinion else []
+    return bool(found) and sum(a.why is None for a in found[0].alternatives) == 1
+
+
+def _ending(trace: DecodeTrace, step: DecodeStep) -> str:
+    titles = {item.row: item.title for item in trace.items}
+    best = step.beams[0]
+    if step.index < len(trace.steps) - 1:
+        return f"It names “{titles[best.item]}”; {_items(step.items_left)} still possible."
+    text = (
+        f"The answer is “{titles[best.item]}”, with {percent(exp(min(best.score, 0.0)))} of the search's probability."
+    )
+    if trace.rethink is not None:
+        text = f"{text} {_second_look(trace, titles)}"
+    if trace.gold is None:
+        return text
+    if trace.gold.rank is not None:
+        return f"{text} The true next item is number {trace.gold.rank + 1}."
+    return f"{text} The true next item is not among the answers."
+
+
+def _second_look(trace: DecodeTrace, titles: dict[int, str]) -> str:
+    tokens = _count(len(trace.rethink.positions), "token")
+    if not trace.rethink.swapped:
+        return f"A second look re-masked {tokens} and kept the answer."
+    first = titles.get(trace.rethink.after_row, trace.rethink.after_row)
+    return f"A second look re-masked {tokens} and put “{first}” first."
+
+
+def parting_words(left: DecodeTrace, right: DecodeTrace, part, frames: list[tuple[int, int]]) -> str:
+    """Where two searches part, in a sentence or two; `part` is an app.views.versus.Parting."""
+    if part.kind == "none":
+        return PART_NONE
+    a, b = frames[part.frame]
+    steps = {"left_step": a, "right_step": b}
+    if part.kind == "order":
+        return PART_ORDER.format(left=left.levels[part.left].name, right=right.levels[part.right].name, **steps)
+    codes = left.steps[a].beams[0].codes[part.left], right.steps[b].beams[0].codes[part.right]
+    names = {"left": label(left, part.left, codes[0]), "right": label(right, part.right, codes[1])}
+    after = PART_SAME if min(a, b) > 1 else ""
+    return f"{PART_TOKEN.format(level=left.levels[part.left].name, **names, **steps)} {after}".rstrip()
+
+
+def side_facts(trace: DecodeTrace) -> list[tuple[str, str]]:
+    """What a search cost, as terms and values."""
+    last = trace.steps[-1]
+    took = "–" if trace.elapsed_ms is None else f"{trace.elapsed_ms:,.0f} ms"
+    return [
+        ("Denoiser calls", f"{last.nfe:,}"),
+        ("Beams looked at", f"{last.rows:,}"),
+        ("Time", took),
+        ("Steps", str(len(trace.steps) - 1)),
+    ]
+
+
+def gold_words(left: DecodeTrace, right: DecodeTrace) -> str | None:
+    """Where the true next item ends on both sides; None where it is not known."""
+    if left.gold is None or right.gold is None:
+        return None
+    title = next(item.title for item in left.items if item.row == left.gold.row)
+    return f"★ True next item “{title}” — left: {_fate(left)}; right: {_fate(right)}."
+
+
+def _fate(trace: DecodeTrace) -> str:
+    gold = trace.gold
+    if gold.excluded:
+        return "ruled out"
+    if gold.rank is not None:
+        return f"rank {gold.rank + 1}"
+    return "not among the answers" if gold.died_at is None else f"lost at step {gold.died_at}"
+
+
+def case_about(line: dict) -> str:
+    """What a diagnosed case is about, in a sentence; `line` is one of CaseTable.lines."""
+    if line["hit"]:
+        return f"A hit: “{line['title']}” came in at rank {line['rank'] + 1}."
+    name, why = CAUSES[line["cause"]]
+    return f"A miss, {name}: “{line['title']}”. {why}"
+
+
+def label(trace: DecodeTrace, position: int, code: int) -> str:
+    """A readable name for a token, also where the trace has none."""
+    return trace.labels[position].get(str(code), f"{trace.levels[position].name} {code}")
+
+
+def _items(count: int) -> str:
+    return f"{count:,} items are" if count != 1 else "one item is"
+
+
+def _steps(count: int) -> str:
+    return f"{count} steps" if count != 1 else "one step"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

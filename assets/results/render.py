@@ -1,0 +1,303 @@
+"""The README's tables, written from assets/results/*.json: no figure in them is typed by hand."""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from mindrec.errors import MindRecError  # noqa: E402
+from mindrec.system.files import read_json, write_text  # noqa: E402
+
+METRICS = ("hit@1", "hit@5", "hit@10", "ndcg@10")
+PLAIN = {
+    "popularity": "popularity",
+    "covisit": "co-visit",
+    "dense": "dense head alone (same weights)",
+    "one_pass": "one pass",
+    "left_to_right": "left to right",
+    "evidence_off": "tokens alone (evidence off)",
+    "evidence_only": "item evidence alone (dense head and transitions)",
+    "published": "the published search, 10 beams (tokens alone)",
+    "twin": "auto-regressive twin, default decode",
+    "twin_evidence_off": "auto-regressive twin, tokens alone",
+}
+SHOWN = (
+    "algorithm",
+    "beam_size",
+    "order",
+    "expansion",
+    "merge",
+    "steps",
+    "resolve",
+    "scoring",
+    "evidence",
+    "constraint",
+    "diversity",
+    "rethink",
+)
+
+
+def update_readme(readme: Path, results: Path) -> None:
+    """Write each block of `BLOCKS` anew between its two markers. Raises MindRecError where a marker is missing."""
+    text = readme.read_text(encoding="utf-8")
+    for name, write in BLOCKS.items():
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        if begin not in text or end not in text:
+            raise MindRecError(f"{readme} lacks the markers {begin} and {end}; put them where the {name} belong")
+        body = "\n".join(part for part in write(results) if part)
+        text = re.sub(f"{begin}.*{end}", lambda _, new=f"{begin}\n{body}\n{end}": new, text, flags=re.S)
+    write_text(readme, text)
+
+
+def sections(results: Path) -> list[str]:
+    """Markdown of each result file that is there, in a fixed order."""
+    out = []
+    for name, render in (
+        ("grocery-test", _evaluation),
+        ("grocery-sweep", _sweep),
+        ("grocery-twin", _twin),
+        ("grocery-twin-order", _twin),
+        ("grocery-twin-time", _twin),
+        ("grocery-twin-time-order", _twin),
+        ("beauty-test", _evaluation),
+        ("beauty-sweep", _sweep),
+        ("beauty-gpu-sweep", _sweep),
+        ("beauty-twin", _twin),
+        ("beauty-twin-time", _twin),
+        ("bench-decode", _bench_decode),
+        ("bench-train", _bench_train),
+        ("bench-llada", _bench_llada),
+        ("bench-llada-8b", _bench_llada),
+        ("bench-scale", _bench_scale),
+        ("bench-app", _bench_app),
+    ):
+        path = results / f"{name}.json"
+        if path.exists():
+            out.append(render(read_json(path, "results")))
+    return out
+
+
+def _row(name: str, metrics: dict, extra: str = "") -> str:
+    return f"| {name} | " + " | ".join(f"{metrics[m]:.4f}" for m in METRICS) + f" |{extra}"
+
+
+def _head(first: str, extra: tuple[str, ...] = ()) -> str:
+    columns = (first, *METRICS, *extra)
+    return "| " + " | ".join(columns) + " |\n|" + " --- |" * len(columns)
+
+
+def _evaluation(r: dict) -> str:
+    forced = r["metrics"].get("forced_positions")
+    title = f"\n### {r['dataset'].capitalize()}, {r['split']} split\n"
+    about = (
+        f"{r['users']:,} cases (seed {r['seed']}), the whole catalog ranked, seen items excluded, strict item level; "
+        f"{r['decoder']['beam_size']} beams, {r['nfe']:.1f} denoiser calls a user, {r['metrics']['cc']} answers off "
+        f"the catalog, entropy H {r['metrics']['entropy']:.2f} bits, TTR {r['metrics']['ttr']:.4f}, "
+        f"{r['metrics']['catalog_coverage']:.0%} of the catalog recommended at least once"
+        f"{'' if forced is None else f', {forced:.0%} of positions forced'}.\n"
+    )
+    lines = [title, f"`{r['command']}`\n" if r.get("command") else "", about, _head("ranking")]
+    for name, metrics in r.get("baselines", {}).items():
+        lines.append(_row(PLAIN.get(name, name), metrics))
+    lines.append(_row("**MindRec, default decode**", r["metrics"]))
+    return "\n".join(lines) + "\n" + (_slices(r["slices"], r["metrics"]) if "slices" in r else "")
+
+
+def _slices(s: dict, metrics: dict) -> str:
+    bias, bins = s["popularity_bias"], s["calibration"]["bins"]
+    lines = [
+        f"\nThe default decode in more detail: the right semantic ID, whatever the category, is among the first ten in "
+        f"{metrics['sid_hit@10']:.1%} of cases. {bias['head_share_of_answers']:.0%} of its answers are among the most "
+        f"popular tenth of items, against {bias['head_share_of_targets']:.0%} of the true items. Of its answers' "
+        f"probabilities, the highest tenth says {bins[-1]['probability']:.3f} on average and is right in "
+        f"{bins[-1]['hit_rate']:.3f}; the mean distance over ten bins is {s['calibration']['error']:.4f}.\n",
+        "| slice | cases | hit@10 | ndcg@10 |\n| --- | --- | --- | --- |",
+    ]
+    for row in s["by_history_length"]:
+        lines.append(f"| history of {row['slice']} | {row['users']:,} | {row['hit@10']:.4f} | {row['ndcg@10']:.4f} |")
+    for row in s["by_target_popularity"]:
+        lines.append(f"| {row['slice']} | {row['users']:,} | {row['hit@10']:.4f} | {row['ndcg@10']:.4f} |")
+    return "\n".join(lines) + "\n"
+
+
+def _twin(r: dict) -> str:
+    """Diffusion (left) against its auto-regressive twin (right), mean and deviation over seeds."""
+    changed = ", ".join(f"{k}={v}" for k, v in r["settings"].items()) or "default settings"
+    names = ("hit@1", "hit@10", "ndcg@10")
+    epochs = [max(row.get("block_epochs", 0) for row in r[side]) for side in ("left", "right")]
+    if epochs[0] != epochs[1]:
+        changed += f"; the twin's block trained for {epochs[1]} epochs, diffusion's for {epochs[0]}"
+    lines = [
+        f"\n**Diffusion against its auto-regressive twin on {r['dataset'].capitalize()}**, {r['users']:,} {r['split']} "
+        f"cases, {changed}; {'one seed' if len(r['left']) == 1 else str(len(r['left'])) + ' seeds, mean ± deviation'} "
+        "(both blocks of a seed stand on the same dense part); the interval is a paired bootstrap over users, 95 %:\n",
+        f"`{r['command']}`\n" if r.get("command") else "",
+        "| block | " + " | ".join(names) + " | calls | seconds of training the block |\n|" + " --- |" * 6,
+    ]
+    for side, name in (("left", "masked diffusion"), ("right", "auto-regressive")):
+        cells = [_spread(r[f"{side}_mean"][m], r[f"{side}_deviation"][m]) for m in names]
+        calls = sum(row["nfe"] for row in r[side]) / len(r[side])
+        seconds = " / ".join(f"{row['block_seconds']:,.0f}" for row in r[side])
+        lines.append(f"| {name} | " + " | ".join(cells) + f" | {calls:.1f} | {seconds} |")
+    ratios = [f"{r['ratio'][m]['ratio']:.3f} [{r['ratio'][m]['low']:.3f}, {r['ratio'][m]['high']:.3f}]" for m in names]
+    lines.append("| ratio [interval] | " + " | ".join(ratios) + " | | |")
+    return "\n".join(lines) + "\n"
+
+
+def _spread(mean: float, deviation: float | None) -> str:
+    return f"{mean:.4f}" + ("" if deviation is None else f" ± {deviation:.4f}")
+
+
+def _sweep(r: dict) -> str:
+    rows = r["rows"]
+    base, checkpoint = rows[0]["decoder"], rows[0]["checkpoint"]["name"]
+    named = "" if checkpoint == rows[0]["dataset"] else f", checkpoint {checkpoint}"
+    lines = [
+        f"\n**Decoders on {rows[0]['dataset'].capitalize()}**{named}, {rows[0]['users']:,} {rows[0]['split']} cases, "
+        f"{'tokens alone, ' if base['evidence'] == 'off' else ''}same weights (search mass kept is the decoder's own "
+        "probability on the items still alive, not a chance of being right):\n",
+        f"`{r['command']}`\n" if r.get("command") else "",
+        _head("decoder", ("mass kept", "off catalog", "calls", "beams read")),
+    ]
+    for row in rows:
+        changed = [f"{k}={row['decoder'][k]}" for k in SHOWN if row["decoder"][k] != base[k]]
+        name = ", ".join(changed) or f"default ({base['beam_size']} beams)"
+        kept = row["metrics"].get("search_mass_kept")
+        cells = (
+            "-" if kept is None else f"{kept:.3f}",
+            f"{row['metrics']['cc'] / (row['users'] * min(10, row['decoder']['beam_size'])):.1%}",
+            f"{row['nfe']:.1f}",
+            f"{row['beam_rows']:.0f}",
+        )
+        lines.append(_row(name, row["metrics"], " " + " | ".join(cells) + " |"))
+    return "\n".join(lines) + "\n"
+
+
+def _bench_decode(r: dict) -> str:
+    lines = [
+        "\n### Speed\n",
+        f"`{r['command']}` on {r['device']}, {r['threads']} threads: {r['beams']} beams, history of {r['history']}, "
+        f"{r['positions']} positions, all sides in the same run on the same weights.\n",
+        "| batch | ms / user | published, ms / user | times faster | over bare matrix products | legality share |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for b in r["ms_per_user"]:
+        lines.append(
+            f"| {b} | {r['ms_per_user'][b]} | {r['ms_per_user_published'][b]} | {r['ratio_vs_published'][b]} | "
+            f"{r['ratio_to_floor'][b]} | {r['legality_share'][b]:.1%} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _bench_train(r: dict) -> str:
+    stages = "; ".join(
+        f"{name}: {r[key]['samples_per_second']:,.0f} samples a second, {r[key]['gflops_reached']:,.0f} GFLOP/s, "
+        f"{r[key]['utilisation']:.0%} of bare products"
+        for key, name in (("dense", "dense part"), ("block", "target block"))
+    )
+    entropy = r["cross_entropy"]
+    return (
+        f"\n`{r['command']}` on {r['device']}, {r['threads']} threads: {stages}. The auto-regressive twin's block sees "
+        f"{r['twin']['ratio']} times as many samples a second. A dense step over "
+        f"{entropy['items']:,} items takes {entropy['step_ms']} ms, {entropy['ratio']} times as fast as with "
+        "`F.cross_entropy`, which holds all logits at once.\n"
+    )
+
+
+def _bench_llada(r: dict) -> str:
+    took = ", ".join(f"{ms} ms a user at batch {batch}" for batch, ms in r["ms_per_user"].items())
+    faster = ", ".join(f"{ratio} times at batch {batch}" for batch, ratio in r["ratio_vs_published"].items())
+    cache = ", ".join(f"{ratio} times at batch {batch}" for batch, ratio in r["ratio_vs_no_cache"].items())
+    return (
+        f"\n`{r['command']}` on {r['device']}: a random LLaDA-shaped model of {r['parameters']:,} parameters with a "
+        f"prompt of {r['prompt_tokens']} tokens, {r['dtype']}: {took}. Faster than the published "
+        f"search: {faster}; than ours without the prompt cache: {cache}.\n"
+    )
+
+
+def _bench_scale(r: dict) -> str:
+    lines = [
+        f"\n`{r['command']}` on {r['device']}, {r['threads']} threads: search and legality alone (random logits), one "
+        "user, 10 beams.\n",
+        "| items | ms, evidence off | ms, evidence on | index, MB |",
+        "| --- | --- | --- | --- |",
+    ]
+    for row in zip(r["items"], r["ms_per_user"], r["ms_per_user_evidence"], r["index_mb"], strict=True):
+        lines.append(f"| {row[0]:,} | {row[1]} | {row[2]} | {row[3]} |")
+    return "\n".join(lines) + "\n"
+
+
+def _bench_app(r: dict) -> str:
+    return (
+        f"\n`{r['command']}` (headless Chromium): from a key press to the end of the frame that shows the step, "
+        f"{r['step_ms_median']} ms (an empty page that changes one word takes {r['step_floor_ms_median']} ms); with a "
+        f"tree of {r['tree_nodes']} nodes, {r['step_tree_ms_median']} ms; click "
+        f"on Decode to the first step {r['click_to_first_step_ms']} ms; page interactive after "
+        f"{r['page_first_interactive_ms']} ms in a browser that has not seen it, {r['page_interactive_ms']} ms later; "
+        f"trace {r['trace_bytes']:,} bytes; {r['external_requests']} requests to other "
+        "hosts.\n"
+    )
+
+
+def _cold_tables(results: Path) -> list[str]:
+    """Items never trained on: beside text likeness, then what each `--lift` costs everyone and gives them."""
+    plain, lifted = (read_json(results / f"{name}.json", "results") for name in ("grocery-cold", "grocery-cold-lift"))
+    cold, items = plain["items"]["cold"], sum(plain["items"].values())
+
+    def row(name: str, metrics: dict, everyone: dict) -> str:
+        shown = (metrics["among_all"], metrics["among_cold"], everyone)
+        return f"| {name} | " + " | ".join(f"{m['hit@10']:.3f}" for m in shown) + " |"
+
+    lines = [
+        f"| Hit@10 on {plain['split']} trips | {plain['users']:,} with one of {cold} cold items as the true one, among "
+        f"all {items:,} | the same, among the cold ones | {plain['everyone']['users']:,} as they come |",
+        "|" + " --- |" * 4,
+        row("TF-IDF nearest to the history", plain["baselines"]["tfidf"], plain["everyone"]["tfidf"]),
+        row("MindRec, dense head alone", plain["baselines"]["dense"], plain["everyone"]["dense"]),
+        row("MindRec", plain["metrics"], plain["everyone"]["metrics"]),
+        row(
+            f"MindRec, `--lift` chosen on validation: {lifted['lift']}",
+            lifted["metrics"],
+            lifted["everyone"]["metrics"],
+        ),
+        "\n| `--lift` | validation trips: NDCG@10 of all | Hit@10 of all | Hit@10 of those with a cold item |",
+        "|" + " --- |" * 4,
+    ]
+    for r in lifted["lifts_on_validation"]:
+        lines.append(f"| {r['lift']} | {r['ndcg@10']:.4f} | {r['hit@10']:.3f} | {r['cold_hit@10']:.3f} |")
+    return lines
+
+
+def _source_table(results: Path) -> list[str]:
+    """Rows a second and memory of each source that reads files larger than memory."""
+    lines = ["| source | rows a second | peak memory |", "|" + " --- |" * 3]
+    for file in ("bench-prepare", "bench-prepare-amazon"):
+        for name, r in read_json(results / f"{file}.json", "results")["sources"].items():
+            lines.append(f"| {name} | {round(r['rows_a_second'], -3):,} | {r['peak_mb']:.0f} MB |")
+    return lines
+
+
+def _load_table(results: Path) -> list[str]:
+    """Many people at once."""
+    lines = [
+        '| | traces | plain "busy" | errors, traces of another person, wrong traces | half within | 95 % within |',
+        "|" + " --- |" * 6,
+    ]
+    for file in ("load-50", "load-50-browsers", "load-200"):
+        r = read_json(results / f"{file}.json", "results")
+        browsers = f", {r['browsers']} real browsers on the same cores" if r["browsers"] else ""
+        wrong = f"{r['errors']}, {r['crossed']}, {r['wrong']}"
+        lines.append(
+            f"| {r['people']} people, {r['seconds']:.0f} s{browsers} | {r['traces']:,} | {r['busy']:,} | {wrong} | "
+            f"{r['p50_ms'] / 1000:.2f} s | {r['p95_ms'] / 1000:.2f} s |"
+        )
+    return lines
+
+
+BLOCKS = {"results": sections, "cold": _cold_tables, "sources": _source_table, "load": _load_table}
+
+
+if __name__ == "__main__":
+    update_readme(ROOT / "README.md", ROOT / "assets" / "results")

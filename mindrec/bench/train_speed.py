@@ -1,0 +1,148 @@
+"""`bench train`: training speed of both stages and of the auto-regressive twin's block, the share of the machine's
+measured matrix throughput that each reaches, and the catalog's cross-entropy against PyTorch's own."""
+
+import time
+from collections.abc import Callable
+from itertools import islice
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from mindrec.checkpoint import pick_device
+from mindrec.data.catalog import PreparedData
+from mindrec.data.splits import training_sequences
+from mindrec.model.compact import OBJECTIVES, CompactConfig, CompactDenoiser
+from mindrec.model.diffusion import CodeTable
+from mindrec.model.softmax import catalog_cross_entropy
+from mindrec.training.batches import batches
+from mindrec.training.loop import fast_bf16
+from mindrec.training.objectives import block_loss, dense_loss
+from mindrec.training.presets import Preset
+from mindrec.training.run import make_tokenizer
+
+WARM, TIMED = 3, 15
+SIDE = 2048
+
+
+def bench_train(data: PreparedData, preset: Preset, device: str = "auto") -> dict:
+    """Time optimizer steps of a preset on its data. A sample is one next-item target; tokens are its positions."""
+    place = pick_device(device)
+    tokenizer = make_tokenizer(data, preset)
+    model, twin = (
+        CompactDenoiser(
+            CompactConfig(tokenizer.level_sizes, tokenizer.n_items, objective=objective, **preset.model),
+            torch.from_numpy(tokenizer.codes),
+        ).to(place)
+        for objective in OBJECTIVES
+    )
+    table = CodeTable(torch.from_numpy(tokenizer.codes), tokenizer.level_sizes).to(place)
+    generator = torch.Generator().manual_seed(0)
+    stream = batches(
+        training_sequences(data.interactions),
+        model.max_history + 1,
+        preset.train.batch_targets,
+        seed=0,
+        ordered=data.interactions.ordered,
+    )
+    some = [rows.to(place) for rows in islice(stream, WARM + TIMED)]
+    config, learns = preset.train.loss, preset.train.dense_rate > 0
+    peak = _matrix_throughput(place)
+    dense = _stage(model, some, peak, lambda rows: dense_loss(model, rows, config, generator))
+    block, of_twin = (
+        _stage(side, some, peak, lambda rows, side=side: block_loss(side, table, rows, config, generator, dense=learns))
+        for side in (model, twin)
+    )
+    return {
+        "dataset": data.catalog.name,
+        "device": place.type,
+        "threads": torch.get_num_threads(),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "gflops_of_bare_products": round(peak / 1e9, 1),
+        "dense": dense,
+        "block": block | {"tokens_per_second": round(block["samples_per_second"] * tokenizer.n_levels, 1)},
+        "twin": of_twin | {"ratio": round(of_twin["samples_per_second"] / block["samples_per_second"], 2)},
+        "cross_entropy": _cross_entropies(model, some, place),
+    }
+
+
+def _stage(model: CompactDenoiser, some: list[torch.Tensor], peak: float, loss: Callable) -> dict:
+    """Samples a second of one stage's steps, and their share of `peak` (floating-point operations a second)."""
+    place = some[0].device
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+
+    def step(rows: torch.Tensor) -> int:
+        with torch.autocast(place.type, dtype=torch.bfloat16, enabled=fast_bf16(place)):
+            out = loss(rows)
+        optimizer.zero_grad(set_to_none=True)
+        out.loss.backward()
+        optimizer.step()
+        return out.targets
+
+    for rows in some[:WARM]:
+        step(rows)
+    with FlopCounterMode(display=False) as counter:
+        step(some[0])
+    flops_a_target = counter.get_total_flops() / int((some[0][:, 1:] >= 0).sum())
+    _finish(place)
+    started = time.perf_counter()
+    targets = sum(step(rows) for rows in some[WARM:])
+    _finish(place)
+    seconds = time.perf_counter() - started
+    reached = targets * flops_a_target / seconds
+    return {
+        "samples_per_second": round(targets / seconds, 1),
+        "gflops_reached": round(reached / 1e9, 1),
+        "utilisation": round(reached / peak, 4),
+    }
+
+
+def _cross_entropies(model: CompactDenoiser, some: list[torch.Tensor], place: torch.device) -> dict:
+    """Milliseconds of a dense step, forward and backward, with our cross-entropy and F.cross_entropy of all logits.
+
+    Of the whole step, because by itself, on memory that is at hand, the table of logits costs less than in between.
+    """
+
+    def plain(states, items, bias, target):
+        return F.cross_entropy((states @ items.T + bias).float(), target)
+
+    times: dict[str, list[float]] = {"ours": [], "plain": []}
+    for number, rows in enumerate(some):
+        both = [("ours", catalog_cross_entropy), ("plain", plain)]
+        for name, of in both if number % 2 else both[::-1]:
+            model.zero_grad(set_to_none=True)
+            started = time.perf_counter()
+            with torch.autocast(place.type, dtype=torch.bfloat16, enabled=fast_bf16(place)):
+                states_BHD, items_ND = model.encode_states(rows[:, :-1].clamp(min=0))
+                valid_BR, target_BR = rows[:, 1:] >= 0, rows[:, 1:]
+                loss = of(states_BHD[valid_BR], items_ND, model.item_bias, target_BR[valid_BR])
+            loss.backward()
+            _finish(place)
+            times[name].append(time.perf_counter() - started)
+    ours, other = (float(np.median(kept[WARM:])) * 1000 for kept in times.values())
+    return {
+        "items": model.n_items,
+        "step_ms": round(ours, 1),
+        "step_ms_plain": round(other, 1),
+        "ratio": round(other / ours, 2),
+    }
+
+
+def _finish(place: torch.device) -> None:
+    if place.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _matrix_throughput(device: torch.device) -> float:
+    """Floating-point operations a second of a square matrix product in the type that training uses."""
+    dtype = torch.bfloat16 if fast_bf16(device) else torch.float32
+    left, right = (torch.randn(SIDE, SIDE, dtype=dtype, device=device) for _ in range(2))
+    times = []
+    for _ in range(8):
+        started = time.perf_counter()
+        left @ right
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    return 2 * SIDE**3 / float(np.median(times[2:]))

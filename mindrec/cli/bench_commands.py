@@ -1,0 +1,91 @@
+"""`python -m mindrec bench …`: measurements as ratios against a named alternative in the same run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mindrec.cli.shared import emit, load_data
+
+Checkpoint = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folder.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the result here as JSON.")]
+Llada = Annotated[str | None, typer.Option("--llada", help="No checkpoint but a random LLaDA: small or llada-8b.")]
+SHIPPED = Path("checkpoints/grocery")
+
+
+bench = typer.Typer(help="Measurements as ratios against a named alternative.", no_args_is_help=True)
+
+
+@bench.command("decode")
+def decode(
+    checkpoint: Checkpoint = SHIPPED,
+    repeats: int = 7,
+    llada: Llada = None,
+    device: Device = "auto",
+    json_out: JsonOut = None,
+) -> None:
+    """Our search against the published one and against the bare matrix products of the same decode."""
+    from mindrec.bench.backbone_speed import bench_llada
+    from mindrec.bench.decode_speed import bench_decode
+
+    found = bench_llada(llada, device, repeats=repeats) if llada else bench_decode(checkpoint, device, repeats)
+    emit(found, json_out)
+
+
+@bench.command("train")
+def train(
+    data: Annotated[Path, typer.Option("--data", help="Prepared data folder, or 'grocery'.")] = Path("grocery"),
+    preset: Annotated[str, typer.Option(help="Recipe whose steps are timed.")] = "grocery",
+    device: Device = "auto",
+    json_out: JsonOut = None,
+) -> None:
+    """Training samples a second, and the share of the machine's matrix throughput that is reached."""
+    from mindrec.bench.train_speed import bench_train
+    from mindrec.training.presets import preset as find
+
+    emit(bench_train(load_data(data), find(preset), device), json_out)
+
+
+@bench.command("app")
+def page(checkpoint: Checkpoint = SHIPPED, json_out: JsonOut = None) -> None:
+    """What a person waits for on the page, in a real browser; needs playwright and a Chromium."""
+    from mindrec.bench.page_speed import bench_app
+
+    emit(bench_app(checkpoint.resolve()), json_out)
+
+
+@bench.command("scale")
+def scale(repeats: int = 9, json_out: JsonOut = None) -> None:
+    """Search and legality on made catalogs of 1k to 1M items."""
+    from mindrec.bench.scale_speed import bench_scale
+
+    emit(bench_scale(repeats=repeats), json_out)
+
+
+@bench.command("prepare")
+def prepare(
+    rows: Annotated[int, typer.Option(help="Interactions of the made-up log.")] = 10_000_000,
+    sources: Annotated[str, typer.Option(help="Comma-separated.")] = "parquet,amazon,synthetic",
+    json_out: JsonOut = None,
+) -> None:
+    """Rows a second and peak memory of `prepare` on a large log, each source in a process of its own."""
+    from mindrec.bench.prepare_speed import bench_prepare
+
+    emit(bench_prepare(rows, sources.split(",")), json_out)
+
+
+@bench.command("load")
+def load(
+    checkpoint: Checkpoint = SHIPPED,
+    people: Annotated[int, typer.Option(help="Who decode every 5 s, each with a session of their own.")] = 50,
+    seconds: Annotated[float, typer.Option(help="How long; memory is judged from 150 on.")] = 180,
+    api_people: Annotated[int, typer.Option(help="More people, through the public endpoint.")] = 2,
+    browsers: Annotated[int, typer.Option(help="More people, in real browsers; needs playwright.")] = 0,
+    json_out: JsonOut = None,
+) -> None:
+    """The app under many people at once; every answer is checked against a single-user decode."""
+    from mindrec.bench.load_test import bench_load
+
+    found = bench_load(checkpoint.resolve(), people=people, seconds=seconds, api_people=api_people, browsers=browsers)
+    emit(found, json_out)

@@ -1,0 +1,364 @@
+"""`python -m mindrec`: prepare, train, evaluate, diagnose, recommend.
+
+Bad input ends with a clear line and exit status 2.
+"""
+
+import json
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mindrec.cli import backbone_commands, bench_commands, data_commands, job_commands
+from mindrec.cli.shared import emit, load_data, settings_of
+from mindrec.errors import MindRecError
+
+app = typer.Typer(help="Recommend by masked diffusion, coarse to fine.", no_args_is_help=True, add_completion=False)
+data_commands.register(app)
+
+Checkpoint = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folder.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Prepared data folder, or the name 'grocery'.")]
+TextModel = data_commands.TextModel
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the result here as JSON.")]
+
+
+@app.command()
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Checkpoint folder to write.")],
+    preset: Annotated[str, typer.Option(help="Recipe; see the README.")] = "small",
+    objective: Annotated[str, typer.Option(help="diffusion, or ar: the auto-regressive twin.")] = "diffusion",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Overrides the preset's.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Of the target block; overrides the preset's.")] = None,
+    dense_epochs: Annotated[int | None, typer.Option(help="Of the dense part before it; overrides.")] = None,
+    dense_from: Annotated[
+        Path | None, typer.Option(help="Take encoder, item vectors and semantic IDs of this checkpoint; train a block.")
+    ] = None,
+    mask_floor: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Overrides the preset's masking floor.")
+    ] = None,
+    path_share: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of states that know the coarsest levels and teach the next; overrides."),
+    ] = None,
+    views: Annotated[
+        int | None, typer.Option(min=1, help="Masked states of a target in a step; overrides. The twin has one.")
+    ] = None,
+    legal: Annotated[
+        bool | None, typer.Option("--legal/--any-code", help="Normalise over legal codes, or over all; overrides.")
+    ] = None,
+    distil: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of the token loss taken against the dense head; overrides."),
+    ] = None,
+    item_dropout: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Item embeddings dropped a step, so that tokens alone carry cold items."),
+    ] = None,
+    sequences: Annotated[int | None, typer.Option(help="Train on a seeded sample of sequences: a quick trial.")] = None,
+    text_model: TextModel = None,
+    semantic_ids: Annotated[
+        str, typer.Option(help="residual (k-means), product (parallel codes) or own (the data's semantic_ids.json).")
+    ] = "residual",
+    sid_levels: Annotated[int | None, typer.Option(help="Semantic-ID levels; overrides the preset's.")] = None,
+    codebook_size: Annotated[int | None, typer.Option(help="Codes a level; overrides the preset's.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Train a denoiser and save the epoch that is best on validation: of the block, the likeliest."""
+    from mindrec.training.presets import preset as find
+    from mindrec.training.run import train_checkpoint
+
+    def given(**values) -> dict:
+        return {name: value for name, value in values.items() if value is not None}
+
+    recipe = find(preset)
+    masking = given(mask_floor=mask_floor, path_share=path_share, views=views, legal=legal)
+    loss = replace(recipe.train.loss, **masking, **given(distil=distil, item_dropout=item_dropout))
+    schedule = replace(recipe.train, loss=loss, **given(seed=seed, epochs=epochs, dense_epochs=dense_epochs))
+    recipe = replace(recipe, train=schedule, **given(sid_levels=sid_levels, codebook_size=codebook_size))
+
+    def report(record: dict) -> None:
+        typer.echo(json.dumps(record), err=True)
+
+    train_checkpoint(
+        load_data(data),
+        recipe,
+        out,
+        objective=objective,
+        device=device,
+        semantic_ids=semantic_ids,
+        text_model=text_model,
+        most_sequences=sequences,
+        dense_from=dense_from,
+        resume=resume,
+        command="python -m mindrec " + shlex.join(sys.argv[1:]),
+        report=report,
+        progress=sys.stderr.isatty(),
+    )
+    typer.echo(f"saved {out}")
+
+
+@app.command()
+def evaluate(
+    checkpoint: Checkpoint,
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    users: Annotated[
+        int | None, typer.Option(help="A seeded sample of cases; default 5,000 on grocery, else all.")
+    ] = None,
+    decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
+    baseline: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: popularity, covisit, dense, one_pass, left_to_right, evidence_off, evidence_only, "
+            "published."
+        ),
+    ] = "",
+    twin: Annotated[
+        Path | None, typer.Option(help="Another checkpoint of the same catalog, on the same cases.")
+    ] = None,
+    sweep: Annotated[Path | None, typer.Option(help="JSON list of decode settings; one result row each.")] = None,
+    cold: Annotated[
+        bool, typer.Option("--cold", help="Ask for the items of --data that were not trained on; TF-IDF beside it.")
+    ] = False,
+    lift: Annotated[
+        str, typer.Option(help="--cold: added to cold items' logits; of several, comma-separated, validation chooses.")
+    ] = "0",
+    seed: int = 0,
+    batch: int = 64,
+    device: Device = "auto",
+    json_out: JsonOut = None,
+) -> None:
+    """Measure a checkpoint: strict item level, the whole catalog ranked, seen items excluded."""
+    from mindrec.evaluation.report import evaluate_checkpoint
+
+    if cold:
+        from mindrec.checkpoint import load_checkpoint
+        from mindrec.cold.cold_evaluation import evaluate_cold
+        from mindrec.text.text_search import text_embedder
+
+        if baseline or sweep or twin:
+            raise MindRecError("--cold brings its own baselines and one decoder; leave --baseline, --twin, --sweep out")
+        found = evaluate_cold(
+            checkpoint,
+            load_data(data, checkpoint),
+            split=split,
+            users=users,
+            settings=settings_of(decoder or []),
+            seed=seed,
+            batch=batch,
+            device=device,
+            lifts=_numbers("--lift", lift),
+            embed=text_embedder((load_checkpoint(checkpoint).training or {}).get("text_model")),
+        )
+        return emit(found, json_out)
+    if lift != "0":
+        raise MindRecError("--lift is for cold items; give --cold")
+    result = evaluate_checkpoint(
+        checkpoint,
+        load_data(data, checkpoint),
+        split=split,
+        users=users,
+        settings=settings_of(decoder or []),
+        baselines=[b for b in baseline.split(",") if b],
+        twin=twin,
+        sweep=_sweep(sweep) if sweep else None,
+        seed=seed,
+        batch=batch,
+        device=device,
+    )
+    emit(result, json_out)
+
+
+@app.command()
+def compare(
+    left: Annotated[list[Path], typer.Option(help="A checkpoint; repeat it, one a training seed.")],
+    right: Annotated[list[Path], typer.Option(help="Its counterpart; as many as --left.")],
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    users: Annotated[int | None, typer.Option(help="A seeded sample of cases; default as evaluate.")] = None,
+    decoder: Annotated[list[str] | None, typer.Option(help="A decode setting of both, name=value; repeatable.")] = None,
+    seed: int = 0,
+    batch: int = 64,
+    device: Device = "auto",
+    json_out: JsonOut = None,
+) -> None:
+    """The ratio of two kinds of checkpoint over seeds, with a paired bootstrap interval over users."""
+    from mindrec.evaluation.paired import compare_checkpoints
+
+    settings = settings_of(decoder or [])
+    found = compare_checkpoints(
+        left,
+        right,
+        load_data(data, left[0]),
+        split=split,
+        users=users,
+        settings=settings,
+        seed=seed,
+        batch=batch,
+        device=device,
+    )
+    emit(found, json_out)
+
+
+@app.command()
+def diagnose(
+    checkpoint: Checkpoint,
+    out: Annotated[Path, typer.Option(help="Table of cases to write, Parquet; replaced whole.")],
+    data: Data = None,
+    split: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    users: Annotated[
+        int | None, typer.Option(help="A seeded sample of cases; default 5,000 on grocery, else all.")
+    ] = None,
+    decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
+    k: Annotated[int, typer.Option("--k", help="A true item ranked below the first k is a miss.")] = 10,
+    seed: int = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished chunk.")] = False,
+    workers: job_commands.Workers = 0,
+    device: Device = "auto",
+    json_out: JsonOut = None,
+) -> None:
+    """Find for every case the step at which the true item was lost, and why."""
+    from mindrec.diagnosis.diagnose import diagnose_checkpoint
+
+    result = diagnose_checkpoint(
+        checkpoint,
+        load_data(data, checkpoint),
+        out,
+        split=split,
+        users=users,
+        settings=settings_of(decoder or []),
+        seed=seed,
+        k=k,
+        resume=resume,
+        workers=workers,
+        device=device,
+        command="python -m mindrec " + shlex.join(sys.argv[1:]),
+    )
+    emit(result, json_out)
+
+
+@app.command()
+def recommend(
+    checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("checkpoints/grocery"),
+    item: Annotated[
+        list[str] | None, typer.Option(help="An item's id, its title, or words that find it; oldest first, repeatable.")
+    ] = None,
+    decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
+    trace: Annotated[Path | None, typer.Option(help="Write the complete trace here as JSON.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Recommend the next item of a history and print the ranked items with their category paths."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mindrec.decoding.config import DecodeConfig
+    from mindrec.recommender import Recommender
+    from mindrec.system.files import write_text
+
+    recommender = Recommender.from_pretrained(checkpoint, device)
+    ids = [resolve(recommender, words, lambda line: typer.echo(line, err=True)) for words in item or []]
+    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | settings_of(decoder or []))
+    answer = recommender.recommend(ids, config)
+    table = Table("#", "item", "path", "search mass")
+    for found in answer.items:
+        title = f"{found.item.title} (cold)" if recommender.is_cold(found.row) else found.item.title
+        table.add_row(str(found.rank + 1), title, " > ".join(found.item.categories), f"{found.probability:.4f}")
+    Console().print(table)
+    if recommender.checkpoint.cold:
+        typer.echo(f"cold: added after training, {recommender.checkpoint.cold:,} of {len(recommender.catalog):,} items")
+    if trace:
+        write_text(trace, answer.trace.to_json())
+        typer.echo(f"trace in {trace}")
+
+
+@app.command()
+def stories(
+    checkpoint: Checkpoint,
+    data: Data = None,
+    users: Annotated[int, typer.Option(help="Test cases to look through.")] = 1500,
+    opening: Annotated[list[str] | None, typer.Option(help="Item ids of the opening history; repeatable.")] = None,
+    avoid: Annotated[list[str] | None, typer.Option(help="Category name kept out of stories; repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write; replaced whole.")] = Path("assets/stories"),
+) -> None:
+    """Find decodes worth telling (a clear hit, a near miss, a wrong turn …) and store their traces for the app."""
+    import numpy as np
+
+    from mindrec.data.splits import cases, training_sequences
+    from mindrec.recommender import Recommender
+    from mindrec.stories import find_stories, write_stories
+
+    prepared_data = load_data(data, checkpoint)
+    recommender = Recommender.from_pretrained(checkpoint)
+    bought = np.concatenate([np.unique(s) for s in training_sequences(prepared_data.interactions)])
+    popularity = np.bincount(bought, minlength=len(prepared_data.catalog))
+    found = find_stories(recommender, cases(prepared_data.interactions, "test", users), popularity, avoid=avoid or ())
+    for path in write_stories(recommender, found, opening or [], out):
+        typer.echo(path)
+
+
+def resolve(recommender, words: str, say=lambda line: None) -> str:
+    """An item id from an id, a title, or free text; what free text was read as is told through `say`.
+
+    Raises MindRecError for a title that several items have, and for words that fit nothing.
+    """
+    catalog = recommender.catalog
+    if words in catalog.row_of:
+        return words
+    same = [i.item_id for i in catalog.items if i.title.casefold() == words.casefold()]
+    if len(same) == 1:
+        return same[0]
+    if same:
+        raise MindRecError(f"{words!r} is the title of {len(same)} items; give one id: {', '.join(same)}")
+    near = [catalog.items[row] for row in recommender.search(words, 5) if recommender.fits(words, row)]
+    if not near:
+        raise MindRecError(f"unknown item {words!r}: no id, title or words of an item of {catalog.name!r}")
+    named = [f"{i.title} ({i.item_id})" for i in near]
+    paths = [" > ".join(path) for path in recommender.search_paths(words, 3)]
+    say(
+        f"{words!r} is read as {named[0]}"
+        + (f"; near it: {', '.join(named[1:])}" if named[1:] else "")
+        + (f"; categories: {', '.join(paths)}" if paths else "")
+    )
+    return near[0].item_id
+
+
+def _numbers(name: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise MindRecError(f"{name} {text[:60]!r} is not a number, or several with commas between them") from error
+
+
+def _sweep(path: Path) -> list[dict]:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise MindRecError(f"--sweep {path} cannot be read as JSON ({error})") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise MindRecError(f'--sweep {path}: a list of decode settings is needed, e.g. [{{"beam_size": 20}}]')
+    return rows
+
+
+job_commands.register(app)
+backbone_commands.register(app)
+app.add_typer(bench_commands.bench, name="bench")
+
+
+def main() -> None:
+    """Run the command line; a MindRecError, or a refusal of the disk, is one line on stderr and exit status 2."""
+    from mindrec.system.files import refused_by_disk
+
+    try:
+        app(standalone_mode=True)
+    except Exception as error:
+        words = str(error) if isinstance(error, MindRecError) else refused_by_disk(error)
+        if words is None:
+            raise
+        typer.echo(f"error: {words}", err=True)
+        sys.exit(2)

@@ -1,0 +1,54 @@
+"""What several commands share: opening prepared data, and telling a result."""
+
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import typer
+
+from mindrec.errors import MindRecError
+
+
+def load_data(folder: Path | None, checkpoint: Path | None = None):
+    """Prepared data from a folder, or the default data by name, made on first use."""
+    from mindrec.data.catalog import load_prepared
+    from mindrec.sources import prepared
+    from mindrec.system.files import read_json
+
+    if folder is None and checkpoint is not None:
+        about = checkpoint / "catalog.json"
+        if not about.exists() or read_json(about, "catalog").get("name") != "grocery":
+            raise MindRecError(f"{checkpoint}: give --data, the prepared folder it was trained on")
+        folder = Path("grocery")
+    if folder is not None and str(folder) == "grocery" and not folder.exists():
+        typer.echo("preparing grocery (once, about 20 s) …", err=True)
+        folder = prepared("grocery")
+    return load_prepared(folder)
+
+
+def emit(result: dict, path: Path | None) -> None:
+    """Print a result with the command that made it, and write it to `path` where one is given."""
+    from mindrec.system.files import write_json
+
+    if int(os.environ.get("RANK", "0")):  # under torchrun the first process speaks for all
+        return
+    result = {"command": "python -m mindrec " + shlex.join(sys.argv[1:])} | result
+    typer.echo(json.dumps(result, indent=1))
+    if path:
+        write_json(path, result)
+
+
+def settings_of(pairs: list[str]) -> dict:
+    """Decode settings given as name=value, the values read as JSON where they are. Raises MindRecError without "="."""
+    out = {}
+    for pair in pairs:
+        name, found, value = pair.partition("=")
+        if not found:
+            raise MindRecError(f"--decoder {pair!r} is not name=value, e.g. beam_size=20")
+        try:
+            out[name] = json.loads(value)
+        except json.JSONDecodeError:
+            out[name] = value
+    return out

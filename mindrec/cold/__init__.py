@@ -1,0 +1,1 @@
+"""Items added after training: their codes, the command, its evaluation."""

@@ -1,0 +1,1 @@
+"""Items, interactions and their split: the catalog that everything else reads."""

@@ -1,0 +1,339 @@
+"""Items, their category tree, and who took what in which order. Validated when built; no torch.
+
+Shape legend: N items, C category levels.
+"""
+
+import hashlib
+import json
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mindrec.errors import MindRecError
+from mindrec.system.files import atomic_folder, read_json, read_jsonl_gz, write_json, write_jsonl_gz, write_text
+
+HERE = "(here)"
+"""Explicit child that pads a category path which ends early."""
+
+SPLITS = ("train", "validation", "test")
+
+DEFAULT_DEPTH = 3
+"""Category levels that are read where the prepared data does not ask for another number."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item. `categories` runs coarse to fine and may be empty."""
+
+    item_id: str
+    title: str
+    categories: tuple[str, ...] = ()
+    brand: str | None = None
+    description: str | None = None
+
+    @property
+    def text(self) -> str:
+        """All words known of the item, for text features and search."""
+        return " ".join(filter(None, (self.title, self.brand, *self.categories, self.description)))
+
+
+class CategoryTree:
+    """Category nodes keyed by their whole path, so that one name under two parents is two nodes.
+
+    Attributes:
+        depth: number of levels C; 0 for a catalog without categories.
+        levels: for each level, the sorted paths of its nodes; a node's code is its place in that list.
+        codes: int32 (N, C), the node code of every item at every level.
+    """
+
+    def __init__(self, paths: Sequence[Sequence[str]], depth: int | None = None):
+        longest = max((len(p) for p in paths), default=0)
+        self.depth = longest if depth is None else min(depth, longest)
+        padded = [tuple(p[: self.depth]) + (HERE,) * (self.depth - len(p)) for p in paths]
+        self.padded = sum(len(p) < self.depth for p in paths)
+        self.cut = sum(len(p) > self.depth for p in paths)
+        self.levels: list[list[tuple[str, ...]]] = [
+            sorted({p[: level + 1] for p in padded}) for level in range(self.depth)
+        ]
+        where = [{path: code for code, path in enumerate(nodes)} for nodes in self.levels]
+        self.codes = np.array(
+            [[where[level][p[: level + 1]] for level in range(self.depth)] for p in padded], dtype=np.int32
+        ).reshape(len(paths), self.depth)
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(nodes) for nodes in self.levels]
+
+    def items_per_leaf(self) -> np.ndarray:
+        """Number of items of every finest category, (leaves,)."""
+        return np.bincount(self.codes[:, -1], minlength=self.sizes[-1]) if self.depth else np.array([len(self.codes)])
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Items in a fixed order: an item's *row* is its place here, and all arrays are indexed by row.
+
+    Raises:
+        MindRecError: no items, a duplicated or empty id, a missing title, or a path with an empty name.
+    """
+
+    items: tuple[Item, ...]
+    name: str = "catalog"
+    induced: bool = False
+    category_depth: int | None = None
+    row_of: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self):
+        if not self.items:
+            raise MindRecError("the catalog holds no items; at least one is needed")
+        rows: dict[str, int] = {}
+        for row, item in enumerate(self.items):
+            if not item.item_id:
+                raise MindRecError(f"item {row} ({item.title!r}) has an empty item_id; give every item one")
+            if item.item_id in rows:
+                raise MindRecError(f"item_id {item.item_id!r} occurs twice (rows {rows[item.item_id]} and {row})")
+            if not item.title.strip():
+                raise MindRecError(f"item {item.item_id!r} has an empty title; give it one")
+            if any(not name.strip() for name in item.categories):
+                raise MindRecError(f"item {item.item_id!r} has an empty name in its path {item.categories}")
+            rows[item.item_id] = row
+        object.__setattr__(self, "row_of", rows)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @cached_property
+    def tree(self) -> CategoryTree:
+        return CategoryTree([item.categories for item in self.items], self.category_depth)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of ids, titles and paths in order: two catalogs with one fingerprint name tokens alike."""
+        digest = hashlib.sha256()
+        for item in self.items:
+            digest.update(json.dumps([item.item_id, item.title, item.categories], ensure_ascii=False).encode())
+        return digest.hexdigest()[:16]
+
+    def rows(self, item_ids: Iterable[str]) -> list[int]:
+        """Rows of the given ids. Raises MindRecError naming the first unknown id."""
+        out = []
+        for item_id in item_ids:
+            if str(item_id) not in self.row_of:
+                raise MindRecError(
+                    f"unknown item {item_id!r}: not one of the {len(self):,} items of {self.name!r}; "
+                    "search the catalog for its title"
+                )
+            out.append(self.row_of[str(item_id)])
+        return out
+
+
+class Ragged(Sequence):
+    """Sequences of item rows in one flat array: a million of them cost what their rows cost, not an object each.
+
+    Attributes:
+        flat: int32 rows of all sequences, one after the other.
+        starts: int64 (sequences + 1,), where each begins; the last is the end.
+    """
+
+    def __init__(self, flat: np.ndarray, starts: np.ndarray):
+        self.flat, self.starts = flat, starts
+
+    @classmethod
+    def of(cls, sequences: Iterable[Sequence[int]]) -> "Ragged":
+        """Join sequences as they come."""
+        flat, starts = array("i"), array("q", [0])
+        for rows in sequences:
+            flat.extend(rows)
+            starts.append(len(flat))
+        return cls(np.array(flat, dtype=np.int32), np.array(starts))
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def __getitem__(self, n: int) -> np.ndarray:
+        if isinstance(n, slice):
+            return [self[k] for k in range(*n.indices(len(self)))]
+        if not -len(self) <= n < len(self):
+            raise IndexError(n)
+        return self.flat[self.starts[n % len(self)] : self.starts[n % len(self) + 1]]
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """Sequences of item rows in time order.
+
+    Attributes:
+        user_ids: one name a sequence.
+        sequences: int32 arrays of item rows, each at least one long; a tuple, or `Ragged` for large logs.
+        split: "train", "validation" or "test" a sequence; None means leave-one-out within each sequence.
+        ordered: False where the order inside a sequence carries nothing (training then shuffles it each epoch).
+    """
+
+    user_ids: tuple[str, ...]
+    sequences: Sequence[np.ndarray]
+    n_items: int
+    split: tuple[str, ...] | None = None
+    ordered: bool = True
+
+    def __post_init__(self):
+        if len(self.user_ids) != len(self.sequences):
+            raise MindRecError(f"{len(self.user_ids)} user ids for {len(self.sequences)} sequences; one each is needed")
+        if self.split is not None and len(self.split) != len(self.sequences):
+            raise MindRecError(f"{len(self.split)} splits for {len(self.sequences)} sequences; give all or none")
+        for value in set(self.split or ()) - set(SPLITS):
+            raise MindRecError(f"split {value!r} is not one of {', '.join(SPLITS)}")
+        if isinstance(self.sequences, Ragged) and (np.diff(self.sequences.starts) > 0).all():
+            flat = self.sequences.flat
+            if not len(flat) or (flat.min() >= 0 and flat.max() < self.n_items):
+                return
+        for user, rows in zip(self.user_ids, self.sequences, strict=True):
+            if len(rows) == 0 or rows.min() < 0 or rows.max() >= self.n_items:
+                raise MindRecError(f"sequence {user!r} is empty or has a row outside 0..{self.n_items - 1}")
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A catalog with its interactions and, where the source gives them, its own semantic IDs.
+
+    Attributes:
+        notes: README.md of the prepared folder.
+        repairs: a line for each kind of fault that was mended on the way here.
+    """
+
+    catalog: Catalog
+    interactions: Interactions
+    semantic_ids: dict[str, tuple[str, ...]] | None = None
+    notes: str = ""
+    repairs: Sequence[str] = ()
+
+
+def save_prepared(data: PreparedData, out: Path, report: dict | None = None) -> None:
+    """Write the prepared form, with `report` as report.json where given; `out` appears whole or not at all.
+
+    Raises:
+        MindRecError: `out` is something else than an empty folder or prepared data, which this would destroy.
+    """
+    check_replaceable(Path(out))
+    split, ordered = data.interactions.split, data.interactions.ordered
+    with atomic_folder(Path(out)) as folder:
+        write_jsonl_gz(
+            folder / "items.jsonl.gz",
+            (
+                {
+                    "item_id": i.item_id,
+                    "title": i.title,
+                    "brand": i.brand,
+                    "categories": list(i.categories),
+                    "description": i.description,
+                }
+                for i in data.catalog.items
+            ),
+        )
+        ids = [item.item_id for item in data.catalog.items]
+        write_jsonl_gz(
+            folder / "sequences.jsonl.gz",
+            (
+                {"user_id": user, "item_ids": [ids[r] for r in rows.tolist()]}
+                | ({"split": split[n]} if split else {})
+                | ({} if ordered else {"ordered": False})
+                for n, (user, rows) in enumerate(
+                    zip(data.interactions.user_ids, data.interactions.sequences, strict=True)
+                )
+            ),
+        )
+        if data.semantic_ids:
+            write_text(folder / "semantic_ids.json", json.dumps(data.semantic_ids, ensure_ascii=False))
+        write_json(folder / "catalog.json", {"name": data.catalog.name, "induced": data.catalog.induced})
+        if report is not None:
+            write_json(folder / "report.json", report)
+        write_text(folder / "README.md", data.notes)
+
+
+def check_replaceable(out: Path) -> None:
+    """Refuse to write over a file, or over a folder that holds anything but prepared data."""
+    if out.is_dir():
+        held = [p.name for p in out.iterdir()]
+        if held and "items.jsonl.gz" not in held:
+            raise MindRecError(f"{out} exists and holds {sorted(held)[0]!r}, no prepared data; give another --out")
+    elif out.exists() or out.is_symlink():
+        raise MindRecError(f"{out} exists and is no folder; give another --out")
+
+
+def load_prepared(folder: Path, *, name: str | None = None, category_depth: int | None = DEFAULT_DEPTH) -> PreparedData:
+    """Read a prepared folder (see design section 4). Paths longer than `category_depth` are cut to it.
+
+    Raises:
+        MindRecError: a file is missing or damaged, or an item or sequence breaks its rule; file and line are named.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise MindRecError(f"{folder} is not a folder; `python -m mindrec prepare SOURCE --out {folder}` makes one")
+    about = read_json(folder / "catalog.json", "catalog") if (folder / "catalog.json").exists() else {}
+    catalog = Catalog(
+        tuple(_item(row, folder) for row in read_jsonl_gz(folder / "items.jsonl.gz")),
+        name=name or folder.name,
+        induced=bool(about.get("induced", False)),
+        category_depth=category_depth,
+    )
+    interactions = _interactions(folder / "sequences.jsonl.gz", catalog)
+    readme = folder / "README.md"
+    notes = readme.read_text(encoding="utf-8", errors="replace") if readme.exists() else ""
+    return PreparedData(catalog, interactions, read_semantic_ids(folder), notes)
+
+
+def _interactions(path: Path, catalog: Catalog) -> Interactions:
+    users, splits, ordered = [], [], True
+
+    def sequences() -> Iterator[list[int]]:
+        nonlocal ordered
+        for number, row in enumerate(read_jsonl_gz(path), 1):
+            where = f"{path}, line {number}"
+            if "user_id" not in row or not isinstance(row.get("item_ids"), list) or not row["item_ids"]:
+                raise MindRecError(f"{where}: needs `user_id` and a non-empty list `item_ids`")
+            rows = [catalog.row_of.get(str(i), -1) for i in row["item_ids"]]
+            if -1 in rows:
+                unknown = row["item_ids"][rows.index(-1)]
+                raise MindRecError(f"{where}: item {unknown!r} is not in items.jsonl.gz; add it or drop it here")
+            users.append(str(row["user_id"]))
+            splits.append(str(row["split"]) if row.get("split") else None)
+            ordered &= row.get("ordered", True)
+            yield rows
+
+    ragged = Ragged.of(sequences())
+    if any(splits) and not all(splits):
+        raise MindRecError(f"{path}: some sequences have a `split` and some have none; give all or none")
+    return Interactions(tuple(users), ragged, len(catalog), tuple(splits) if any(splits) else None, ordered)
+
+
+def read_semantic_ids(folder: Path) -> dict[str, tuple[str, ...]] | None:
+    """The data's own semantic IDs, {item_id: codes as written}; None where the folder has none."""
+    path = folder / "semantic_ids.json"
+    if not path.exists():
+        return None
+    raw = read_json(path, "semantic IDs")
+    if not all(isinstance(v, list) for v in raw.values()):
+        raise MindRecError(f"{path}: each item needs a list of codes")
+    return {str(k): tuple(map(str, v)) for k, v in raw.items()}
+
+
+def _item(row: dict, folder: Path) -> Item:
+    if row.get("item_id") is None:
+        raise MindRecError(f"{folder / 'items.jsonl.gz'}: an item has no item_id: {str(row)[:80]}")
+    item_id = str(row["item_id"])
+    categories = row.get("categories") or []
+    if not isinstance(categories, list) or not all(isinstance(c, str) for c in categories):
+        raise MindRecError(f"{folder / 'items.jsonl.gz'}: item {item_id!r}: categories must be a list of names")
+    return Item(
+        item_id,
+        str(row.get("title") or f"Item {item_id}"),
+        tuple(categories),
+        row.get("brand") or None,
+        row.get("description") or None,
+    )

@@ -1,0 +1,50 @@
+"""Who is asked what: histories and targets of a split. Strict item level, the whole catalog ranked."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mindrec.data.catalog import SPLITS, Interactions
+from mindrec.errors import MindRecError
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question: what follows this history? `target` and `history` are item rows."""
+
+    user_id: str
+    history: tuple[int, ...]
+    target: int
+
+
+def training_sequences(interactions: Interactions) -> list[np.ndarray]:
+    """What training may see: the training split, or each sequence without its last two items."""
+    if interactions.split is None:
+        return [rows[:-2] for rows in interactions.sequences if len(rows) >= 3]
+    pairs = zip(interactions.sequences, interactions.split, strict=True)
+    return [rows for rows, split in pairs if split == "train"]
+
+
+def cases(interactions: Interactions, split: str, users: int | None = None, seed: int = 0) -> list[Case]:
+    """Cases of a split; a seeded sample of `users` of them where given.
+
+    With a `split` for each sequence, the last item of a held-out sequence is its target. Without one, leave-one-out:
+    the last item is the test target and the second-last the validation target.
+    """
+    if split not in SPLITS[1:]:
+        raise MindRecError(f"split {split!r} is not one of {', '.join(SPLITS[1:])}")
+    out = []
+    for n, rows in enumerate(interactions.sequences):
+        if interactions.split is not None:
+            if interactions.split[n] != split:
+                continue
+        elif split == "validation":
+            rows = rows[:-1]
+        if len(rows) >= 2:
+            out.append(Case(interactions.user_ids[n], tuple(map(int, rows[:-1])), int(rows[-1])))
+    if users is not None and users < len(out):
+        chosen = np.sort(np.random.default_rng(seed).choice(len(out), users, replace=False))
+        out = [out[n] for n in chosen]
+    if not out:
+        raise MindRecError(f"the data has no {split} cases; sequences of two or more held-out items are needed")
+    return out

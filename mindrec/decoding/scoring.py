@@ -1,0 +1,145 @@
+"""What the denoiser and the evidence say of each beam, over legal codes only.
+
+Shape legend: A beams looked at, B users, K beams a user (padded), L levels, T tokens, M members.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from mindrec.decoding.item_index import Excluded, ItemIndex, Members, Postings
+from mindrec.errors import MindRecError
+from mindrec.model.denoiser import Denoiser, HistoryCache
+from mindrec.model.diffusion import add_evidence
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """Opinions of A beams.
+
+    Attributes:
+        logp: (A, T), log-probability of each code of its position, -inf where illegal. What the search uses.
+        legal: int64 (A, T), items possible on each token; 0 is illegal.
+        raw: (A, T), the denoiser's own logits; zeros where the evidence decides alone.
+        evidence: (A, T), item mass on each token, each level summing to 1; None without evidence.
+        calls, rows: denoiser calls and beams they looked at.
+    """
+
+    logp: torch.Tensor
+    legal: torch.Tensor
+    raw: torch.Tensor
+    evidence: torch.Tensor | None
+    calls: int
+    rows: int
+
+
+def run_denoiser(denoiser: Denoiser, cache: HistoryCache, user_A: torch.Tensor, codes_AL: torch.Tensor) -> torch.Tensor:
+    """Logits (A, T) of beams sorted by user: users lie along the batch, their beams along the sequence."""
+    users, slot_user = user_A.unique_consecutive(return_inverse=True)
+    counts = torch.bincount(slot_user)
+    slot = torch.arange(len(user_A), device=user_A.device) - (counts.cumsum(0) - counts)[slot_user]
+    padded = codes_AL.new_full((len(users), int(counts.max()), codes_AL.shape[1]), -1)
+    padded[slot_user, slot] = codes_AL
+    return denoiser.token_logits(denoiser.select(cache, users), padded)[slot_user, slot]
+
+
+def normalise(
+    logits: torch.Tensor, legal: torch.Tensor, level_sizes: tuple[int, ...], levels: list[int] | None = None
+) -> torch.Tensor:
+    """Log-softmax of each level over its legal codes, (A, T); -inf elsewhere and where a level has none.
+
+    With `levels`, the other levels stay -inf.
+    """
+    out = torch.full_like(logits, -torch.inf)
+    first = 0
+    for level, size in enumerate(level_sizes):
+        own = slice(first, first + size)
+        if levels is None or level in levels:
+            masked = logits[:, own].masked_fill(~legal[:, own], -torch.inf)
+            out[:, own] = masked - masked.logsumexp(1, keepdim=True).clamp(min=-1e30)
+        first += size
+    return out
+
+
+def evidence_by_token(
+    index: ItemIndex,
+    mass_BN: torch.Tensor,
+    user_A: torch.Tensor,
+    members: Members | Postings,
+    levels: list[int] | None = None,
+) -> torch.Tensor:
+    """Item mass restricted to each beam's members, renormalised to 1 and summed by code, float64 (A, T)."""
+    if isinstance(members, Postings):  # the root: every allowed item is possible, and the mass sums to 1 already
+        return torch.mm(index.incidence(), mass_BN.T).T[user_A]
+    mass = mass_BN[user_A[members.state], members.item]
+    sums = index.sum_by_token(members, mass, levels)
+    total = mass.new_zeros(members.n_states).index_add_(0, members.state, mass)
+    return sums / total.clamp(min=1e-300)[:, None]
+
+
+def look(
+    denoiser: Denoiser,
+    cache: HistoryCache,
+    index: ItemIndex,
+    user_A: torch.Tensor,
+    codes_AL: torch.Tensor,
+    members: Members | Postings,
+    excluded: Excluded,
+    mass_BN: torch.Tensor | None,
+    *,
+    evidence: str,
+    scoring: str,
+    exact: bool,
+    levels: list[int] | None,
+) -> Opinions:
+    """One denoiser call on the beams, evidence added, legality applied; at some levels only where `levels` is given."""
+    if isinstance(members, Postings):
+        wanted = list(range(index.n_levels)) if levels is None else levels
+        counts = index.count_in_postings(members, user_A, excluded, wanted)
+    else:
+        counts = index.count_by_token(members, levels)
+    legal = counts > 0 if exact else torch.ones_like(counts, dtype=torch.bool)
+    by_token = None
+    if evidence != "off" and mass_BN is not None:
+        by_token = evidence_by_token(index, mass_BN, user_A, members, levels)
+    elif evidence == "only":
+        raise MindRecError("evidence='only' needs a denoiser with a dense head; use evidence='off'")
+    if evidence == "only":
+        raw = torch.zeros_like(by_token)
+        logits, calls, rows = by_token.log(), 0, 0
+        legal = legal & (by_token > 0)
+    else:
+        raw = run_denoiser(denoiser, cache, user_A, codes_AL)
+        logits, calls, rows = raw, 1, len(user_A)
+        if by_token is not None:
+            weights = denoiser.evidence_weight()[index.level_of_T], denoiser.opinion_weight()[index.level_of_T]
+            logits = add_evidence(raw, by_token.to(raw.dtype), *weights)
+    logp = normalise(logits, legal, index.level_sizes, levels)
+    if scoring == "item" and exact:
+        logp = item_posterior(index, members, logp, codes_AL)
+    return Opinions(logp, counts if exact else legal.long(), raw, by_token, calls, rows)
+
+
+def item_log_posterior(
+    index: ItemIndex, members: Members, logp_AT: torch.Tensor, codes_AL: torch.Tensor
+) -> torch.Tensor:
+    """Log-probability of each member, float64 (M,), normalised in its beam.
+
+    The sum of log p over the open positions that no other open one implies (ItemIndex.telling).
+    """
+    open_logp = logp_AT.double().masked_fill(~index.telling(codes_AL < 0)[:, index.level_of_T], 0.0)
+    member = open_logp[members.state[:, None], index.tokens_NL[members.item]].sum(1)
+    return member - segment_logsumexp(member, members.state, members.n_states)[members.state]
+
+
+def item_posterior(index: ItemIndex, members: Members, logp_AT: torch.Tensor, codes_AL: torch.Tensor) -> torch.Tensor:
+    """The item posterior summed by code, as log-probabilities (A, T)."""
+    mass = item_log_posterior(index, members, logp_AT, codes_AL).exp()
+    return index.sum_by_token(members, mass).log()
+
+
+def segment_logsumexp(values: torch.Tensor, group: torch.Tensor, n_groups: int) -> torch.Tensor:
+    """Log-sum-exp of each group, (n_groups,); -inf for an empty one."""
+    top = values.new_full((n_groups,), -torch.inf).scatter_reduce_(0, group, values, "amax")
+    safe = torch.where(top.isfinite(), top, 0.0)
+    return values.new_zeros(n_groups).index_add_(0, group, (values - safe[group]).exp()).log() + safe

@@ -1,0 +1,1 @@
+"""At which step, and why, a true item was lost."""

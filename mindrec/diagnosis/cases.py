@@ -1,0 +1,356 @@
+"""Why was the right item lost? Tables over diagnosed cases: plain pandas, no torch, no drawing.
+
+`python -m mindrec diagnose` writes the cases; here they are read, summed up, sliced, compared and exported. Every
+function takes the table of cases, filtered as you like, and returns a frame.
+
+>>> found = read_cases("cases.parquet")           # doctest: +SKIP
+>>> survival_by_step(found.cases)                 # doctest: +SKIP
+>>> causes(found.cases[found.cases.cold_item])    # doctest: +SKIP
+"""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mindrec.errors import MindRecError
+from mindrec.evaluation.metrics import HITS
+from mindrec.system.files import atomic_path
+
+VERSION = 1
+
+CAUSES = ("unknown", "excluded", "not_proposed", "early_category", "sibling", "cut", "outranked")
+"""Of a miss, the first that holds: not in the catalog; ruled out by history, bans or pins; never a candidate of a
+search that caps its candidates; its last beam died while a category was revealed; died at a semantic-ID position
+while a beam in its finest category was kept; any other death; alive at the end but ranked too low."""
+
+COLUMNS: dict[str, pa.DataType] = {
+    "user_id": pa.string(),
+    "history": pa.list_(pa.string()),  # item ids, oldest first
+    "gold": pa.string(),  # the true next item; null where the catalog lacks it
+    **{f"hit@{k}": pa.bool_() for k in HITS},
+    "gold_rank": pa.int64(),  # 0 is the best; null where it was not recommended
+    "gold_beams": pa.list_(pa.int32()),  # after each step, the start included: beams that can still become the gold
+    "gold_best_rank": pa.list_(pa.int32()),  # the best of them, 0 is the best; -1 where there is none
+    "died_step": pa.int64(),  # the first step after which there is none; 0 for an item that was never possible
+    "died_level": pa.int64(),  # the position revealed there
+    "levels_passed": pa.list_(pa.bool_()),  # positions at which a beam took the gold's code and lived
+    "margin": pa.float64(),  # nats from the gold's best candidate up to the worst kept beam; null without a candidate
+    "cause": pa.string(),  # one of CAUSES; null for a hit
+    "entropy": pa.float64(),  # nats, of the codes at the position chosen first
+    "history_length": pa.int64(),
+    "item_popularity": pa.int64(),  # training sequences that hold the gold
+    "category_popularity": pa.int64(),  # the same summed over its finest category; null without categories
+    "cold_item": pa.bool_(),  # in no training sequence
+    "repeated_category": pa.bool_(),  # whether the history has an item of its finest category
+    "gold_path": pa.list_(pa.int32()),  # category codes, coarse to fine
+    "top_item": pa.string(),  # the first recommendation; null where it names no item
+    "top_path": pa.list_(pa.int32()),
+    "top_probability": pa.float64(),  # exp of its score: the search's own, not a chance of being right
+}
+"""The table of cases: one row a case."""
+
+SLICES = ("history_length", "item_popularity", "category_popularity", "entropy", "cold_item", "repeated_category")
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Diagnosed cases, and what they belong to.
+
+    Attributes:
+        cases: columns as in COLUMNS.
+        about: checkpoint and catalog (name, fingerprint), levels, decoder, split, users, seed, k, command.
+    """
+
+    cases: pd.DataFrame
+    about: dict[str, Any]
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def write_cases(path: Path, cases: pd.DataFrame, about: dict[str, Any]) -> None:
+    """Write Parquet, whole or not at all; `about` goes into the file's schema metadata under "mindrec"."""
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_bytes(cases_file(cases, about))
+
+
+def cases_file(cases: pd.DataFrame, about: dict[str, Any]) -> bytes:
+    """The same file, not yet written."""
+    table = pa.Table.from_pandas(cases, schema=pa.schema(list(COLUMNS.items())), preserve_index=False)
+    words = json.dumps(about | {"version": VERSION}, ensure_ascii=False)
+    table = table.replace_schema_metadata({**table.schema.metadata, b"mindrec": words.encode()})
+    out = io.BytesIO()
+    pq.write_table(table, out, compression="zstd")
+    return out.getvalue()
+
+
+def read_cases(path: Path) -> Diagnosis:
+    """Raises MindRecError for a file that is missing, damaged, or was not written by `diagnose`."""
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise MindRecError(f"cases: {path} is missing; `python -m mindrec diagnose --out {path}` writes it") from error
+    except (pa.ArrowException, OSError) as error:
+        raise MindRecError(f"cases: {path} is not a Parquet file that can be read ({error}); write it again") from error
+    try:
+        about = json.loads((table.schema.metadata or {})[b"mindrec"])
+    except (KeyError, ValueError) as error:
+        raise MindRecError(f"cases: {path} was not written by `mindrec diagnose`; its metadata has no word") from error
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if about.get("version") != VERSION or missing:
+        what = f"lacks the column {missing[0]!r}" if missing else f"is version {about.get('version')!r}"
+        raise MindRecError(f"cases: {path} {what}; this release reads version {VERSION}: run `mindrec diagnose` again")
+    return Diagnosis(table.to_pandas(), about)
+
+
+def check_belongs(diagnosis: Diagnosis, *, checkpoint: str, catalog: str) -> None:
+    """Refuse cases of another checkpoint or catalog, given by fingerprint: their steps could not be shown again."""
+    for what, found in (("checkpoint", checkpoint), ("catalog", catalog)):
+        wanted = diagnosis.about[what]
+        if wanted["fingerprint"] != found:
+            raise MindRecError(
+                f"the cases are of {what} {wanted['name']!r} ({wanted['fingerprint']}), this one is {found}; "
+                f"load that {what}, or run `python -m mindrec diagnose` again"
+            )
+
+
+def export(diagnosis: Diagnosis, path: Path) -> None:
+    """Write the cases as .csv, .parquet or .jsonl, told by the name. A CSV cell holds a list as JSON."""
+    path, cases = Path(path), diagnosis.cases
+    if path.suffix == ".parquet":
+        return write_cases(path, cases, diagnosis.about)
+    if path.suffix not in (".csv", ".jsonl"):
+        raise MindRecError(f"export to {path.name!r}: the name must end in .csv, .parquet or .jsonl")
+    with atomic_path(path) as temporary:
+        if path.suffix == ".jsonl":
+            cases.to_json(temporary, orient="records", lines=True, force_ascii=False, double_precision=15)
+        else:
+            lists = [name for name, kind in COLUMNS.items() if pa.types.is_list(kind)]
+            flat = {name: [json.dumps(list(v), default=np.generic.item) for v in cases[name]] for name in lists}
+            cases.assign(**flat).to_csv(temporary, index=False)
+
+
+# -- totals ------------------------------------------------------------------------------------------------------------
+
+
+def hits(cases: pd.DataFrame, k: int) -> np.ndarray:
+    """Whether the gold is among the first k, bool (cases,)."""
+    return cases["gold_rank"].lt(k).fillna(False).to_numpy(dtype=bool)
+
+
+def summary(diagnosis: Diagnosis) -> dict[str, Any]:
+    """users, hits, misses, k and the count of every cause, which adds up to the misses."""
+    k = diagnosis.about["k"]
+    counts = causes(diagnosis.cases).set_index("cause")["misses"]
+    found = int(hits(diagnosis.cases, k).sum())
+    users = len(diagnosis.cases)
+    return {"users": users, "hits": found, "misses": users - found, "k": k, "causes": counts.to_dict()}
+
+
+def causes(cases: pd.DataFrame) -> pd.DataFrame:
+    """cause, misses, share (of the misses): every cause in its order of precedence, those of no case too."""
+    counts = cases["cause"].value_counts().reindex(CAUSES, fill_value=0)
+    share = counts / max(counts.sum(), 1)
+    return pd.DataFrame({"cause": CAUSES, "misses": counts.to_numpy(dtype=int), "share": share.to_numpy(dtype=float)})
+
+
+# -- where the gold was lost -------------------------------------------------------------------------------------------
+
+
+def survival_by_step(cases: pd.DataFrame) -> pd.DataFrame:
+    """step, users, alive, survival, low, high, best_rank: cases with a beam that can still become the gold.
+
+    `best_rank` is the mean rank of the best such beam where there is one. low and high bound survival at 95%.
+    """
+    beams, ranks = _stack(cases["gold_beams"]), _stack(cases["gold_best_rank"])
+    alive = (beams > 0).sum(0)
+    rank = np.where(ranks >= 0, ranks, 0).sum(0) / np.maximum(alive, 1)
+    frame = pd.DataFrame({"step": np.arange(beams.shape[1]), "users": len(cases)})
+    return _with_rate(frame, alive, "alive", "survival").assign(best_rank=np.where(alive > 0, rank, np.nan))
+
+
+def survival_by_level(cases: pd.DataFrame) -> pd.DataFrame:
+    """level, users, passed, survival, low, high, lost, through: per position, whenever it was revealed.
+
+    `users` reached the position with the gold alive, `passed` left it alive; `through` is their share of all cases.
+    """
+    passed = _stack(cases["levels_passed"])
+    died = cases["died_level"].dropna().to_numpy(dtype=int)
+    through = passed.sum(0)
+    lost = np.bincount(died, minlength=passed.shape[1])[: passed.shape[1]]
+    frame = pd.DataFrame({"level": np.arange(passed.shape[1]), "users": through + lost})
+    return _with_rate(frame, through, "passed", "survival").assign(lost=lost, through=through / max(len(cases), 1))
+
+
+def lost_at(cases: pd.DataFrame) -> pd.DataFrame:
+    """step, level, lost: how many golds died at each step while each position was revealed."""
+    died = cases[["died_step", "died_level"]].dropna().astype(int)
+    counts = died.value_counts(["died_step", "died_level"]).sort_index().rename("lost").reset_index()
+    return counts.rename(columns={"died_step": "step", "died_level": "level"})
+
+
+def confusion(cases: pd.DataFrame, level: int, labels: Sequence[str] | None = None) -> pd.DataFrame:
+    """gold, recommended, cases, share (of the gold's row): categories at a level, most frequent pairs first.
+
+    Args:
+        labels: the level's names by code (Tokenizer.levels[level].labels); the frame then has names besides.
+    """
+    gold, top = _stack(cases["gold_path"]), _stack(cases["top_path"])
+    if len(cases) and not 0 <= level < gold.shape[1]:
+        raise MindRecError(f"level {level} is not a category level; this table has 0..{gold.shape[1] - 1}")
+    pairs = pd.DataFrame({"gold": gold[:, level], "recommended": top[:, level]} if len(cases) else {}, dtype=int)
+    pairs = pairs.reindex(columns=["gold", "recommended"]).astype(int)
+    pairs = pairs[(pairs["gold"] >= 0) & (pairs["recommended"] >= 0)]
+    out = pairs.value_counts(["gold", "recommended"]).rename("cases").reset_index()
+    out["share"] = out["cases"] / out.groupby("gold")["cases"].transform("sum")
+    if labels is not None:
+        for name in ("gold", "recommended"):
+            out[f"{name}_label"] = [labels[code] for code in out[name]]
+    return out
+
+
+# -- slices and calibration --------------------------------------------------------------------------------------------
+
+
+def slices(cases: pd.DataFrame, by: str, k: int = 10, bins: int = 5) -> pd.DataFrame:
+    """lowest, highest, users, hits, rate, low, high: the hit rate along one fact, with 95% intervals.
+
+    Numbers are cut at quantiles into at most `bins` bins of about equal size; lowest and highest are the values that
+    a bin really holds, both included, so that a filter can take them as they are.
+    """
+    if by not in SLICES:
+        raise MindRecError(f"slice by {by!r} is not one of {', '.join(SLICES)}")
+    values = cases[by]
+    known = values.notna().to_numpy()
+    return _rates(values[known].to_numpy(dtype=float), hits(cases, k)[known], bins)
+
+
+def calibration(cases: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
+    """lowest, highest, users, hits, rate, low, high, probability: of the top item, against how often it is right.
+
+    `probability` is the bin's mean path probability. Bins hold about equally many cases.
+    """
+    p = cases["top_probability"].to_numpy(dtype=float)
+    return _rates(p, hits(cases, 1), bins, mean="probability")
+
+
+def _rates(values: np.ndarray, hit: np.ndarray, bins: int, mean: str | None = None) -> pd.DataFrame:
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1])) if len(values) else np.zeros(0)
+    place = np.searchsorted(edges, values, side="left")
+    groups = pd.DataFrame({"value": values, "hit": hit, "place": place}).groupby("place")
+    frame = groups["value"].agg(["min", "max", "size"]).set_axis(["lowest", "highest", "users"], axis=1)
+    frame = _with_rate(frame.reset_index(drop=True), groups["hit"].sum().to_numpy(dtype=int), "hits", "rate")
+    return frame if mean is None else frame.assign(**{mean: groups["value"].mean().to_numpy()})
+
+
+def wilson(found: np.ndarray, users: np.ndarray, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
+    """Wilson's interval of a rate, 95% by default: it stays within 0..1 and is honest for small counts."""
+    found, n = np.asarray(found, dtype=float), np.maximum(np.asarray(users, dtype=float), 1e-12)
+    middle = (found + z * z / 2) / (n + z * z)
+    half = z / (n + z * z) * np.sqrt(np.maximum(found * (n - found) / n, 0) + z * z / 4)
+    return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
+
+
+def _with_rate(frame: pd.DataFrame, found: np.ndarray, count: str, rate: str) -> pd.DataFrame:
+    low, high = wilson(found, frame["users"].to_numpy())
+    share = found / np.maximum(frame["users"].to_numpy(), 1)
+    return frame.assign(**{count: found, rate: share, "low": low, "high": high})
+
+
+def _stack(column: pd.Series) -> np.ndarray:
+    """A column of equally long lists as one array (cases, length); (0, 0) without cases."""
+    return np.stack(column.to_list()) if len(column) else np.zeros((0, 0), dtype=int)
+
+
+# -- two diagnoses -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two diagnoses of the same cases.
+
+    Attributes:
+        cases: how many cases both have.
+        tests: measure, left, right, difference, only_left, only_right, p, test. McNemar's exact test on hit@k,
+            Wilcoxon's signed-rank test on the reciprocal rank ("mrr").
+        flipped: user_id, gold, left_rank, right_rank, left_cause, right_cause, better: the cases hit at k on one side.
+    """
+
+    cases: int
+    tests: pd.DataFrame
+    flipped: pd.DataFrame
+
+
+def compare(left: Diagnosis, right: Diagnosis, k: int = 10) -> Comparison:
+    """Pair the cases of two diagnoses and test the difference (right minus left).
+
+    Raises:
+        MindRecError: the diagnoses are of two catalogs or splits, or share no case.
+    """
+    for what, ours, theirs in (
+        ("catalog", left.about["catalog"]["fingerprint"], right.about["catalog"]["fingerprint"]),
+        ("split", left.about["split"], right.about["split"]),
+    ):
+        if ours != theirs:
+            raise MindRecError(f"left is of {what} {ours!r}, right of {theirs!r}; compare two of one {what}")
+    both = _paired(left.cases, right.cases)
+    if both.empty:
+        raise MindRecError("the two diagnoses share no case; run both with the same --split, --users and --seed")
+    ranks = {side: both[f"gold_rank_{side}"].to_numpy(dtype=float, na_value=np.inf) for side in ("left", "right")}
+    rows = [_mcnemar(f"hit@{n}", ranks["left"] < n, ranks["right"] < n) for n in sorted({*HITS, k})]
+    rows.append(_wilcoxon("mrr", 1 / (ranks["left"] + 1), 1 / (ranks["right"] + 1)))
+    left_hit, right_hit = ranks["left"] < k, ranks["right"] < k
+    flipped = both.assign(better=np.where(right_hit, "right", "left"))[left_hit != right_hit]
+    names = {f"{what}_{side}": f"{side}_{what.removeprefix('gold_')}" for what in PAIRED for side in ("left", "right")}
+    columns = ["user_id", "gold", *names.values(), "better"]
+    return Comparison(len(both), pd.DataFrame(rows), flipped.rename(columns=names)[columns].reset_index(drop=True))
+
+
+PAIRED = ("gold_rank", "cause")
+
+
+def _paired(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
+    """Inner join of cases; those alike in user, history and gold are paired in order."""
+    sides = []
+    for cases in (left, right):
+        keyed = cases[["user_id", "gold", *PAIRED]].assign(asked=["\0".join(h) for h in cases["history"]])
+        sides.append(keyed.assign(n=keyed.groupby(["user_id", "asked", "gold"], dropna=False).cumcount()))
+    return sides[0].merge(sides[1], on=["user_id", "asked", "gold", "n"], suffixes=("_left", "_right"))
+
+
+def _mcnemar(measure: str, left: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    from scipy.stats import binomtest
+
+    only_left, only_right = int((left & ~right).sum()), int((right & ~left).sum())
+    flips = only_left + only_right
+    p = binomtest(only_left, flips).pvalue if flips else 1.0
+    return _test(measure, left, right, only_left, only_right, p, "McNemar, exact")
+
+
+def _wilcoxon(measure: str, left: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    from scipy.stats import wilcoxon
+
+    p = wilcoxon(left, right).pvalue if (left != right).any() else 1.0
+    return _test(measure, left, right, int((left > right).sum()), int((right > left).sum()), p, "Wilcoxon, signed rank")
+
+
+def _test(measure, left, right, only_left: int, only_right: int, p, test: str) -> dict[str, Any]:
+    ours, theirs = float(left.mean()), float(right.mean())
+    return {
+        "measure": measure,
+        "left": ours,
+        "right": theirs,
+        "difference": theirs - ours,
+        "only_left": only_left,
+        "only_right": only_right,
+        "p": float(p),
+        "test": test,
+    }

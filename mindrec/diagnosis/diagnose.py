@@ -1,0 +1,112 @@
+"""Diagnose a checkpoint on a split: chunk by chunk, so that a run that was cut off can go on."""
+
+import shutil
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from mindrec.data.catalog import PreparedData
+from mindrec.data.splits import Case, cases, training_sequences
+from mindrec.decoding.config import DecodeConfig
+from mindrec.diagnosis.cases import Diagnosis, cases_file, read_cases, summary, write_cases
+from mindrec.diagnosis.track_gold import BATCH, ItemFacts, diagnose
+from mindrec.errors import MindRecError
+from mindrec.evaluation.report import open_checkpoint, sample_size
+from mindrec.jobs.chunks import Work, open_parts, spread
+from mindrec.recommender import Recommender
+from mindrec.system.files import atomic_path
+
+CHUNK = 8 * BATCH
+
+
+def diagnose_checkpoint(
+    checkpoint: Path,
+    data: PreparedData,
+    out: Path,
+    *,
+    split: str = "test",
+    users: int | None = None,
+    settings: dict | None = None,
+    seed: int = 0,
+    k: int = 10,
+    resume: bool = False,
+    workers: int = 0,
+    device: str = "auto",
+    command: str = "",
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Diagnose, write the table to `out`, and return its summary.
+
+    Finished chunks lie in `out`.partial until the table is written; `resume` goes on after them. `workers` is how many
+    processes of a Ray cluster share the chunks (mindrec.jobs.chunks); 0 is this process alone.
+
+    Raises:
+        MindRecError: checkpoint and data name different catalogs; there is another run's work to resume.
+    """
+    if k < 1:
+        raise MindRecError(f"k={k} is not a whole number from 1 up")
+    recommender = open_checkpoint(checkpoint, data, device)
+    asked = cases(data.interactions, split, sample_size(data, users), seed)
+    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
+    about = describe(recommender, config, split=split, users=len(asked), seed=seed, k=k)
+    parts = out.with_name(out.name + ".partial")
+    open_parts(parts, about, resume)
+    started, facts = time.perf_counter(), item_facts(recommender, data)
+    chunks = {parts / f"{n:08d}.parquet": asked[n : n + CHUNK] for n in range(0, len(asked), CHUNK)}
+    missing = [path for path in chunks if not path.exists()]
+    if workers:
+        open_worker = partial(_opened, checkpoint, facts, config, about, device)
+    else:
+        open_worker = partial(partial, _diagnosed, recommender, facts, config, about)
+    with tqdm(total=len(asked), desc="diagnose", unit="case", disable=not progress, mininterval=2) as bar:
+        bar.update(len(asked) - sum(len(chunks[path]) for path in missing))
+        for number, table in spread([chunks[path] for path in missing], open_worker, workers):
+            with atomic_path(missing[number]) as temporary:
+                temporary.write_bytes(table)
+            bar.update(len(chunks[missing[number]]))
+    found = [read_cases(part).cases for part in sorted(parts.glob("*.parquet"))]
+    done = Diagnosis(pd.concat(found, ignore_index=True), about | {"command": command})
+    write_cases(out, done.cases, done.about)
+    shutil.rmtree(parts)
+    return summary(done) | {"seconds": round(time.perf_counter() - started, 3)}
+
+
+def describe(
+    recommender: Recommender, config: DecodeConfig, *, split: str, users: int, seed: int, k: int
+) -> dict[str, Any]:
+    """What the cases belong to: enough to refuse another checkpoint's, and to decode a case again."""
+    return {
+        "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
+        "catalog": {"name": recommender.catalog.name, "fingerprint": recommender.catalog.fingerprint},
+        "levels": [{"kind": v.kind, "name": v.name} for v in recommender.tokenizer.levels],
+        "decoder": config.to_dict(),
+        "split": split,
+        "users": users,
+        "seed": seed,
+        "k": k,
+    }
+
+
+def item_facts(recommender: Recommender, data: PreparedData) -> ItemFacts:
+    """What `diagnose` must know of a checkpoint's items."""
+    ids = [item.item_id for item in recommender.catalog.items]
+    train = training_sequences(data.interactions)
+    return ItemFacts.of(ids, recommender.tokenizer.codes, recommender.n_categories, train)
+
+
+def _opened(checkpoint: Path, facts: ItemFacts, config: DecodeConfig, about: dict, device: str) -> Work:
+    """A worker of its own process."""
+    return partial(_diagnosed, Recommender.from_pretrained(checkpoint, device), facts, config, about)
+
+
+def _diagnosed(
+    recommender: Recommender, facts: ItemFacts, config: DecodeConfig, about: dict, part: Sequence[Case]
+) -> bytes:
+    """One chunk's cases as a file."""
+    found = diagnose(recommender.denoiser, recommender.index, part, config, facts, k=about["k"])
+    return cases_file(found, about)

@@ -1,0 +1,1 @@
+"""Long jobs in resumable chunks."""

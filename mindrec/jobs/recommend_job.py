@@ -1,0 +1,179 @@
+"""Recommendations for many users: a Parquet file of histories in, a Parquet file of ranked items out."""
+
+import io
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from mindrec.decoding.config import DecodeConfig
+from mindrec.errors import MindRecError
+from mindrec.jobs.chunks import Work, open_parts, spread
+from mindrec.recommender import Recommender
+from mindrec.system.files import atomic_path
+
+CHUNK = 512
+"""Users of one chunk: a process that dies loses that many at most, and only until another one takes them over."""
+TOGETHER = 64
+"""Of these so many are decoded at once."""
+SCHEMA = pa.schema(
+    {
+        "user_id": pa.string(),
+        "rank": pa.int32(),
+        "item_id": pa.string(),
+        "score": pa.float64(),
+        "probability": pa.float64(),
+    }
+)
+
+
+def recommend_many(
+    checkpoint: Path,
+    histories: Path,
+    out: Path,
+    *,
+    settings: dict | None = None,
+    top: int = 10,
+    workers: int = 0,
+    resume: bool = False,
+    device: str = "auto",
+    progress: bool = True,
+) -> dict:
+    """Recommend for every row of `histories` (columns user_id, item_ids: oldest first) and write `out`, a row an item.
+
+    Items that the checkpoint does not know are passed over, only the last `max_history` others are read, and a user
+    with none has no row: both are counted in what is returned. Finished chunks lie in `out`.partial until the end.
+
+    Raises:
+        MindRecError: a file that is no such table; other settings than those of the work that is resumed.
+    """
+    recommender = Recommender.from_pretrained(checkpoint, device)
+    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
+    if not 1 <= top <= config.beam_size:
+        raise MindRecError(f"--top {top} is outside 1..{config.beam_size}, the beams that each user's search keeps")
+    users = _checked(histories)
+    about = {
+        "fingerprint": recommender.checkpoint.fingerprint,
+        "histories": str(histories),
+        "users": users,
+        "decoder": config.to_dict(),
+        "top": top,
+    }
+    parts = out.with_name(out.name + ".partial")
+    open_parts(parts, about, resume)
+    chunks = [(n, min(CHUNK, users - n)) for n in range(0, users, CHUNK) if not _part(parts, n).exists()]
+    if workers:
+        open_worker = partial(_opened, checkpoint, histories, config, top, device)
+    else:
+        open_worker = partial(_worker, recommender, histories, config, top)
+    with tqdm(total=users, initial=users - sum(count for _, count in chunks), disable=not progress) as bar:
+        for number, table in spread(chunks, open_worker, workers):
+            first, count = chunks[number]
+            with atomic_path(_part(parts, first)) as temporary:
+                temporary.write_bytes(table)
+            bar.update(count)
+    counts = _joined(sorted(parts.glob("*.parquet")), out)
+    shutil.rmtree(parts)
+    return {"users": users} | counts
+
+
+def _part(parts: Path, first: int) -> Path:
+    return parts / f"{first:010d}.parquet"
+
+
+def _checked(histories: Path) -> int:
+    """How many users a file has. Raises MindRecError where it is not a table of histories."""
+    try:
+        file = pq.ParquetFile(histories)
+    except FileNotFoundError as error:
+        raise MindRecError(f"--histories {histories} is missing; give a Parquet file") from error
+    except (pa.ArrowException, OSError) as error:
+        raise MindRecError(f"--histories {histories} is not a Parquet file that can be read ({error})") from error
+    with file:
+        columns = file.schema_arrow
+        for name in ("user_id", "item_ids"):
+            if name not in columns.names:
+                raise MindRecError(
+                    f"--histories {histories} lacks the column {name!r}; it has {', '.join(columns.names)}"
+                )
+        kind = columns.field("item_ids").type
+        if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+            raise MindRecError(f"--histories {histories}: item_ids is {kind}; a list of ids in each row is needed")
+        return file.metadata.num_rows
+
+
+class _Histories:
+    """Rows of a Parquet file by number; one row group of it is held at a time."""
+
+    def __init__(self, path: Path):
+        self.file, self._held = pq.ParquetFile(path), (-1, None)
+        sizes = [self.file.metadata.row_group(n).num_rows for n in range(self.file.num_row_groups)]
+        self.ends = [sum(sizes[: n + 1]) for n in range(len(sizes))]
+
+    def rows(self, first: int, count: int) -> Iterator[tuple[str, list[str]]]:
+        """(user id, item ids) of rows first .. first + count; fewer where the file ends."""
+        begin = 0
+        for group, end in enumerate(self.ends):
+            low, high = max(first, begin), min(first + count, end)
+            if low < high:
+                for row in self._group(group).slice(low - begin, high - low).to_pylist():
+                    yield row["user_id"], [item for item in row["item_ids"] or () if item is not None]
+            begin = end
+
+    def _group(self, number: int) -> pa.Table:
+        if self._held[0] != number:
+            table = self.file.read_row_group(number, columns=["user_id", "item_ids"])
+            ids = table["item_ids"].cast(pa.list_(pa.string()))
+            self._held = number, pa.table({"user_id": pc.cast(table["user_id"], pa.string()), "item_ids": ids})
+        return self._held[1]
+
+
+def _opened(checkpoint: Path, histories: Path, config: DecodeConfig, top: int, device: str) -> Work:
+    """A worker of its own process."""
+    return _worker(Recommender.from_pretrained(checkpoint, device), histories, config, top)
+
+
+def _worker(recommender: Recommender, histories: Path, config: DecodeConfig, top: int) -> Work:
+    return partial(_recommended, recommender, _Histories(histories), config, top)
+
+
+def _recommended(
+    recommender: Recommender, histories: _Histories, config: DecodeConfig, top: int, chunk: tuple[int, int]
+) -> bytes:
+    """One chunk's rows as a Parquet file, whose metadata counts what was passed over."""
+    asked, unknown, without = [], 0, 0
+    for user, ids in histories.rows(*chunk):
+        known = [item for item in ids if item in recommender.catalog.row_of]
+        unknown, without = unknown + len(ids) - len(known), without + (not known)
+        if known:
+            asked.append((user, known[-recommender.max_history :]))
+    rows: dict[str, list] = {name: [] for name in SCHEMA.names}
+    for n in range(0, len(asked), TOGETHER):
+        users, ids = zip(*asked[n : n + TOGETHER], strict=True)
+        for user, answer in zip(users, recommender.recommend_many(ids, config, trace=False), strict=True):
+            for found in answer.items[:top]:
+                values = (user, found.rank + 1, found.item.item_id, found.score, found.probability)
+                for name, value in zip(SCHEMA.names, values, strict=True):
+                    rows[name].append(value)
+    told = {b"unknown_items": str(unknown), b"without_history": str(without)}
+    out = io.BytesIO()
+    pq.write_table(pa.table(rows, SCHEMA).replace_schema_metadata(told), out, compression="zstd")
+    return out.getvalue()
+
+
+def _joined(parts: list[Path], out: Path) -> dict:
+    """Write the chunks as one file, in their order; returns the sums of what each passed over."""
+    counts = {"rows": 0, "unknown_items": 0, "without_history": 0}
+    with atomic_path(out) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        for part in parts:
+            table = pq.read_table(part)
+            for name in ("unknown_items", "without_history"):
+                counts[name] += int(table.schema.metadata[name.encode()])
+            counts["rows"] += len(table)
+            writer.write_table(table.replace_schema_metadata(None))
+    return counts

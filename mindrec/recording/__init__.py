@@ -1,0 +1,1 @@
+"""From the search's tensors to the trace's records."""

@@ -1,0 +1,185 @@
+"""From the search's tensors to the trace's records, for one user of a batch.
+
+Shape legend: A beams looked at, S beams, L levels, T tokens, N items.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mindrec.decoding.beam_search import Step
+from mindrec.decoding.beams import rank_within
+from mindrec.decoding.item_index import ItemIndex
+from mindrec.recording.step_arrays import StepArrays
+from mindrec.trace.records import Beam, DecodeStep, Dropped, GoldStep, Opinion, Reveal, six_digits
+
+DROPPED = 12
+"""Candidates listed below the cut."""
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Turns `Step`s into `DecodeStep`s.
+
+    Attributes:
+        index: of the catalog.
+        user: which user of the batch.
+        gold: row of the true next item, if known.
+    """
+
+    index: ItemIndex
+    user: int = 0
+    gold: int | None = None
+
+    def record(self, steps: Iterator[Step]) -> Iterator[DecodeStep]:
+        for step in steps:
+            yield self.step(step)
+
+    def step(self, step: Step, arrays: StepArrays | None = None) -> DecodeStep:
+        """One step; `arrays` is the same step's, where they were made for the other users of the batch already."""
+        arrays = arrays or StepArrays(self.index, step)
+        mine = np.flatnonzero(arrays.beams.user == self.user).tolist()
+        opinions, dropped = (), ()
+        if step.before is not None:
+            opinions, dropped = self._opinions(arrays), self._dropped(arrays, mine)
+        return DecodeStep(
+            index=step.index,
+            opinions=opinions,
+            beams=tuple(self._beam(arrays, s) for s in mine),
+            dropped=dropped,
+            coverage=None if step.coverage is None else six_digits(step.coverage[self.user]),
+            items_left=arrays.items_left.get(self.user, 0),
+            nfe=int(step.nfe[self.user]),
+            rows=int(step.rows[self.user]),
+            gold=None if self.gold is None else gold_step(self.index, step, self.user, self.gold),
+        )
+
+    def _beam(self, arrays: StepArrays, s: int) -> Beam:
+        codes, forced = arrays.beams.codes[s], arrays.forced[s]
+        parent, revealed = None, ()
+        if arrays.step.before is not None:
+            place = arrays.parent[s]
+            parent, revealed = arrays.before.rank[place], self._reveals(arrays, s, place)
+        elif max(codes) >= 0:
+            revealed = tuple(Reveal(n, c, 1.0 if forced[n] else None, forced[n]) for n, c in enumerate(codes) if c >= 0)
+        return Beam(
+            codes=tuple([None if c < 0 else c for c in codes]),
+            score=six_digits(arrays.beams.score[s]),
+            parent=parent,
+            revealed=revealed,
+            items=arrays.items[s],
+            item=arrays.item_of[s] if arrays.items[s] == 1 and min(codes) >= 0 else None,
+        )
+
+    def _reveals(self, arrays: StepArrays, s: int, parent: int) -> tuple[Reveal, ...]:
+        codes, was, forced = arrays.beams.codes[s], arrays.before.codes[parent], arrays.forced[s]
+        new = [n for n, code in enumerate(codes) if code >= 0 and was[n] < 0]
+        single = sum(not forced[n] for n in new) == 1
+        out = []
+        for n in new:
+            p = 1.0 if forced[n] else None
+            if p is None and single:
+                p = six_digits(math.exp(self._logp(arrays, parent, n, codes[n], arrays.beams.score[s])))
+            out.append(Reveal(n, codes[n], p, forced[n]))
+        # A position that was chosen comes before those that only followed from it.
+        return tuple(sorted(out, key=lambda r: (r.forced, r.position)))
+
+    def _logp(self, arrays: StepArrays, parent: int, position: int, code: int, score: float) -> float:
+        value = float(arrays.logp[arrays.row_of[parent], self.index.first[position] + code])
+        return min(value if math.isfinite(value) else score - arrays.before.score[parent], 0.0)
+
+    def _opinions(self, arrays: StepArrays) -> tuple[Opinion, ...]:
+        rows = np.flatnonzero(arrays.looked_user == self.user).tolist()
+        ranks = [arrays.before.rank[arrays.looked[row]] for row in rows]
+        chosen = [tuple([n for n, on in enumerate(arrays.chosen[row]) if on]) for row in rows]
+        return tuple([Opinion(*parts) for parts in zip(ranks, chosen, [arrays.places[r] for r in rows], strict=True)])
+
+    def _dropped(self, arrays: StepArrays, mine: list[int]) -> tuple[Dropped, ...]:
+        """The best candidates that were not kept: the lost by score, then paths that another one took over."""
+        c = arrays.step.candidates
+        which = torch.from_numpy(arrays.lost_of(self.user, DROPPED)).to(c.parent.device)
+        worst = min((arrays.beams.score[s] for s in mine), default=0.0)
+        merged = [False] * len(which) if c.merged_into is None else (c.merged_into[which] >= 0).tolist()
+        lists = (c.codes(which).tolist(), c.score[which].tolist(), c.parent[which].tolist(), merged)
+        out = []
+        for codes, score, parent, taken_over in zip(*lists, strict=True):
+            was = arrays.before.codes[parent]
+            new = next((n for n, code in enumerate(codes) if code >= 0 and was[n] < 0), -1)
+            out.append(
+                Dropped(
+                    codes=tuple([None if v < 0 else v for v in codes]),
+                    score=six_digits(score),
+                    parent=arrays.before.rank[parent],
+                    position=new,
+                    code=codes[new] if new >= 0 else -1,
+                    why="merged" if taken_over else "cut",
+                    behind=six_digits(worst - score),
+                )
+            )
+        return tuple(out)
+
+
+def gold_step(index: ItemIndex, step: Step, user: int, gold: int) -> GoldStep:
+    """Where one known item stands after a step."""
+    beams, margin = gold_standing(index, step, torch.tensor([user]), torch.tensor([gold]))
+    ranks = rank_within(step.beams.user)[beams[:, 0]]
+    return GoldStep(
+        beams=int(beams.sum()),
+        rank=int(ranks.min()) if len(ranks) else None,
+        margin=None if not bool(margin.isfinite()[0]) else six_digits(margin[0]),
+    )
+
+
+def gold_standing(
+    index: ItemIndex, step: Step, users: torch.Tensor, gold: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """For known items (G,) of some users: which beams can still become each, and by how much each was cut.
+
+    Returns:
+        beams: bool (S, G).
+        margin: float64 (G,), worst kept score minus the best candidate that could become it; -inf at the start,
+            +inf where no candidate could.
+    """
+    users, gold = users.to(step.beams.user.device), gold.to(step.beams.user.device)
+    codes = index.tokens_NL[gold] - index.offsets
+    beams = _agrees(step.beams.codes, step.beams.user, codes, users)
+    if step.candidates is None:
+        return beams, torch.full((len(gold),), -torch.inf, dtype=torch.float64, device=users.device)
+    best = best_gold_candidate(index, step, users, gold)
+    own = step.beams.user[:, None] == users
+    worst = step.beams.score[:, None].where(own, torch.inf).amin(0)
+    found = (best >= 0) & worst.isfinite()
+    margin = torch.full_like(worst, torch.inf)
+    margin[found] = worst[found] - step.candidates.score[best[found]]
+    return beams, margin
+
+
+def best_gold_candidate(index: ItemIndex, step: Step, users: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
+    """The best candidate of a step that could become each of some known items (G,), int64 (G,); -1 where none could.
+
+    Only candidates of beams that could become the item are looked at, so that the work follows their number.
+    """
+    c, before = step.candidates, step.before
+    codes = index.tokens_NL[gold] - index.offsets
+    fit = _agrees(before.codes, before.user, codes, users)
+    which = (fit.any(1)[c.parent] & c.score.isfinite()).nonzero()[:, 0]
+    pair, g = fit[c.parent[which]].nonzero(as_tuple=True)
+    filled = c.codes(which)[pair]
+    agree = ((filled < 0) | (filled == codes[g])).all(1)
+    candidate, g = which[pair[agree]], g[agree]
+    score = c.score[candidate]
+    top = torch.full((len(gold),), -torch.inf, dtype=score.dtype, device=score.device)
+    top.scatter_reduce_(0, g, score, "amax")
+    first = score == top[g]
+    nowhere = len(c.parent)
+    best = torch.full((len(gold),), nowhere, dtype=torch.int64, device=score.device)
+    best.scatter_reduce_(0, g[first], candidate[first], "amin")
+    return torch.where(best == nowhere, -1, best)
+
+
+def _agrees(codes: torch.Tensor, owner: torch.Tensor, gold_codes: torch.Tensor, users: torch.Tensor) -> torch.Tensor:
+    same = (codes[:, None] < 0) | (codes[:, None] == gold_codes)
+    return same.all(-1) & (owner[:, None] == users)

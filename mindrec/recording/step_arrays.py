@@ -1,0 +1,129 @@
+"""One step's tensors as plain arrays, for all users of a batch at once: what recording reads.
+
+Shape legend: A beams looked at, S beams, S' beams before, C candidates, L levels, T tokens, N items.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from mindrec.decoding.beam_search import Step
+from mindrec.decoding.item_index import ItemIndex, Members
+from mindrec.decoding.scoring import normalise
+from mindrec.recording.positions import Tables, open_positions
+from mindrec.trace.records import OpenPosition
+
+
+@dataclass(frozen=True)
+class BeamLists:
+    """Beams as Python lists, which are read one value at a time: see mindrec.decoding.beams.Beams."""
+
+    user: np.ndarray
+    codes: list[list[int]]
+    score: list[float]
+    rank: list[int]
+
+    @classmethod
+    def of(cls, beams) -> "BeamLists":
+        return cls(beams.user.cpu().numpy(), beams.codes.tolist(), beams.score.tolist(), beams.rank.tolist())
+
+
+class StepArrays:
+    """Lazily: a step asks for the opinions of its beams, the start has none."""
+
+    def __init__(self, index: ItemIndex, step: Step):
+        self.index, self.step = index, step
+        self.beams = BeamLists.of(step.beams)
+        self.parent = step.beams.parent.tolist()
+        self.items = step.beams.items.tolist()
+        self.forced = step.beams.forced.tolist()
+        self.looked = step.looked.tolist()
+        self.row_of = {place: row for row, place in enumerate(self.looked)}
+
+    @cached_property
+    def before(self) -> BeamLists:
+        return BeamLists.of(self.step.before)
+
+    @cached_property
+    def looked_user(self) -> np.ndarray:
+        """(A,), whose beam each row of the opinions is."""
+        return self.before.user[np.array(self.looked, dtype=np.int64)]
+
+    @cached_property
+    def chosen(self) -> list[list[bool]]:
+        return self.step.chosen.tolist()
+
+    @cached_property
+    def item_of(self) -> list[int]:
+        """(S,), an item of each beam: the one it names where one is left; -1 where none is listed."""
+        out = torch.full_like(self.step.beams.user, -1)
+        members = self.step.beams.members
+        if isinstance(members, Members):
+            out[members.state] = members.item
+        return out.tolist()
+
+    @cached_property
+    def items_left(self) -> dict[int, int]:
+        """Of each user, how many items are possible in any of its beams."""
+        beams = self.step.beams
+        if isinstance(beams.members, Members):
+            held = torch.unique(beams.user[beams.members.state] * self.index.n_items + beams.members.item)
+            counts = torch.bincount(held // self.index.n_items)
+        else:
+            counts = torch.bincount(beams.user, weights=beams.items.double()).long()
+        return dict(enumerate(counts.tolist()))
+
+    # -- opinions ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def places(self) -> list[tuple[OpenPosition, ...]]:
+        """Of each row of the opinions, what was thought of its open positions."""
+        opinions = self.step.opinions
+        tables = Tables(
+            user=self.looked_user,
+            codes=np.array([self.before.codes[place] for place in self.looked]).reshape(-1, self.index.n_levels),
+            p=opinions.logp.exp().double().cpu().numpy(),
+            raw=self._raw(),
+            token=self._token(),
+            evidence=None if opinions.evidence is None else opinions.evidence.double().cpu().numpy(),
+            legal=opinions.legal.cpu().numpy(),
+            excluded=self.step.excluded,
+        )
+        return open_positions(self.index, tables)
+
+    @cached_property
+    def logp(self) -> np.ndarray:
+        return self.step.opinions.logp.cpu().numpy()
+
+    def _raw(self) -> np.ndarray:
+        """(A, T), the denoiser's own probabilities over each level's whole vocabulary."""
+        parts = self.step.opinions.raw.split(self.index.level_sizes, 1)
+        return torch.cat([part.softmax(1) for part in parts], 1).double().cpu().numpy()
+
+    def _token(self) -> np.ndarray:
+        """(A, T), the same over legal codes only."""
+        opinions = self.step.opinions
+        logp = normalise(opinions.raw, opinions.legal > 0, self.index.level_sizes)
+        return logp.exp().double().cpu().numpy()
+
+    # -- candidates ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def lost(self) -> tuple[np.ndarray, np.ndarray]:
+        """Candidates that were not kept, by user and then best first; and the user of each."""
+        c = self.step.candidates
+        score = c.score.cpu().numpy()
+        open_ = np.isfinite(score)
+        open_[c.kept.cpu().numpy()] = False
+        which = np.flatnonzero(open_)
+        user = self.before.user[c.parent.cpu().numpy()[which]]
+        order = np.lexsort((-score[which], user))
+        return which[order], user[order]
+
+    def lost_of(self, user: int, most: int) -> np.ndarray:
+        """The best of one user's."""
+        which, users = self.lost
+        first, end = np.searchsorted(users, [user, user + 1])
+        return which[first : min(end, first + most)]

@@ -1,0 +1,1 @@
+"""Files, devices, memory and processes: everything that touches the machine."""

@@ -1,0 +1,1 @@
+"""Text features of items and free-text search over titles."""

@@ -1,0 +1,1 @@
+"""LLaDA and other masked language models as denoisers."""

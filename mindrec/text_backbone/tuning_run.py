@@ -1,0 +1,169 @@
+"""From prepared data to a saved LLaDA checkpoint: text tokenizer, prompts, backbone, training, model card."""
+
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from mindrec.checkpoint import Checkpoint
+from mindrec.data.catalog import PreparedData
+from mindrec.data.splits import cases, training_sequences
+from mindrec.decoding.item_index import ItemIndex
+from mindrec.errors import MindRecError
+from mindrec.evaluation.evaluate import measure, rank
+from mindrec.system import distributed as processes
+from mindrec.text_backbone.backbone import about_base
+from mindrec.text_backbone.llada import LladaConfig, LladaDenoiser
+from mindrec.text_backbone.prompts import Prompts, load_text_tokenizer, make_text_tokenizer
+from mindrec.text_backbone.tuning import samples, train_llada
+from mindrec.text_backbone.tuning_presets import LladaPreset, LladaTrainConfig
+from mindrec.tokens.tokenizer import Tokenizer
+from mindrec.training.run import NOTES, VALIDATION_USERS, make_tokenizer, model_card
+
+
+def make_denoiser(
+    data: PreparedData,
+    preset: LladaPreset,
+    tokenizer: Tokenizer,
+    base: Path | None,
+    *,
+    attention: str = "prefix",
+    quantize: int | None = None,
+    whole: bool = False,
+) -> LladaDenoiser:
+    """A denoiser before training: LoRA on `base` (`whole`: its layers themselves), or a model of the preset's shape."""
+    titles = [item.title for item in data.catalog.items]
+    common = {
+        "attention": attention,
+        "titles": preset.titles,
+        "max_history": preset.max_history,
+        "dtype": preset.dtype,
+        "quantize": quantize,
+    }
+    sizes = (tokenizer.level_sizes, tokenizer.n_items)
+    if base is not None:
+        about = about_base(base)
+        shared = about.get("shared", True)
+        if attention == "prefix" and not shared:
+            raise MindRecError(
+                f"base {base} ({about['architecture']}) reads prompt and answer together only; "
+                "give --attention bidirectional"
+            )
+        text = load_text_tokenizer(base)
+        config = LladaConfig(
+            *sizes,
+            about["mask_token_id"],
+            start_token_id=about.get("start_token_id"),
+            cache=shared,
+            base=str(Path(base).resolve()),
+            base_fingerprint=about["fingerprint"],
+            lora=None if whole else preset.lora,
+            **common,
+        )
+    elif preset.shape is None:
+        raise MindRecError("this preset needs --base, a folder that import-llada or import-masked-lm made")
+    else:
+        labels = [label for level in tokenizer.levels for label in level.labels]
+        text = make_text_tokenizer([*titles, *labels], preset.shape["vocab_size"])
+        config = LladaConfig(*sizes, text.mask_token_id, shape=preset.shape, **common)
+    shown = titles if preset.titles else None
+    denoiser = LladaDenoiser(config, tokenizer, Prompts(text, tokenizer, shown, config.start_token_id))
+    denoiser.start_tokens(tokenizer)
+    return denoiser
+
+
+def train_llada_checkpoint(
+    data: PreparedData,
+    preset: LladaPreset,
+    out: Path,
+    *,
+    base: Path | None = None,
+    attention: str = "prefix",
+    quantize: int | None = None,
+    whole: bool = False,
+    semantic_ids: str = "residual",
+    device: str = "auto",
+    resume: bool = False,
+    command: str = "",
+    report: Callable[[dict], None] = lambda record: None,
+    progress: bool = True,
+) -> Checkpoint:
+    """Train, select on validation, save to `out`; what resuming needs lies in `out`.partial until then.
+
+    Under torchrun or `accelerate launch` every process calls this, and the first one writes.
+    """
+    config, out = preset.train, Path(out)
+    torch.manual_seed(config.seed)
+    processes.start()
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if preset.dtype == "bfloat16" else "no")
+    tokenizer = make_tokenizer(data, preset, config.seed, semantic_ids=semantic_ids)
+    model = make_denoiser(data, preset, tokenizer, base, attention=attention, quantize=quantize, whole=whole)
+    asked = cases(data.interactions, "validation", VALIDATION_USERS, config.seed)
+    index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(accelerator.device), tokenizer.level_sizes)
+
+    def validate(model: LladaDenoiser) -> dict:
+        ranking = rank(model, index, asked, preset.decode, n_categories=tokenizer.n_category_levels)
+        found = measure(ranking, asked, tokenizer.codes, tokenizer.n_items)
+        return {"score": found["ndcg@10"], **{k: found[k] for k in ("hit@1", "hit@10", "ndcg@10")}}
+
+    state_dir, records = out.with_name(out.name + ".partial"), []
+    first = accelerator.is_main_process
+    for record in train_llada(
+        model,
+        torch.from_numpy(tokenizer.codes).long(),
+        samples(training_sequences(data.interactions), preset.max_history),
+        config,
+        validate,
+        accelerator,
+        state_dir=state_dir,
+        resume=resume,
+        progress=progress and first,
+    ):
+        records.append(record)
+        if first:
+            report(record)
+    training = {
+        "command": command,
+        "data": {"name": data.catalog.name, "catalog_fingerprint": data.catalog.fingerprint},
+        "semantic_ids": semantic_ids,
+        **_record(model, config, records, accelerator),
+    }
+    checkpoint = Checkpoint(
+        name=out.name,
+        denoiser=model,
+        tokenizer=tokenizer,
+        catalog=data.catalog,
+        decode=preset.decode,
+        notes=NOTES.get(data.catalog.name, ()),
+        training=training,
+        card=model_card(out.name, data, training),
+    )
+    if first:
+        checkpoint.save(out)
+        shutil.rmtree(state_dir, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    return checkpoint
+
+
+def _record(model: LladaDenoiser, config: LladaTrainConfig, records: list[dict], accelerator: Accelerator) -> dict:
+    """What training.json tells of a run beyond how it was asked for."""
+    best = max(records, key=lambda r: r["validation"]["score"])
+    return {
+        "objective": "diffusion",
+        "seed": config.seed,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "parameters_trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "config": config.to_dict(),
+        "processes": accelerator.num_processes,
+        "curve": records,
+        "best_epoch": best["epoch"],
+        "validation": best["validation"],
+        "seconds": round(sum(r["seconds"] for r in records), 1),
+        "machine": f"{accelerator.device.type}, {torch.get_num_threads()} threads, {platform.machine()}",
+        "torch": torch.__version__.split("+")[0],
+        "python": sys.version.split()[0],
+    }

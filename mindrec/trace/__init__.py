@@ -1,0 +1,1 @@
+"""The trace: frozen records, their JSON and its schema. No torch."""

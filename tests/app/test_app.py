@@ -1,0 +1,428 @@
+"""What the page asks for, asked without a page; and app.py as a command."""
+
+import base64
+import json
+import re
+import runpy
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from paths import ROOT
+
+from app.page import assets
+from app.page.replay import replay_page
+from app.server.public import api
+from app.tabs.comparing import WAYS, Comparing
+from app.tabs.diagnosing import Diagnosing
+from app.tabs.handlers import Handlers, examples, load_stories
+from app.tabs.lessons import CARDS, Lessons, wrong_turn
+from app.words import sentences as text
+from mindrec.data.catalog import save_prepared
+from mindrec.diagnosis.cases import read_cases, write_cases
+from mindrec.diagnosis.diagnose import diagnose_checkpoint
+from mindrec.errors import MindRecError
+from mindrec.trace.records import DecodeTrace
+
+
+@pytest.fixture(scope="module")
+def prepared_folder(chain_data, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared") / "data"
+    save_prepared(chain_data, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def handlers(checkpoint, prepared_folder) -> Handlers:
+    return Handlers.load([checkpoint], data=prepared_folder)
+
+
+@pytest.fixture(scope="module")
+def bundle(handlers) -> dict:
+    return handlers.decode({"ids": ["i0", "i1"], "target": "i9"})
+
+
+def test_opening_is_json_and_names_the_checkpoint(handlers):
+    opening = json.loads(json.dumps(handlers.opening()))
+    assert opening["checkpoints"][0]["items"] == 40
+    assert {"beam_size", "order", "evidence"} <= {field["key"] for field in opening["settings"]}
+    assert all(field["help"] for field in opening["settings"])
+
+
+def test_search_gives_items_and_nothing_for_nothing(handlers):
+    assert handlers.search({"query": "Item 7"})["items"][0]["id"] == "i7"
+    assert handlers.search({"query": ""})["items"] == []
+
+
+def test_a_decode_brings_all_the_player_needs(bundle):
+    trace = DecodeTrace.from_dict(json.loads(json.dumps(bundle["trace"])))
+    assert len(bundle["captions"]) == len(trace.steps)
+    assert bundle["trace"]["gold"]["row"] == 9
+    assert len(json.dumps(bundle)) < 400_000
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        ({"ids": []}, "empty"),
+        ({"ids": ["nothing-like-this"]}, "nothing-like-this"),
+        ({"ids": [f"i{n}" for n in range(30)]}, "30"),
+        ({"ids": "i0"}, "not understood"),
+        ({"ids": ["i0"], "config": {"beam_size": 0}}, "beam_size"),
+        ({"ids": ["i0"], "config": {"beams": 3}}, "beams"),
+        ({"ids": ["i0"], "config": {"pins": [[0, 999]]}}, "999"),
+        ({"ids": ["i0"], "config": {"pins": [[0, "x"]]}}, "pins"),
+        ({"ids": ["i0"], "config": []}, "not understood"),
+        ({"ids": ["i0"], "checkpoint": "other"}, "other"),
+        ("no object", "not understood"),
+    ],
+)
+def test_what_cannot_be_decoded_is_told_in_words(handlers, ask, words):
+    assert words in handlers.decode(ask)["error"]
+
+
+def test_a_pin_is_named_and_kept(handlers, bundle):
+    code = bundle["trace"]["steps"][-1]["beams"][-1]["codes"][0]
+    pinned = handlers.decode({"ids": ["i0", "i1"], "config": {"pins": [[0, code]]}})
+    assert pinned["names"] == {f"0.{code}": handlers.recommenders["chain"].tokenizer.levels[0].labels[code]}
+    assert all(beam["codes"][0] == code for beam in pinned["trace"]["steps"][-1]["beams"])
+
+
+def test_a_trace_comes_back_and_a_damaged_one_does_not(handlers, bundle):
+    again = handlers.open_trace({"text": json.dumps(bundle["trace"])})
+    assert again["captions"] == bundle["captions"]
+    assert again["checkpoint"] == "chain"
+    assert "JSON" in handlers.open_trace({"text": "{"})["error"]
+    assert "version" in handlers.open_trace({"text": "{}"})["error"]
+
+
+def test_a_trace_of_another_catalog_is_watched_only(handlers, bundle):
+    raw = json.loads(json.dumps(bundle["trace"]))
+    raw["catalog"]["fingerprint"] = "elsewhere"
+    assert handlers.open_trace({"text": json.dumps(raw)})["checkpoint"] is None
+
+
+def test_trips_are_made_in_the_background_and_know_their_target(handlers):
+    answer = handlers.trip({"number": 3})
+    for _ in range(100):
+        if "waiting" not in answer:
+            break
+        answer = handlers.trip({"number": 3})
+    assert answer["target"]["title"] in answer["about"]
+    assert answer["items"]
+    assert answer == handlers.trip({"number": 3})
+
+
+def test_trips_of_other_data_are_refused(checkpoint, tmp_path):
+    from mindrec.sources.synthetic import load
+
+    save_prepared(load(n_items=30, n_users=20), tmp_path / "other")
+    handlers = Handlers.load([checkpoint], data=tmp_path / "other")
+    answer = handlers.trip({})
+    while "waiting" in answer:
+        answer = handlers.trip({})
+    assert "another catalog" in answer["error"]
+
+
+def test_stories_are_read_in_order_and_a_damaged_one_is_named(checkpoint, bundle, tmp_path):
+    (tmp_path / "2-b.json").write_text(json.dumps({"title": "B", "about": "b", "trace": bundle["trace"]}))
+    (tmp_path / "1-a.json").write_text(json.dumps({"title": "A", "about": "a", "trace": bundle["trace"]}))
+    handlers = Handlers.load([checkpoint], stories=tmp_path)
+    assert [s["title"] for s in handlers.opening()["stories"]] == ["A", "B"]
+    assert handlers.story({"number": 1})["about"] == "b"
+    assert "no story" in handlers.story({"number": 2})["error"]
+    (tmp_path / "3-c.json").write_text("{}")
+    with pytest.raises(MindRecError, match=r"3-c\.json"):
+        Handlers.load([checkpoint], stories=tmp_path)
+
+
+def test_examples_are_the_checkpoints_own(handlers, recommender, monkeypatch):
+    assert examples(recommender) == []
+    monkeypatch.setattr(text, "EXAMPLES", (("Two", ("Item 1", "Item 2")), ("None", ("Unknown",))))
+    assert [(e["title"], len(e["items"])) for e in examples(recommender)] == [("Two", 2)]
+
+
+def test_the_public_api_answers_and_raises_plainly(handlers):
+    public = api(handlers)
+    assert list(public) == ["recommend", "trace", "search"]
+    found = public["recommend"](["i0", "i1"], {"beam_size": 4})
+    assert [r["rank"] for r in found] == [1, 2, 3, 4]
+    assert DecodeTrace.from_dict(public["trace"](["i0"], None, "i5")).gold.row == 5
+    assert public["search"]("Item 7", 2)[0]["id"] == "i7"
+    with pytest.raises(MindRecError, match="empty"):
+        public["recommend"]([])
+
+
+def test_only_the_public_api_is_listed(handlers):
+    from app.ui import build
+
+    page = build(handlers)
+    listed = [f.api_name for f in page.fns.values() if f.api_visibility == "public"]
+    assert sorted(listed) == ["recommend", "search", "trace"]
+    assert len(page.fns) == 3
+
+
+def test_opening_the_page_copies_nothing_of_the_checkpoint(handlers, monkeypatch):
+    from gradio.routes import App
+    from starlette.testclient import TestClient
+
+    from app.ui import build
+
+    copied = []
+    for part in (type(handlers), torch.nn.Module):
+        monkeypatch.setattr(part, "__deepcopy__", lambda self, memo: copied.append(self), raising=False)
+    page = build(handlers)
+    answer = TestClient(App.create_app(page)).get("/config")  # made as the page's own is
+    assert answer.status_code == 200
+    assert "mindrec-stage" in answer.text
+    assert not copied
+
+
+def test_the_replay_holds_no_address_of_another_host_in_its_own_parts(bundle):
+    page = replay_page(bundle)
+    own = page.replace(assets.plotly_js().read_text(encoding="utf-8").replace("</script", "<\\/script"), "")
+    assert "http://" not in own.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in own
+    assert len(page) < 7_000_000
+
+
+def test_a_title_cannot_end_the_replays_script(bundle):
+    raw = json.loads(json.dumps(bundle))
+    raw["trace"]["items"][0]["title"] = "</script><script>alert(1)</script>"
+    assert "</script><script>alert" not in replay_page(raw)
+
+
+def test_every_word_of_the_page_exists():
+    script = assets.script()
+    for letter, words in (("T", text.STAGE), ("D", text.DIAGNOSE), ("C", text.COMPARE), ("L", text.LEARN)):
+        used = set(re.findall(rf"\b{letter}\.(\w+)", script))
+        assert used <= set(words), letter
+    assert set(re.findall(r'"((?:col|help)_\w+)"', script)) <= set(text.STAGE)
+    assert "%%" not in assets.page()
+    assert "@@" not in assets.page()
+    assert "`" not in assets.page()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--checkpoint", "no/such/folder"], "no/such/folder"),
+        (["--data", "no/such/data"], "no/such/data"),
+        (["--cases", "no/such.parquet"], "no/such.parquet"),
+    ],
+)
+def test_a_missing_folder_ends_with_status_2_and_a_remedy(checkpoint, arguments, words, monkeypatch, capsys):
+    given = arguments if "--checkpoint" in arguments else ["--checkpoint", str(checkpoint), *arguments]
+    monkeypatch.setattr(sys, "argv", ["app.py", *given])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "app.py"), run_name="__main__")
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert words in said
+    assert "python -m mindrec" in said
+
+
+# -- Diagnose ----------------------------------------------------------------------------------------------------------
+
+
+LOSSY = {"beam_size": 1, "evidence": "off", "temperature": 5.0}
+"""The small checkpoint is never wrong with more."""
+
+
+@pytest.fixture(scope="module")
+def case_file(checkpoint, chain_data, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("cases") / "wide.parquet"
+    diagnose_checkpoint(checkpoint, chain_data, path, users=80, settings=LOSSY, k=2, device="cpu", progress=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def diagnosing(handlers, case_file) -> Diagnosing:
+    return Diagnosing(handlers, [case_file])
+
+
+def test_cases_are_filtered_sorted_and_paged_as_pandas_would(diagnosing, case_file):
+    cases = read_cases(case_file).cases
+    answer = diagnosing.cases({"table": "wide", "size": 7})
+    assert (answer["found"], len(answer["lines"])) == (80, 7)
+    assert json.loads(json.dumps(answer)) == answer
+    missed = diagnosing.cases({"table": "wide", "filters": {"outcome": "miss"}, "size": 100})
+    assert [line["n"] for line in missed["lines"]] == cases.index[~(cases["gold_rank"] < 2).fillna(False)].tolist()
+    far = diagnosing.cases({"table": "wide", "sort": "margin", "down": True, "size": 100})
+    margins = [line["margin"] for line in far["lines"]]
+    known = [m for m in margins if m is not None]
+    assert known == sorted(known, reverse=True)
+    assert margins[: len(known)] == known
+    assert diagnosing.cases({"table": "wide", "size": 7, "page": 999})["page"] == 11
+
+
+@pytest.mark.parametrize(
+    ("filters", "keep"),
+    [
+        ({"history_length": "2..3"}, lambda c: c["history_length"].between(2, 3)),
+        ({"history_length": "..2"}, lambda c: c["history_length"] <= 2),
+        ({"step": "1", "level": "0"}, lambda c: c["died_step"].eq(1) & c["died_level"].eq(0)),
+        ({"cause": "cut"}, lambda c: c["cause"] == "cut"),
+        ({"only": "3,17"}, lambda c: c.index.isin([3, 17])),
+        ({"gold": "0.1"}, lambda c: c["gold_path"].map(lambda path: path[0] == 1)),
+        ({"repeated_category": "1..1"}, lambda c: c["repeated_category"]),
+        ({"q": ""}, lambda c: c.index >= 0),
+    ],
+)
+def test_every_filter_keeps_what_it_says(diagnosing, case_file, filters, keep):
+    cases = read_cases(case_file).cases
+    wanted = cases.index[pd.Series(keep(cases)).astype("boolean").fillna(False)].tolist()
+    answer = diagnosing.cases({"table": "wide", "filters": filters, "size": 100})
+    assert [line["n"] for line in answer["lines"]] == wanted
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        {"table": "other"},
+        {"table": "wide", "filters": {"magic": "1"}},
+        {"table": "wide", "filters": {"cause": "bad luck"}},
+        {"table": "wide", "filters": {"step": "one"}},
+        {"table": "wide", "filters": {"gold": "7.1"}},
+        {"table": "wide", "filters": []} | {"filters": "x"},
+        {"table": "wide", "sort": "words"},
+        {"table": []},
+    ],
+)
+def test_what_cannot_be_filtered_is_told(diagnosing, ask):
+    assert diagnosing.cases(ask)["error"]
+
+
+def test_a_case_is_decoded_again_as_it_was(diagnosing, case_file):
+    cases = read_cases(case_file).cases
+    number = int(cases.index[cases["died_step"].notna()][0])
+    found = diagnosing.case({"table": "wide", "number": number})
+    assert found["step"] == found["trace"]["gold"]["died_at"] == cases["died_step"][number]
+    assert found["trace"]["config"]["beam_size"] == 1
+    assert diagnosing.case({"table": "wide", "number": 80})["error"]
+
+
+def test_charts_follow_the_filter(diagnosing):
+    every = diagnosing.case_charts({"table": "wide", "by": "item_popularity"})["figures"]
+    assert {"survival", "lost", "causes", "slices", "calibration", "confusion"} == set(every)
+    assert diagnosing.case_charts({"table": "wide", "filters": {"only": "-1"}}) == {"figures": {}}
+    one = diagnosing.case_charts({"table": "wide", "filters": {"only": "5"}})
+    assert "error" not in one
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
+def test_exports_hold_the_filtered_cases(diagnosing, ending, tmp_path):
+    answer = diagnosing.export_cases({"table": "wide", "filters": {"only": "2,4,6"}, "format": ending})
+    (tmp_path / answer["name"]).write_bytes(base64.b64decode(answer["base64"]))
+    if ending == "parquet":
+        assert len(read_cases(tmp_path / answer["name"]).cases) == 3
+    else:
+        lines = (tmp_path / answer["name"]).read_text().splitlines()
+        assert len(lines) == 3 + (ending == "csv")
+    assert "not understood" in diagnosing.export_cases({"table": "wide", "format": "exe"})["error"]
+
+
+def test_a_sample_is_made_in_the_background_and_compared(handlers, case_file):
+    diagnosing = Diagnosing(handlers, [case_file])
+    answer = diagnosing.sample({"users": 12})
+    while "waiting" in answer:
+        answer = diagnosing.sample({"users": 12})
+    job = answer["job"]
+    while "table" not in answer:
+        time.sleep(0.05)
+        answer = diagnosing.sample({"job": job})
+        assert "error" not in answer
+    assert (answer["total"], answer["table"]["cases"]) == (12, 12)
+    versus = diagnosing.compare_cases({"left": "wide", "right": answer["table"]["name"]})
+    assert "error" in versus or versus["cases"] <= 12
+    same = diagnosing.compare_cases({"left": "wide", "right": "wide"})
+    assert (same["cases"], same["all_flipped"]) == (80, 0)
+    assert diagnosing.sample({"job": 9})["error"]
+
+
+def test_cases_of_another_checkpoint_are_refused(handlers, case_file, tmp_path):
+    found = read_cases(case_file)
+    wrong = found.about | {"checkpoint": {"name": "twin", "fingerprint": "elsewhere"}}
+    write_cases(tmp_path / "wrong.parquet", found.cases, wrong)
+    with pytest.raises(MindRecError, match="twin"):
+        Diagnosing(handlers, [tmp_path / "wrong.parquet"])
+
+
+# -- Compare and Learn -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", list(WAYS))
+def test_every_way_to_decode_can_be_compared(handlers, way):
+    ask = {"ids": ["i0", "i1"], "target": "i9", "left": {"way": "ours"}, "right": {"way": way}}
+    answer = Comparing(handlers).compare(ask)
+    assert "error" not in answer
+    assert text.COMPARE[f"way_{way}"]
+    assert answer["frames"][0] == (0, 0)
+    assert answer["gold"].startswith("★")
+    if way == "ours":
+        assert answer["frame"] is None
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        {},
+        {"ids": ["i0"], "left": {}},
+        {"ids": ["i0"], "left": {"way": "?"}, "right": {}},
+        {"story": 99, "left": {}, "right": {}},
+        {"ids": ["i0"], "left": {"without": "i0"}, "right": {}},
+    ],
+)
+def test_what_cannot_be_compared_is_told(handlers, ask):
+    assert Comparing(handlers).compare(ask)["error"]
+
+
+@pytest.fixture(scope="module")
+def course(handlers) -> Lessons:
+    """The shipped stories; their catalog is not the one that is open, so that nothing can be decoded."""
+    return Lessons(Handlers(handlers.recommenders, stories=load_stories(ROOT / "assets" / "stories")))
+
+
+def test_the_course_works_from_stories_alone(course):
+    cards = course.opening()
+    assert [card["key"] for card in cards] == [key for key, (_, _, live) in CARDS.items() if not live]
+    for card in cards:
+        lesson, answer = course.lesson({"key": card["key"]}), course.reveal({"key": card["key"]})
+        assert 0 <= answer["answer"] < len(lesson["options"]) == len(set(lesson["options"]))
+        assert answer["because"]
+        words = " ".join([lesson["body"], lesson["ask"], answer["because"], *lesson["options"]])
+        assert not re.search(r"[{}]|None", words)
+        assert set(re.findall(r"\|(\w+)\]", lesson["body"])) <= set(text.GLOSSARY)
+    assert course.lesson({"key": "nothing"})["error"]
+
+
+def test_the_live_cards_make_their_point_on_the_shipped_checkpoints():
+    """Illegal tokens do appear, the twin is found and refuses what it cannot, and no card is left out."""
+    shipped = [ROOT / "checkpoints" / name for name in ("grocery", "grocery-ar")]
+    open_ = Handlers.load(shipped, stories=ROOT / "assets" / "stories")
+    course = Lessons(open_)
+    assert [card["key"] for card in course.opening()] == list(CARDS)
+    legal, twin = course.reveal({"key": "legal"}), course.reveal({"key": "twin"})
+    assert legal["answer"] == 1
+    assert twin["bundle"]["checkpoint"] == "grocery-ar"
+    assert twin["because"]
+    ids = ["tortilla-chips", "refried-beans"]
+    assert (
+        "left_to_right only"
+        in open_.decode({"ids": ids, "checkpoint": "grocery-ar", "config": {"order": "random"}})["error"]
+    )
+
+
+def test_the_greedy_card_names_the_token_where_greedy_goes_wrong(course):
+    trace = course._story("saved-by-beams").trace
+    step, position, best, own = wrong_turn(trace)
+    assert own.code == trace.gold.codes[position]
+    assert best.p > own.p
+    assert step >= 1
+
+
+def test_a_course_without_stories_is_empty(handlers):
+    assert Lessons(handlers).opening() == []

@@ -1,0 +1,130 @@
+"""The direction of imports: read off the files, and off a fresh interpreter."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from paths import ROOT
+
+HEAVY = ("torch", "transformers", "sklearn", "scipy", "pandas", "gradio", "plotly")
+
+
+def imports(path) -> set[str]:
+    """Full dotted names that a file imports anywhere, also inside functions; `from a import b` gives a and a.b."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = path.relative_to(ROOT).with_suffix("").parts
+            base = ".".join(package[: len(package) - node.level]) if node.level else ""
+            module = ".".join(filter(None, (base, node.module)))
+            found |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def reaches(path, forbidden: tuple[str, ...]) -> list[str]:
+    return sorted(name for name in imports(path) for bad in forbidden if name == bad or name.startswith(bad + "."))
+
+
+# What a room never imports. A denoiser and the search know each other by the protocol in model/denoiser.py alone.
+RULES = {
+    "mindrec": ("app", "gradio", "plotly"),
+    "mindrec/system": ("mindrec.data", "mindrec.tokens", "mindrec.decoding", "mindrec.model", "mindrec.training"),
+    "mindrec/data": (
+        "mindrec.tokens",
+        "mindrec.text",
+        "mindrec.decoding",
+        "mindrec.model",
+        "mindrec.training",
+        "torch",
+    ),
+    "mindrec/text": ("mindrec.tokens", "mindrec.decoding", "mindrec.model", "mindrec.training"),
+    "mindrec/tokens": ("mindrec.decoding", "mindrec.model", "mindrec.training"),
+    "mindrec/trace": ("torch", "mindrec.data", "mindrec.tokens", "mindrec.model", "mindrec.decoding.beam_search"),
+    "mindrec/decoding": (
+        "mindrec.data",
+        "mindrec.sources",
+        "mindrec.recommender",
+        "mindrec.training",
+        "mindrec.recording",
+        "mindrec.text_backbone",
+        "transformers",
+        "mindrec.model.compact",
+        "mindrec.model.oracle",
+    ),
+    "mindrec/recording": ("mindrec.data", "mindrec.training", "mindrec.recommender", "mindrec.text_backbone"),
+    "mindrec/model": ("mindrec.decoding", "mindrec.training", "mindrec.text_backbone", "mindrec.data"),
+    "mindrec/sources": ("mindrec.decoding", "mindrec.model", "mindrec.training", "torch"),
+    "mindrec/evaluation": ("mindrec.training", "mindrec.diagnosis"),
+    "app/views": ("torch", "gradio", "mindrec.decoding.beam_search"),
+    "app/words": ("torch", "gradio", "mindrec.decoding.beam_search"),
+    "app/page": ("torch", "mindrec.decoding.beam_search"),
+}
+
+
+@pytest.mark.parametrize("folder", RULES)
+def test_folder_keeps_the_direction(folder):
+    files = sorted((ROOT / folder).rglob("*.py"))
+    if folder.startswith("mindrec"):
+        assert files, f"{folder} has no code: the rule checks nothing"
+    broken = {str(f.relative_to(ROOT)): bad for f in files if (bad := reaches(f, RULES[folder]))}
+    assert not broken
+
+
+def test_only_ui_and_page_import_gradio():
+    allowed = {ROOT / "app" / "ui.py", ROOT / "app.py"}
+    for file in (ROOT / "app").rglob("*.py"):
+        if file not in allowed and (ROOT / "app" / "page") not in file.parents:
+            assert not reaches(file, ("gradio",)), file
+
+
+def test_the_rules_catch_every_way_to_import(tmp_path, monkeypatch):
+    """Guards the checker itself: a rule that finds nothing must not be one that cannot find."""
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    file = tmp_path / "mindrec" / "decoding" / "x.py"
+    file.parent.mkdir(parents=True)
+    for text in (
+        "import mindrec.data.catalog",
+        "from mindrec.data import catalog",
+        "from mindrec.data.catalog import Item",
+        "from ..data import catalog",
+        "from ..data.catalog import Item",
+        "def f():\n    import mindrec.data.catalog as c",
+    ):
+        file.write_text(text)
+        assert reaches(file, ("mindrec.data.catalog",)), text
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("mindrec", (*HEAVY, "numpy")),
+        ("mindrec.errors", (*HEAVY, "numpy")),
+        ("mindrec.trace.records", HEAVY),
+        ("mindrec.decoding.config", HEAVY),
+        ("mindrec.data.catalog", HEAVY),
+        ("mindrec.evaluation.metrics", HEAVY),
+        ("mindrec.data.splits", HEAVY),
+    ],
+)
+def test_light_modules_stay_light(module, heavy):
+    code = f"import sys, {module}; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_lazy_names_are_all_there():
+    import mindrec
+
+    for name in mindrec.__all__:
+        assert getattr(mindrec, name) is not None
+    with pytest.raises(AttributeError, match="Recommender"):
+        _ = mindrec.Recomender
+
+
+def test_no_two_modules_have_one_name():
+    """One name, one module: tracebacks and editor tabs show the last part alone."""
+    stems = [p.stem for d in ("app", "mindrec") for p in (ROOT / d).rglob("*.py") if not p.stem.startswith("__")]
+    assert sorted({s for s in stems if stems.count(s) > 1}) == []

@@ -1,0 +1,373 @@
+"""The trace: complete, true to the search, the same after JSON, and safe to read from a stranger.
+
+`python tests/test_trace.py` writes the golden trace anew; look at the difference before you keep it.
+"""
+
+import copy
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toys import Toy, toy
+
+from mindrec.checkpoint import Checkpoint
+from mindrec.data.catalog import Catalog, Item
+from mindrec.decoding.beam_search import search
+from mindrec.decoding.config import DecodeConfig
+from mindrec.errors import MindRecError
+from mindrec.model.compact import CompactConfig, CompactDenoiser
+from mindrec.recommender import Recommender
+from mindrec.recording.recorder import Recorder
+from mindrec.tokens.semantic_id import residual_kmeans
+from mindrec.tokens.tokenizer import build_tokenizer
+from mindrec.trace.records import MAX_BYTES, DecodeTrace, ItemName, LevelName, Result
+
+GOLDEN = Path(__file__).parent / "golden" / "oracle_trace.json"
+
+
+def record(made: Toy, config: DecodeConfig, gold: int | None = None, history=()) -> list:
+    steps = search(made.oracle(), made.index, [list(history)], config, n_categories=made.n_categories)
+    return list(Recorder(made.index, 0, gold).record(steps))
+
+
+def oracle_trace() -> DecodeTrace:
+    """The default decode of a tiny catalog with known probabilities; the true next item is row 4."""
+    made = toy((2, 3, 3), 9, seed=7, n_categories=1)
+    config, history = DecodeConfig(), (1, 6)
+    steps = record(made, config, 4, history)
+    last = steps[-1].beams
+    return DecodeTrace(
+        config=config.to_dict(),
+        levels=tuple(LevelName("category" if n < 1 else "semantic", f"level {n}", s) for n, s in enumerate(made.sizes)),
+        history=history,
+        steps=tuple(steps),
+        results=tuple(Result(n, b.item, b.score, math.exp(b.score)) for n, b in enumerate(last)),
+        model={"name": "oracle"},
+        catalog={"name": "toy", "items": made.n_items},
+        labels=tuple({str(c): f"code {c}" for c in range(size)} for size in made.sizes),
+        items=tuple(ItemName(row, f"i{row}", f"Item {row}", ("here",)) for row in range(made.n_items)),
+    )
+
+
+# -- golden ------------------------------------------------------------------------------------------------------------
+
+
+def assert_same_values(found, want, where="trace") -> None:
+    if isinstance(want, dict):
+        assert set(found) == set(want), where
+        for key in want:
+            assert_same_values(found[key], want[key], f"{where}.{key}")
+    elif isinstance(want, list):
+        assert len(found) == len(want), where
+        for n, (one, other) in enumerate(zip(found, want, strict=True)):
+            assert_same_values(one, other, f"{where}[{n}]")
+    elif isinstance(want, float) and not isinstance(found, bool):
+        assert found == pytest.approx(want, rel=1e-4, abs=1e-9), where
+    else:
+        assert type(found) is type(want), where
+        assert found == want, where
+
+
+def test_golden_trace():
+    assert_same_values(json.loads(oracle_trace().to_json()), json.loads(GOLDEN.read_text(encoding="utf-8")))
+
+
+def test_golden_trace_is_right_in_itself():
+    """The stored file, against the catalog's true probabilities and not against the code that wrote it."""
+    trace, made = DecodeTrace.from_json(GOLDEN.read_text(encoding="utf-8")), toy((2, 3, 3), 9, seed=7)
+    truth = made.truth(trace.history)
+    assert sorted(r.row for r in trace.results) == truth.nonzero()[:, 0].tolist()
+    for result in trace.results:
+        assert result.probability == pytest.approx(float(truth[result.row]), rel=1e-5)
+    first = {b.codes[0]: math.exp(b.score) for b in trace.steps[1].beams}
+    for code, p in first.items():
+        assert p == pytest.approx(float(truth[made.codes[:, 0] == code].sum()), rel=1e-5)
+
+
+# -- round trip and size -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def seven_levels() -> Recommender:
+    """A synthetic catalog of three category and four semantic-ID levels under an untrained model: the widest traces."""
+    rng = np.random.default_rng(0)
+    items = [Item(f"i{n}", f"Item {n}", (f"a{n % 5}", f"b{n % 7}", f"c{n % 9}")) for n in range(1500)]
+    catalog = Catalog(tuple(items), name="synthetic")
+    vectors = rng.normal(size=(len(items), 8)).astype(np.float32)
+    codes = residual_kmeans(vectors, catalog.tree.codes[:, -1], 4, 16)
+    tokenizer = build_tokenizer(catalog, codes)
+    torch.manual_seed(0)
+    config = CompactConfig(tokenizer.level_sizes, len(items), hidden_size=32, intermediate_size=48)
+    model = CompactDenoiser(config, torch.from_numpy(tokenizer.codes)).eval()
+    return Recommender(Checkpoint("wide", model, tokenizer, catalog, DecodeConfig()))
+
+
+def test_ten_beams_of_seven_positions_stay_under_400_kb(seven_levels):
+    history = [f"i{n}" for n in range(0, 200, 10)]
+    trace = seven_levels.recommend(history, DecodeConfig(beam_size=10, evidence="on"), target="i777").trace
+    assert len(trace.levels) == 7
+    assert max(len(s.beams) for s in trace.steps) == 10
+    assert max(len(p.alternatives) for s in trace.steps for o in s.opinions for p in o.open) >= 8
+    assert len(trace.to_json().encode()) < 400_000
+
+
+CONFIGS = [
+    {},
+    {"order": "confidence", "evidence": "off"},
+    {"expansion": "joint", "merge": "logsumexp"},
+    {"expansion": "joint", "diversity": 0.5},
+    {"steps": 2},
+    {"scoring": "item"},
+    {"temperature": 1.0},
+    {"constraint": "level"},
+    {"evidence": "only"},
+    {"pins": ((0, 1),), "forbid_items": (3,)},
+]
+
+
+@pytest.mark.parametrize("settings", CONFIGS, ids=str)
+def test_round_trip(recommender, settings):
+    trace = recommender.recommend(["i1", "i2"], DecodeConfig(**settings), target="i5").trace
+    again = DecodeTrace.from_json(trace.to_json())
+    assert again.to_json() == trace.to_json()
+    assert again == DecodeTrace.from_dict(trace.to_dict())
+    assert again.steps[-1].beams[0].codes == trace.steps[-1].beams[0].codes
+
+
+# -- true to the search ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [{}, {"order": "confidence"}, {"scoring": "item"}, {"evidence": "off"}], ids=str)
+def test_every_score_follows_from_what_was_revealed(recommender, settings):
+    """Score = parent's score + log p of the one position that was chosen; forced positions are free."""
+    config = DecodeConfig(beam_size=6, **settings)
+    trace = recommender.recommend(["i3", "i9", "i4"], config).trace
+    for before, step in zip(trace.steps, trace.steps[1:], strict=False):
+        for beam in step.beams:
+            parent = before.beams[beam.parent]
+            gain = sum(math.log(r.p) for r in beam.revealed)
+            assert beam.score == pytest.approx(parent.score + gain, abs=1e-4)
+            assert sum(not r.forced for r in beam.revealed) <= 1
+            filled = dict(enumerate(parent.codes)) | {r.position: r.code for r in beam.revealed}
+            assert tuple(filled.values()) == beam.codes
+        assert step.coverage == pytest.approx(sum(math.exp(b.score) for b in step.beams), abs=1e-5)
+        scores = [b.score for b in step.beams]
+        assert scores == sorted(scores, reverse=True)
+        assert all(d.behind >= 0 and d.score <= scores[-1] for d in step.dropped if d.why == "cut")
+
+
+def test_alternatives_keep_the_two_opinions_apart(recommender):
+    trace = recommender.recommend(["i3", "i9"], DecodeConfig(beam_size=4)).trace
+    seen_illegal = False
+    for step in trace.steps[1:]:
+        for place in (p for o in step.opinions for p in o.open):
+            legal = [a for a in place.alternatives if a.why is None]
+            assert legal
+            assert all(a.items > 0 and a.p > 0 and a.evidence is not None for a in legal)
+            assert [a.p for a in legal] == sorted((a.p for a in legal), reverse=True)
+            assert sum(a.p for a in legal) <= 1 + 1e-5
+            assert sum(a.token for a in legal) <= 1 + 1e-5
+            assert sum(a.raw for a in place.alternatives) <= 1 + 1e-5
+            for a in place.alternatives:
+                if a.why is not None:
+                    seen_illegal = True
+                    assert a.items == 0
+                    assert a.p == 0
+    assert seen_illegal
+
+
+def test_everything_mentioned_is_named(recommender):
+    trace = recommender.recommend(["i3", "i9"], DecodeConfig(beam_size=4), target="i7").trace
+    named = {item.row for item in trace.items}
+    assert {7, *trace.history, *(r.row for r in trace.results)} <= named
+    for step in trace.steps:
+        for codes in [b.codes for b in step.beams] + [d.codes for d in step.dropped]:
+            for position, code in enumerate(codes):
+                assert code is None or str(code) in trace.labels[position]
+        for place in (p for o in step.opinions for p in o.open):
+            assert all(str(a.code) in trace.labels[place.position] for a in place.alternatives)
+
+
+# -- the fate of the true next item ------------------------------------------------------------------------------------
+
+
+GREEDY = Toy(
+    torch.tensor([[0, 0], [0, 1], [1, 0]]), (2, 2), torch.tensor([0.3, 0.3, 0.4], dtype=torch.float64), 1, False
+)
+"""The likeliest item lies in the less likely category: greedy decoding loses it, two beams save it."""
+
+
+def test_gold_dies_where_it_must_and_by_how_much():
+    steps = record(GREEDY, DecodeConfig(beam_size=1, evidence="off"), gold=2)
+    assert [s.gold.beams for s in steps] == [1, 0, 0]
+    assert steps[1].gold.margin == pytest.approx(math.log(0.6) - math.log(0.4))
+    assert steps[1].gold.rank is None
+    lost = steps[1].dropped[0]
+    assert (lost.position, lost.code, lost.why) == (0, 1, "cut")
+    assert lost.behind == pytest.approx(steps[1].gold.margin)
+
+
+def test_gold_is_saved_by_a_second_beam():
+    steps = record(GREEDY, DecodeConfig(beam_size=2, evidence="off"), gold=2)
+    assert [s.gold.rank for s in steps] == [0, 1, 0]
+    assert steps[-1].beams[0].item == 2
+    assert steps[1].gold.margin == pytest.approx(0)
+    assert steps[2].gold.margin < 0
+
+
+def test_gold_of_a_recommendation_agrees_with_its_steps(recommender):
+    for target in ("i5", "i11", "i20", "i33"):
+        answer = recommender.recommend(["i1", "i2"], DecodeConfig(beam_size=3), target=target)
+        gold, steps = answer.trace.gold, answer.trace.steps
+        found = [r.item.item_id for r in answer.items]
+        assert gold.rank == (found.index(target) if target in found else None)
+        died = [s.index for s in steps if s.gold.beams == 0]
+        assert gold.died_at == (died[0] if died else None)
+        assert (gold.died_at is None) == (gold.rank is not None)
+        assert gold.margin is None or gold.margin > 0
+        assert not gold.excluded
+    assert recommender.recommend(["i1", "i2"], target="i2").trace.gold.excluded
+
+
+# -- a trace from a stranger -------------------------------------------------------------------------------------------
+
+
+def edited(change) -> str:
+    raw = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    change(raw)
+    return json.dumps(raw)
+
+
+def put(*path_and_value):
+    *path, last, value = path_and_value
+
+    def change(raw):
+        for key in path:
+            raw = raw[key]
+        raw[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (put("version", 99), "version 99"),
+        (put("version", None), "version None"),
+        (put("surprise", 1), "unknown field 'surprise'"),
+        (put("steps", 0, "beams", 0, "surprise", 1), r"steps\[0\].beams\[0\] has an unknown field"),
+        (put("history", "abc"), "a list is needed"),
+        (put("history", [999]), "999"),
+        (put("steps", 1, "beams", 0, "score", "high"), "float is needed"),
+        (put("steps", 1, "beams", 0, "score", None), "float is needed"),
+        (put("steps", 1, "beams", 0, "score", True), "float is needed"),
+        (put("steps", 1, "beams", 0, "score", 10**400), "infinity"),
+        (put("steps", 1, "beams", 0, "codes", [0]), "3 positions"),
+        (put("steps", 1, "beams", 0, "parent", 7), "parent 7"),
+        (put("steps", 1, "beams", 0, "parent", -1), "parent -1"),
+        (put("steps", 1, "beams", 0, "parent", None), "parent None"),
+        (put("steps", 1, "beams", 0, "revealed", 0, "position", 8), "3 positions"),
+        (put("steps", 1, "opinions", 0, "beam", 5), "beam 5"),
+        (put("steps", 1, "opinions", 0, "open", 0, "position", 9), "position"),
+        (put("steps", 1, "index", 4), "index 4"),
+        (put("steps", []), "no steps"),
+        (put("labels", []), "labels"),
+        (put("model", []), "an object is needed"),
+    ],
+)
+def test_a_broken_trace_is_refused(change, says):
+    with pytest.raises(MindRecError, match=says):
+        DecodeTrace.from_json(edited(change))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "null",
+        "[]",
+        '"trace"',
+        "[" * 100_000,
+        '{"version":1,"config":' + '{"a":' * 900 + "1" + "}" * 901,
+        "9" * 10_000,
+        " " * (MAX_BYTES + 1),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_text_that_is_no_trace_is_refused(text):
+    with pytest.raises(MindRecError):
+        DecodeTrace.from_json(text)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+def test_numbers_that_json_does_not_have_are_refused(number):
+    """1e999 is valid JSON text that Python reads as infinity."""
+    text = edited(put("steps", 1, "beams", 0, "score", -123.456))
+    assert "-123.456" in text
+    with pytest.raises(MindRecError):
+        DecodeTrace.from_json(text.replace("-123.456", number))
+
+
+@pytest.mark.parametrize("value", ["1e999", '{"a":' * 500 + "1" + "}" * 500])
+def test_free_fields_are_bounded_too(value):
+    """config, model and catalog hold any JSON, but what is read must be possible to write again."""
+    text = edited(put("model", "odd", "PLACE")).replace('"PLACE"', value)
+    with pytest.raises(MindRecError):
+        DecodeTrace.from_json(text)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@st.composite
+def mutations(draw) -> str:
+    """The golden trace with one to three places replaced, deleted, doubled or added, as text."""
+    raw = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    for _ in range(draw(st.integers(1, 3))):
+        where = raw
+        while True:
+            keys = list(where) if isinstance(where, dict) else list(range(len(where)))
+            key = draw(st.sampled_from(keys))
+            if isinstance(where[key], (dict, list)) and where[key] and draw(st.integers(0, 5)):
+                where = where[key]
+                continue
+            break
+        act = draw(st.sampled_from(["replace", "replace", "swap type", "delete", "double", "add"]))
+        if act == "replace":
+            where[key] = draw(json_values)
+        elif act == "swap type":
+            where[key] = [where[key]]
+        elif act == "delete":
+            del where[key]
+        elif act == "double" and isinstance(where, list):
+            where.append(copy.deepcopy(where[key]))
+        elif isinstance(where, dict):
+            where[draw(st.text(max_size=4))] = draw(json_values)
+        if not raw or not where:
+            break
+    text = json.dumps(raw)
+    return text[: draw(st.integers(0, len(text)))] if draw(st.integers(0, 9)) == 0 else text
+
+
+@settings(max_examples=200)
+@given(text=mutations())
+def test_a_mutated_trace_is_read_or_refused_and_never_crashes(text):
+    try:
+        trace = DecodeTrace.from_json(text)
+    except MindRecError:
+        return
+    assert DecodeTrace.from_json(trace.to_json()).to_json() == trace.to_json()
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps(oracle_trace().to_dict(), indent=1) + "\n", encoding="utf-8")

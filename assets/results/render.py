@@ -1,4 +1,4 @@
-"""The README's tables, written from assets/results/*.json: no figure in them is typed by hand."""
+"""Write the tables of all READMEs from assets/results/*.json: no figure in them is typed by hand."""
 
 import re
 import sys
@@ -39,16 +39,37 @@ SHOWN = (
 )
 
 
-def update_readme(readme: Path, results: Path) -> None:
+def update(root: Path, results: Path) -> None:
     """Write each block of `BLOCKS` anew between its two markers. Raises MindRecError where a marker is missing."""
-    text = readme.read_text(encoding="utf-8")
-    for name, write in BLOCKS.items():
+    for name, (file, write) in BLOCKS.items():
+        path = root / file
+        text = path.read_text(encoding="utf-8")
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
         if begin not in text or end not in text:
-            raise MindRecError(f"{readme} lacks the markers {begin} and {end}; put them where the {name} belong")
+            raise MindRecError(f"{path} lacks the markers {begin} and {end}; put them where the {name} belong")
         body = "\n".join(part for part in write(results) if part)
         text = re.sub(f"{begin}.*{end}", lambda _, new=f"{begin}\n{body}\n{end}": new, text, flags=re.S)
-    write_text(readme, text)
+        write_text(path, text)
+
+
+def _front_table(results: Path) -> list[str]:
+    """The front page's one table: both data sets, the default decode beside its parts."""
+    grocery, beauty = (read_json(results / f"{name}-test.json", "results") for name in ("grocery", "beauty"))
+
+    def cells(r: dict, name: str | None) -> list[str]:
+        metrics = r["metrics"] if name is None else r["baselines"].get(name)
+        return ["-", "-"] if metrics is None else [f"{metrics[m]:.4f}" for m in ("hit@10", "ndcg@10")]
+
+    columns = [
+        f"{r['dataset'].capitalize()}, {r['users']:,} test users: {metric}"
+        for r in (grocery, beauty)
+        for metric in ("Hit@10", "NDCG@10")
+    ]
+    lines = ["| ranking | " + " | ".join(columns) + " |", "|" + " --- |" * 5]
+    for name in ("popularity", "covisit", "dense", "evidence_off", None):
+        title = "**MindRec, default decode**" if name is None else PLAIN[name]
+        lines.append(f"| {title} | " + " | ".join(cells(grocery, name) + cells(beauty, name)) + " |")
+    return lines
 
 
 def sections(results: Path) -> list[str]:
@@ -90,7 +111,7 @@ def _head(first: str, extra: tuple[str, ...] = ()) -> str:
 
 def _evaluation(r: dict) -> str:
     forced = r["metrics"].get("forced_positions")
-    title = f"\n### {r['dataset'].capitalize()}, {r['split']} split\n"
+    title = f"\n## {r['dataset'].capitalize()}, {r['split']} split\n"
     about = (
         f"{r['users']:,} cases (seed {r['seed']}), the whole catalog ranked, seen items excluded, strict item level; "
         f"{r['decoder']['beam_size']} beams, {r['nfe']:.1f} denoiser calls a user, {r['metrics']['cc']} answers off "
@@ -177,7 +198,7 @@ def _sweep(r: dict) -> str:
 
 def _bench_decode(r: dict) -> str:
     lines = [
-        "\n### Speed\n",
+        "\n## Speed\n",
         f"`{r['command']}` on {r['device']}, {r['threads']} threads: {r['beams']} beams, history of {r['history']}, "
         f"{r['positions']} positions, all sides in the same run on the same weights.\n",
         "| batch | ms / user | published, ms / user | times faster | over bare matrix products | legality share |",
@@ -296,8 +317,14 @@ def _load_table(results: Path) -> list[str]:
     return lines
 
 
-BLOCKS = {"results": sections, "cold": _cold_tables, "sources": _source_table, "load": _load_table}
+BLOCKS = {
+    "front": ("README.md", _front_table),
+    "results": ("assets/results/README.md", sections),
+    "cold": ("mindrec/cold/README.md", _cold_tables),
+    "sources": ("mindrec/sources/README.md", _source_table),
+    "load": ("app/README.md", _load_table),
+}
 
 
 if __name__ == "__main__":
-    update_readme(ROOT / "README.md", ROOT / "assets" / "results")
+    update(ROOT, Path(__file__).parent)

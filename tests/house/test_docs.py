@@ -1,4 +1,4 @@
-"""What the documents say is so: commands exist, settings are told, figures come from their files, files are there."""
+"""What the documents promise: commands exist, settings are documented, figures come from their files, links hold."""
 
 import dataclasses
 import json
@@ -14,18 +14,35 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.trace.records import DecodeTrace
 from mindrec.trace.schema import PATH, trace_schema
 
+PAGES = (
+    "README.md",
+    "app/README.md",
+    "assets/results/README.md",
+    "mindrec/README.md",
+    "mindrec/cold/README.md",
+    "mindrec/jobs/README.md",
+    "mindrec/sources/README.md",
+    "mindrec/text_backbone/README.md",
+    "tests/README.md",
+)
+
+
+def page(root, name: str) -> str:
+    return (root / name).read_text(encoding="utf-8")
+
 
 @pytest.fixture(scope="module")
 def readme(root) -> str:
-    return (root / "README.md").read_text(encoding="utf-8")
+    return page(root, "README.md")
 
 
-def test_every_command_and_option_of_the_readme_exists(readme):
+@pytest.mark.parametrize("name", PAGES)
+def test_every_command_and_option_of_a_page_exists(root, name):
     from mindrec.cli.main import app
 
     runner = CliRunner()
-    lines = re.findall(r"^python -m mindrec (.+)$", readme, re.M)
-    assert len(lines) >= 4
+    lines = re.findall(r"^python -m mindrec (.+)$", page(root, name), re.M)
+    assert len(lines) >= (4 if name == "README.md" else 0)
     for line in lines:
         words = line.split("#")[0].split()
         command = words[:2] if words[0] == "bench" else words[:1]
@@ -35,32 +52,60 @@ def test_every_command_and_option_of_the_readme_exists(readme):
             assert option in helped.output, f"{option} of `{line}`"
 
 
-def test_every_decode_setting_is_told(readme):
-    table = readme.split("### Decode settings")[1].split("## ")[0]
+def test_the_front_page_fits_a_minute(readme):
+    assert len(readme.splitlines()) <= 180
+
+
+def test_every_readme_is_a_page_under_test(root):
+    found = {str(p.relative_to(root)) for d in ("app", "mindrec", "tests") for p in (root / d).rglob("README.md")}
+    assert found <= set(PAGES)
+
+
+def test_every_decode_setting_is_documented(root):
+    table = page(root, "mindrec/README.md").split("## Decode settings")[1].split("\n## ")[0]
     for field in dataclasses.fields(DecodeConfig):
         assert f"`{field.name}`" in table, field.name
 
 
-def test_the_file_map_names_every_folder(readme, root):
-    places = readme.split("## File map")[1].split("## ")[0]
-    for house in ("mindrec", "app"):
-        for folder in (root / house).iterdir():
-            if folder.is_dir() and (folder / "__init__.py").exists():
-                assert f"{folder.name}/" in places, folder.name
+@pytest.mark.parametrize("house", ["mindrec", "app"])
+def test_a_house_names_its_rooms(root, house):
+    text = page(root, f"{house}/README.md")
+    for folder in (root / house).iterdir():
+        if folder.is_dir() and (folder / "__init__.py").exists():
+            assert f"`{folder.name}/`" in text, folder.name
 
 
-def test_relative_links_and_pictures_are_there(readme, root):
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", readme):
-        assert (root / target).exists(), target
+@pytest.mark.parametrize("name", PAGES)
+def test_relative_links_and_pictures_exist(root, name):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)", page(root, name)):
+        assert ((root / name).parent / target).exists(), target
 
 
-def test_the_results_section_is_what_the_result_files_give(root, tmp_path):
-    update_readme = runpy.run_path(str(root / "assets" / "results" / "render.py"))["update_readme"]
-    shutil.copy(root / "README.md", tmp_path / "README.md")
-    update_readme(tmp_path / "README.md", root / "assets" / "results")
-    assert (tmp_path / "README.md").read_text() == (root / "README.md").read_text(), (
-        "run `python assets/results/render.py`"
-    )
+@pytest.mark.parametrize("name", PAGES)
+def test_named_code_and_tests_exist(root, name):
+    """Paths in backticks, from the repository's root or from the page's folder."""
+    for target in re.findall(r"`((?:[\w.]+/)+(?:\w+\.(?:py|js|json|md))?)`", page(root, name)):
+        if target.startswith(("data/", "results/", "checkpoints/", "bases/")):
+            continue  # outputs of the commands beside them
+        places = (root, (root / name).parent, root / "mindrec", root / "app", root / "tests")
+        assert any((place / target).exists() for place in places), target
+
+
+def test_ten_ideas_of_papers_lead_to_their_files(root):
+    table = page(root, "mindrec/README.md").split("## Where each idea is")[1]
+    rows = re.findall(r"^\| .+ \| .+ \| \[.+\]\((.+)\) \|$", table, re.M)
+    assert len(rows) >= 10
+    assert all((root / "mindrec" / target).exists() for target in rows)
+
+
+def test_the_tables_are_what_the_result_files_give(root, tmp_path):
+    render = runpy.run_path(str(root / "assets" / "results" / "render.py"))
+    for file, _ in render["BLOCKS"].values():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(root / file, tmp_path / file)
+    render["update"](tmp_path, root / "assets" / "results")
+    for file, _ in render["BLOCKS"].values():
+        assert (tmp_path / file).read_text() == page(root, file), "run `python assets/results/render.py`"
 
 
 def test_the_schema_file_is_that_of_the_dataclasses():
@@ -98,11 +143,11 @@ def test_the_shipped_checkpoint_is_small_and_says_where_it_comes_from(root):
 
 def test_no_path_of_one_machine_is_in_the_repository(root):
     pattern = re.compile(r"(?<![\w.])/(home|Users|root|tmp|work)/")
-    for path in [*root.glob("*.md"), *root.glob("assets/**/*.json"), *root.glob("checkpoints/**/*.json")]:
+    for path in [*root.rglob("*.md"), *root.glob("assets/**/*.json"), *root.glob("checkpoints/**/*.json")]:
         assert not pattern.search(path.read_text(encoding="utf-8")), path
 
 
-def test_every_environment_setting_is_told(readme, root):
+def test_every_environment_setting_is_documented(root):
     sources = [
         *root.glob("app.py"),
         *root.glob("app/**/*.py"),
@@ -111,5 +156,6 @@ def test_every_environment_setting_is_told(readme, root):
     ]
     used = {name for path in sources for name in re.findall(r'"(MINDREC_[A-Z]+(?:_[A-Z]+)*)"', path.read_text())}
     assert {"MINDREC_CHECKPOINTS", "MINDREC_CACHE"} <= used
+    text = "\n".join(page(root, name) for name in PAGES)
     for name in used:
-        assert f"`{name}`" in readme, name
+        assert f"`{name}`" in text, name

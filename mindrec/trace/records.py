@@ -5,21 +5,38 @@ Numbers are kept to 6 significant digits from the moment that they are recorded,
 It is the API's result, the cache entry, the story, the export and the test fixture.
 """
 
-import dataclasses
-import math
-import types
-from dataclasses import dataclass, field
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from math import isfinite
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import orjson
-
-from mindrec.errors import MindRecError
+from pydantic import AfterValidator, ConfigDict, FailFast, Field
 
 VERSION = 1
-MAX_BYTES = 4_000_000
-"""A trace read from outside may be this large at most."""
+MAX_WHOLE = 2**53 - 1
+"""The largest whole number that JavaScript holds exactly."""
 MAX_DEPTH = 8
-"""And its free fields (config, model, catalog) this deep."""
+"""Free fields (config, model, catalog) are nested at most this deep."""
+
+
+def _bounded(value: Any, depth: int = 0) -> Any:
+    """Refuse free JSON that could not be written again: numbers without an end, or nested too deep."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{value}, where a finite number is needed")
+    if isinstance(value, int) and abs(value) > MAX_WHOLE:
+        raise ValueError(f"larger than {MAX_WHOLE}")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _bounded(inner, depth + 1)
+    return value
+
+
+T = TypeVar("T")
+Many = Annotated[tuple[T, ...], FailFast()]
+"""A list, as JSON has it. Reading stops at the first bad value: a large file cannot have a million faults."""
+Whole = Annotated[int, Field(ge=-MAX_WHOLE, le=MAX_WHOLE)]
+Free = Annotated[dict[str, Any], AfterValidator(_bounded)]
 
 
 def six_digits(value: float) -> float:
@@ -41,12 +58,12 @@ class Alternative:
         why: None for a legal code, else "illegal" (no such item) or "excluded" (only items ruled out have it).
     """
 
-    code: int
+    code: Whole
     p: float
     raw: float
     token: float
     evidence: float | None
-    items: int
+    items: Whole
     why: str | None = None
 
 
@@ -57,27 +74,27 @@ class OpenPosition:
     `legal` is the share of the denoiser's unconstrained probability that falls on legal codes.
     """
 
-    position: int
+    position: Whole
     entropy: float
     legal: float
-    alternatives: tuple[Alternative, ...]
+    alternatives: Many[Alternative]
 
 
 @dataclass(frozen=True)
 class Opinion:
     """What the denoiser said of one beam of the step before, and which positions the search chose to branch on."""
 
-    beam: int
-    chosen: tuple[int, ...]
-    open: tuple[OpenPosition, ...]
+    beam: Whole
+    chosen: Many[Whole]
+    open: Many[OpenPosition]
 
 
 @dataclass(frozen=True)
 class Reveal:
     """A position filled in this step. `p` is None where several were filled at once and only their product is known."""
 
-    position: int
-    code: int
+    position: Whole
+    code: Whole
     p: float | None
     forced: bool = False
 
@@ -95,12 +112,12 @@ class Beam:
         item: the item's row once the beam is complete; None before, and for a complete answer off the catalog.
     """
 
-    codes: tuple[int | None, ...]
+    codes: Many[Whole | None]
     score: float
-    parent: int | None
-    revealed: tuple[Reveal, ...]
-    items: int
-    item: int | None
+    parent: Whole | None
+    revealed: Many[Reveal]
+    items: Whole
+    item: Whole | None
 
 
 @dataclass(frozen=True)
@@ -110,11 +127,11 @@ class Dropped:
     `behind` is how far its score lies under the last kept beam's, in nats.
     """
 
-    codes: tuple[int | None, ...]
+    codes: Many[Whole | None]
     score: float
-    parent: int
-    position: int
-    code: int
+    parent: Whole
+    position: Whole
+    code: Whole
     why: str
     behind: float
 
@@ -126,8 +143,8 @@ class GoldStep:
     `margin` is the worst kept score minus the best gold-consistent candidate's, in nats: positive when it was cut.
     """
 
-    beams: int
-    rank: int | None
+    beams: Whole
+    rank: Whole | None
     margin: float | None
 
 
@@ -142,14 +159,14 @@ class DecodeStep:
         rows: beams that the denoiser looked at so far.
     """
 
-    index: int
-    opinions: tuple[Opinion, ...]
-    beams: tuple[Beam, ...]
-    dropped: tuple[Dropped, ...]
+    index: Whole
+    opinions: Many[Opinion]
+    beams: Many[Beam]
+    dropped: Many[Dropped]
     coverage: float | None
-    items_left: int
-    nfe: int
-    rows: int
+    items_left: Whole
+    nfe: Whole
+    rows: Whole
     gold: GoldStep | None = None
 
 
@@ -159,17 +176,17 @@ class LevelName:
 
     kind: str
     name: str
-    size: int
+    size: Whole
 
 
 @dataclass(frozen=True)
 class ItemName:
     """How a person knows an item. A cold one was added after training: its tokens alone speak for it."""
 
-    row: int
+    row: Whole
     item_id: str
     title: str
-    path: tuple[str, ...]
+    path: Many[str]
     brand: str | None = None
     cold: bool = False
 
@@ -178,8 +195,8 @@ class ItemName:
 class Result:
     """A recommended item. `probability` is exp(score): the search's own, not a chance of being right."""
 
-    rank: int
-    row: int
+    rank: Whole
+    row: Whole
     score: float
     probability: float
 
@@ -188,10 +205,10 @@ class Result:
 class Gold:
     """The true next item and its fate. `died_at` is the step after which no beam could become it."""
 
-    row: int
-    codes: tuple[int, ...]
-    rank: int | None
-    died_at: int | None
+    row: Whole
+    codes: Many[Whole]
+    rank: Whole | None
+    died_at: Whole | None
     margin: float | None
     excluded: bool = False
 
@@ -200,13 +217,13 @@ class Gold:
 class Rethink:
     """A second look at the best answer: re-masked positions, both pseudo-log-likelihoods, whether it was swapped."""
 
-    positions: tuple[int, ...]
-    before_row: int
+    positions: Many[Whole]
+    before_row: Whole
     before: float
-    after_row: int
+    after_row: Whole
     after: float
     swapped: bool
-    nfe: int
+    nfe: Whole
 
 
 @dataclass(frozen=True)
@@ -222,20 +239,22 @@ class DecodeTrace:
         elapsed_ms: wall-clock time of the decode.
     """
 
-    config: dict[str, Any]
-    levels: tuple[LevelName, ...]
-    history: tuple[int, ...]
-    steps: tuple[DecodeStep, ...]
-    results: tuple[Result, ...]
-    model: dict[str, Any]
-    catalog: dict[str, Any]
-    labels: tuple[dict[str, str], ...]
-    items: tuple[ItemName, ...]
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    config: Free
+    levels: Many[LevelName]
+    history: Many[Whole]
+    steps: Many[DecodeStep]
+    results: Many[Result]
+    model: Free
+    catalog: Free
+    labels: Many[dict[str, str]]
+    items: Many[ItemName]
     gold: Gold | None = None
     rethink: Rethink | None = None
     elapsed_ms: float | None = None
-    version: int = VERSION
-    notes: tuple[str, ...] = field(default=())
+    version: Literal[1] = VERSION
+    notes: Many[str] = ()
 
     def to_dict(self) -> dict:
         """Plain JSON values."""
@@ -246,98 +265,18 @@ class DecodeTrace:
 
     @classmethod
     def from_dict(cls, raw: dict) -> "DecodeTrace":
-        """Raises MindRecError naming the place that breaks the form."""
-        if not isinstance(raw, dict):
-            raise MindRecError(f"a trace is a JSON object, this is a {type(raw).__name__}")
-        if raw.get("version") != VERSION:
-            raise MindRecError(f"trace version {raw.get('version')!r}; this release reads version {VERSION}")
-        trace = _build(cls, raw, "trace")
-        _check(trace)
-        return trace
+        """Check plain JSON values as `from_json` checks their text."""
+        from mindrec.trace.reading import read_values
+
+        return read_values(raw)
 
     @classmethod
     def from_json(cls, text: str) -> "DecodeTrace":
-        """Parse untrusted text: bounded in size, nothing is executed or looked up."""
-        if len(text) > MAX_BYTES:
-            raise MindRecError(f"the trace is {len(text):,} characters long; at most {MAX_BYTES:,} are read")
-        try:
-            raw = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise MindRecError(f"the trace is not JSON ({error}); export it again") from error
-        return cls.from_dict(raw)
+        """Check untrusted text: it is bounded in size, and nothing in it is executed or looked up.
 
+        Raises:
+            MindRecError: the first field that breaks the form, its value, and what is allowed.
+        """
+        from mindrec.trace.reading import read_text
 
-def _build(kind, raw, where: str):
-    """Turn plain JSON into `kind`, checking types all the way down."""
-    origin = get_origin(kind)
-    if kind is Any:
-        return _free(raw, where)
-    if origin in (Union, types.UnionType):
-        inner = [k for k in get_args(kind) if k is not type(None)]
-        return None if raw is None else _build(inner[0], raw, where)
-    if origin is tuple:
-        if not isinstance(raw, list):
-            raise MindRecError(f"{where} is a {type(raw).__name__}; a list is needed")
-        return tuple(_build(get_args(kind)[0], v, f"{where}[{n}]") for n, v in enumerate(raw))
-    if origin is dict:
-        if not isinstance(raw, dict):
-            raise MindRecError(f"{where} is a {type(raw).__name__}; an object is needed")
-        return {k: _build(get_args(kind)[1], v, f"{where}.{k}") for k, v in raw.items()}
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(raw, dict):
-            raise MindRecError(f"{where} is a {type(raw).__name__}; an object is needed")
-        hints = get_type_hints(kind)
-        names = {f.name: f for f in dataclasses.fields(kind)}
-        unknown = sorted(set(raw) - set(names))
-        if unknown:
-            raise MindRecError(f"{where} has an unknown field {unknown[0][:40]!r}")
-        missing = [n for n, f in names.items() if n not in raw and f.default is dataclasses.MISSING]
-        if missing and not (missing == ["notes"]):
-            raise MindRecError(f"{where} lacks the field {missing[0]!r}")
-        return kind(**{k: _build(hints[k], v, f"{where}.{k}") for k, v in raw.items()})
-    if kind is float and type(raw) is int and abs(raw) < 2**53:
-        raw = float(raw)
-    if type(raw) is not kind or (kind is float and not math.isfinite(raw)):
-        raise MindRecError(f"{where} is {str(raw)[:40]!r}; {kind.__name__} is needed")
-    return raw
-
-
-def _free(raw, where: str, depth: int = 0):
-    """Any JSON value that can be written again: finite numbers, a bounded depth."""
-    if depth > MAX_DEPTH:
-        raise MindRecError(f"{where} is nested deeper than {MAX_DEPTH} levels")
-    if isinstance(raw, float) and not math.isfinite(raw):
-        raise MindRecError(f"{where} is {raw}; a finite number is needed")
-    inner = raw.values() if isinstance(raw, dict) else raw if isinstance(raw, list) else ()
-    for value in inner:
-        _free(value, where, depth + 1)
-    return raw
-
-
-def _check(trace: DecodeTrace) -> None:
-    """What the types cannot say: lengths, ranges and references."""
-    depth = len(trace.levels)
-    if not trace.steps or len(trace.labels) != depth or not 1 <= depth <= 32:
-        raise MindRecError("the trace has no steps, or its labels do not match its levels")
-    named = {item.row for item in trace.items}
-    for row in (*trace.history, *(r.row for r in trace.results)):
-        if row not in named:
-            raise MindRecError(f"item row {row} is used but not named in the trace's items")
-    before = None
-    for number, step in enumerate(trace.steps):
-        if step.index != number:
-            raise MindRecError(f"step {number} carries index {step.index}")
-        for beam in step.beams:
-            if len(beam.codes) != depth or any(not 0 <= r.position < depth for r in beam.revealed):
-                raise MindRecError(f"step {number}: a beam does not have {depth} positions")
-            if before is not None and (beam.parent is None or not 0 <= beam.parent < before):
-                raise MindRecError(f"step {number}: parent {beam.parent} is not one of {before} beams")
-        for lost in step.dropped:
-            if len(lost.codes) != depth or not 0 <= lost.parent < (before or 0):
-                raise MindRecError(f"step {number}: a dropped candidate needs a parent and {depth} positions")
-        for opinion in step.opinions:
-            if not 0 <= opinion.beam < (before or 0):
-                raise MindRecError(f"step {number}: an opinion of beam {opinion.beam}, there were {before}")
-            if any(not 0 <= place.position < depth for place in opinion.open):
-                raise MindRecError(f"step {number}: an opinion of a position outside 0..{depth - 1}")
-        before = len(step.beams)
+        return read_text(text)

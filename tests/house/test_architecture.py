@@ -100,9 +100,10 @@ def test_the_rules_catch_every_way_to_import(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
-        ("mindrec", (*HEAVY, "numpy")),
+        ("mindrec", (*HEAVY, "numpy", "pydantic")),
         ("mindrec.errors", (*HEAVY, "numpy")),
-        ("mindrec.trace.records", HEAVY),
+        ("mindrec.trace.records", (*HEAVY, "numpy")),
+        ("mindrec.trace.reading", (*HEAVY, "numpy")),
         ("mindrec.decoding.config", HEAVY),
         ("mindrec.data.catalog", HEAVY),
         ("mindrec.evaluation.metrics", HEAVY),

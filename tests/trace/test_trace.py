@@ -25,7 +25,8 @@ from mindrec.recommender import Recommender
 from mindrec.recording.recorder import Recorder
 from mindrec.tokens.semantic_id import residual_kmeans
 from mindrec.tokens.tokenizer import build_tokenizer
-from mindrec.trace.records import MAX_BYTES, DecodeTrace, ItemName, LevelName, Result
+from mindrec.trace.reading import MAX_BYTES
+from mindrec.trace.records import DecodeTrace, ItemName, LevelName, Result
 
 GOLDEN = Path(__file__).parent / "golden" / "oracle_trace.json"
 
@@ -283,6 +284,40 @@ def put(*path_and_value):
 def test_a_broken_trace_is_refused(change, says):
     with pytest.raises(MindRecError, match=says):
         DecodeTrace.from_json(edited(change))
+
+
+def test_a_trace_without_a_version_is_refused():
+    with pytest.raises(MindRecError, match="lacks the field 'version'"):
+        DecodeTrace.from_json(edited(lambda raw: raw.pop("version")))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (put("history", ["x"] * 500_000), r"trace.history\[0\] is 'x'; an int is needed"),
+        (put("labels", 0, {str(n): n for n in range(50_000)}), "50,000 wrong or unknown fields"),
+        (put("steps", 1, "beams", 0, "score", "x" * 5000), r"score is 'x{50,60}\.\.\.; a float is needed"),
+        (put("x" * 5000, 1), r"unknown field 'x{50,60}\.\.\."),
+        (put("levels", 0, "size", 2**53), r"levels\[0\].size is 9007199254740992"),
+        (put("steps", 1, "beams", 0, "items", 1.0), r"beams\[0\].items is 1.0; an int is needed"),
+        (lambda raw: raw["steps"][1]["beams"][0].pop("items"), r"beams\[0\] lacks the field 'items'"),
+        (put("config", "a", {"b": [2**80]}), "trace.config is larger than"),
+    ],
+    ids=["list", "labels", "value", "name", "whole", "float", "missing", "free"],
+)
+def test_a_refusal_names_the_first_fault_and_stays_short(change, says):
+    """However many faults there are: a stranger's file must not cost memory for each of them."""
+    with pytest.raises(MindRecError, match=says) as caught:
+        DecodeTrace.from_json(edited(change))
+    assert len(str(caught.value)) < 200
+
+
+def test_values_that_json_does_not_have_are_refused():
+    raw = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    for value in (math.nan, math.inf, {1, 2}, object()):
+        raw["elapsed_ms"] = value
+        with pytest.raises(MindRecError, match="JSON"):
+            DecodeTrace.from_dict(raw)
 
 
 @pytest.mark.parametrize(

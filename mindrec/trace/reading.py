@@ -1,0 +1,114 @@
+"""Reads untrusted traces: pydantic checks them against mindrec.trace.records, and our words say what is wrong."""
+
+import json
+from functools import cache
+
+from pydantic import TypeAdapter, ValidationError
+
+from mindrec.errors import MindRecError
+from mindrec.trace.records import VERSION, DecodeTrace
+
+MAX_BYTES = 4_000_000
+"""A trace read from outside has at most this many characters."""
+MAX_FAULTS = 1000
+"""Faults are listed, to name the first, where there are at most this many; listing a million takes seconds."""
+NEEDED = {
+    "dataclass_type": "an object",
+    "dict_type": "an object",
+    "tuple_type": "a list",
+    "float_type": "a float",
+    "int_type": "an int",
+    "string_type": "a str",
+    "bool_type": "a bool",
+    "finite_number": "a finite number, neither infinity nor NaN,",
+}
+"""The value that was needed, for each kind of fault of pydantic."""
+
+
+@cache
+def adapter() -> TypeAdapter:
+    """The reader of traces; made on first use, which takes some milliseconds."""
+    return TypeAdapter(DecodeTrace)
+
+
+def read_text(text: str) -> DecodeTrace:
+    """Read a trace's JSON. Raises MindRecError naming the first bad field, its value and what is allowed."""
+    if len(text) > MAX_BYTES:
+        raise MindRecError(f"the trace is {len(text):,} characters long; at most {MAX_BYTES:,} are read")
+    try:
+        trace = adapter().validate_json(text)
+    except ValidationError as error:
+        raise MindRecError(_in_words(error)) from None
+    if '"version"' not in text:  # it has a default for those who make a trace, not for files
+        raise MindRecError(f"the trace lacks the field 'version'; this release reads version {VERSION}")
+    _check(trace)
+    return trace
+
+
+def read_values(raw: dict) -> DecodeTrace:
+    """Read a trace that is plain JSON values already."""
+    try:
+        text = json.dumps(raw, allow_nan=False, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MindRecError(f"the trace is not made of JSON values ({error}); export it again") from error
+    return read_text(text)
+
+
+def _in_words(error: ValidationError) -> str:
+    """One sentence on the first fault; a version that is not read explains all others, so it comes before them."""
+    if error.error_count() > MAX_FAULTS:
+        return f"the trace has {error.error_count():,} wrong or unknown fields; export it again"
+    faults = error.errors(include_url=False)
+    fault = next((f for f in faults if f["loc"] == ("version",)), faults[0])
+    kind, path, value = fault["type"], fault["loc"], fault["input"]
+    if kind == "json_invalid":
+        return f"the trace is not JSON ({fault['ctx']['error']}); export it again"
+    if path == ("version",):
+        return f"trace version {_short(value)}; this release reads version {VERSION}"
+    if kind == "unexpected_keyword_argument":
+        return f"{_where(path[:-1])} has an unknown field {_short(path[-1])}"
+    if kind == "missing":
+        return f"{_where(path[:-1])} lacks the field {path[-1]!r}"
+    if kind == "value_error":
+        return f"{_where(path)} is {fault['ctx']['error']}"
+    if kind in NEEDED:
+        return f"{_where(path)} is {_short(value)}; {NEEDED[kind]} is needed"
+    return f"{_where(path)} is {_short(value)}; {fault['msg'].lower()}"
+
+
+def _where(path: tuple[str | int, ...]) -> str:
+    return "trace" + "".join(f"[{part}]" if isinstance(part, int) else f".{part[:40]}" for part in path)
+
+
+def _short(value) -> str:
+    text = type(value).__name__ if isinstance(value, (dict, list)) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _check(trace: DecodeTrace) -> None:
+    """Check lengths, ranges and references, which the types do not express."""
+    depth = len(trace.levels)
+    if not trace.steps or len(trace.labels) != depth or not 1 <= depth <= 32:
+        raise MindRecError("the trace has no steps, or its labels do not match its levels")
+    named = {item.row for item in trace.items}
+    for row in (*trace.history, *(r.row for r in trace.results)):
+        if row not in named:
+            raise MindRecError(f"item row {row} is used but not named in the trace's items")
+    before = None
+    for number, step in enumerate(trace.steps):
+        if step.index != number:
+            raise MindRecError(f"step {number} carries index {step.index}")
+        for beam in step.beams:
+            if len(beam.codes) != depth or any(not 0 <= r.position < depth for r in beam.revealed):
+                raise MindRecError(f"step {number}: a beam does not have {depth} positions")
+            if before is not None and (beam.parent is None or not 0 <= beam.parent < before):
+                raise MindRecError(f"step {number}: parent {beam.parent} is not one of {before} beams")
+        for lost in step.dropped:
+            if len(lost.codes) != depth or not 0 <= lost.parent < (before or 0):
+                raise MindRecError(f"step {number}: a dropped candidate needs a parent and {depth} positions")
+        for opinion in step.opinions:
+            if not 0 <= opinion.beam < (before or 0):
+                raise MindRecError(f"step {number}: an opinion of beam {opinion.beam}, there were {before}")
+            if any(not 0 <= place.position < depth for place in opinion.open):
+                raise MindRecError(f"step {number}: an opinion of a position outside 0..{depth - 1}")
+        before = len(step.beams)

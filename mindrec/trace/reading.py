@@ -12,6 +12,7 @@ MAX_BYTES = 4_000_000
 """A trace read from outside has at most this many characters."""
 MAX_FAULTS = 1000
 """Faults are listed, to name the first, where there are at most this many; listing a million takes seconds."""
+UNVERSIONED = f"the trace lacks the field 'version'; this release reads version {VERSION}"
 NEEDED = {
     "dataclass_type": "an object",
     "dict_type": "an object",
@@ -38,9 +39,9 @@ def read_text(text: str) -> DecodeTrace:
     try:
         trace = adapter().validate_json(text)
     except ValidationError as error:
-        raise MindRecError(_in_words(error)) from None
-    if '"version"' not in text:  # it has a default for those who make a trace, not for files
-        raise MindRecError(f"the trace lacks the field 'version'; this release reads version {VERSION}")
+        raise MindRecError(_in_words(error, text)) from None
+    if '"version"' not in text:  # the field has a default for those who make a trace, not for files
+        raise MindRecError(UNVERSIONED)
     _check(trace)
     return trace
 
@@ -54,7 +55,7 @@ def read_values(raw: dict) -> DecodeTrace:
     return read_text(text)
 
 
-def _in_words(error: ValidationError) -> str:
+def _in_words(error: ValidationError, text: str) -> str:
     """One sentence on the first fault; a version that is not read explains all others, so it comes before them."""
     if error.error_count() > MAX_FAULTS:
         return f"the trace has {error.error_count():,} wrong or unknown fields; export it again"
@@ -63,6 +64,8 @@ def _in_words(error: ValidationError) -> str:
     kind, path, value = fault["type"], fault["loc"], fault["input"]
     if kind == "json_invalid":
         return f"the trace is not JSON ({fault['ctx']['error']}); export it again"
+    if kind == "missing" and '"version"' not in text:
+        return UNVERSIONED
     if path == ("version",):
         return f"trace version {_short(value)}; this release reads version {VERSION}"
     if kind == "unexpected_keyword_argument":

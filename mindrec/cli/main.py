@@ -30,7 +30,9 @@ JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the result h
 def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="Checkpoint folder to write.")],
-    preset: Annotated[str, typer.Option(help="Recipe; see the README.")] = "small",
+    preset: Annotated[
+        str | None, typer.Option(help="Recipe by name; without one, sizes are chosen from the data and printed.")
+    ] = None,
     objective: Annotated[str, typer.Option(help="diffusion, or ar: the auto-regressive twin.")] = "diffusion",
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
     seed: Annotated[int | None, typer.Option(help="Overrides the preset's.")] = None,
@@ -70,13 +72,13 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train a denoiser and save the epoch that is best on validation: of the block, the likeliest."""
-    from mindrec.training.presets import preset as find
     from mindrec.training.run import train_checkpoint
 
     def given(**values) -> dict:
         return {name: value for name, value in values.items() if value is not None}
 
-    recipe = find(preset)
+    prepared_data = load_data(data)
+    recipe = _recipe(preset, prepared_data, device)
     masking = given(mask_floor=mask_floor, path_share=path_share, views=views, legal=legal)
     loss = replace(recipe.train.loss, **masking, **given(distil=distil, item_dropout=item_dropout))
     schedule = replace(recipe.train, loss=loss, **given(seed=seed, epochs=epochs, dense_epochs=dense_epochs))
@@ -85,8 +87,8 @@ def train(
     def report(record: dict) -> None:
         typer.echo(json.dumps(record), err=True)
 
-    train_checkpoint(
-        load_data(data),
+    made = train_checkpoint(
+        prepared_data,
         recipe,
         out,
         objective=objective,
@@ -101,6 +103,35 @@ def train(
         progress=sys.stderr.isatty(),
     )
     typer.echo(f"saved {out}")
+    typer.echo(_verdict(made, prepared_data))
+
+
+def _recipe(name: str | None, prepared_data, device: str):
+    """The preset of a name, or one that fits the data; the choice and the time that it takes are printed."""
+    from mindrec.checkpoint import pick_device
+    from mindrec.training.auto_preset import choose_preset, estimate_seconds
+    from mindrec.training.presets import preset
+
+    if name is not None:
+        return preset(name)
+    chosen = choose_preset(prepared_data)
+    for reason in chosen.reasons:
+        typer.echo(reason, err=True)
+    seconds = estimate_seconds(prepared_data, chosen.preset, pick_device(device))
+    took = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    typer.echo(f"training takes about {took} here, besides validation and semantic IDs", err=True)
+    return chosen.preset
+
+
+def _verdict(checkpoint, prepared_data) -> str:
+    """Whether the saved model is ahead of counting, on the validation cases of its own record."""
+    from mindrec.data.splits import cases
+    from mindrec.training.run import VALIDATION_USERS
+    from mindrec.training.verdict import verdict
+
+    asked = cases(prepared_data.interactions, "validation", VALIDATION_USERS, checkpoint.training["seed"])
+    ndcg = checkpoint.training["validation"]["ndcg@10"]
+    return verdict(prepared_data.interactions, asked, ndcg, exclude_seen=checkpoint.decode.exclude_seen)[0]
 
 
 @app.command()

@@ -66,7 +66,14 @@ PRESETS: dict[str, Preset] = {
         },
         train=TrainConfig(dense_epochs=6, epochs=10, batch_targets=800, learning_rate=5e-3, warmup_steps=10),
     ),
-    "small": Preset(),
+    "small": Preset(
+        train=TrainConfig(
+            dense_epochs=10,
+            epochs=6,
+            dense_rate=0.3,
+            loss=LossConfig(mask_floor=0.2, path_share=0.75, views=2, distil=0.9),
+        )
+    ),
     "base": Preset(
         codebook_size=256,
         model={

@@ -12,7 +12,7 @@ import torch
 
 from mindrec.checkpoint import Checkpoint, load_checkpoint
 from mindrec.data.catalog import Item
-from mindrec.decoding.beam_search import Step, ranked_items
+from mindrec.decoding.beam_search import Step, ranked_items, rule_out
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
 from mindrec.decoding.item_index import ItemIndex
@@ -298,8 +298,10 @@ class Recommender:
         )
 
     def _gold(self, gold: int, config: DecodeConfig, history, steps, results) -> Gold:
+        """The fate of the true next item. One that the search rules out was never alive, so it died at no step."""
+        one = torch.tensor([0, gold], device=self.torch_device)
+        excluded = not bool(rule_out(self.index, [history], config).allows(one[:1], one[1:]))
         rank = next((r.rank for r in results if r.row == gold), None)
-        died = next((s.index for s in steps if s.gold is not None and s.gold.beams == 0), None)
+        died = next((s.index for s in steps if s.gold is not None and s.gold.beams == 0 and not excluded), None)
         margin = steps[died].gold.margin if died is not None else None
-        excluded = (config.exclude_seen and gold in history) or gold in config.forbid_items
         return Gold(gold, self.tokenizer.encode(gold), rank, died, margin, excluded)

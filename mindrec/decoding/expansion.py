@@ -152,15 +152,22 @@ def merge_states(
     codes = _after_forcing(index, candidates, opinions, members, looked)
     group, n_groups = group_ids(before.user[candidates.parent], keys.of(codes))
     order = order_by(group, candidates.score, keys.of(candidates.codes(everything)))
-    place = torch.empty_like(order)
-    place[order] = everything
-    # Not by assignment: which of several writes to one place wins is undefined on a GPU.
-    leads = order[everything.new_full((n_groups,), len(order)).scatter_reduce_(0, group, place, "amin")]
     if how == "logsumexp":
         total = segment_logsumexp(candidates.score, group, n_groups)
         candidates = replace(candidates, score=total[group], noisy=total[group])
-    lead = leads[group]
+    lead = leaders(group, order, n_groups)[group]
     return replace(candidates, merged_into=torch.where(lead == everything, -1, lead))
+
+
+def leaders(group: torch.Tensor, order: torch.Tensor, n_groups: int) -> torch.Tensor:
+    """The first element of each group in an order, int64 (n_groups,); no group may be empty.
+
+    By a reduction and not by assignment: which of several writes to one index wins is undefined, on a GPU and on
+    several threads of a CPU.
+    """
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order), device=order.device)
+    return order[rank.new_full((n_groups,), len(order)).scatter_reduce_(0, group, rank, "amin")]
 
 
 def _after_forcing(index, candidates: Candidates, opinions: Opinions, members: Members | None, looked) -> torch.Tensor:

@@ -21,7 +21,7 @@ import torch
 from mindrec.decoding.beam_search import Step
 from mindrec.decoding.beams import Beams, StateKeys, group_ids, order_by, rank_within
 from mindrec.decoding.config import DecodeConfig
-from mindrec.decoding.expansion import Candidates
+from mindrec.decoding.expansion import Candidates, leaders
 from mindrec.decoding.item_index import ItemIndex, Members
 from mindrec.decoding.scoring import Opinions
 from mindrec.errors import MindRecError
@@ -113,12 +113,11 @@ def _select(index: ItemIndex, before: Beams, opinions: Opinions, chosen, keys: S
     user, key = before.user[row], keys.of(candidates.codes(everything))
     group, n_groups = group_ids(user, key)
     order = order_by(user, score, key)
-    lead = torch.zeros(n_groups, dtype=torch.int64, device=row.device)
-    lead[group[order].flip(0)] = order.flip(0)
-    first = lead[group] == everything
+    lead = leaders(group, order, n_groups)[group]
+    first = lead == everything
     order = order[first[order]]
     kept = order[rank_within(user[order]) < K]
-    return replace(candidates, kept=kept, merged_into=torch.where(first, -1, lead[group]))
+    return replace(candidates, kept=kept, merged_into=torch.where(first, -1, lead))
 
 
 def _keep(index: ItemIndex, before: Beams, candidates: Candidates) -> Beams:

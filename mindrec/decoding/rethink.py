@@ -29,8 +29,9 @@ def rethink(
 ) -> tuple[list[tuple[int, float]], Rethink | None]:
     """Re-mask the least certain positions of the first item until `beam_size` items are possible, and decode again.
 
-    The first of the second search takes the first place if its pseudo-log-likelihood is higher; the others keep
-    their order. Its score is then that of the second search, which took the unmasked positions as given.
+    A pinned position is never re-masked. The first item of the second search takes the first place if its
+    pseudo-log-likelihood is higher; the others keep their order. Its score is then that of the second search, which
+    took the unmasked positions as given.
 
     Args:
         ranked: (row, score) best first, of the first search.
@@ -48,14 +49,19 @@ def rethink(
         codes = index.tokens_NL[best] - index.offsets
         certainty = position_log_likelihood(denoiser, cache, index, codes)
         allowed = rule_out(index, [history], config).table()[0]
-        remasked = _remask(index, codes, certainty, allowed, config.beam_size)
+        pinned = {position for position, _ in config.pins}
+        remasked = _remask(index, codes, certainty, allowed, pinned, config.beam_size)
+        if not remasked:
+            return list(ranked), None
         pins = tuple((p, int(codes[p])) for p in range(index.n_levels) if p not in remasked)
         again = replace(config, pins=pins, rethink=False)
         last = final(
             search(denoiser, index, [history], again, n_categories=n_categories, cache=cache, everywhere=False)
         )
         rows, scores = ranked_items(index, last.beams, 1, config.beam_size)
-        other, other_score = int(rows[0, 0]), float(scores[0, 0])
+        # Under constraint="level" an answer may name no item, and then there is nothing to swap for.
+        named = [(row, score) for row, score in zip(rows[0].tolist(), scores[0].tolist(), strict=True) if row >= 0]
+        other, other_score = named[0] if named else ranked[0]
         other_codes = index.tokens_NL[other] - index.offsets
         before = float(certainty.sum())
         after = float(position_log_likelihood(denoiser, cache, index, other_codes).sum()) if other != best else before
@@ -82,11 +88,13 @@ def position_log_likelihood(denoiser: Denoiser, cache, index: ItemIndex, codes_L
     return logp[torch.arange(L, device=logp.device), codes_L + index.offsets]
 
 
-def _remask(index: ItemIndex, codes_L, certainty_L, allowed_N, wanted: int) -> list[int]:
-    """The least certain positions, as many as leave at least `wanted` items possible (all, if none do)."""
+def _remask(index: ItemIndex, codes_L, certainty_L, allowed_N, pinned: set[int], wanted: int) -> list[int]:
+    """The least certain free positions, as many as leave at least `wanted` items possible (all, if none do)."""
     agree = (index.tokens_NL - index.offsets) == codes_L
     out: list[int] = []
     for position in certainty_L.argsort(stable=True).tolist():
+        if position in pinned:
+            continue
         out.append(position)
         kept = [p for p in range(index.n_levels) if p not in out]
         if int((agree[:, kept].all(1) & allowed_N).sum()) >= wanted:

@@ -7,7 +7,7 @@ levels, P steps with the start.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -65,8 +65,8 @@ def follow(
     device, B, L = index.tokens_NL.device, len(part), index.n_levels
     gold = torch.tensor([c.target for c in part], device=device)
     histories = [c.history for c in part]
-    possible = (gold >= 0) & _allowed(index, histories, gold, config)
-    gold, users = gold.clamp(min=0), torch.arange(B, device=device)
+    known, gold, users = gold >= 0, gold.clamp(min=0), torch.arange(B, device=device)
+    possible = known & rule_out(index, histories, config).allows(users, gold)
     died, level = torch.full((2, B), -1, device=device)
     passed = torch.ones(B, L, dtype=torch.bool, device=device)
     sibling = torch.zeros(B, dtype=torch.bool, device=device)
@@ -98,16 +98,6 @@ def follow(
         *(died, level, passed, margin, sibling, entropy, found, top_codes, scores[:, 0]),
     )
     return Fate(*(v.cpu().numpy() for v in values))
-
-
-def _allowed(index: ItemIndex, histories, gold: torch.Tensor, config: DecodeConfig) -> torch.Tensor:
-    """Whether the search could name each gold at all, bool (B,): not seen, forbidden or pinned away."""
-    if config.algorithm == "published":
-        return torch.ones_like(gold, dtype=torch.bool)  # it rules nothing out
-    if config.constraint == "level":
-        config = replace(config, forbid_items=())  # nor are items ruled out there
-    users = torch.arange(len(gold), device=gold.device)
-    return rule_out(index, histories, config).allows(users, gold.clamp(min=0))
 
 
 def _n_steps(index: ItemIndex, config: DecodeConfig) -> int:

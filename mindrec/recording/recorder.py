@@ -123,8 +123,11 @@ class Recorder:
 
 
 def gold_step(index: ItemIndex, step: Step, user: int, gold: int) -> GoldStep:
-    """Where one known item stands after a step."""
-    beams, margin = gold_standing(index, step, torch.tensor([user]), torch.tensor([gold]))
+    """Where one known item stands after a step: nowhere, if the search rules it out."""
+    users, golds = torch.tensor([[user], [gold]], device=step.beams.user.device)
+    if step.excluded is not None and not bool(step.excluded.allows(users, golds)):
+        return GoldStep(0, None, None)
+    beams, margin = gold_standing(index, step, users, golds)
     ranks = rank_within(step.beams.user)[beams[:, 0]]
     return GoldStep(
         beams=int(beams.sum()),
@@ -137,6 +140,8 @@ def gold_standing(
     index: ItemIndex, step: Step, users: torch.Tensor, gold: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """For known items (G,) of some users: which beams can still become each, and by how much each was cut.
+
+    By their codes alone: an item that the search rules out may agree with a beam that cannot become it.
 
     Returns:
         beams: bool (S, G).

@@ -10,6 +10,7 @@ from toys import toy
 from mindrec.data.catalog import Catalog, Item
 from mindrec.decoding.beam_search import final, ranked_items, search
 from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.expansion import leaders
 from mindrec.decoding.published import published_search
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import HistoryCache
@@ -174,3 +175,19 @@ def test_interventions_and_twins_are_refused_by_the_published_search():
     twin = made.compact(objective="ar")
     with pytest.raises(MindRecError, match="auto-regressive"):
         list(published_search(twin, made.index, [[0]], DecodeConfig(), n_categories=0))
+
+
+def test_of_equal_answers_the_best_leads_on_several_threads_too():
+    """Written by assignment, the leader of a large group was whichever thread came last."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        for seed in range(3):
+            draw = torch.Generator().manual_seed(seed)
+            group, order = torch.randint(50, (200_000,), generator=draw), torch.randperm(200_000, generator=draw)
+            want = {}
+            for member in order.tolist():
+                want.setdefault(int(group[member]), member)
+            assert leaders(group, order, 50).tolist() == [want[g] for g in range(50)]
+    finally:
+        torch.set_num_threads(threads)

@@ -235,6 +235,35 @@ def test_gold_of_a_recommendation_agrees_with_its_steps(recommender):
     assert recommender.recommend(["i1", "i2"], target="i2").trace.gold.excluded
 
 
+@pytest.mark.parametrize("kind", ["pin", "token", "item", "seen"])
+@pytest.mark.parametrize("constraint", ["exact", "level", "published"])
+def test_gold_is_said_to_be_excluded_where_the_search_rules_it_out(recommender, kind, constraint):
+    """By pins and forbidden tokens in every search that knows them, by items and history where the catalog rules."""
+    history, gold = ["i1", "i2"], recommender.catalog.rows(["i2" if kind == "seen" else "i3"])[0]
+    codes = recommender.tokenizer.codes
+    last = codes.shape[1] - 1
+    settings = {
+        "pin": {"pins": ((last, next(int(c) for c in codes[:, last] if c != codes[gold, last])),)},
+        "token": {"forbid_tokens": ((last, int(codes[gold, last])),)},
+        "item": {"forbid_items": (gold,)},
+        "seen": {},
+    }[kind]
+    if constraint == "published":
+        if settings:
+            return  # refused: the published search has no pins or bans
+        settings = {"algorithm": "published"}
+    else:
+        settings["constraint"] = constraint
+    config = DecodeConfig(beam_size=40, evidence="off", **settings)
+    trace = recommender.recommend(history, config, target=recommender.catalog.items[gold].item_id).trace
+    assert trace.gold.excluded == (constraint == "exact" or kind in ("pin", "token"))
+    if trace.gold.excluded:
+        assert (trace.gold.rank, trace.gold.died_at, trace.gold.margin) == (None, None, None)
+        assert all((s.gold.beams, s.gold.rank, s.gold.margin) == (0, None, None) for s in trace.steps)
+    elif kind == "item":
+        assert trace.gold.rank is not None, "what is not ruled out has to be named"
+
+
 # -- a trace from a stranger -------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""The player's files, joined: one script, one style, one template with its words filled in. No gradio."""
+"""The page's files, joined: one script, one style, one template with its words filled in. No gradio."""
 
 import html
 import re
@@ -6,40 +6,18 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
+from app.page.modules import join_modules
 from app.views import theme
 from app.words import sentences as text
 
 FOLDER = Path(__file__).parent
-SCRIPTS = (
-    "core",
-    "model",
-    "grid",
-    "alternatives",
-    "ladder",
-    "tree",
-    "player",
-    "browse",
-    "history",
-    "results",
-    "settings",
-    "film",
-    "share",
-    "stream",
-    "stage",
-    "charts",
-    "diagnose",
-    "filters",
-    "compare",
-    "learn",
-    "pages",
-)
 STYLES = ("stage", "parts", "pages")
 
 
 @lru_cache(maxsize=1)
 def script() -> str:
-    """All of the player's JavaScript; it defines `mountPage` and `mount` and nothing global."""
-    return "\n".join((FOLDER / "js" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    """All of the page's JavaScript as one statement; it declares `mountPage` and `mount` and no other name."""
+    return join_modules(FOLDER / "js", "main")
 
 
 @lru_cache(maxsize=1)

@@ -1,9 +1,17 @@
+// @ts-check
 // The catalog by its categories: one list at a time, a trail back, and every item a button that adds it.
 
-function makeBrowse(app) {
-  const T = app.T, box = app.part("browse"), button = app.root.querySelector('[data-do="browse"]');
+import { make } from "./core.js";
+import { count, fill } from "./words.js";
+
+export function makeBrowse(app) {
+  const T = app.T,
+    box = app.part("browse"),
+    button = app.root.querySelector('[data-do="browse"]');
   const open = () => !box.hidden;
-  let path = [], entries = [], asked = 0;
+  let path = [],
+    entries = [],
+    asked = 0;
 
   function toggle(force) {
     const on = force === undefined ? !open() : force;
@@ -15,29 +23,70 @@ function makeBrowse(app) {
 
   // `from` is the branch that was left, which then has the focus again.
   async function go(to, from) {
-    const mine = ++asked, answer = await app.ask("browse", { path: to });
+    const mine = ++asked,
+      answer = await app.ask("browse", { path: to });
     if (!answer || mine !== asked) return;
     path = to;
     entries = [
-      ...answer.branches.map((branch) => ({ words: fill(T.browse_branch, { label: branch.label, count: count(branch.items) }), label: branch.label, n: count(branch.items) + " ›", act: () => go([...path, branch.label]), branch: branch.label })),
+      ...answer.branches.map((branch) => ({
+        words: fill(T.browse_branch, { label: branch.label, count: count(branch.items) }),
+        label: branch.label,
+        n: count(branch.items) + " ›",
+        act: () => go([...path, branch.label]),
+        branch: branch.label,
+      })),
       ...answer.items.map((item) => ({ item, label: item.title, act: () => add(item) })),
     ];
-    const more = answer.count > answer.items.length ? make("p", { class: "mr-help", text: fill(T.browse_more, { shown: answer.items.length, count: count(answer.count) }) }) : null;
-    box.replaceChildren(trail(), make("ul", {}, ...entries.map((entry, at) => (entry.node = make("li", {}, line(entry, at))))), ...(more ? [more] : []), make("p", { class: "mr-help", text: T.browse_help }));
-    focus(Math.max(0, entries.findIndex((entry) => entry.branch === from)));
+    const more =
+      answer.count > answer.items.length
+        ? make("p", {
+            class: "mr-help",
+            text: fill(T.browse_more, { shown: answer.items.length, count: count(answer.count) }),
+          })
+        : null;
+    box.replaceChildren(
+      trail(),
+      make("ul", {}, ...entries.map((entry, at) => (entry.node = make("li", {}, line(entry, at))))),
+      ...(more ? [more] : []),
+      make("p", { class: "mr-help", text: T.browse_help }),
+    );
+    focus(
+      Math.max(
+        0,
+        entries.findIndex((entry) => entry.branch === from),
+      ),
+    );
   }
 
   function trail() {
-    const crumb = (label, to) => make("button", { type: "button", text: label, onclick: () => go(to, path[to.length]) });
+    const crumb = (label, to) =>
+      make("button", { type: "button", text: label, onclick: () => go(to, path[to.length]) });
     const names = [T.browse_all, ...path];
-    return make("nav", { "aria-label": T.browse_label }, ...names.flatMap((name, at) => [at ? "›" : null, at === names.length - 1 ? make("b", { text: name }) : crumb(name, path.slice(0, at))]));
+    return make(
+      "nav",
+      { "aria-label": T.browse_label },
+      ...names.flatMap((name, at) => [
+        at ? "›" : null,
+        at === names.length - 1 ? make("b", { text: name }) : crumb(name, path.slice(0, at)),
+      ]),
+    );
   }
 
   function line(entry, at) {
     const has = entry.item && app.query.items.some((other) => other.id === entry.item.id);
     const words = entry.item ? fill(has ? T.browse_has : T.browse_item, { title: entry.item.title }) : entry.words;
-    return make("button", { type: "button", class: (entry.item ? "item" : "branch") + (has ? " has" : ""), tabindex: at ? -1 : 0, "aria-label": words, onclick: entry.act },
-      make("span", { text: entry.label }), make("span", { class: "n", text: entry.item ? (has ? "✓" : "+") : entry.n }));
+    return make(
+      "button",
+      {
+        type: "button",
+        class: (entry.item ? "item" : "branch") + (has ? " has" : ""),
+        tabindex: at ? -1 : 0,
+        "aria-label": words,
+        onclick: entry.act,
+      },
+      make("span", { text: entry.label }),
+      make("span", { class: "n", text: entry.item ? (has ? "✓" : "+") : entry.n }),
+    );
   }
 
   function add(item) {
@@ -52,7 +101,8 @@ function makeBrowse(app) {
     if (!open()) return;
     entries.forEach((entry, at) => {
       if (!entry.item || !entry.node) return;
-      const held = entry.node.contains(document.activeElement), fresh = line(entry, at);
+      const held = entry.node.contains(document.activeElement),
+        fresh = line(entry, at);
       fresh.tabIndex = entry.node.firstChild.tabIndex;
       entry.node.replaceChildren(fresh);
       if (held) fresh.focus();
@@ -61,17 +111,25 @@ function makeBrowse(app) {
 
   function focus(at) {
     const buttons = [...box.querySelectorAll("li button")];
-    buttons.forEach((node, n) => { node.tabIndex = n === at ? 0 : -1; });
+    buttons.forEach((node, n) => {
+      node.tabIndex = n === at ? 0 : -1;
+    });
     if (buttons[at]) buttons[at].focus();
   }
 
   box.addEventListener("keydown", (event) => {
-    const buttons = [...box.querySelectorAll("li button")], at = buttons.indexOf(document.activeElement);
+    const buttons = [...box.querySelectorAll("li button")],
+      at = buttons.indexOf(document.activeElement);
     const back = () => (path.length ? go(path.slice(0, -1), path[path.length - 1]) : toggle(false));
     const act = {
-      ArrowDown: () => focus(Math.min(at + 1, buttons.length - 1)), ArrowUp: () => focus(Math.max(at - 1, 0)),
-      Home: () => focus(0), End: () => focus(buttons.length - 1), ArrowLeft: back, Backspace: back,
-      ArrowRight: () => at >= 0 && entries[at].branch && entries[at].act(), Escape: () => toggle(false),
+      ArrowDown: () => focus(Math.min(at + 1, buttons.length - 1)),
+      ArrowUp: () => focus(Math.max(at - 1, 0)),
+      Home: () => focus(0),
+      End: () => focus(buttons.length - 1),
+      ArrowLeft: back,
+      Backspace: back,
+      ArrowRight: () => at >= 0 && entries[at].branch && entries[at].act(),
+      Escape: () => toggle(false),
     }[event.key];
     if (!act || (at < 0 && event.key !== "Escape")) return;
     event.preventDefault();

@@ -1,25 +1,31 @@
+// @ts-check
 // Charts that the server describes and plotly.js draws. Colours arrive as names of CSS properties.
 
-function makeCharts(page, panel, onpick) {
+import { isPlotted, loadPlotly } from "./plotly_internals.js";
+
+export function makeCharts(page, panel, onpick) {
   const figures = new Map();
 
   function themed(value, style) {
     if (typeof value === "string") return value.startsWith("--mr-") ? style.getPropertyValue(value).trim() : value;
     if (Array.isArray(value)) return value.map((inner) => themed(inner, style));
-    if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, themed(inner, style)]));
+    if (value && typeof value === "object")
+      return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, themed(inner, style)]));
     return value;
   }
 
   async function draw(given) {
-    if (given) for (const box of panel.querySelectorAll("[data-chart]")) figures.set(box, given[box.dataset.chart] || null);
-    const P = await loadPlotly(page.data.plotly), root = panel.querySelector(".mr");
+    if (given)
+      for (const box of panel.querySelectorAll("[data-chart]")) figures.set(box, given[box.dataset.chart] || null);
+    const P = await loadPlotly(page.data.plotly),
+      root = panel.querySelector(".mr");
     if (!panel.offsetParent) return;
     const style = getComputedStyle(root);
     for (const [box, figure] of figures) {
       box.closest("section").hidden = !figure;
       if (!figure) continue;
       const { data, layout } = themed(figure, style);
-      const fresh = !box._fullLayout;
+      const fresh = !isPlotted(box);
       await P.react(box, data, { ...layout, autosize: true }, { responsive: true, displayModeBar: false });
       if (fresh) box.on("plotly_click", (event) => pick(event.points[0]));
     }
@@ -34,6 +40,9 @@ function makeCharts(page, panel, onpick) {
     if (filter) onpick(filter);
   }
 
-  new MutationObserver(() => figures.size && draw()).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  new MutationObserver(() => figures.size && draw()).observe(document.body, {
+    attributes: true,
+    attributeFilter: ["class"],
+  });
   return { draw };
 }

@@ -1,13 +1,26 @@
+// @ts-check
 // The Compare tab: two players on one timeline. The server lays the steps over each other and says where they part.
+
+import { make, setText } from "./core.js";
+import { copyLink, embedStage, sayIn } from "./panels.js";
+import { LINK_VERSION } from "./share.js";
+import { fill } from "./words.js";
 
 const FRAME = 1300;
 
-function makeCompare(page, panel) {
-  const { data } = page, C = data.words.compare, sides = ["left", "right"];
+export function makeCompare(page, panel) {
+  const { data } = page,
+    C = data.words.compare,
+    sides = ["left", "right"];
   const part = (name) => panel.querySelector(`[data-part="${name}"]`);
   const say = (words) => sayIn(part("message"), words);
   const stages = { left: embedStage(page, part("left-stage")), right: embedStage(page, part("right-stage")) };
-  let answer = null, frame = 0, timer = null, turn = 0, moving = false, asked = "";
+  let answer = null,
+    frame = 0,
+    timer = null,
+    turn = 0,
+    moving = false,
+    asked = "";
 
   // -- what is compared -------------------------------------------------------------------------------------------
 
@@ -23,25 +36,47 @@ function makeCompare(page, panel) {
 
   function fillCases() {
     const before = part("case").value;
-    part("case").replaceChildren(option("", C.case_watch), ...page.watch.stories().map(({ story, number }) => option(number, story.title)));
+    part("case").replaceChildren(
+      option("", C.case_watch),
+      ...page.watch.stories().map(({ story, number }) => option(number, story.title)),
+    );
     part("case").value = before;
     if (part("case").selectedIndex < 0) part("case").value = "";
   }
 
   function fillSides() {
-    const others = data.checkpoints.filter((c) => c.fingerprint === page.watch.checkpoint().fingerprint && c.name !== page.watch.checkpoint().name);
+    const others = data.checkpoints.filter(
+      (c) => c.fingerprint === page.watch.checkpoint().fingerprint && c.name !== page.watch.checkpoint().name,
+    );
     const items = part("case").value === "" ? page.watch.query.items : [];
     for (const side of sides) {
-      const box = part(side), before = box.value;
-      box.replaceChildren(...group(C.group_ways, data.comparing.ways.map((way) => option(way, C["way_" + way]))), ...group(C.group_watch, [option("watch", C.way_watch)]),
-        ...group(C.group_checkpoints, others.map((c) => option("checkpoint:" + c.name, c.name))), ...group(C.group_history, items.length > 1 ? items.map((item) => option("without:" + item.id, fill(C.without, { title: item.title }))) : []));
+      const box = part(side),
+        before = box.value;
+      box.replaceChildren(
+        ...group(
+          C.group_ways,
+          data.comparing.ways.map((way) => option(way, C["way_" + way])),
+        ),
+        ...group(C.group_watch, [option("watch", C.way_watch)]),
+        ...group(
+          C.group_checkpoints,
+          others.map((c) => option("checkpoint:" + c.name, c.name)),
+        ),
+        ...group(
+          C.group_history,
+          items.length > 1
+            ? items.map((item) => option("without:" + item.id, fill(C.without, { title: item.title })))
+            : [],
+        ),
+      );
       box.value = before;
       if (box.selectedIndex < 0) box.value = side === "left" ? "ours" : "greedy";
     }
   }
 
   function sideOf(value) {
-    const checkpoint = page.watch.query.checkpoint, [kind, name] = value.split(/:(.*)/);
+    const checkpoint = page.watch.query.checkpoint,
+      [kind, name] = value.split(/:(.*)/);
     if (kind === "watch") return { checkpoint, config: page.watch.query.config };
     if (kind === "checkpoint") return { checkpoint: name };
     if (kind === "without") return { checkpoint, without: name };
@@ -49,7 +84,8 @@ function makeCompare(page, panel) {
   }
 
   async function decode() {
-    const mine = ++turn, request = { ...history(), left: sideOf(part("left").value), right: sideOf(part("right").value) };
+    const mine = ++turn,
+      request = { ...history(), left: sideOf(part("left").value), right: sideOf(part("right").value) };
     asked = JSON.stringify(request);
     stop();
     if (request.ids && !request.ids.length) return say(data.text.empty_history);
@@ -69,17 +105,32 @@ function makeCompare(page, panel) {
     for (const name of ["deck", "two", "lists"]) part(name).hidden = false;
     for (const side of sides) {
       setText(part(side + "-name"), part(side).selectedOptions[0].text);
-      part(side + "-facts").replaceChildren(...answer[side].facts.flatMap(([term, value]) => [make("dt", { text: term }), make("dd", { text: value })]));
+      part(side + "-facts").replaceChildren(
+        ...answer[side].facts.flatMap(([term, value]) => [make("dt", { text: term }), make("dd", { text: value })]),
+      );
       stages[side].show(answer[side]);
-      stages[side].onstep = (step) => { if (!moving) go(answer.frames.findIndex((pair) => pair[sides.indexOf(side)] >= step)); };
+      stages[side].onstep = (step) => {
+        if (!moving) go(answer.frames.findIndex((pair) => pair[sides.indexOf(side)] >= step));
+      };
     }
-    const bundle = answer.left.trace, titles = new Map(bundle.items.map((item) => [item.row, item.title]));
+    const bundle = answer.left.trace,
+      titles = new Map(bundle.items.map((item) => [item.row, item.title]));
     setText(part("history"), fill(C.history, { items: bundle.history.map((row) => titles.get(row)).join(", ") }));
     setText(part("words"), answer.words);
     setText(part("gold"), answer.gold || "");
     part("gold").hidden = !answer.gold;
     part("scrub").max = answer.frames.length - 1;
-    part("ticks").replaceChildren(...(answer.frame === null ? [] : [make("i", { class: "t-lost", style: `left:${(100 * answer.frame) / (answer.frames.length - 1)}%`, title: C.parting })]));
+    part("ticks").replaceChildren(
+      ...(answer.frame === null
+        ? []
+        : [
+            make("i", {
+              class: "t-lost",
+              style: `left:${(100 * answer.frame) / (answer.frames.length - 1)}%`,
+              title: C.parting,
+            }),
+          ]),
+    );
     panel.querySelector('[data-go="parting"]').disabled = answer.frame === null;
     lists();
     go(0);
@@ -87,8 +138,26 @@ function makeCompare(page, panel) {
   }
 
   function lists() {
-    const column = (key) => make("div", {}, make("h4", { text: fill(C[key], { count: answer.results[key].length }) }), make("ol", {}, ...answer.results[key].map((item) =>
-      make("li", { class: item.gold ? "gold" : "" }, make("span", { text: (item.gold ? "★ " : "") + item.title }), make("small", { text: key === "shared" ? fill(C.ranks, item) : fill(C.rank, { rank: item.left || item.right }) })))));
+    const column = (key) =>
+      make(
+        "div",
+        {},
+        make("h4", { text: fill(C[key], { count: answer.results[key].length }) }),
+        make(
+          "ol",
+          {},
+          ...answer.results[key].map((item) =>
+            make(
+              "li",
+              { class: item.gold ? "gold" : "" },
+              make("span", { text: (item.gold ? "★ " : "") + item.title }),
+              make("small", {
+                text: key === "shared" ? fill(C.ranks, item) : fill(C.rank, { rank: item.left || item.right }),
+              }),
+            ),
+          ),
+        ),
+      );
     part("lists").replaceChildren(column("only_left"), column("shared"), column("only_right"));
   }
 
@@ -113,24 +182,47 @@ function makeCompare(page, panel) {
     if (timer) return stop();
     if (frame === answer.frames.length - 1) go(0);
     setText(panel.querySelector('[data-go="play"]'), "❚❚");
-    timer = setInterval(() => { go(frame + 1); if (frame === answer.frames.length - 1) stop(); }, FRAME);
+    timer = setInterval(() => {
+      go(frame + 1);
+      if (frame === answer.frames.length - 1) stop();
+    }, FRAME);
   }
 
-  const moves = { first: () => 0, back: () => frame - 1, forward: () => frame + 1, last: () => Infinity, parting: () => answer.frame };
-  const move = (name) => { if (!answer) return; if (name === "play") return play(); stop(); go(moves[name]()); };
+  const moves = {
+    first: () => 0,
+    back: () => frame - 1,
+    forward: () => frame + 1,
+    last: () => Infinity,
+    parting: () => answer.frame,
+  };
+  const move = (name) => {
+    if (!answer) return;
+    if (name === "play") return play();
+    stop();
+    go(moves[name]());
+  };
   const keys = { " ": "play", ArrowLeft: "back", ArrowRight: "forward", Home: "first", End: "last" };
   part("deck").addEventListener("keydown", (event) => {
-    if (!keys[event.key] || event.target.matches("input") || (event.key === " " && event.target.closest("button"))) return;
+    if (!keys[event.key] || event.target.matches("input") || (event.key === " " && event.target.closest("button")))
+      return;
     event.preventDefault();
     move(keys[event.key]);
   });
-  panel.addEventListener("click", (event) => { const on = event.target.closest("[data-go]"); if (on) move(on.dataset.go); });
-  part("scrub").addEventListener("input", () => { stop(); go(Number(part("scrub").value)); });
+  panel.addEventListener("click", (event) => {
+    const on = event.target.closest("[data-go]");
+    if (on) move(on.dataset.go);
+  });
+  part("scrub").addEventListener("input", () => {
+    stop();
+    go(Number(part("scrub").value));
+  });
 
   // -- links ------------------------------------------------------------------------------------------------------
 
   function address() {
-    const url = new URL(location.href.split(/[?#]/)[0]), put = (key, value) => url.searchParams.set(key, value), { items, target } = page.watch.query;
+    const url = new URL(location.href.split(/[?#]/)[0]),
+      put = (key, value) => url.searchParams.set(key, value),
+      { items, target } = page.watch.query;
     put("tab", "compare");
     put("left", part("left").value);
     put("right", part("right").value);
@@ -147,16 +239,43 @@ function makeCompare(page, panel) {
     const given = page.asked;
     fillCases();
     if (given.has("case")) part("case").value = given.get("case");
-    else if (!given.has("h")) part("case").value = String(page.watch.stories().map(({ number }) => number).find((number) => data.stories[number].kind === "saved-by-beams") ?? "");
+    else if (!given.has("h"))
+      part("case").value = String(
+        page.watch
+          .stories()
+          .map(({ number }) => number)
+          .find((number) => data.stories[number].kind === "saved-by-beams") ?? "",
+      );
     fillSides();
-    for (const side of sides) if (given.has(side)) { part(side).value = given.get(side); if (part(side).selectedIndex < 0) part(side).value = "ours"; }
+    for (const side of sides)
+      if (given.has(side)) {
+        part(side).value = given.get(side);
+        if (part(side).selectedIndex < 0) part(side).value = "ours";
+      }
   }
 
-  for (const name of ["case", ...sides]) part(name).addEventListener("change", () => { if (name === "case") fillSides(); decode(); });
+  for (const name of ["case", ...sides])
+    part(name).addEventListener("change", () => {
+      if (name === "case") fillSides();
+      decode();
+    });
   part("sides").addEventListener("submit", (event) => event.preventDefault());
-  panel.querySelector('[data-do="swap"]').addEventListener("click", () => { const [a, b] = sides.map((side) => part(side).value); part("left").value = b; part("right").value = a; decode(); });
-  panel.querySelector('[data-do="copy"]').addEventListener("click", () => copyLink(address(), part("link"), (words) => setText(part("done"), words), { copied: C.linked, failed: data.text.copy_failed }));
-  page.ready.then(() => { follow(); decode(); });
+  panel.querySelector('[data-do="swap"]').addEventListener("click", () => {
+    const [a, b] = sides.map((side) => part(side).value);
+    part("left").value = b;
+    part("right").value = a;
+    decode();
+  });
+  panel.querySelector('[data-do="copy"]').addEventListener("click", () =>
+    copyLink(address(), part("link"), (words) => setText(part("done"), words), {
+      copied: C.linked,
+      failed: data.text.copy_failed,
+    }),
+  );
+  page.ready.then(() => {
+    follow();
+    decode();
+  });
 
   // The Watch tab may hold another history by now.
   function shown() {

@@ -1,15 +1,23 @@
-// The token grid: rows are beams, columns are positions. It has up to three leaves, tables that lie upon each other: the
-// step that is shown and, made ready once that is painted, the one after and the one before. So a step turns a
-// leaf whose layout is done; only what no leaf foresaw is drawn into the one in front.
+// @ts-check
+// The token grid: rows are beams, columns are positions. It has up to three leaves, tables that lie upon each other:
+// the step that is shown and, made ready once that is painted, the one after and the one before. So a step turns a
+// leaf whose layout is done; a step that no leaf foresaw is drawn into the one in front.
+
+import { make, makeBar, setBar, setClass, setText, whenPainted } from "./core.js";
+import { count, fill, percent } from "./words.js";
 
 const GRID_ROWS = 10;
 const GHOST_ROWS = 3;
 const LEAVES = 3;
 const MANY = 1000; // naming three of so many items would tell nothing
 
-function makeGrid(app) {
-  const T = app.T, box = app.part("grid");
-  let leaves = [], front = null, calledOff = () => {}, was = 0;
+export function makeGrid(app) {
+  const T = app.T,
+    box = app.part("grid");
+  let leaves = [],
+    front = null,
+    calledOff = () => {},
+    was = 0;
 
   function load() {
     calledOff();
@@ -21,21 +29,52 @@ function makeGrid(app) {
 
   // Rows are as many as any step needs, so that the stage never changes its height.
   function makeLeaf() {
-    const model = app.model, levels = model.trace.levels, n = model.categories;
-    const head = make("thead", {},
-      make("tr", {},
+    const model = app.model,
+      levels = model.trace.levels,
+      n = model.categories;
+    const head = make(
+      "thead",
+      {},
+      make(
+        "tr",
+        {},
         make("th", { scope: "col", rowspan: 2, class: "c-rank", text: T.beam }),
         n ? make("th", { colspan: n, scope: "colgroup", class: "c-group", text: T.category }) : null,
-        levels.length > n ? make("th", { colspan: levels.length - n, scope: "colgroup", class: "c-group c-id", text: T.semantic }) : null,
-        make("th", { scope: "col", rowspan: 2, class: "c-becomes", text: T.becomes })),
-      make("tr", {}, ...levels.map((level, p) => make("th", { scope: "col", class: p === n ? "c-id" : "", text: level.name }))));
+        levels.length > n
+          ? make("th", { colspan: levels.length - n, scope: "colgroup", class: "c-group c-id", text: T.semantic })
+          : null,
+        make("th", { scope: "col", rowspan: 2, class: "c-becomes", text: T.becomes }),
+      ),
+      make(
+        "tr",
+        {},
+        ...levels.map((level, p) => make("th", { scope: "col", class: p === n ? "c-id" : "", text: level.name })),
+      ),
+    );
     const rows = Array.from({ length: Math.min(model.mostBeams, GRID_ROWS) }, (_, rank) => makeRow(rank, false));
     const ghosts = Array.from({ length: Math.min(model.mostDropped, GHOST_ROWS) }, (_, rank) => makeRow(rank, true));
-    const told = (most, shown) => (most > shown ? make("tr", { class: "r-more" }, make("td", { colspan: levels.length + 2 })) : null);
-    const more = told(model.mostBeams, GRID_ROWS), moreCut = told(model.mostDropped, GHOST_ROWS);
+    const told = (most, shown) =>
+      most > shown ? make("tr", { class: "r-more" }, make("td", { colspan: levels.length + 2 })) : null;
+    const more = told(model.mostBeams, GRID_ROWS),
+      moreCut = told(model.mostDropped, GHOST_ROWS);
     const body = make("tbody", {}, ...rows.map((r) => r.row), more, ...ghosts.map((r) => r.row), moreCut);
-    const columns = make("colgroup", {}, make("col", { class: "c-rank" }), ...levels.map((level) => make("col", { class: level.kind })), make("col", { class: "c-becomes" }));
-    const leaf = { table: make("table", { class: "mr-grid", "aria-hidden": true }, columns, head, body), rows, ghosts, more, moreCut, key: "", focus: -1, inReach: [] };
+    const columns = make(
+      "colgroup",
+      {},
+      make("col", { class: "c-rank" }),
+      ...levels.map((level) => make("col", { class: level.kind })),
+      make("col", { class: "c-becomes" }),
+    );
+    const leaf = {
+      table: make("table", { class: "mr-grid", "aria-hidden": true }, columns, head, body),
+      rows,
+      ghosts,
+      more,
+      moreCut,
+      key: "",
+      focus: -1,
+      inReach: [],
+    };
     leaves.push(leaf);
     box.firstChild.append(leaf.table);
     return leaf;
@@ -44,22 +83,43 @@ function makeGrid(app) {
   function makeRow(rank, ghost) {
     const levels = app.model.trace.levels;
     const head = make("th", { scope: "row", class: "c-rank" });
-    const name = make("b"), score = make("small");
+    const name = make("b"),
+      score = make("small");
     if (ghost) head.append(name, score);
-    else head.append(make("button", { type: "button", class: "rank", tabindex: -1, onclick: () => app.choose(rank) }, name, score));
+    else
+      head.append(
+        make("button", { type: "button", class: "rank", tabindex: -1, onclick: () => app.choose(rank) }, name, score),
+      );
     const cells = levels.map((level, position) => {
-      const label = make("span", { class: "t" }), mark = make("span", { class: "m", "aria-hidden": true });
-      const bar = makeBar(0), p = make("small");
-      const inner = ghost ? make("div", { class: "in" }) : make("button", { type: "button", class: "in", tabindex: -1, onclick: () => app.openCell(rank, position) });
+      const label = make("span", { class: "t" }),
+        mark = make("span", { class: "m", "aria-hidden": true });
+      const bar = makeBar(0),
+        p = make("small");
+      const inner = ghost
+        ? make("div", { class: "in" })
+        : make("button", { type: "button", class: "in", tabindex: -1, onclick: () => app.openCell(rank, position) });
       inner.append(label, p, mark, bar);
       return { td: make("td", { class: "" }, inner), inner, label, mark, bar, p, level };
     });
-    const becomes = make("b"), also = make("small"), end = make("td", { class: "c-becomes" }, make("div", { class: "in" }, becomes, also));
-    return { row: make("tr", {}, head, ...cells.map((c) => c.td), end), head, name, score, cells, end, becomes, also, ghost };
+    const becomes = make("b"),
+      also = make("small"),
+      end = make("td", { class: "c-becomes" }, make("div", { class: "in" }, becomes, also));
+    return {
+      row: make("tr", {}, head, ...cells.map((c) => c.td), end),
+      head,
+      name,
+      score,
+      cells,
+      end,
+      becomes,
+      also,
+      ghost,
+    };
   }
 
   function draw(number) {
-    const key = keyOf(number, app.filter), ready = leaves.find((leaf) => leaf.key === key);
+    const key = keyOf(number, app.filter),
+      ready = leaves.find((leaf) => leaf.key === key);
     if (!ready) fillLeaf(front, number, key);
     else if (ready !== front) turn(ready);
     reach(front, front.focus);
@@ -71,21 +131,32 @@ function makeGrid(app) {
 
   // All that a leaf shows beside the trace.
   function keyOf(number, filter) {
-    return [number, app.focusBeam(number), app.cell ? app.cell.rank + "." + app.cell.position : "", filter ? filter.join() : ""].join("/");
+    return [
+      number,
+      app.focusBeam(number),
+      app.cell ? app.cell.rank + "." + app.cell.position : "",
+      filter ? filter.join() : "",
+    ].join("/");
   }
 
   // Makes one step ready, and the next one when there is time again.
   function prepare(steps) {
-    const keys = steps.filter((n) => n >= 0 && n <= app.model.last).map((n) => [n, keyOf(n, n === app.step ? app.filter : null)]);
+    const keys = steps
+      .filter((n) => n >= 0 && n <= app.model.last)
+      .map((n) => [n, keyOf(n, n === app.step ? app.filter : null)]);
     const missing = keys.find(([, key]) => !leaves.some((leaf) => leaf.key === key));
     if (!missing) return;
-    const spare = leaves.length < LEAVES ? makeLeaf() : leaves.find((leaf) => leaf !== front && !keys.some(([, key]) => key === leaf.key));
+    const spare =
+      leaves.length < LEAVES
+        ? makeLeaf()
+        : leaves.find((leaf) => leaf !== front && !keys.some(([, key]) => key === leaf.key));
     fillLeaf(spare, ...missing);
     calledOff = whenPainted(() => prepare(steps));
   }
 
   function turn(leaf) {
-    const old = front, held = old ? [...old.table.querySelectorAll("button")].indexOf(document.activeElement) : -1;
+    const old = front,
+      held = old ? [...old.table.querySelectorAll("button")].indexOf(document.activeElement) : -1;
     front = leaf;
     for (const each of leaves) {
       each.table.classList.toggle("front", each === leaf);
@@ -94,19 +165,23 @@ function makeGrid(app) {
     if (old) reach(old, -1);
     if (held < 0) return;
     leaf.table.querySelectorAll("button")[held].focus({ preventScroll: true });
-    if (!leaf.table.contains(document.activeElement)) app.part("stage").focus({ preventScroll: true }); // no such beam here
+    // The step may have no such beam.
+    if (!leaf.table.contains(document.activeElement)) app.part("stage").focus({ preventScroll: true });
   }
 
   // The Tab key reaches the chosen beam of the leaf in front, and nothing behind it.
   function reach(leaf, focus) {
-    const row = leaf.rows[focus], buttons = row ? [...row.row.querySelectorAll("button")] : [];
+    const row = leaf.rows[focus],
+      buttons = row ? [...row.row.querySelectorAll("button")] : [];
     for (const button of leaf.inReach) if (!buttons.includes(button)) button.tabIndex = -1;
     for (const button of buttons) if (button.tabIndex) button.tabIndex = 0;
     leaf.inReach = buttons;
   }
 
   function fillLeaf(leaf, number, key) {
-    const step = app.model.trace.steps[number], focus = app.focusBeam(number), filter = number === app.step ? app.filter : null;
+    const step = app.model.trace.steps[number],
+      focus = app.focusBeam(number),
+      filter = number === app.step ? app.filter : null;
     Object.assign(leaf, { key, focus });
     leaf.rows.forEach((view, rank) => drawBeam(view, step.beams[rank], rank, number, focus, filter));
     leaf.ghosts.forEach((view, at) => drawGhost(view, step.dropped[at], number, at));
@@ -124,7 +199,8 @@ function makeGrid(app) {
     const model = app.model;
     view.row.setAttribute("aria-hidden", String(!beam));
     if (!beam) return drawFree(view, rank);
-    const gold = model.isGold(beam.codes), chosen = rank === focus;
+    const gold = model.isGold(beam.codes),
+      chosen = rank === focus;
     setClass(view.row, (chosen ? "on " : "") + (gold ? "gold " : "") + (filter && !filter[rank] ? "off" : ""));
     setText(view.name, String(rank + 1) + (gold ? " ★" : ""));
     const share = Math.exp(Math.min(beam.score, 0));
@@ -133,7 +209,16 @@ function makeGrid(app) {
     view.head.firstChild.setAttribute("aria-pressed", chosen);
     view.cells.forEach((cell, position) => drawCell(cell, rank, position, number, chosen));
     const named = model.beamItems(number, rank);
-    setText(view.becomes, beam.item !== null ? model.title(beam.item) : beam.items === 0 ? T.off_catalog : beam.items === 1 ? T.item_one : fill(T.items, { count: count(beam.items) }));
+    setText(
+      view.becomes,
+      beam.item !== null
+        ? model.title(beam.item)
+        : beam.items === 0
+          ? T.off_catalog
+          : beam.items === 1
+            ? T.item_one
+            : fill(T.items, { count: count(beam.items) }),
+    );
     setText(view.also, beam.item === null && named && beam.items < MANY ? named.titles.join(" · ") : "");
     setClass(view.end, "c-becomes" + (beam.item !== null ? " named" : ""));
     const words = view.becomes.textContent + (view.also.textContent ? ": " + view.also.textContent : "");
@@ -147,11 +232,13 @@ function makeGrid(app) {
   }
 
   function drawCell(cell, rank, position, number, chosen) {
-    const model = app.model, state = model.cells[number][rank][position];
+    const model = app.model,
+      state = model.cells[number][rank][position];
     const open = app.cell && app.cell.rank === rank && app.cell.position === position ? " open" : "";
     if (!state) {
       const next = chosen ? model.opinion(number + 1, rank, position) : null;
-      const at = next ? next.alternatives.findIndex((a) => a.why === null) : -1, guess = at < 0 ? null : next.alternatives[at];
+      const at = next ? next.alternatives.findIndex((a) => a.why === null) : -1,
+        guess = at < 0 ? null : next.alternatives[at];
       setClass(cell.td, "masked" + (position === model.categories ? " c-id" : "") + open);
       setText(cell.label, guess ? fill(T.guess, { label: short(position, guess.code, next.leaves[at], false) }) : "");
       setText(cell.p, guess ? percent(guess.p) : "");
@@ -159,9 +246,17 @@ function makeGrid(app) {
       setBar(cell.bar, 0);
       return describe(cell, rank, T.masked, guess ? model.tokenInFull(position, guess.code, next.leaves[at]) : "");
     }
-    const fresh = state.at === number, pinned = state.p === null && state.at === 0;
-    const leaves = model.beamItems(state.at, state.rank), follows = state.forced && !model.isCategory(position);
-    setClass(cell.td, (fresh ? "new" : "kept") + (state.forced ? " forced" : "") + (position === model.categories ? " c-id" : "") + open);
+    const fresh = state.at === number,
+      pinned = state.p === null && state.at === 0;
+    const leaves = model.beamItems(state.at, state.rank),
+      follows = state.forced && !model.isCategory(position);
+    setClass(
+      cell.td,
+      (fresh ? "new" : "kept") +
+        (state.forced ? " forced" : "") +
+        (position === model.categories ? " c-id" : "") +
+        open,
+    );
     setText(cell.label, follows ? T.follows : short(position, state.code, leaves, fresh));
     setText(cell.mark, pinned ? "●" : fresh && !state.forced ? "▲" : "");
     setText(cell.p, pinned ? T.pinned : state.forced ? T.forced : percent(state.p));
@@ -169,8 +264,8 @@ function makeGrid(app) {
     describe(cell, rank, fresh ? T.revealed : T.kept, model.tokenInFull(position, state.code, leaves));
   }
 
-  // A code is told by the first item that it leaves when it is revealed, and by how many later on: the last column names
-  // what the beam can become by then.
+  // A code is named by the first item that it leaves when it is revealed, and by how many later on: the last column
+  // then names the items that the beam can become.
   function short(position, code, leaves, fresh) {
     if (fresh || !leaves || app.model.isCategory(position)) return app.model.token(position, code, leaves);
     return leaves.count === 1 ? T.left_one : fill(T.left, { count: count(leaves.count) });
@@ -178,7 +273,11 @@ function makeGrid(app) {
 
   // A screen reader hears where it is before the words that all see.
   function describe(cell, rank, state, full) {
-    const said = fill(T.cell, { beam: T.beam + " " + (rank + 1), level: cell.level.name, state }) + cell.label.textContent + " " + cell.p.textContent;
+    const said =
+      fill(T.cell, { beam: T.beam + " " + (rank + 1), level: cell.level.name, state }) +
+      cell.label.textContent +
+      " " +
+      cell.p.textContent;
     if (cell.inner.getAttribute("aria-label") !== said) cell.inner.setAttribute("aria-label", said);
     const words = (full + " " + cell.p.textContent).trim();
     if (cell.inner.title !== words) cell.inner.title = words;
@@ -186,14 +285,28 @@ function makeGrid(app) {
 
   function drawGhost(view, lost, number, at) {
     if (!lost) return setClass(view.row, "ghost none");
-    const model = app.model, leaves = model.droppedItems(number, at), above = model.cells[number - 1][lost.parent];
+    const model = app.model,
+      leaves = model.droppedItems(number, at),
+      above = model.cells[number - 1][lost.parent];
     setClass(view.row, "ghost" + (model.isGold(lost.codes) ? " gold" : ""));
     setText(view.name, lost.why === "merged" ? T.merged : T.cut);
     setText(view.score, percent(Math.exp(Math.min(lost.score, 0))));
     view.cells.forEach((cell, position) => {
-      const code = lost.codes[position], was = above[position], here = position === lost.position;
-      setClass(cell.td, (code === null ? "masked" : here ? "lost" : "kept") + (position === model.categories ? " c-id" : ""));
-      setText(cell.label, code === null ? "" : here ? model.token(position, code, leaves) : short(position, code, was && model.beamItems(was.at, was.rank), false));
+      const code = lost.codes[position],
+        was = above[position],
+        here = position === lost.position;
+      setClass(
+        cell.td,
+        (code === null ? "masked" : here ? "lost" : "kept") + (position === model.categories ? " c-id" : ""),
+      );
+      setText(
+        cell.label,
+        code === null
+          ? ""
+          : here
+            ? model.token(position, code, leaves)
+            : short(position, code, was && model.beamItems(was.at, was.rank), false),
+      );
     });
     setText(view.becomes, fill(T.from_beam, { beam: lost.parent + 1 }));
   }

@@ -1,23 +1,42 @@
+// @ts-check
 // The history builder: search answered by the server, chips, stories, a real trip.
+
+import { make, setText } from "./core.js";
+import { count, fill } from "./words.js";
 
 const WAIT = 90;
 
-function makeHistory(app) {
-  const T = app.T, input = app.part("query"), list = app.part("found"), chips = app.part("chips");
-  let found = [], answered = null, active = -1, asked = 0, timer = null, dragged = null;
+export function makeHistory(app) {
+  const T = app.T,
+    input = app.part("query"),
+    list = app.part("found"),
+    chips = app.part("chips");
+  let found = [],
+    answered = null,
+    active = -1,
+    asked = 0,
+    timer = null,
+    dragged = null;
 
   function stories() {
-    const box = app.part("carts"), told = app.part("stories"), checkpoint = app.checkpoint(), stories = app.stories();
+    const box = app.part("carts"),
+      told = app.part("stories"),
+      checkpoint = app.checkpoint(),
+      stories = app.stories();
     [box, told].forEach((row) => row.querySelectorAll("button").forEach((node) => node.remove()));
     told.hidden = !stories.length;
     stories.forEach(({ story, number }) => told.append(pill(story, () => app.openStory(number))));
     checkpoint.examples.forEach((example) => box.append(pill(example, () => app.openExample(example))));
-    if (checkpoint.trips) box.append(make("button", { type: "button", class: "pill trip", title: T.trip_help, text: T.trip, onclick: trip }));
+    if (checkpoint.trips)
+      box.append(
+        make("button", { type: "button", class: "pill trip", title: T.trip_help, text: T.trip, onclick: trip }),
+      );
     setText(input.labels[0], T.search);
     input.placeholder = fill(T.search_hint, { items: count(checkpoint.items), example: app.data.example });
   }
 
-  const pill = (story, onclick) => make("button", { type: "button", class: "pill", title: story.about, text: story.title, onclick });
+  const pill = (story, onclick) =>
+    make("button", { type: "button", class: "pill", title: story.about, text: story.title, onclick });
 
   async function trip() {
     const number = Math.floor(Math.random() * 1e9);
@@ -46,17 +65,38 @@ function makeHistory(app) {
   // Whether the list shows what was asked for: not where another search or a closed list came between.
   async function search() {
     clearTimeout(timer);
-    const query = input.value.trim(), mine = ++asked;
+    const query = input.value.trim(),
+      mine = ++asked;
     if (!query) return close();
     const answer = await app.ask("search", { query });
     if (!answer || mine !== asked) return false;
     [found, answered] = [answer.items, query];
-    list.replaceChildren(...found.map((item, at) => make("li", {
-      role: "option", id: "mr-found-" + at, "aria-selected": "false",
-      onmousedown: (event) => { event.preventDefault(); add(found[at]); },
-    }, make("b", { text: item.title }), make("small", { text: item.path.join(" › ") }))));
-    setText(app.part("found-count"), found.length ? fill(T.found, { count: found.length }) : fill(T.found_none, { query }));
-    if (!found.length) list.append(make("li", { class: "none", role: "option", "aria-disabled": "true", text: fill(T.found_none, { query }) }));
+    list.replaceChildren(
+      ...found.map((item, at) =>
+        make(
+          "li",
+          {
+            role: "option",
+            id: "mr-found-" + at,
+            "aria-selected": "false",
+            onmousedown: (event) => {
+              event.preventDefault();
+              add(found[at]);
+            },
+          },
+          make("b", { text: item.title }),
+          make("small", { text: item.path.join(" › ") }),
+        ),
+      ),
+    );
+    setText(
+      app.part("found-count"),
+      found.length ? fill(T.found, { count: found.length }) : fill(T.found_none, { query }),
+    );
+    if (!found.length)
+      list.append(
+        make("li", { class: "none", role: "option", "aria-disabled": "true", text: fill(T.found_none, { query }) }),
+      );
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
     mark(found.length ? 0 : -1);
@@ -72,7 +112,8 @@ function makeHistory(app) {
   }
 
   function add(item) {
-    const items = app.query.items, most = app.checkpoint().max_history;
+    const items = app.query.items,
+      most = app.checkpoint().max_history;
     if (items.some((other) => other.id === item.id)) return app.say(fill(T.twice, { title: item.title }));
     if (items.length >= most) return app.say(fill(T.full, { most }));
     app.change({ items: [...items, item] });
@@ -86,10 +127,13 @@ function makeHistory(app) {
   async function enter() {
     const query = input.value.trim();
     if (!query) app.decode({ play: true });
-    else if (query === answered || await search()) choose();
+    else if (query === answered || (await search())) choose();
   }
 
-  input.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(search, WAIT); });
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(search, WAIT);
+  });
   input.addEventListener("blur", () => setTimeout(close, 120));
   input.addEventListener("keydown", (event) => {
     const open = !list.hidden && found.length;
@@ -119,9 +163,18 @@ function makeHistory(app) {
   }
 
   function chip(item, at) {
-    const node = make("li", { class: "chip", tabindex: 0, draggable: "true", "aria-label": fill(T.chip_help, { title: item.title }) },
+    const node = make(
+      "li",
+      { class: "chip", tabindex: 0, draggable: "true", "aria-label": fill(T.chip_help, { title: item.title }) },
       make("span", {}, make("b", { text: item.title }), make("small", { text: item.path.slice(0, 2).join(" › ") })),
-      make("button", { type: "button", tabindex: -1, "aria-label": fill(T.remove, { title: item.title }), text: "×", onclick: () => remove(at) }));
+      make("button", {
+        type: "button",
+        tabindex: -1,
+        "aria-label": fill(T.remove, { title: item.title }),
+        text: "×",
+        onclick: () => remove(at),
+      }),
+    );
     node.addEventListener("keydown", (event) => {
       if (event.key === "Delete" || event.key === "Backspace") {
         remove(at);
@@ -131,25 +184,50 @@ function makeHistory(app) {
       else return;
       event.preventDefault();
     });
-    node.addEventListener("dragstart", (event) => { dragged = at; event.dataTransfer.effectAllowed = "move"; event.dataTransfer.setData("text/plain", item.title); });
-    node.addEventListener("dragover", (event) => { if (dragged !== null) { event.preventDefault(); node.classList.add("over"); } });
+    node.addEventListener("dragstart", (event) => {
+      dragged = at;
+      event.dataTransfer.effectAllowed = "move";
+      event.dataTransfer.setData("text/plain", item.title);
+    });
+    node.addEventListener("dragover", (event) => {
+      if (dragged !== null) {
+        event.preventDefault();
+        node.classList.add("over");
+      }
+    });
     node.addEventListener("dragleave", () => node.classList.remove("over"));
-    node.addEventListener("dragend", () => { dragged = null; });
-    node.addEventListener("drop", (event) => { event.preventDefault(); if (dragged !== null) move(dragged, at); dragged = null; });
+    node.addEventListener("dragend", () => {
+      dragged = null;
+    });
+    node.addEventListener("drop", (event) => {
+      event.preventDefault();
+      if (dragged !== null) move(dragged, at);
+      dragged = null;
+    });
     return node;
   }
 
   function draw() {
     if (app.parts) app.parts.browse.draw();
-    const { items, target } = app.query, most = app.checkpoint().max_history;
+    const { items, target } = app.query,
+      most = app.checkpoint().max_history;
     chips.replaceChildren(...items.map(chip));
     app.part("empty").hidden = items.length > 0;
     setText(app.part("count"), app.stale ? T.changed : fill(T.items_count, { count: items.length, most }));
     app.part("count").classList.toggle("stale", app.stale);
     const box = app.part("target");
     box.hidden = !target;
-    if (target) box.replaceChildren(make("span", { text: "★ " + fill(T.target_known, { title: target.title }) }),
-      make("button", { type: "button", "aria-label": T.forget_target, title: T.forget_target, text: "×", onclick: () => app.change({ target: null }) }));
+    if (target)
+      box.replaceChildren(
+        make("span", { text: "★ " + fill(T.target_known, { title: target.title }) }),
+        make("button", {
+          type: "button",
+          "aria-label": T.forget_target,
+          title: T.forget_target,
+          text: "×",
+          onclick: () => app.change({ target: null }),
+        }),
+      );
     app.root.querySelector('[data-do="decode"]').disabled = !items.length || !app.server;
     app.root.querySelector('[data-do="clear"]').disabled = !items.length;
     app.root.querySelector('[data-do="undo"]').disabled = !app.past.length;

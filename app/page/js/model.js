@@ -1,6 +1,13 @@
+// @ts-check
 // What the player derives from a trace once, when it is loaded: names, lineages, the state of every cell.
 
-function readBundle(bundle) {
+import { count } from "./words.js";
+
+/**
+ * @typedef {import("./types.js").Bundle} Bundle
+ * @param {Bundle} bundle
+ */
+export function readBundle(bundle) {
   const trace = bundle.trace;
   const categories = trace.levels.filter((level) => level.kind === "category").length;
   const items = new Map(trace.items.map((item) => [item.row, item]));
@@ -11,7 +18,14 @@ function readBundle(bundle) {
         const before = number ? cells[number - 1][beam.parent] : trace.levels.map(() => null);
         const now = before.slice();
         for (const reveal of beam.revealed) {
-          now[reveal.position] = { code: reveal.code, p: reveal.p, forced: reveal.forced, at: number, parent: beam.parent, rank };
+          now[reveal.position] = {
+            code: reveal.code,
+            p: reveal.p,
+            forced: reveal.forced,
+            at: number,
+            parent: beam.parent,
+            rank,
+          };
         }
         return now;
       }),
@@ -19,22 +33,32 @@ function readBundle(bundle) {
   });
   const opinions = trace.steps.map((step) => new Map(step.opinions.map((opinion) => [opinion.beam, opinion])));
   const last = trace.steps.length - 1;
-  const { pins = [], steps: asked, resolve } = trace.config, open = trace.levels.length - pins.length;
-  const expected = bundle.partial ? Math.max(last, asked || (resolve ? resolve + 1 : open)) : last; // steps it will have
+  const { pins = [], steps: asked, resolve } = trace.config,
+    open = trace.levels.length - pins.length;
+  // How many steps there will be.
+  const expected = bundle.partial ? Math.max(last, asked || (resolve ? resolve + 1 : open)) : last;
 
   const model = { bundle, trace, categories, items, cells, last, expected };
   // How much a step may hold: of a decode that still runs, what its settings allow.
-  const most = (part, allowed) => Math.max(bundle.partial ? allowed : 0, ...trace.steps.map((step) => step[part].length));
+  const most = (part, allowed) =>
+    Math.max(bundle.partial ? allowed : 0, ...trace.steps.map((step) => step[part].length));
   Object.assign(model, { mostBeams: most("beams", trace.config.beam_size), mostDropped: most("dropped", 1) });
 
-  model.label = (position, code) => trace.labels[position][code] || bundle.names[position + "." + code] || trace.levels[position].name + " " + code;
+  model.label = (position, code) =>
+    trace.labels[position][code] || bundle.names[position + "." + code] || trace.levels[position].name + " " + code;
   // What a semantic-ID code leaves: the first items by name, and how many there are. Null where no catalog is open.
   const possible = bundle.possible;
-  const named = (rows, count) => (rows && rows.length ? { titles: rows.map((row) => possible.titles[row]), count: Math.max(count, rows.length) } : null);
+  const named = (rows, count) =>
+    rows && rows.length
+      ? { titles: rows.map((row) => possible.titles[row]), count: Math.max(count, rows.length) }
+      : null;
   model.isCategory = (position) => position < categories;
-  model.beamItems = (step, rank) => (possible ? named(possible.beams[step][rank], trace.steps[step].beams[rank].items) : null);
-  model.droppedItems = (step, at) => (possible && !model.isCategory(trace.steps[step].dropped[at].position) ? named(possible.dropped[step][at], 1) : null);
-  // A token in words: a category by its name, a code by the items that it leaves, or by its keywords where none are known.
+  model.beamItems = (step, rank) =>
+    possible ? named(possible.beams[step][rank], trace.steps[step].beams[rank].items) : null;
+  model.droppedItems = (step, at) =>
+    possible && !model.isCategory(trace.steps[step].dropped[at].position) ? named(possible.dropped[step][at], 1) : null;
+  // A token in words: a category by its name, a code by the items that it leaves, or by its keywords where none are
+  // known.
   model.token = (position, code, leaves) => {
     if (model.isCategory(position) || !leaves) return model.label(position, code);
     return leaves.titles[0];
@@ -49,10 +73,16 @@ function readBundle(bundle) {
     const found = step <= last ? opinions[step].get(beam) : undefined;
     const at = found ? found.open.findIndex((open) => open.position === position) : -1;
     if (at < 0) return null;
-    const place = found.open[at], rows = possible && possible.others[step][trace.steps[step].opinions.indexOf(found)][at];
-    return { ...place, chosen: found.chosen.includes(position), leaves: place.alternatives.map((other, n) => named(rows && rows[n], other.items)) };
+    const place = found.open[at],
+      rows = possible && possible.others[step][trace.steps[step].opinions.indexOf(found)][at];
+    return {
+      ...place,
+      chosen: found.chosen.includes(position),
+      leaves: place.alternatives.map((other, n) => named(rows && rows[n], other.items)),
+    };
   };
-  model.isGold = (codes) => trace.gold !== null && codes.every((code, position) => code === null || code === trace.gold.codes[position]);
+  model.isGold = (codes) =>
+    trace.gold !== null && codes.every((code, position) => code === null || code === trace.gold.codes[position]);
   // Rank of one beam's ancestor at each step up to `step`.
   model.lineage = (step, beam) => {
     const out = new Array(step + 1);

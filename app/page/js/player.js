@@ -1,12 +1,20 @@
+// @ts-check
 // Which step is shown, and everything that moves it: transport, scrubber, keys, Present mode.
+
+import { make, setText } from "./core.js";
+import { fill } from "./words.js";
 
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2, 4];
 const BEAT = 1600;
 
-function makePlayer(app) {
-  const T = app.T, scrub = app.part("scrub"), speed = app.part("speed"), stage = app.part("stage");
+export function makePlayer(app) {
+  const T = app.T,
+    scrub = app.part("scrub"),
+    speed = app.part("speed"),
+    stage = app.part("stage");
   const play = app.root.querySelector('[data-do="play"]');
-  let timer = null, following = false; // it plays, or waits at the end of a film that still grows
+  let timer = null,
+    following = false; // it plays, or waits at the end of a film that still grows
 
   for (const value of SPEEDS) speed.append(make("option", { value, text: value + "×" }));
   speed.value = "1";
@@ -16,15 +24,25 @@ function makePlayer(app) {
     const last = app.model.expected;
     scrub.max = last;
     const words = { first: T.mark_first, category: T.mark_category, item: T.mark_item, lost: T.mark_lost };
-    app.part("ticks").replaceChildren(...app.model.bundle.events.map((event) =>
-      make("i", { class: "t-" + event.kind, style: `left:${(100 * event.step) / Math.max(1, last)}%`, title: words[event.kind] })));
+    app.part("ticks").replaceChildren(
+      ...app.model.bundle.events.map((event) =>
+        make("i", {
+          class: "t-" + event.kind,
+          style: `left:${(100 * event.step) / Math.max(1, last)}%`,
+          title: words[event.kind],
+        }),
+      ),
+    );
     app.part("transcript").replaceChildren(...app.model.bundle.captions.map((words) => make("li", { text: words })));
   }
 
   function draw(number) {
     const last = app.model.expected;
     scrub.value = number;
-    const mark = app.model.bundle.events.filter((event) => event.step === number).map((event) => T["mark_" + event.kind]).join(", ");
+    const mark = app.model.bundle.events
+      .filter((event) => event.step === number)
+      .map((event) => T["mark_" + event.kind])
+      .join(", ");
     scrub.setAttribute("aria-valuetext", fill(T.step_of, { step: number, last }) + (mark ? ", " + mark : ""));
     setText(app.part("stepno"), fill(T.step_of, { step: number, last }));
     setText(app.part("caption"), app.model.bundle.captions[number]);
@@ -93,27 +111,62 @@ function makePlayer(app) {
   }
 
   function keys(on) {
-    const box = app.part("keys"), open = on === undefined ? box.hidden : on;
+    const box = app.part("keys"),
+      open = on === undefined ? box.hidden : on;
     box.hidden = !open;
     if (open && !box.firstChild) {
       const lines = T.keys_list.split("|").map((line) => line.split(/:(.+)/));
-      box.append(make("h4", { text: T.keys }), make("dl", {}, ...lines.flatMap(([key, words]) => [make("dt", { text: key }), make("dd", { text: words.trim() })])),
-        make("button", { type: "button", class: "mr-quiet mr-small", text: T.close, onclick: () => { keys(false); stage.focus({ preventScroll: true }); } }));
+      box.append(
+        make("h4", { text: T.keys }),
+        make(
+          "dl",
+          {},
+          ...lines.flatMap(([key, words]) => [make("dt", { text: key }), make("dd", { text: words.trim() })]),
+        ),
+        make("button", {
+          type: "button",
+          class: "mr-quiet mr-small",
+          text: T.close,
+          onclick: () => {
+            keys(false);
+            stage.focus({ preventScroll: true });
+          },
+        }),
+      );
     }
   }
 
   const bindings = {
-    " ": toggle, ArrowRight: () => seek(app.step + 1), ArrowLeft: () => seek(app.step - 1), Home: () => seek(0), End: () => seek(Infinity),
-    "[": () => change(-1), "]": () => change(1), ArrowDown: () => app.choose(app.focusBeam() + 1), ArrowUp: () => app.choose(app.focusBeam() - 1),
-    t: () => app.parts.tree.toggle(), p: () => present(), "?": () => keys(),
-    Escape: () => (!app.part("keys").hidden ? keys(false) : app.cell ? app.closeCell() : app.root.classList.contains("present") ? present(false) : null),
+    " ": toggle,
+    ArrowRight: () => seek(app.step + 1),
+    ArrowLeft: () => seek(app.step - 1),
+    Home: () => seek(0),
+    End: () => seek(Infinity),
+    "[": () => change(-1),
+    "]": () => change(1),
+    ArrowDown: () => app.choose(app.focusBeam() + 1),
+    ArrowUp: () => app.choose(app.focusBeam() - 1),
+    t: () => app.parts.tree.toggle(),
+    p: () => present(),
+    "?": () => keys(),
+    Escape: () =>
+      !app.part("keys").hidden
+        ? keys(false)
+        : app.cell
+          ? app.closeCell()
+          : app.root.classList.contains("present")
+            ? present(false)
+            : null,
   };
 
   stage.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !app.model) return;
-    const on = event.target, typing = on.matches("input:not([type=range]), textarea, select");
+    const on = event.target,
+      typing = on.matches("input:not([type=range]), textarea, select");
     if (typing || ((event.key === " " || event.key === "Enter") && on.closest("button, summary, label"))) return;
-    const act = /^[1-9]$/.test(event.key) ? () => app.choose(Number(event.key) - 1) : bindings[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const act = /^[1-9]$/.test(event.key)
+      ? () => app.choose(Number(event.key) - 1)
+      : bindings[event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!act) return;
     event.preventDefault();
     act();
@@ -121,7 +174,24 @@ function makePlayer(app) {
   scrub.addEventListener("input", () => seek(Number(scrub.value)));
 
   return {
-    load, draw, stop, start, following: () => following, toggle, present, fullscreen, keys,
-    acts: { first: () => seek(0), back: () => seek(app.step - 1), play: toggle, forward: () => seek(app.step + 1), last: () => seek(Infinity), present: () => present(), fullscreen, keys: () => keys() },
+    load,
+    draw,
+    stop,
+    start,
+    following: () => following,
+    toggle,
+    present,
+    fullscreen,
+    keys,
+    acts: {
+      first: () => seek(0),
+      back: () => seek(app.step - 1),
+      play: toggle,
+      forward: () => seek(app.step + 1),
+      last: () => seek(Infinity),
+      present: () => present(),
+      fullscreen,
+      keys: () => keys(),
+    },
   };
 }

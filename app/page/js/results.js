@@ -1,13 +1,19 @@
+// @ts-check
 // The ranked items, and where the true next item stands.
+
+import { make, makeBar, setClass, setText } from "./core.js";
+import { fill, percent } from "./words.js";
 
 const FIRST = 10;
 
-function makeResults(app) {
-  const T = app.T, box = app.part("results");
+export function makeResults(app) {
+  const T = app.T,
+    box = app.part("results");
   let ready = [];
 
   function load() {
-    const model = app.model, results = model.trace.results;
+    const model = app.model,
+      results = model.trace.results;
     ready = results.map((result) => line(result, model.items.get(result.row)));
     if (!results.length) ready = [make("p", { class: "mr-help", text: T.results_none })];
   }
@@ -16,23 +22,56 @@ function makeResults(app) {
     const gold = app.model.trace.gold !== null && app.model.trace.gold.row === result.row;
     const top = app.model.trace.results[0].probability || 1;
     const beam = app.model.trace.steps[app.model.last].beams.findIndex((b) => b.item === result.row);
-    const pick = make("button", { type: "button", class: "pick", title: fill(T.show_path, { title: item.title }), onclick: () => app.choose(beam) },
+    const pick = make(
+      "button",
+      {
+        type: "button",
+        class: "pick",
+        title: fill(T.show_path, { title: item.title }),
+        onclick: () => app.choose(beam),
+      },
       make("b", { text: item.title }),
       make("small", { text: [item.brand, item.path.join(" › ")].filter(Boolean).join(" · ") }),
-      gold ? make("em", { text: "★ " + T.gold }) : null);
-    const onward = app.canDecode() ? make("button", {
-      type: "button", class: "mr-small mr-quiet add", text: T.add_on, title: fill(T.add_on_help, { title: item.title }), "aria-label": fill(T.add_on_help, { title: item.title }),
-      onclick: () => app.goOn({ id: item.item_id, title: item.title, path: item.path, brand: item.brand }),
-    }) : null;
-    return make("li", { class: gold ? "gold" : "", data: { beam } }, make("span", { class: "n", text: result.rank + 1 }), pick,
-      make("span", { class: "p" }, make("span", { text: percent(result.probability) }), makeBar(result.probability / top)), onward);
+      gold ? make("em", { text: "★ " + T.gold }) : null,
+    );
+    const onward = app.canDecode()
+      ? make("button", {
+          type: "button",
+          class: "mr-small mr-quiet add",
+          text: T.add_on,
+          title: fill(T.add_on_help, { title: item.title }),
+          "aria-label": fill(T.add_on_help, { title: item.title }),
+          onclick: () => app.goOn({ id: item.item_id, title: item.title, path: item.path, brand: item.brand }),
+        })
+      : null;
+    return make(
+      "li",
+      { class: gold ? "gold" : "", data: { beam } },
+      make("span", { class: "n", text: result.rank + 1 }),
+      pick,
+      make(
+        "span",
+        { class: "p" },
+        make("span", { text: percent(result.probability) }),
+        makeBar(result.probability / top),
+      ),
+      onward,
+    );
   }
 
   // The first ten; the others are one click away.
   function ranked() {
     const list = make("ol", { class: "mr-results short" }, ...ready);
     if (ready.length <= FIRST) return [list];
-    const all = make("button", { type: "button", class: "mr-quiet mr-small", text: fill(T.results_all, { count: ready.length }), onclick: () => { list.classList.remove("short"); all.remove(); } });
+    const all = make("button", {
+      type: "button",
+      class: "mr-quiet mr-small",
+      text: fill(T.results_all, { count: ready.length }),
+      onclick: () => {
+        list.classList.remove("short");
+        all.remove();
+      },
+    });
     return [list, all];
   }
 
@@ -41,22 +80,46 @@ function makeResults(app) {
     if (done !== (box.dataset.done === "1") || box.dataset.serial !== String(app.serial)) {
       box.dataset.done = done ? "1" : "0";
       box.dataset.serial = app.serial;
-      box.replaceChildren(...(done ? ranked() : [make("p", { class: "mr-help" }, T.results_wait + " ",
-        make("button", { type: "button", class: "mr-quiet mr-small", text: T.results_skip, onclick: () => app.go(Infinity) }))]));
+      box.replaceChildren(
+        ...(done
+          ? ranked()
+          : [
+              make(
+                "p",
+                { class: "mr-help" },
+                T.results_wait + " ",
+                make("button", {
+                  type: "button",
+                  class: "mr-quiet mr-small",
+                  text: T.results_skip,
+                  onclick: () => app.go(Infinity),
+                }),
+              ),
+            ]),
+      );
     }
-    if (done) for (const node of ready) if (node.dataset.beam !== undefined) node.classList.toggle("on", Number(node.dataset.beam) === app.focusBeam());
+    if (done)
+      for (const node of ready)
+        if (node.dataset.beam !== undefined) node.classList.toggle("on", Number(node.dataset.beam) === app.focusBeam());
     drawGold(number);
   }
 
   function drawGold(number) {
-    const gold = app.model.trace.gold, line = app.part("gold");
+    const gold = app.model.trace.gold,
+      line = app.part("gold");
     line.hidden = app.part("legend-gold").hidden = gold === null;
     if (gold === null) return;
-    const title = app.model.title(gold.row), step = app.model.trace.steps[number], at = step.gold;
+    const title = app.model.title(gold.row),
+      step = app.model.trace.steps[number],
+      at = step.gold;
     const alive = at && at.beams > 0;
     let words = T.gold_excluded;
     if (alive) words = fill(T.gold_alive, { title, rank: at.rank + 1, beams: at.beams, all: step.beams.length });
-    else if (!gold.excluded) words = gold.margin === null ? fill(T.gold_never, { title, step: gold.died_at }) : fill(T.gold_lost, { title, step: gold.died_at, margin: gold.margin.toFixed(2) });
+    else if (!gold.excluded)
+      words =
+        gold.margin === null
+          ? fill(T.gold_never, { title, step: gold.died_at })
+          : fill(T.gold_lost, { title, step: gold.died_at, margin: gold.margin.toFixed(2) });
     setText(line, (alive ? "★ " : "✕ ") + fill(words, { title }));
     setClass(line, "mr-gold" + (alive ? "" : " lost"));
   }

@@ -1,7 +1,12 @@
+// @ts-check
 // Settings: every dial with its line of help; a change decodes again and keeps the step in view.
 
-function makeSettings(app) {
-  const T = app.T, box = app.part("fields");
+import { make, setText } from "./core.js";
+import { fill } from "./words.js";
+
+export function makeSettings(app) {
+  const T = app.T,
+    box = app.part("fields");
   const controls = new Map();
 
   function build() {
@@ -9,21 +14,34 @@ function makeSettings(app) {
   }
 
   function field(spec) {
-    const id = "mr-set-" + spec.key, out = make("output", { for: id });
+    const id = "mr-set-" + spec.key,
+      out = make("output", { for: id });
     const input = control(spec, id);
     controls.set(spec.key, { spec, input, out });
     input.addEventListener("input", () => setText(out, shown(spec, value(spec, input))));
     input.addEventListener("change", () => set(spec, value(spec, input)));
-    return make("div", { class: "field" }, make("label", { for: id, text: spec.name }), make("span", { class: "in" }, input, spec.kind === "range" ? out : null),
-      make("small", { id: id + "-help", text: spec.help }));
+    return make(
+      "div",
+      { class: "field" },
+      make("label", { for: id, text: spec.name }),
+      make("span", { class: "in" }, input, spec.kind === "range" ? out : null),
+      make("small", { id: id + "-help", text: spec.help }),
+    );
   }
 
   function control(spec, id) {
     const about = { id, "aria-describedby": id + "-help" };
-    if (spec.kind === "choice") return make("select", about, ...spec.choices.map(([value, words]) => make("option", { value, text: words })));
+    if (spec.kind === "choice")
+      return make("select", about, ...spec.choices.map(([value, words]) => make("option", { value, text: words })));
     if (spec.kind === "steps") return make("select", about);
     if (spec.kind === "switch") return make("input", { ...about, type: "checkbox" });
-    return make("input", { ...about, type: spec.kind === "range" ? "range" : "number", min: spec.low, max: spec.high, step: spec.step || 1 });
+    return make("input", {
+      ...about,
+      type: spec.kind === "range" ? "range" : "number",
+      min: spec.low,
+      max: spec.high,
+      step: spec.step || 1,
+    });
   }
 
   function value(spec, input) {
@@ -40,10 +58,13 @@ function makeSettings(app) {
     if (spec.key === "checkpoint") return app.useCheckpoint(value);
     const config = { ...app.query.config, [spec.key]: value };
     if (spec.key === "expansion" && value === "partition") config.diversity = 0;
-    if ((spec.key === "diversity" && value > 0) || (spec.key === "merge")) config.expansion = "joint";
+    if ((spec.key === "diversity" && value > 0) || spec.key === "merge") config.expansion = "joint";
     if (config.expansion === "joint" || config.constraint === "level") {
-      if (spec.key === "steps" && value !== null) { config.expansion = "partition"; config.diversity = 0; config.constraint = "exact"; }
-      else config.steps = config.resolve = null;
+      if (spec.key === "steps" && value !== null) {
+        config.expansion = "partition";
+        config.diversity = 0;
+        config.constraint = "exact";
+      } else config.steps = config.resolve = null;
     }
     if (config.constraint === "level" && config.scoring === "item") {
       if (spec.key === "scoring") config.constraint = "exact";
@@ -54,7 +75,8 @@ function makeSettings(app) {
   }
 
   function draw() {
-    const config = app.query.config, base = app.checkpoint().config;
+    const config = app.query.config,
+      base = app.checkpoint().config;
     let changed = 0;
     for (const [key, { spec, input, out }] of controls) {
       const value = key === "checkpoint" ? app.query.checkpoint : config[key];
@@ -66,22 +88,43 @@ function makeSettings(app) {
       input.disabled = !app.canDecode() && !(key === "checkpoint");
     }
     setText(app.part("changes"), changed ? ` (${changed})` : "");
-    app.root.querySelector('[data-do="reset"]').disabled = !changed && !app.query.config.pins.length && !app.query.config.forbid_tokens.length;
+    app.root.querySelector('[data-do="reset"]').disabled =
+      !changed && !app.query.config.pins.length && !app.query.config.forbid_tokens.length;
   }
 
   function steps(input, value) {
     const most = app.model ? app.model.trace.levels.length : 7;
-    if (input.options.length !== most) input.replaceChildren(make("option", { value: "", text: T.auto }), ...Array.from({ length: most - 1 }, (_, n) => make("option", { value: n + 1, text: n + 1 })));
+    if (input.options.length !== most)
+      input.replaceChildren(
+        make("option", { value: "", text: T.auto }),
+        ...Array.from({ length: most - 1 }, (_, n) => make("option", { value: n + 1, text: n + 1 })),
+      );
     input.value = value === null ? "" : String(value);
   }
 
   function interventions() {
-    const box = app.part("interventions"), config = app.query.config;
-    const chips = [["pins", T.pin_chip], ["forbid_tokens", T.forbid_chip]].flatMap(([verb, words]) => config[verb].map(([position, code]) => {
-      const text = fill(words, { level: app.levelName(position), label: app.tokenName(position, code) });
-      return make("span", { class: "chip " + verb }, make("span", { text }),
-        make("button", { type: "button", "aria-label": fill(T.lift, { label: text }), text: "×", disabled: !app.canDecode(), onclick: () => app.lift(verb, position, code) }));
-    }));
+    const box = app.part("interventions"),
+      config = app.query.config;
+    const chips = [
+      ["pins", T.pin_chip],
+      ["forbid_tokens", T.forbid_chip],
+    ].flatMap(([verb, words]) =>
+      config[verb].map(([position, code]) => {
+        const text = fill(words, { level: app.levelName(position), label: app.tokenName(position, code) });
+        return make(
+          "span",
+          { class: "chip " + verb },
+          make("span", { text }),
+          make("button", {
+            type: "button",
+            "aria-label": fill(T.lift, { label: text }),
+            text: "×",
+            disabled: !app.canDecode(),
+            onclick: () => app.lift(verb, position, code),
+          }),
+        );
+      }),
+    );
     box.hidden = !chips.length;
     box.replaceChildren(make("span", { class: "mr-label", text: T.interventions }), ...chips);
   }
@@ -92,5 +135,12 @@ function makeSettings(app) {
     app.root.querySelector('[data-do="settings"]').setAttribute("aria-expanded", String(!panel.hidden));
   }
 
-  return { build, draw: () => { draw(); interventions(); }, acts: { settings: toggle, reset: () => app.change({ config: { ...app.checkpoint().config } }, { decode: true }) } };
+  return {
+    build,
+    draw: () => {
+      draw();
+      interventions();
+    },
+    acts: { settings: toggle, reset: () => app.change({ config: { ...app.checkpoint().config } }, { decode: true }) },
+  };
 }

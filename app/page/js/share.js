@@ -1,14 +1,23 @@
+// @ts-check
 // Links and files: a permalink, the trace, a replay, a picture, and reading a trace back.
 
-const LINK_VERSION = "1";
+import { download, setText } from "./core.js";
+import { stageFilm, stagePicture } from "./film.js";
+import { fill } from "./words.js";
+
+export const LINK_VERSION = "1";
 const MOST_BYTES = 4000000;
 const PAIRS = ["pins", "forbid_tokens"];
 
-function makeShare(app) {
-  const T = app.T, file = app.part("file"), link = app.part("link");
+export function makeShare(app) {
+  const T = app.T,
+    file = app.part("file"),
+    link = app.part("link");
 
   function address() {
-    const { query, model } = app, url = new URL(location.href.split(/[?#]/)[0]), put = (key, value) => url.searchParams.set(key, value);
+    const { query, model } = app,
+      url = new URL(location.href.split(/[?#]/)[0]),
+      put = (key, value) => url.searchParams.set(key, value);
     put("v", LINK_VERSION);
     put("h", query.items.map((item) => encodeURIComponent(item.id)).join(","));
     if (query.target) put("t", query.target.id);
@@ -16,7 +25,14 @@ function makeShare(app) {
     const base = app.checkpoint().config;
     for (const [key, value] of Object.entries(query.config)) {
       if (JSON.stringify(value) === JSON.stringify(base[key]) || value === null) continue;
-      put(key, PAIRS.includes(key) ? value.map((pair) => pair.join(".")).join(",") : Array.isArray(value) ? value.join(",") : String(value));
+      put(
+        key,
+        PAIRS.includes(key)
+          ? value.map((pair) => pair.join(".")).join(",")
+          : Array.isArray(value)
+            ? value.join(",")
+            : String(value),
+      );
     }
     if (model && app.step) put("step", app.step);
     if (app.root.classList.contains("present")) put("view", "present");
@@ -29,8 +45,10 @@ function makeShare(app) {
   function read() {
     const given = new URL(location.href).searchParams;
     if (!given.has("h") && !given.has("v")) return null;
-    if (given.get("v") !== LINK_VERSION) return { error: fill(T.link_version, { version: String(given.get("v")).slice(0, 20) }) };
-    const checkpoint = given.get("ck") || app.data.checkpoints[0].name, known = app.data.checkpoints.find((c) => c.name === checkpoint);
+    if (given.get("v") !== LINK_VERSION)
+      return { error: fill(T.link_version, { version: String(given.get("v")).slice(0, 20) }) };
+    const checkpoint = given.get("ck") || app.data.checkpoints[0].name,
+      known = app.data.checkpoints.find((c) => c.name === checkpoint);
     const config = { ...(known || app.data.checkpoints[0]).config };
     for (const key of Object.keys(config)) if (given.has(key)) config[key] = parse(key, given.get(key), config[key]);
     let ids;
@@ -39,11 +57,22 @@ function makeShare(app) {
     } catch {
       ids = [given.get("h")];
     }
-    return { checkpoint, ids, target: given.get("t"), config, step: Math.max(0, parseInt(given.get("step") || "0", 10) || 0), present: given.get("view") === "present" };
+    return {
+      checkpoint,
+      ids,
+      target: given.get("t"),
+      config,
+      step: Math.max(0, parseInt(given.get("step") || "0", 10) || 0),
+      present: given.get("view") === "present",
+    };
   }
 
   function parse(key, raw, base) {
-    if (PAIRS.includes(key)) return raw.split(",").filter(Boolean).map((pair) => pair.split(".").map(Number));
+    if (PAIRS.includes(key))
+      return raw
+        .split(",")
+        .filter(Boolean)
+        .map((pair) => pair.split(".").map(Number));
     if (Array.isArray(base)) return raw.split(",").filter(Boolean).map(Number);
     if (typeof base === "boolean") return raw === "true";
     if (typeof base === "string") return raw;
@@ -104,6 +133,21 @@ function makeShare(app) {
   }
 
   file.addEventListener("change", open);
-  file.parentNode.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); file.click(); } });
-  return { read, address, acts: { link: copy, "save-trace": saveTrace, "save-replay": saveReplay, "save-png": savePicture, "save-film": saveFilm } };
+  file.parentNode.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      file.click();
+    }
+  });
+  return {
+    read,
+    address,
+    acts: {
+      link: copy,
+      "save-trace": saveTrace,
+      "save-replay": saveReplay,
+      "save-png": savePicture,
+      "save-film": saveFilm,
+    },
+  };
 }

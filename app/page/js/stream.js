@@ -1,9 +1,13 @@
+// @ts-check
 // Decodes that take longer than a blink: a place in the queue, then steps as they are computed. The player paces them.
+
+import { calm, setText } from "./core.js";
+import { fill } from "./words.js";
 
 const AT_ONCE = 0.6; // seconds that the server may take to answer in one piece, as fast decodes do
 const ASK_AGAIN = 350;
 
-function addStreaming(app) {
+export function addStreaming(app) {
   const T = app.T;
   let running = null; // {job, stopped} of the decode on its way
 
@@ -14,7 +18,7 @@ function addStreaming(app) {
     if (!answer || !answer.job) return answer;
     const mine = (running = { job: answer.job, stopped: false });
     show(fill(answer.place ? T.waiting_place : T.waiting_first, answer));
-    const bundle = await follow(mine, answer.place);
+    const bundle = await follow(mine);
     if (running === mine) end();
     return bundle;
   };
@@ -48,7 +52,11 @@ function addStreaming(app) {
     const first = !app.model || !app.model.bundle.partial;
     app.root.classList.add("streaming");
     app.show(whole, first ? {} : { step: app.step, grown: true });
-    show(fill(T.progress, { step: whole.trace.steps.length - 1, last: app.model.expected }), whole.trace.steps.length - 1, app.model.expected);
+    show(
+      fill(T.progress, { step: whole.trace.steps.length - 1, last: app.model.expected }),
+      whole.trace.steps.length - 1,
+      app.model.expected,
+    );
     if (!calm() && (first || app.parts.player.following())) app.parts.player.start();
   }
 

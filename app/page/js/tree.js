@@ -1,15 +1,30 @@
+// @ts-check
 // The category tree. Plotly draws its nodes once, at the places that app/views/tree.py gives, and owns zoom, hover and
 // clicks. A step changes only looks: classes of the nodes, and the branches and names painted around them in Plotly's
 // own coordinates. So a step costs a few milliseconds, where a redraw by Plotly takes fifty.
+
+import { make, setText, svg } from "./core.js";
+import { isPlotted, loadPlotly, plotFrame, pointNodes } from "./plotly_internals.js";
+import { count, fill, percent } from "./words.js";
 
 const WIDTHS = 6;
 const LABEL_PX = 6.4;
 const LIFT = 12; // pixels that keep a label clear of a thick branch
 
-function makeTree(app) {
-  const T = app.T, box = app.part("tree"), tip = make("div", { class: "mr-tip", hidden: true });
-  const under = svg("svg", { class: "mr-branches", "aria-hidden": "true" }), over = svg("svg", { class: "mr-names", "aria-hidden": "true" });
-  let P = null, view = null, hidden = false, ranges = null, points = [], looks = [], shape = null, range = null;
+export function makeTree(app) {
+  const T = app.T,
+    box = app.part("tree"),
+    tip = make("div", { class: "mr-tip", hidden: true });
+  const under = svg("svg", { class: "mr-branches", "aria-hidden": "true" }),
+    over = svg("svg", { class: "mr-names", "aria-hidden": "true" });
+  let P = null,
+    view = null,
+    hidden = false,
+    ranges = null,
+    points = [],
+    looks = [],
+    shape = null,
+    range = null;
 
   async function load() {
     view = app.model.bundle.tree;
@@ -23,33 +38,63 @@ function makeTree(app) {
 
   // Once for each trace, and again when the box has another size.
   async function plot() {
-    const low = Math.min(...view.nodes.map((n) => n.y)) - 0.6, high = Math.max(...view.nodes.map((n) => n.y)) + 0.6;
+    const low = Math.min(...view.nodes.map((n) => n.y)) - 0.6,
+      high = Math.max(...view.nodes.map((n) => n.y)) + 0.6;
     ranges = { x: [-0.1, view.depth + 1.95], y: [Math.min(low, high - 6), high] };
-    const axis = { visible: false, fixedrange: false, zeroline: false }, first = !box._fullLayout;
+    const axis = { visible: false, fixedrange: false, zeroline: false },
+      first = !isPlotted(box);
     if (first) box.replaceChildren();
     const ever = (node) => node.mass.some((mass) => mass > 0);
     const nodes = {
-      type: "scatter", mode: "markers", x: view.nodes.map((n) => n.x), y: view.nodes.map((n) => n.y), customdata: view.nodes.map((_, at) => at),
-      hoverinfo: "none", cliponaxis: true,
-      marker: { size: view.nodes.map((n) => (ever(n) ? 7 + 7 * Math.sqrt(Math.max(...n.mass)) : isGold(n) ? 8 : 4.5)), symbol: view.nodes.map((n) => (n.row !== null ? "square" : "circle")), opacity: 1 },
+      type: "scatter",
+      mode: "markers",
+      x: view.nodes.map((n) => n.x),
+      y: view.nodes.map((n) => n.y),
+      customdata: view.nodes.map((_, at) => at),
+      hoverinfo: "none",
+      cliponaxis: true,
+      marker: {
+        size: view.nodes.map((n) => (ever(n) ? 7 + 7 * Math.sqrt(Math.max(...n.mass)) : isGold(n) ? 8 : 4.5)),
+        symbol: view.nodes.map((n) => (n.row !== null ? "square" : "circle")),
+        opacity: 1,
+      },
     };
-    await P.react(box, [nodes], {
-      uirevision: "trace" + app.serial, showlegend: false, hovermode: "closest", dragmode: "pan", margin: { l: 8, r: 8, t: 8, b: 8 },
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", xaxis: { ...axis, range: ranges.x }, yaxis: { ...axis, range: ranges.y },
-    }, { responsive: true, displaylogo: false, displayModeBar: "hover", modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d"]] });
+    await P.react(
+      box,
+      [nodes],
+      {
+        uirevision: "trace" + app.serial,
+        showlegend: false,
+        hovermode: "closest",
+        dragmode: "pan",
+        margin: { l: 8, r: 8, t: 8, b: 8 },
+        paper_bgcolor: "rgba(0,0,0,0)",
+        plot_bgcolor: "rgba(0,0,0,0)",
+        xaxis: { ...axis, range: ranges.x },
+        yaxis: { ...axis, range: ranges.y },
+      },
+      {
+        responsive: true,
+        displaylogo: false,
+        displayModeBar: "hover",
+        modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d"]],
+      },
+    );
     if (first) listen();
     attach();
   }
 
   // After every drawing by Plotly: find its nodes again, and measure its frame.
   function attach() {
-    const full = box._fullLayout;
-    if (!full || !view) return;
-    if (under.parentNode !== box) box.prepend(under), box.append(over, tip);
-    points = [];
-    box.querySelectorAll(".scatterlayer .point").forEach((node) => { points[node.__data__.i] = node; });
+    const frame = plotFrame(box);
+    if (!frame || !view) return;
+    if (under.parentNode !== box) {
+      box.prepend(under);
+      box.append(over, tip);
+    }
+    points = pointNodes(box);
     looks = [];
-    range = { x: full.xaxis.range.slice(), y: full.yaxis.range.slice() };
+    range = { x: frame.x.range, y: frame.y.range };
     draw(app.step);
   }
 
@@ -60,9 +105,13 @@ function makeTree(app) {
       if (typeof at === "number" && at > 0) choose(at);
     });
     box.on("plotly_hover", (event) => tell(event.points[0].customdata));
-    box.on("plotly_unhover", () => { tip.hidden = true; });
+    box.on("plotly_unhover", () => {
+      tip.hidden = true;
+    });
     box.on("plotly_relayouting", (change) => {
-      for (const axis of ["x", "y"]) if (`${axis}axis.range[0]` in change) range[axis] = [change[`${axis}axis.range[0]`], change[`${axis}axis.range[1]`]];
+      for (const axis of ["x", "y"])
+        if (`${axis}axis.range[0]` in change)
+          range[axis] = [change[`${axis}axis.range[0]`], change[`${axis}axis.range[1]`]];
       draw(app.step);
     });
   }
@@ -75,7 +124,8 @@ function makeTree(app) {
     const beam = beams[Math.min(app.focusBeam(), beams.length - 1)];
     const on = new Set([0]);
     view.nodes.forEach((node, at) => {
-      if (node.row !== null ? beam.item === node.row : node.level >= 0 && beam.codes[node.level] === node.code) on.add(at);
+      if (node.row !== null ? beam.item === node.row : node.level >= 0 && beam.codes[node.level] === node.code)
+        on.add(at);
     });
     // A deeper token tells the ones above it, also while they are masked.
     for (const at of [...on]) for (let up = view.nodes[at].above; up !== null; up = view.nodes[up].above) on.add(up);
@@ -86,12 +136,17 @@ function makeTree(app) {
   const seen = (node, number) => node.first <= number || (number === 0 && node.level === 0 && node.first === 1);
   const isGold = (node) => {
     const gold = app.model.trace.gold;
-    return gold !== null && (node.row !== null ? node.row === gold.row : node.level >= 0 && gold.codes[node.level] === node.code);
+    return (
+      gold !== null &&
+      (node.row !== null ? node.row === gold.row : node.level >= 0 && gold.codes[node.level] === node.code)
+    );
   };
 
   function draw(number) {
     if (!P || !view || hidden || !app.model || !range || view !== app.model.bundle.tree) return;
-    const shown = view.nodes.map((_, at) => at).filter((at) => seen(view.nodes[at], number)), on = focusPath(number), place = places();
+    const shown = view.nodes.map((_, at) => at).filter((at) => seen(view.nodes[at], number)),
+      on = focusPath(number),
+      place = places();
     lookOfNodes(number);
     branches(shown, on, number, place);
     names(shown, on, number, place);
@@ -99,19 +154,33 @@ function makeTree(app) {
 
   // Data to pixels of the box, in the frame that Plotly has at the moment.
   function places() {
-    const { xaxis, yaxis, width, height } = box._fullLayout;
+    const { x: across, y: down, width, height } = plotFrame(box);
     if (shape !== width + "," + height) {
       shape = width + "," + height;
-      for (const layer of [under, over]) layer.setAttribute("viewBox", `0 0 ${width} ${height}`), layer.setAttribute("width", width), layer.setAttribute("height", height);
+      for (const layer of [under, over])
+        (layer.setAttribute("viewBox", `0 0 ${width} ${height}`),
+          layer.setAttribute("width", width),
+          layer.setAttribute("height", height));
     }
-    const wide = xaxis._length / (range.x[1] - range.x[0]), high = yaxis._length / (range.y[1] - range.y[0]);
-    return { width, height, column: wide, x: (x) => xaxis._offset + (x - range.x[0]) * wide, y: (y) => yaxis._offset + (range.y[1] - y) * high };
+    const wide = across.length / (range.x[1] - range.x[0]),
+      high = down.length / (range.y[1] - range.y[0]);
+    return {
+      width,
+      height,
+      column: wide,
+      x: (x) => across.offset + (x - range.x[0]) * wide,
+      y: (y) => down.offset + (range.y[1] - y) * high,
+    };
   }
 
   function lookOfNodes(number) {
     view.nodes.forEach((node, at) => {
       const live = node.mass[number] > 0;
-      const look = !seen(node, number) ? "point off" : "point" + (live ? " live" : "") + (isGold(node) ? " gold" : live && number && node.first === number ? " fresh" : "");
+      const look = !seen(node, number)
+        ? "point off"
+        : "point" +
+          (live ? " live" : "") +
+          (isGold(node) ? " gold" : live && number && node.first === number ? " fresh" : "");
       if (looks[at] === look || !points[at]) return;
       looks[at] = look;
       points[at].setAttribute("class", look);
@@ -122,17 +191,24 @@ function makeTree(app) {
   function branches(shown, on, number, place) {
     const paths = new Map();
     for (const at of shown) {
-      const node = view.nodes[at], above = view.nodes[node.above];
+      const node = view.nodes[at],
+        above = view.nodes[node.above];
       if (!above) continue;
-      const mass = node.mass[number], bucket = mass ? 1 + Math.min(WIDTHS - 1, Math.floor(Math.sqrt(mass) * WIDTHS)) : 0;
+      const mass = node.mass[number],
+        bucket = mass ? 1 + Math.min(WIDTHS - 1, Math.floor(Math.sqrt(mass) * WIDTHS)) : 0;
       const key = (mass && on.has(at) ? "9" : "") + bucket;
-      const a = place.x(above.x), b = place.x(node.x), c = place.y(above.y).toFixed(1), d = place.y(node.y).toFixed(1), m = ((a + b) / 2).toFixed(1);
+      const a = place.x(above.x),
+        b = place.x(node.x),
+        c = place.y(above.y).toFixed(1),
+        d = place.y(node.y).toFixed(1),
+        m = ((a + b) / 2).toFixed(1);
       paths.set(key, (paths.get(key) || "") + `M${a.toFixed(1)},${c}C${m},${c} ${m},${d} ${b.toFixed(1)},${d}`);
     }
     const order = [...paths.keys()].sort((a, b) => a - b);
     while (under.children.length < order.length) under.append(svg("path"));
     [...under.children].forEach((path, n) => {
-      const key = order[n], bucket = Number(key) % 10;
+      const key = order[n],
+        bucket = Number(key) % 10;
       path.setAttribute("d", key === undefined ? "" : paths.get(key));
       if (key === undefined) return;
       path.setAttribute("class", bucket === 0 ? "dim" : key > 9 ? "live on" : "live");
@@ -142,24 +218,50 @@ function makeTree(app) {
 
   // Labels of live nodes, the heaviest first, where they do not cover one another; counts of what is not drawn.
   function names(shown, on, number, place) {
-    const nodes = view.nodes, big = app.root.classList.contains("present") ? 1.45 : 1, h = 14 * big, taken = [], out = [];
+    const nodes = view.nodes,
+      big = app.root.classList.contains("present") ? 1.45 : 1,
+      h = 14 * big,
+      taken = [],
+      out = [];
     const inner = new Set(shown.map((at) => nodes[at].above));
-    const rank = (at) => (on.has(at) ? 10 : isGold(nodes[at]) ? 5 : 0) + nodes[at].mass[number] + (nodes[at].row !== null ? 0.2 : 0);
-    const free = (spot) => spot.a >= 0 && spot.c >= -4 && spot.d <= place.height + 4 && !taken.some((o) => o.a < spot.b && spot.a < o.b && o.c < spot.d && spot.c < o.d);
-    for (const at of shown.filter((n) => n && (number === 0 || nodes[n].mass[number] > 0 || isGold(nodes[n]))).sort((a, b) => rank(b) - rank(a))) {
-      const node = nodes[at], side = !inner.has(at), x = place.x(node.x), y = place.y(node.y), letter = LABEL_PX * big * (on.has(at) ? 1.12 : 1);
+    const rank = (at) =>
+      (on.has(at) ? 10 : isGold(nodes[at]) ? 5 : 0) + nodes[at].mass[number] + (nodes[at].row !== null ? 0.2 : 0);
+    const free = (spot) =>
+      spot.a >= 0 &&
+      spot.c >= -4 &&
+      spot.d <= place.height + 4 &&
+      !taken.some((o) => o.a < spot.b && spot.a < o.b && o.c < spot.d && spot.c < o.d);
+    for (const at of shown
+      .filter((n) => n && (number === 0 || nodes[n].mass[number] > 0 || isGold(nodes[n])))
+      .sort((a, b) => rank(b) - rank(a))) {
+      const node = nodes[at],
+        side = !inner.has(at),
+        x = place.x(node.x),
+        y = place.y(node.y),
+        letter = LABEL_PX * big * (on.has(at) ? 1.12 : 1);
       const most = Math.floor((side ? place.width - x - 20 : place.column * 0.98) / letter);
       if (most < 6) continue;
-      const text = node.label.length > most ? node.label.slice(0, most - 1).trimEnd() + "…" : node.label, w = text.length * letter;
-      const spot = side ? { a: x + 8, b: x + 12 + w, c: y - h / 2, d: y + h / 2 } : { a: x - w / 2, b: x + w / 2, c: y - LIFT * big - h / 2, d: y - LIFT * big + h / 2 };
+      const text = node.label.length > most ? node.label.slice(0, most - 1).trimEnd() + "…" : node.label,
+        w = text.length * letter;
+      const spot = side
+        ? { a: x + 8, b: x + 12 + w, c: y - h / 2, d: y + h / 2 }
+        : { a: x - w / 2, b: x + w / 2, c: y - LIFT * big - h / 2, d: y - LIFT * big + h / 2 };
       if (!free(spot)) continue;
       taken.push(spot);
-      out.push({ x: side ? x + 12 : x, y: side ? y : y - LIFT * big, text, kind: (side ? "side" : "") + (on.has(at) ? " on" : "") });
+      out.push({
+        x: side ? x + 12 : x,
+        y: side ? y : y - LIFT * big,
+        text,
+        kind: (side ? "side" : "") + (on.has(at) ? " on" : ""),
+      });
     }
     for (const rest of view.rests) {
       if (rest.first > number || !(nodes[rest.above].mass[number] > 0 || rest.first === number)) continue;
-      const x = place.x(rest.x), y = place.y(rest.y), text = fill(T.tree_more, { count: rest.count }), spot = { a: x - 4, b: x + 24, c: y - 5, d: y + 5 };
-      if (free(spot)) taken.push(spot), out.push({ x, y, text, kind: "rest" });
+      const x = place.x(rest.x),
+        y = place.y(rest.y),
+        text = fill(T.tree_more, { count: rest.count }),
+        spot = { a: x - 4, b: x + 24, c: y - 5, d: y + 5 };
+      if (free(spot)) (taken.push(spot), out.push({ x, y, text, kind: "rest" }));
     }
     write(out);
   }
@@ -171,15 +273,20 @@ function makeTree(app) {
       setText(node, label ? label.text : "");
       if (!label) return;
       node.setAttribute("class", label.kind);
-      node.setAttribute("x", label.x.toFixed(1)), node.setAttribute("y", label.y.toFixed(1));
+      (node.setAttribute("x", label.x.toFixed(1)), node.setAttribute("y", label.y.toFixed(1)));
     });
   }
 
   // -- what a person does with it -------------------------------------------------------------------------------
 
   function words(node, number) {
-    const all = app.model.trace.steps[number].beams.length, label = node.label || T.tree_start;
-    const lines = [node.mass[number] ? fill(T.tree_node, { label, beams: node.beams[number], all, mass: percent(node.mass[number]) }) : fill(T.tree_dead, { label })];
+    const all = app.model.trace.steps[number].beams.length,
+      label = node.label || T.tree_start;
+    const lines = [
+      node.mass[number]
+        ? fill(T.tree_node, { label, beams: node.beams[number], all, mass: percent(node.mass[number]) })
+        : fill(T.tree_dead, { label }),
+    ];
     if (node.p !== null) lines.push(fill(T.tree_considered, { p: percent(node.p) }));
     if (node.items !== null) lines.push(node.items === 1 ? T.item_one : fill(T.items, { count: count(node.items) }));
     return lines;
@@ -189,13 +296,17 @@ function makeTree(app) {
     const node = view.nodes[at];
     tip.hidden = !node || !seen(node, app.step);
     if (tip.hidden) return;
-    const place = places(), x = place.x(node.x), y = place.y(node.y);
+    const place = places(),
+      x = place.x(node.x),
+      y = place.y(node.y);
     tip.replaceChildren(...words(node, app.step).map((line) => make("div", { text: line })));
     Object.assign(tip.style, { top: `${y + 12}px`, left: `${Math.max(0, Math.min(x - 20, place.width - 240))}px` });
   }
 
   function choose(at) {
-    const node = view.nodes[at], line = app.part("node"), number = app.step;
+    const node = view.nodes[at],
+      line = app.part("node"),
+      number = app.step;
     if (!seen(node, number)) return;
     const beams = app.model.trace.steps[number].beams;
     const goes = (beam) => (node.row !== null ? beam.item === node.row : beam.codes[node.level] === node.code);
@@ -203,7 +314,13 @@ function makeTree(app) {
     const first = beams.findIndex(goes);
     line.replaceChildren(words(node, number).join(" · "));
     if (node.row === null && app.canDecode()) {
-      const act = (words, verb) => make("button", { type: "button", class: "mr-small", text: words, onclick: () => app.intervene(verb, node.level, node.code) });
+      const act = (words, verb) =>
+        make("button", {
+          type: "button",
+          class: "mr-small",
+          text: words,
+          onclick: () => app.intervene(verb, node.level, node.code),
+        });
       line.append(" ", act(T.tree_only, "pins"), " ", act(T.tree_forbid, "forbid_tokens"));
     }
     if (first >= 0) app.choose(first, true);
@@ -224,7 +341,7 @@ function makeTree(app) {
   }
 
   async function resize() {
-    if (P && box._fullLayout && !hidden) await P.Plots.resize(box);
+    if (P && isPlotted(box) && !hidden) await P.Plots.resize(box);
     draw(app.step);
   }
 

@@ -1,0 +1,217 @@
+// @ts-check
+// Asking the server: histories, settings and interventions, and the answers that come back.
+
+import { calm, make, setClass, setText } from "./core.js";
+import { count, fill } from "./words.js";
+
+const MOST_UNDO = 40;
+
+export function addAsking(app) {
+  const T = app.T;
+  let turn = 0;
+
+  app.checkpoint = () =>
+    (app.data.checkpoints || []).find((c) => c.name === app.query.checkpoint) || (app.data.checkpoints || [])[0];
+  // A story of another catalog would name items that this checkpoint does not know.
+  app.stories = () =>
+    app.data.stories
+      .map((story, number) => ({ story, number }))
+      .filter(({ story }) => story.catalog === app.checkpoint().fingerprint);
+  app.canDecode = () => Boolean(app.server) && !app.foreign && app.query.items.length > 0;
+
+  app.say = (words, kind) => {
+    const box = app.part("message");
+    box.hidden = !words;
+    setClass(box, "mr-message" + (kind ? " " + kind : ""));
+    setText(box, words || "");
+  };
+
+  app.ask = async (name, request) => {
+    try {
+      const answer = await app.server[name]({ checkpoint: app.query.checkpoint, ...request });
+      if (!answer || answer.error !== undefined) {
+        app.say(answer && answer.error ? answer.error : T.failed);
+        return null;
+      }
+      return answer;
+    } catch {
+      app.say(T.failed);
+      return null;
+    }
+  };
+
+  app.about = () => {
+    const c = app.checkpoint(),
+      line = fill(T.runs_on, { name: c.name, device: c.device, items: count(c.items) });
+    app
+      .part("about")
+      .replaceChildren(make("span", { text: line }), ...c.notes.map((note) => make("span", { text: " " + note })));
+    app.parts.history.stories();
+    app.parts.history.draw();
+    app.parts.settings.draw();
+  };
+
+  const keep = () => {
+    app.past.push({
+      query: app.query,
+      bundle: app.model && app.model.bundle,
+      step: app.step,
+      stale: app.stale,
+      foreign: app.foreign,
+    });
+    if (app.past.length > MOST_UNDO) app.past.shift();
+  };
+
+  app.change = async (patch, { decode = false } = {}) => {
+    keep();
+    const before = app.query;
+    app.query = { ...before, ...patch };
+    if (app.foreign && patch.items) app.query.config = { ...app.checkpoint().config };
+    app.stale = true;
+    app.say("");
+    app.parts.history.draw();
+    app.parts.settings.draw();
+    if (
+      decode &&
+      app.query.items.length &&
+      !(await app.decode({ step: app.step })) &&
+      app.query.config !== before.config
+    ) {
+      app.query = before; // what cannot be decoded is not kept: the page shows what was asked for
+      app.past.pop();
+      app.stale = false;
+      app.parts.history.draw();
+      app.parts.settings.draw();
+    }
+  };
+
+  app.undo = () => {
+    const was = app.past.pop();
+    if (!was) return;
+    turn++;
+    app.stop(true);
+    Object.assign(app, { query: was.query, stale: was.stale, foreign: was.foreign });
+    app.say("");
+    app.root.classList.remove("busy");
+    if (was.bundle && was.bundle !== app.model.bundle) app.show(was.bundle, { step: was.step });
+    app.about();
+  };
+
+  app.decode = async ({ play = false, step = 0 } = {}) => {
+    const { query } = app,
+      mine = ++turn;
+    app.parts.player.stop();
+    app.root.classList.add("busy");
+    const bundle = await app.fetch({
+      checkpoint: query.checkpoint,
+      ids: query.items.map((i) => i.id),
+      target: query.target && query.target.id,
+      config: query.config,
+    });
+    if (mine !== turn) return true;
+    app.root.classList.remove("busy");
+    if (!bundle) return false;
+    const streamed = app.model && app.model.bundle.partial,
+      playing = app.parts.player.following();
+    app.adopt(bundle, { step: streamed ? app.step : step, grown: streamed });
+    if ((streamed ? playing && app.step < app.model.last : play) && !calm()) app.parts.player.start();
+    if (play) app.part("stage").focus({ preventScroll: true });
+    if (play) app.part("stage").scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+    return true;
+  };
+
+  // The bundle is the truth: history, target and settings are read back from it.
+  app.adopt = (bundle, { step = 0, story = null, grown = false } = {}) => {
+    const trace = bundle.trace,
+      item = (row) => {
+        const i = trace.items.find((x) => x.row === row);
+        return { id: i.item_id, title: i.title, path: i.path, brand: i.brand };
+      };
+    app.foreign = bundle.checkpoint === null;
+    app.query = {
+      checkpoint: bundle.checkpoint || app.query.checkpoint,
+      items: app.foreign ? [] : trace.history.map(item),
+      target: trace.gold && !app.foreign ? item(trace.gold.row) : null,
+      config: { ...app.checkpoint().config, ...trace.config },
+    };
+    app.stale = false;
+    app.say(app.foreign ? T.read_only : "", "note");
+    if (story !== undefined)
+      setText(app.part("story"), story ? [story.title, story.about].filter(Boolean).join(" — ") : "");
+    app.show(bundle, { step, grown });
+    app.about();
+  };
+
+  // The steps that came before a person pressed Stop stay on the stage; the history waits for the next Decode.
+  app.stopped = () => {
+    turn++;
+    app.root.classList.remove("busy");
+    app.stale = true;
+    app.parts.history.draw();
+    app.say(T.stopped, "note");
+  };
+
+  app.openBundle = (bundle, story) => {
+    if (app.model) keep();
+    app.adopt(bundle, { story });
+  };
+  app.openStory = async (number) => {
+    const bundle = await app.ask("story", { number });
+    if (bundle) app.openBundle(bundle, app.data.stories[number]);
+  };
+  app.openExample = (example) => app.start({ items: example.items, target: null }, example);
+  app.openTrip = (trip) => app.start({ items: trip.items, target: trip.target }, { title: T.trip, about: trip.about });
+  app.start = async (patch, story) => {
+    if (app.model) keep();
+    app.query = { ...app.query, ...patch, config: { ...app.checkpoint().config } };
+    app.parts.history.draw();
+    if (await app.decode()) setText(app.part("story"), `${story.title} — ${story.about}`);
+  };
+  // What was pinned or forbidden spoke of the last answer, not of the next one.
+  app.goOn = async (item) => {
+    const config = { ...app.query.config, pins: [], forbid_tokens: [] };
+    await app.change({ items: [...app.query.items, item], target: null, config }, { decode: true });
+    app.go(0);
+  };
+
+  const without = (pairs, position, code) =>
+    pairs.filter((pair) => pair[0] !== position || (code !== undefined && pair[1] !== code));
+  app.intervene = (verb, position, code) => {
+    const { pins, forbid_tokens } = app.query.config,
+      config = { ...app.query.config };
+    config.pins = verb === "pins" ? [...without(pins, position), [position, code]] : without(pins, position, code);
+    config.forbid_tokens =
+      verb === "forbid_tokens"
+        ? [...without(forbid_tokens, position, code), [position, code]]
+        : without(forbid_tokens, position, code);
+    app.change({ config }, { decode: true });
+  };
+  app.lift = (verb, position, code) =>
+    app.change(
+      { config: { ...app.query.config, [verb]: without(app.query.config[verb], position, code) } },
+      { decode: true },
+    );
+  app.useCheckpoint = (name) => {
+    const before = app.checkpoint(),
+      next = app.data.checkpoints.find((c) => c.name === name);
+    const same = next.fingerprint === before.fingerprint;
+    // A setting that stands as the old checkpoint has it becomes that of the new one: its twin can decode from left
+    // to right only.
+    const chosen = Object.entries(app.query.config).filter(
+      ([k, v]) => JSON.stringify(v) !== JSON.stringify(before.config[k]),
+    );
+    const config = { ...next.config, ...(same ? Object.fromEntries(chosen) : {}) };
+    app
+      .change({ checkpoint: name, config, ...(same ? {} : { items: [], target: null }) }, { decode: same })
+      .then(app.about);
+  };
+
+  app.follow = async (link) => {
+    const bundle = await app.fetch(link);
+    if (!bundle) return app.part("message").textContent;
+    app.adopt(bundle, { step: link.step });
+    if (link.present) app.parts.player.present(true);
+    app.part("stage").focus({ preventScroll: true });
+    return null;
+  };
+}

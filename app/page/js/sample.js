@@ -1,0 +1,47 @@
+// @ts-check
+// A sample of test trips that the server diagnoses on the spot.
+
+import { setText } from "./core.js";
+import { fill } from "./words.js";
+
+export function makeSample(d) {
+  const { D, part, page } = d,
+    most = page.data.diagnosis.most_sample,
+    size = part("sample-size"),
+    bar = part("sample-bar"),
+    button = part("sample").querySelector("button");
+  size.max = most;
+  setText(part("sample-words"), fill(D.sample_help, { most }));
+
+  async function run() {
+    const watch = page.watch,
+      users = Math.max(1, Math.min(most, Number(size.value) || 100));
+    const asked = { checkpoint: watch.query.checkpoint, config: watch.query.config, users, seed: 0 };
+    let job = null;
+    for (;;) {
+      const answer = await page.ask("sample", job === null ? asked : { job }, d.say);
+      if (!answer) return setText(part("sample-words"), fill(D.sample_help, { most }));
+      if (answer.job !== undefined) job = answer.job;
+      if (answer.table) return finish(answer);
+      setText(part("sample-words"), answer.waiting || fill(D.sample_working, answer));
+      bar.value = answer.total ? answer.done / answer.total : 0;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+
+  function finish(answer) {
+    if (!d.tables.some((table) => table.name === answer.table.name)) d.tables.push(answer.table);
+    setText(part("sample-words"), fill(D.sample_done, { name: answer.table.name, total: answer.total }));
+    return d.choose(answer.table.name);
+  }
+
+  part("sample").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    bar.hidden = false;
+    d.say("");
+    await run();
+    bar.hidden = true;
+    button.disabled = false;
+  });
+}

@@ -135,7 +135,11 @@ class Lane:
 
     Args:
         recommender: gives the checkpoint as it is now; asked before every decode.
-        fall_back: puts a copy on the CPU in its place when the accelerator is gone; None where there is none.
+        fall_back: puts a copy on the CPU in its place when the accelerator is gone. It may fail; then the jobs of the
+            moment are answered with an error and the next decode tries again.
+
+    Attributes:
+        stranded: whether the accelerator is gone and the last fall-back failed.
     """
 
     def __init__(self, recommender: Callable[[], Recommender], fall_back: Callable[[], None], waiting: int):
@@ -143,6 +147,7 @@ class Lane:
         self.waiting: deque[Job] = deque()
         self.running: tuple[Job, ...] = ()
         self.caches = HistoryCaches()
+        self.stranded = False
         self.lent = gpu.lent(recommender)
         self._changed = threading.Condition()
         self._worker: threading.Thread | None = None
@@ -156,7 +161,7 @@ class Lane:
                 COUNTERS.count("busy")
                 raise Busy(text.BUSY)
             self.waiting.append(job)
-            if self._worker is None:
+            if self._worker is None or not self._worker.is_alive():
                 self._worker = threading.Thread(target=self._work, name="decode", daemon=True)
                 self._worker.start()
             self._changed.notify()
@@ -178,16 +183,35 @@ class Lane:
             COUNTERS.count("dropped")
             job.end(error=Gone(text.NO_SUCH_JOB))
 
+    @property
+    def alive(self) -> bool:
+        """Whether a job put now would be decoded: the worker runs, and no fall-back is wanting."""
+        return not self.stranded and (self._worker is None or self._worker.is_alive())
+
     def _work(self) -> None:
+        """Decode what waits, for ever: an exception, whatever it is, ends its jobs and never the worker."""
         while True:
-            with self._changed:
-                while not self.waiting:
-                    self._changed.wait()
-                self._drop_unwanted()
-                self.running = self._take()
-            if self.running:
-                self._run(self.running)
-            self.running = ()
+            try:
+                with self._changed:
+                    while not self.waiting:
+                        self._changed.wait()
+                    self._drop_unwanted()
+                    self.running = self._take()
+                if self.running:
+                    self._run(self.running)
+            except BaseException as error:
+                COUNTERS.count("lane_errors")
+                self._end_with(error)
+            finally:
+                self.running = ()
+
+    def _end_with(self, error: BaseException) -> None:
+        """Answer the jobs that met an error which nothing else took care of."""
+        with self._changed:
+            met = self.running or ((self.waiting.popleft(),) if self.waiting else ())
+        for job in met:
+            if not job.ended.is_set():
+                job.end(error=_as_answer(error, job))
 
     def _take(self) -> tuple[Job, ...]:
         """The first in the queue, and those behind it that want the same settings."""
@@ -201,25 +225,39 @@ class Lane:
         return batch
 
     def _run(self, batch: tuple[Job, ...]) -> None:
-        """Decode a batch; what fails together is tried again in halves, for one may be at fault or memory short."""
+        """Decode a batch; one that fails is tried again in halves, for one job may be at fault or memory short."""
+        started = time.monotonic()
         try:
-            self._decode(batch)
+            traces = self._decode(batch)
         except Exception as error:
             if device_lost(error) and self.recommender().device != "cpu":
-                log("device_lost", why=str(error)[:200])
-                COUNTERS.count("device_lost")
-                self.caches = HistoryCaches()
-                self.fall_back()
+                self._leave_device(error)
                 self._run(batch)
             elif len(batch) > 1:
                 middle = len(batch) // 2
                 self._run(batch[:middle])
                 self._run(batch[middle:])
             else:
-                batch[0].end(error=_told(error, batch[0]))
+                batch[0].end(error=_as_answer(error, batch[0]))
+            return
+        self.stranded = False
+        for job, trace in zip(batch, traces, strict=True):
+            _finish(job, trace)
+        _measured(batch, started)
 
-    def _decode(self, batch: tuple[Job, ...]) -> None:
-        recommender, config, started = self.recommender(), batch[0].config, time.monotonic()
+    def _leave_device(self, error: Exception) -> None:
+        """Put the copy on the CPU in place. Raises RuntimeError where there is none; the next decode tries again."""
+        log("device_lost", why=str(error)[:200])
+        COUNTERS.count("device_lost")
+        self.caches, self.stranded = HistoryCaches(), True
+        try:
+            self.fall_back()
+        except Exception as second:
+            raise RuntimeError("the accelerator is gone and the fall-back to the CPU failed") from second
+
+    def _decode(self, batch: tuple[Job, ...]) -> list[DecodeTrace | None]:
+        """The trace of each job of a batch; None for one that nobody wants any more."""
+        recommender, config = self.recommender(), batch[0].config
         ids, targets, cache = [job.ids for job in batch], [job.target for job in batch], None
         if self.lent is not None:
             run = self.lent(ids, config, targets)
@@ -234,13 +272,21 @@ class Lane:
                 run.users = {user for user in run.users if not batch[user].unwanted}
                 if not run.users:
                     break
-        for user, job in enumerate(batch):
-            if user in run.users:
-                job.end(job.make(run.result(user).trace))
-            else:
-                COUNTERS.count("dropped")
-                job.end(error=Gone(text.NO_SUCH_JOB))
-        _measured(batch, started)
+        return [run.result(user).trace if user in run.users else None for user in range(len(batch))]
+
+
+def _finish(job: Job, trace: DecodeTrace | None) -> None:
+    """Answer a job whose decode has ended; drawing that fails is its own fault alone and is not decoded again."""
+    if trace is None:
+        COUNTERS.count("dropped")
+        job.end(error=Gone(text.NO_SUCH_JOB))
+        return
+    try:
+        made = job.make(trace)
+    except Exception as error:
+        job.end(error=_as_answer(error, job))
+    else:
+        job.end(made)
 
 
 def _measured(batch: tuple[Job, ...], started: float) -> None:
@@ -254,12 +300,12 @@ def _measured(batch: tuple[Job, ...], started: float) -> None:
         log("decode", request=job.caller.request, batch=len(batch), waited_ms=waited, decode_ms=took)
 
 
-def _told(error: Exception, job: Job) -> MindRecError:
+def _as_answer(error: BaseException, job: Job) -> MindRecError:
     """The error as its owner reads it; what no person is meant to read goes to the log."""
     if isinstance(error, MindRecError):
         return error
     COUNTERS.count("failed")
-    log("failed", request=job.caller.request, why=traceback.format_exc(limit=-4))
+    log("failed", request=job.caller.request, why="".join(traceback.format_exception(error, limit=-4)))
     words = text.NO_MEMORY if out_of_memory(error) else text.FAILED
     return MindRecError(words.format(request=job.caller.request))
 
@@ -329,10 +375,11 @@ class Service:
             lane.drop(job)
 
     def snapshot(self) -> dict:
-        """For each lane, its device, how many wait and how many are decoded."""
+        """For each lane, its device, whether it is alive, how many wait and how many are decoded."""
         return {
             name: {
                 "device": self.recommenders[name].device,
+                "alive": lane.alive,
                 "waiting": len(lane.waiting),
                 "running": len(lane.running),
             }

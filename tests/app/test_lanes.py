@@ -174,6 +174,82 @@ def test_a_bad_history_among_good_ones_fails_alone(service, fresh, gate):
     assert jobs[0].result().results[0].row == jobs[2].result().results[0].row == 0
 
 
+def count_decodes(fresh, monkeypatch) -> list[int]:
+    """The sizes of the batches that are decoded from now on."""
+    sizes, decoding = [], fresh.decoding
+    monkeypatch.setattr(fresh, "decoding", lambda ids, *a, **k: (sizes.append(len(ids)), decoding(ids, *a, **k))[1])
+    return sizes
+
+
+def test_one_answer_that_cannot_be_drawn_decodes_nothing_again(service, fresh, gate, monkeypatch):
+    def undrawable(trace):
+        raise ValueError("no picture of this")
+
+    service.start("chain", ["i0"], fresh.default_config)
+    gate.wait_for_step()
+    sizes = count_decodes(fresh, monkeypatch)
+    good = [service.start("chain", [f"i{n}"], fresh.default_config) for n in range(1, 6)]
+    bad = service.start("chain", ["i6"], fresh.default_config, make=undrawable)
+    gate.open.set()
+    assert all(service.wait(job, 30) for job in [*good, bad])
+    assert all(job.result().results for job in good)
+    with pytest.raises(MindRecError, match="failed on our side"):
+        bad.result()
+    assert sizes == [6]
+
+
+def without_device(fresh, monkeypatch) -> threading.Event:
+    """The recommender as on an accelerator that is gone until the event is set."""
+    back, decoding = threading.Event(), fresh.decoding
+
+    def lost(*args, **kwargs):
+        if not back.is_set():
+            raise RuntimeError("CUDA error: unspecified launch failure")
+        return decoding(*args, **kwargs)
+
+    monkeypatch.setattr(type(fresh), "device", property(lambda self: "cuda"))
+    monkeypatch.setattr(fresh, "decoding", lost)
+    return back
+
+
+def test_a_fall_back_that_fails_is_answered_and_the_lane_lives(fresh, monkeypatch):
+    def no_checkpoint(name):
+        raise MindRecError("/secret/folder: there is no checkpoint")
+
+    service = Service({"chain": fresh}, no_checkpoint)
+    back = without_device(fresh, monkeypatch)
+    for _ in range(2):
+        job = service.start("chain", ["i1"], fresh.default_config)
+        assert service.wait(job, 30), "the job never ended"
+        with pytest.raises(MindRecError, match="failed on our side") as told:
+            job.result()
+        assert "/secret" not in str(told.value)
+        assert not service.snapshot()["chain"]["alive"]
+    back.set()
+    job = service.start("chain", ["i1"], fresh.default_config)
+    assert service.wait(job, 30)
+    assert job.result().results
+    assert service.snapshot()["chain"]["alive"]
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, RecursionError])
+def test_whatever_is_raised_in_a_lane_does_not_end_it(fresh, monkeypatch, kind):
+    service = Service({"chain": fresh}, lambda name: None)
+    with monkeypatch.context() as patch:
+
+        def raises(*args, **kwargs):
+            raise kind("from a library")
+
+        patch.setattr(fresh, "decoding", raises)
+        job = service.start("chain", ["i1"], fresh.default_config)
+        assert service.wait(job, 30), "the job never ended"
+        with pytest.raises(MindRecError, match="failed on our side"):
+            job.result()
+    job = service.start("chain", ["i1"], fresh.default_config)
+    assert service.wait(job, 30)
+    assert job.result().results
+
+
 def test_a_known_history_with_one_more_item_is_extended(fresh, monkeypatch):
     caches, read = HistoryCaches(), []
     encode = fresh.denoiser.encode

@@ -11,26 +11,27 @@ SHIPPED = [HERE / "checkpoints" / "grocery", HERE / "checkpoints" / "grocery-ar"
 
 
 def main() -> int:
-    """Serve the app until it is stopped; 2 where the options or a checkpoint are wrong, which is said on stderr."""
+    """Serve the app until it is stopped; 2 where an option, a checkpoint or the port is wrong, as stderr says."""
     from app.server.observing import log_to_stderr
-    from app.server.options import read_options
+    from app.server.options import check_address, read_options
     from app.tabs.diagnosing import Diagnosing
     from app.tabs.handlers import Handlers
     from mindrec.errors import MindRecError
 
     try:
         options = read_options(sys.argv[1:], os.environ, SHIPPED)
+        check_address(options.host, options.port)
         handlers = Handlers.load(
             options.checkpoints, data=options.data, stories=HERE / "assets" / "stories", waiting=options.waiting
         )
         diagnosing = Diagnosing(handlers, list(options.cases))
+        log_to_stderr()
+        from app.server.launch import launch  # after app.server.gpu, which must come before gradio
+
+        launch(handlers, diagnosing, options)
     except MindRecError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    from app.ui import launch
-
-    log_to_stderr()
-    launch(handlers, diagnosing, options)
     return 0
 
 

@@ -8,19 +8,20 @@ import html
 import json
 import os
 import secrets
-import threading
 import time
 import zlib
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from app.server.bodies import BODY_SECONDS, Bodies, Refused, again
+from app.server.gradio_patches import is_wrong_parameters, without_clock
 from app.server.observing import CALLER, COUNTERS, Caller, log, new_request_id
+from app.server.rates import RATE, Rates, cost
 from app.words import sentences as text
 
 API = "/gradio_api"
@@ -31,26 +32,8 @@ READ_UNDER = ("/assets/", "/static/", "/svelte/", f"{API}/call/", f"{API}/heartb
 ASK = {f"{API}{path}" for path in ("/component_server", "/queue/join", "/cancel", "/reset")}
 PUBLIC = ("recommend", "trace", "search")
 ASK |= {f"{API}/call/{name}" for name in PUBLIC} | {f"{API}/call/v2/{name}" for name in PUBLIC}
-MOST_BYTES = 10_000_000
-"""Of a request: a trace of app limits, quoted once more as a JSON string."""
-MOST_DEPTH = 32
 SMALL = 2_000
 """Answers under this are not worth compressing."""
-RATE = 100.0
-"""Questions a second that one address may ask for long; a class of two hundred behind one router stays under it."""
-BURST = 4.0
-"""Seconds of that rate that may come at once."""
-MOST_ADDRESSES = 10_000
-
-NO_CLOCK = b"""<script>{
-const real = window.requestAnimationFrame.bind(window);
-window.requestAnimationFrame = (work) =>
-  window.mindrecIsOpen && String(new Error().stack).includes("statustracker") ? 0 : real(work);
-}</script>"""
-"""Gradio 6.31 never ends the clock of its own loading message: an open page is asked for sixty frames a second, which
-empties batteries and makes every step wait for the next of them. It takes its name for this function before any script
-of ours runs, so this goes before it; once our page is open the clock gets no more frames."""
-
 HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
@@ -74,38 +57,18 @@ HEADERS = {
 }
 
 
-class Rates:
-    """A token bucket for each network address; the addresses seen last are remembered."""
-
-    def __init__(self, rate: float, burst: float = BURST, clock: Callable[[], float] = time.monotonic):
-        self.rate, self.most, self.clock = rate, rate * burst, clock
-        self._lock = threading.Lock()
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def allow(self, address: str) -> bool:
-        """Take one question from an address's bucket; False when it is empty. A rate of 0 allows all."""
-        if not self.rate:
-            return True
-        now = self.clock()
-        with self._lock:
-            left, then = self._buckets.pop(address, (self.most, now))
-            left = min(self.most, left + (now - then) * self.rate)
-            self._buckets[address] = (max(0.0, left - 1.0), now)
-            while len(self._buckets) > MOST_ADDRESSES:
-                self._buckets.popitem(last=False)
-        return left >= 1.0
-
-
 @dataclass(frozen=True)
 class Rules:
     """What is served, and to whom.
 
     Attributes:
         files: absolute paths that may be read through Gradio's file route; no other is.
-        state: gives {"checkpoint": {"waiting", "running", "device"}} for /healthz and the operator.
+        state: gives {"checkpoint": {"alive", "waiting", "running", "device"}} for /healthz and the operator.
         operator: the key of the operator page; None leaves the page out.
         mcp: whether the MCP server's path is open.
-        proxied: whether a proxy in front names the client; only then is its header believed.
+        proxies: how many proxies stand in front. Each appends to x-forwarded-for the address that it was asked from, so
+            that the client is the last entry but `proxies - 1`; what stands before it, the client itself may have sent.
+        body_seconds: that a body may take to come.
     """
 
     files: frozenset[str]
@@ -113,7 +76,8 @@ class Rules:
     operator: str | None = None
     mcp: bool = False
     rate: float = RATE
-    proxied: bool = field(default_factory=lambda: bool(os.environ.get("SPACE_ID")))
+    proxies: int = 0
+    body_seconds: float = BODY_SECONDS
 
     def served(self, method: str, path: str) -> bool:
         """Whether a path is one that the page or the public endpoints need."""
@@ -121,7 +85,7 @@ class Rules:
         if ".." in path or "\\" in path or "\0" in path:
             return False
         if self.mcp and (path == f"{API}/mcp" or path.startswith(f"{API}/mcp/")):
-            return True
+            return method in ("GET", "HEAD", "POST", "DELETE")
         if method == "POST":
             return path in ASK
         if path.startswith(f"{API}/file="):
@@ -134,6 +98,7 @@ class Guard:
 
     def __init__(self, app, rules: Rules):
         self.app, self.rules, self.rates = app, rules, Rates(rules.rate)
+        self.bodies = Bodies(rules.body_seconds)
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -152,13 +117,12 @@ class Guard:
             await send(message)
 
         if scope["path"] == "/" and request.method == "GET":
-            sent = _without_clock(sent)
+            sent = without_clock(sent)
 
         try:
             await self._answer(request, scope, receive, sent)
         except Exception as error:
-            if isinstance(error, TypeError) and scope["path"].startswith(f"{API}/call/") and status[0] == 500:
-                # Gradio's own word for parameters that an endpoint does not have, or lacks
+            if is_wrong_parameters(error, scope["path"]) and status[0] == 500:
                 refusal = _refused(400, text.NOT_UNDERSTOOD.format(what=str(error)[:200]))
                 return await refusal(scope, receive, sent)
             log("request_failed", path=scope["path"][:80], why=repr(error)[:300])
@@ -176,99 +140,66 @@ class Guard:
     async def _answer(self, request: Request, scope, receive, send) -> None:
         path, rules = scope["path"], self.rules
         if path == "/healthz" and request.method in ("GET", "HEAD"):
-            state = {name: lane["device"] for name, lane in rules.state().items()}
-            return await JSONResponse({"status": "ok", "checkpoints": state})(scope, receive, send)
+            return await self._health()(scope, receive, send)
         if rules.operator and path in ("/operator", "/operator.json"):
             return await self._operator(request)(scope, receive, send)
         if not rules.served(request.method, path):
             return await _refused(404, text.NOT_SERVED)(scope, receive, send)
-        if request.method == "POST" and not path.startswith(f"{API}/mcp"):
-            if not self.rates.allow(CALLER.get().address):
-                COUNTERS.count("too_many")
-                return await _refused(429, text.TOO_MANY, {"retry-after": "2"})(scope, receive, send)
-            body, refusal = await _body(request)
-            if refusal is not None:
-                return await refusal(scope, receive, send)
-            receive = _again(body, receive)
+        if request.method == "POST":
+            try:
+                body = await self._admitted(request, path)
+            except Refused as refusal:
+                headers = {429: {"retry-after": "2"}, 408: {"connection": "close"}}.get(refusal.status)
+                return await _refused(refusal.status, refusal.words, headers)(scope, receive, send)
+            receive = again(body, receive)
         await self.app(scope, receive, send)
 
+    async def _admitted(self, request: Request, path: str) -> bytes:
+        """The body of a question that may be asked now. Raises Refused."""
+        address, declared = CALLER.get().address, request.headers.get("content-length", "")
+        paid = cost("", int(declared) if declared.isascii() and declared.isdigit() else 0)
+        if not self.rates.allow(address, paid):
+            COUNTERS.count("too_many")
+            raise Refused(429, text.TOO_MANY)
+        body = await self.bodies.read(request, address)
+        if not self.rates.allow(address, cost(_question(path, body.value), len(body.raw)), paid):
+            COUNTERS.count("too_many")
+            raise Refused(429, text.TOO_MANY)
+        return body.raw
+
     def _address(self, request: Request) -> str:
-        named = request.headers.get("x-forwarded-for", "").split(",")[0].strip() if self.rules.proxied else ""
-        return named[:64] or (request.client.host if request.client else "")
+        """The client's network address: the peer's, or what the trusted proxies say of it."""
+        peer = request.client.host if request.client else ""
+        if not self.rules.proxies:
+            return peer
+        named = [part.strip() for line in request.headers.getlist("x-forwarded-for") for part in line.split(",")]
+        return (named[-self.rules.proxies][:64] if len(named) >= self.rules.proxies else "") or peer
+
+    def _health(self) -> Response:
+        """200 while every checkpoint's lane decodes, else 503."""
+        lanes = self.rules.state()
+        alive = {name: lane["alive"] for name, lane in lanes.items()}
+        told = {"status": "ok" if all(alive.values()) else "failing"}
+        told |= {"checkpoints": {name: lane["device"] for name, lane in lanes.items()}, "alive": alive}
+        return JSONResponse(told, 200 if all(alive.values()) else 503)
 
     def _operator(self, request: Request) -> Response:
-        if not secrets.compare_digest(request.query_params.get("key", ""), self.rules.operator):
+        given = request.query_params.get("key", "").encode("utf-8", "surrogatepass")
+        if not secrets.compare_digest(given, self.rules.operator.encode()):
             return _refused(404, text.NOT_SERVED)
         found = COUNTERS.snapshot() | {"memory_mb": memory_mb(), "lanes": self.rules.state()}
+        found["counts"]["bodies_unfinished"] = self.bodies.unfinished.total()
         return JSONResponse(found) if request.url.path.endswith(".json") else HTMLResponse(_operator_page(found))
 
 
-async def _body(request: Request) -> tuple[bytes, Response | None]:
-    """The whole body, or why it is refused: too large, not JSON, nested too deep, or no object."""
-    if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        return b"", _refused(415, text.JSON_ONLY)
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MOST_BYTES:
-            return b"", _refused(413, text.TOO_LARGE.format(most=MOST_BYTES // 1_000_000))
-        parts.append(part)
-    body = b"".join(parts)
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return b"", _refused(400, text.NOT_UNDERSTOOD.format(what="no JSON"))
-    if not isinstance(value, dict) or too_deep(value):
-        return b"", _refused(400, text.NOT_UNDERSTOOD.format(what="no object, or nested too deep"))
-    return body, None
-
-
-def too_deep(value, most: int = MOST_DEPTH) -> bool:
-    """Whether JSON is nested deeper than `most` levels; without recursion."""
-    level = [value]
-    for _ in range(most):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, (dict, list))
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _without_clock(send):
-    """A `send` that puts NO_CLOCK first in the head of a page."""
-    begun, parts = [], []
-
-    async def sent(message):
-        if message["type"] == "http.response.start":
-            return begun.append(message)
-        parts.append(message.get("body", b""))
-        if message.get("more_body"):
-            return None
-        body = b"".join(parts).replace(b"<head>", b"<head>" + NO_CLOCK, 1)
-        headers = [(k, v) for k, v in begun[-1].get("headers", ()) if k.lower() != b"content-length"]
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({**begun[-1], "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    return sent
-
-
-def _again(body: bytes, receive):
-    """A `receive` that gives the body once more, then what the connection says."""
-    given = False
-
-    async def once():
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return once
+def _question(path: str, body: dict) -> str:
+    """The name of what is asked: one of the page's questions, a public endpoint or an MCP tool."""
+    if path == f"{API}/component_server":
+        return str(body.get("fn_name"))
+    if path.startswith(f"{API}/mcp"):
+        called = body.get("params")
+        return str(called.get("name") if isinstance(called, dict) else None).removeprefix("mindrec_")
+    return path.rsplit("/", 1)[-1]
 
 
 def _refused(status: int, words: str, headers: dict | None = None) -> Response:

@@ -2,13 +2,14 @@
 
 import argparse
 import os
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.server.guard import RATE
 from app.server.lanes import MOST_WAITING
+from app.server.rates import RATE
 from mindrec.errors import MindRecError
 
 MCP = 'the MCP server needs an optional package: `pip install "gradio[mcp]==6.31.0"`'
@@ -23,6 +24,7 @@ class Options:
     mcp: whether the public endpoints are MCP tools too.
     waiting: places in the queue of each checkpoint.
     rate: questions a second from one address; 0 is no limit.
+    proxies: proxies in front that append the client's address to x-forwarded-for; 1 on a Space.
     """
 
     checkpoints: tuple[Path, ...]
@@ -34,6 +36,7 @@ class Options:
     mcp: bool = False
     waiting: int = MOST_WAITING
     rate: float = RATE
+    proxies: int = 0
 
 
 def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipped: Sequence[Path]) -> Options:
@@ -51,21 +54,47 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
     def paths(variable: str) -> list[Path]:
         return [Path(part) for part in environment.get(variable, "").split(os.pathsep) if part]
 
+    def home(path: Path) -> Path:
+        """The path with `~` as the home folder; a shell leaves it alone in --data=~/x and in a variable."""
+        try:
+            return path.expanduser()
+        except RuntimeError as error:
+            raise MindRecError(f"{path}: there is no such home folder; give the whole path") from error
+
     mcp = asked.mcp or environment.get("MINDREC_MCP") == "1"
     if mcp and find_spec("mcp") is None:
         raise MindRecError(MCP)
+    if asked.port is not None and not 1 <= asked.port <= 65_535:
+        raise MindRecError(f"--port {asked.port} is not a number in 1..65,535")
     data = asked.data or environment.get("MINDREC_DATA")
     return Options(
-        checkpoints=tuple(asked.checkpoint or paths("MINDREC_CHECKPOINTS") or shipped),
-        data=Path(data) if data else None,
-        cases=tuple(asked.cases or paths("MINDREC_CASES")),
+        checkpoints=tuple(map(home, asked.checkpoint or paths("MINDREC_CHECKPOINTS") or shipped)),
+        data=home(Path(data)) if data else None,
+        cases=tuple(map(home, asked.cases or paths("MINDREC_CASES"))),
         host=asked.host,
         port=asked.port,
         operator=asked.operator,
         mcp=mcp,
         waiting=int(_number(environment, "MINDREC_QUEUE", MOST_WAITING, 1, 10_000)),
         rate=_number(environment, "MINDREC_RATE", RATE, 0, 1_000_000),
+        proxies=int(_number(environment, "MINDREC_PROXIES", 1 if environment.get("SPACE_ID") else 0, 0, 16)),
     )
+
+
+def check_address(host: str | None, port: int | None) -> None:
+    """Try the address before anything large is opened. Raises MindRecError where it is taken or not of this machine."""
+    host = (host or "127.0.0.1").strip("[]")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server: a port just left is free
+            probe.bind(address)
+    except OSError as error:
+        where = host if port is None else f"{host}, port {port},"
+        raise MindRecError(
+            f"{where} cannot be listened on ({error.strerror}); give another --port, or leave it out for the first "
+            "free one from 7860, and for --host an address of this machine"
+        ) from error
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:

@@ -76,6 +76,7 @@ FELL_BACK = "The accelerator stopped working; decodes run on the CPU now, more s
 NOT_SERVED = "There is nothing here."
 TOO_MANY = "Too many questions from this address at once. Wait a few seconds."
 TOO_LARGE = "The request is larger than {most} MB."
+TOO_SLOW = "The request did not come whole within {seconds} seconds."
 JSON_ONLY = "Only JSON is read here."
 OPERATOR = {
     "title": "MindRec, operator",

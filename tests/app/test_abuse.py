@@ -11,7 +11,9 @@ import pytest
 from paths import ROOT
 from requests_to_app import ask
 
-from app.server.guard import API, HEADERS, MOST_BYTES, Rates, Rules, too_deep
+from app.server.bodies import MOST_BYTES, too_deep
+from app.server.guard import API, HEADERS, Rules
+from app.server.rates import Rates
 from mindrec.bench.app_process import running_app
 
 SCRIPT = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -94,7 +96,11 @@ def test_only_the_named_file_goes_through_the_file_route():
 def test_health_is_told_and_every_answer_has_an_id_and_the_headers(server):
     status, headers, body = ask(server, "/healthz")
     assert status == 200
-    assert json.loads(body) == {"status": "ok", "checkpoints": {"chain": "cpu"}}
+    assert json.loads(body) == {
+        "status": "ok",
+        "checkpoints": {"chain": "cpu"},
+        "alive": {"chain": True},
+    }
     ids = set()
     for path in ("/", "/config", "/healthz", "/nowhere"):
         _, headers, _ = ask(server, path)
@@ -173,6 +179,16 @@ def test_rates_refill_and_count_each_address_alone():
     now[0] = 1e6
     assert sum(rates.allow("a") for _ in range(50)) == 20
     assert all(Rates(0).allow("a") for _ in range(1000))
+
+
+def test_who_asks_evenly_at_more_than_the_rate_is_answered_at_the_rate():
+    now = [0.0]
+    rates = Rates(100, clock=lambda: now[0])
+    answered = 0
+    for n in range(3000):  # 20 s at 1.5 times the rate
+        now[0] = n / 150
+        answered += rates.allow("a")
+    assert 2000 <= answered <= 2400 + 1, "the rate, and a bucket's worth at the start"
 
 
 @pytest.mark.slow

@@ -7,10 +7,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from app.server.launch import launch
 from app.server.options import Options
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.handlers import Handlers
-from app.ui import launch
 
 
 def main() -> None:

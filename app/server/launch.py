@@ -1,0 +1,73 @@
+"""Serving the page: the guard in front of Gradio, the garbage collector, and torch's threads."""
+
+import gc
+import secrets
+
+import gradio as gr
+import torch
+from starlette.middleware import Middleware
+
+from app.page import assets
+from app.server.guard import Guard, Rules
+from app.server.lanes import MOST_WAITING, TOGETHER
+from app.server.options import Options
+from app.tabs.diagnosing import Diagnosing
+from app.tabs.handlers import Handlers
+from app.ui import build
+from mindrec.errors import MindRecError
+
+THREADS = 160
+"""Questions answered side by side: those that wait for a decode, and as many that need none."""
+SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+
+
+def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None:
+    """Serve the page until interrupted. Raises MindRecError where the address cannot be listened on."""
+    page, key = build(handlers, diagnosing), secrets.token_urlsafe(18) if options.operator else None
+    rules = Rules(
+        frozenset([str(assets.plotly_js())]),
+        handlers.service.snapshot,
+        key,
+        mcp=options.mcp,
+        rate=options.rate,
+        proxies=options.proxies,
+    )
+    page.queue(max_size=MOST_WAITING, default_concurrency_limit=TOGETHER)
+    try:
+        _, address, _ = page.launch(
+            server_name=options.host,
+            server_port=options.port,
+            theme=gr.themes.Default(
+                primary_hue="blue",
+                font=[gr.themes.Font(name) for name in SYSTEM_FONTS],
+                font_mono=[gr.themes.Font("monospace")],
+            ),
+            css=assets.style(),
+            footer_links=["api"],
+            ssr_mode=False,
+            share=False,
+            _frontend=False,  # else Gradio ends the app when its page takes three seconds to answer it: a busy machine
+            max_threads=THREADS,
+            max_file_size="1kb",
+            mcp_server=options.mcp,
+            app_kwargs={"middleware": [Middleware(Guard, rules)]},
+            prevent_thread_lock=True,
+        )
+    except OSError as error:
+        raise MindRecError(f"the page cannot be served ({error}); give a free port with --port") from error
+    _calm_collector()
+    if all(r.denoiser.kind == "compact" for r in handlers.recommenders.values()):
+        torch.set_num_threads(1)  # a small model's products gain little from a second core, which the page needs
+    if key:
+        print(f"operator page: {address.rstrip('/')}/operator?key={key}", flush=True)
+    page.block_thread()
+
+
+def _calm_collector() -> None:
+    """Collect cycles among what answers make, seldom; what is loaded by now stays and is not looked through again.
+
+    A trace is some thousand objects without a cycle, and each pass over all of them cost a quarter of a decode.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)

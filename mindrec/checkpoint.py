@@ -155,12 +155,18 @@ def with_examples(checkpoint: Checkpoint, examples: list[dict]) -> Checkpoint:
 
 
 def pick_device(device: str) -> torch.device:
-    """ "auto" is CUDA where there is one, else MPS, else CPU."""
+    """ "auto" is CUDA where there is one, else MPS, else CPU. Raises MindRecError for one that this machine lacks."""
     if device != "auto":
         try:
-            return torch.device(device)
+            chosen = torch.device(device)
         except RuntimeError as error:
             raise MindRecError(f"device {device!r} is not known; use auto, cpu, cuda or mps") from error
+        try:
+            torch.zeros(1, device=chosen).item()
+        except Exception as error:  # torch raises AssertionError, RuntimeError or NotImplementedError, by device
+            why = str(error).partition("\n")[0][:120]
+            raise MindRecError(f"device {device!r} is not there ({why}); use auto, or cpu") from error
+        return chosen
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

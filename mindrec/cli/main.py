@@ -4,6 +4,7 @@ Bad input ends with a clear line and exit status 2.
 """
 
 import json
+import re
 import shlex
 import sys
 from dataclasses import replace
@@ -385,6 +386,8 @@ def main() -> None:
     """Run the command line; a MindRecError, or a refusal of the disk, is one line on stderr and exit status 2."""
     from mindrec.system.files import refused_by_disk
 
+    # A shell reads `~` at the start of a word alone, and leaves it in --data=~/x.
+    sys.argv[1:] = [re.sub(r"^(--[a-z-]+=)?~(?=/|$)", rf"\1{Path.home()}", word) for word in sys.argv[1:]]
     try:
         app(standalone_mode=True)
     except Exception as error:

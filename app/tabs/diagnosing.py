@@ -221,7 +221,7 @@ class Diagnosing:
         users = min(MOST_SAMPLE, max(1, _whole(ask, "users", 100)))
         trips = self.handlers.trips(name)
         if trips.ready() is None:
-            return {"waiting": text.PREPARING}
+            return {"waiting": trips.waiting()}
         with self._lock:
             if any(job.working for job in self._samples):
                 raise MindRecError(text.DIAGNOSE["sample_busy"])

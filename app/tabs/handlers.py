@@ -259,9 +259,10 @@ class Handlers:
     def trip(self, ask: dict) -> dict:
         """A test trip and its true next item; {"waiting": words} while the data is being prepared."""
         name, recommender = self.name(ask), self.recommender(ask)
-        found = self.trips(name).ready()
+        trips = self.trips(name)
+        found = trips.ready()
         if found is None:
-            return {"waiting": text.PREPARING}
+            return {"waiting": trips.waiting()}
         long_enough = [c for c in found if len(c.history) >= TRIP_LEAST] or found
         case = random.Random(ask.get("number") if type(ask.get("number")) is int else 0).choice(long_enough)
         target = self.item(recommender, case.target)

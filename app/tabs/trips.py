@@ -8,7 +8,7 @@ from mindrec.data.catalog import PreparedData, load_prepared
 from mindrec.data.splits import Case, cases
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
-from mindrec.sources import prepared
+from mindrec.sources import is_prepared, prepared
 
 
 class Trips:
@@ -43,6 +43,10 @@ class Trips:
                 error, self.error = self.error, None
                 raise error
         return self.cases
+
+    def waiting(self) -> str:
+        """Why `ready` gave None, for a person."""
+        return text.READING if self.folder is not None or is_prepared("grocery") else text.PREPARING
 
     def _load(self) -> None:
         catalog = self.recommender.catalog

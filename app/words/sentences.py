@@ -60,7 +60,8 @@ EXAMPLES = (
 
 SEARCH_EXAMPLE = "pasta"
 
-PREPARING = "Preparing the test trips (once, about 20 seconds)…"
+PREPARING = "Preparing the test trips; once, some 20 seconds on a quiet machine…"
+READING = "Reading the test trips…"
 NO_TRIPS = "This checkpoint has no test trips here. Start the app with --data DIR, the prepared data it was trained on."
 OTHER_DATA = (
     "The data in {folder} is another catalog than the checkpoint's ({found}, not {wanted}); give the "

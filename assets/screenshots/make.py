@@ -5,17 +5,16 @@ Starts `python app.py` on a free port, opens a story at a step, and looks at it 
 
 import os
 import shutil
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parents[1]))
+
+from mindrec.bench.app_process import running_app  # noqa: E402
+
 STEP = 4
 SHOTS = {
     "watch-light": {"width": 1280, "height": 1100},
@@ -26,24 +25,14 @@ SHOTS = {
 
 
 def main() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/"
-    process = subprocess.Popen([sys.executable, "app.py", "--host", "127.0.0.1", "--port", str(port)], cwd=ROOT)
-    try:
-        wait_for(url)
-        with sync_playwright() as play:
-            browser = play.chromium.launch(
-                executable_path=os.environ.get("MINDREC_CHROMIUM") or shutil.which("chromium"),
-                args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-            )
-            for name, shot in SHOTS.items():
-                take(browser, url, name, **shot)
-            browser.close()
-    finally:
-        process.terminate()
-        process.wait(10)
+    with running_app() as (address, _), sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=os.environ.get("MINDREC_CHROMIUM") or shutil.which("chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        for name, shot in SHOTS.items():
+            take(browser, f"{address}/", name, **shot)
+        browser.close()
 
 
 def take(browser, url: str, name: str, *, width: int, height: int, query: str = "", present: bool = False) -> None:
@@ -62,18 +51,6 @@ def take(browser, url: str, name: str, *, width: int, height: int, query: str = 
     page.wait_for_timeout(1500)
     page.screenshot(path=HERE / f"{name}.png")
     context.close()
-
-
-def wait_for(url: str, patience: float = 90) -> None:
-    """Until the page is served."""
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        try:
-            urllib.request.urlopen(url, timeout=2)
-            return
-        except OSError:
-            time.sleep(0.3)
-    raise SystemExit(f"app.py did not answer within {patience} s")
 
 
 if __name__ == "__main__":

@@ -17,11 +17,14 @@ PATIENCE = 180
 
 
 @contextmanager
-def running_app(*arguments: str, log: Path | None = None, **environment: str) -> Iterator[tuple[str, subprocess.Popen]]:
+def running_app(
+    *arguments: str, script: str = "app.py", log: Path | None = None, **environment: str
+) -> Iterator[tuple[str, subprocess.Popen]]:
     """Start the app on a free port; yields its address (no slash at the end) and process, and ends it afterwards.
 
     Args:
-        arguments: of app.py, besides host and port.
+        arguments: of the script, besides host and port.
+        script: another one than app.py that takes --host and --port, by its path from the repository's root.
         log: where its output goes; else nowhere.
         environment: settings laid over this process's own.
 
@@ -31,12 +34,12 @@ def running_app(*arguments: str, log: Path | None = None, **environment: str) ->
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "app.py", *arguments, "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, script, *arguments, "--host", "127.0.0.1", "--port", str(port)]
     with open(log or os.devnull, "ab") as out:
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, env=os.environ | environment)
         try:
             address = f"http://127.0.0.1:{port}"
-            _wait_for(f"{address}/healthz", process)
+            _wait_for(f"{address}/healthz", process, log)
             yield address, process
         finally:
             process.terminate()
@@ -47,18 +50,19 @@ def running_app(*arguments: str, log: Path | None = None, **environment: str) ->
                 process.wait(10)
 
 
-def _wait_for(url: str, process: subprocess.Popen) -> None:
+def _wait_for(url: str, process: subprocess.Popen, log: Path | None) -> None:
     end = time.monotonic() + PATIENCE
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < end:
         if process.poll() is not None:
-            raise MindRecError(f"`python app.py` ended with status {process.returncode}; start it by hand to see why")
+            why = log.read_text(errors="replace")[-2000:] if log else "start it by hand to see why"
+            raise MindRecError(f"`{' '.join(process.args[1:])}` ended with status {process.returncode}; {why}")
         try:
             opener.open(url, timeout=2)
             return
         except OSError:
-            time.sleep(0.1)
-    raise MindRecError(f"`python app.py` did not answer within {PATIENCE} s")
+            time.sleep(0.05)
+    raise MindRecError(f"`{' '.join(process.args[1:])}` did not answer within {PATIENCE} s")
 
 
 def memory_mb(process: subprocess.Popen) -> float:

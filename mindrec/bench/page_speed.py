@@ -19,23 +19,18 @@ tree are of the page's first story.
 import json
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from mindrec.bench.app_process import running_app
 from mindrec.decoding.config import MAX_BEAMS
 from mindrec.errors import MindRecError
 
-ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = 4
-PATIENCE = 120
 TREE_SHARE = 0.95
 
 # Notes, for every key, when it came and the end of the frame that followed.
@@ -75,18 +70,9 @@ def bench_app(checkpoint: Path) -> dict:
         from playwright.sync_api import sync_playwright
     except ImportError as error:
         raise MindRecError("bench app needs playwright: `pip install playwright`") from error
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     started = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "app.py", "--checkpoint", str(checkpoint), "--host", "127.0.0.1", "--port", str(port)],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        served = _wait_for(f"http://127.0.0.1:{port}/", process) - started
+    with running_app("--checkpoint", str(checkpoint)) as (address, _):
+        served = time.perf_counter() - started
         with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
             wide = Path(folder) / "wide.json"
             _wide_trace(checkpoint, wide)
@@ -94,25 +80,9 @@ def bench_app(checkpoint: Path) -> dict:
                 executable_path=os.environ.get("MINDREC_CHROMIUM") or shutil.which("chromium"),
                 args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
             )
-            measured = _measure(browser, f"http://127.0.0.1:{port}/", wide)
+            measured = _measure(browser, f"{address}/", wide)
             browser.close()
-    finally:
-        process.terminate()
-        process.wait(10)
     return {"checkpoint": checkpoint.name, "process_to_served_s": round(served, 2)} | measured
-
-
-def _wait_for(url: str, process: subprocess.Popen) -> float:
-    end = time.perf_counter() + PATIENCE
-    while time.perf_counter() < end:
-        if process.poll() is not None:
-            raise MindRecError(f"`python app.py` ended with status {process.returncode}; start it by hand to see why")
-        try:
-            urllib.request.urlopen(url, timeout=2)
-            return time.perf_counter()
-        except OSError:
-            time.sleep(0.05)
-    raise MindRecError(f"`python app.py` did not answer within {PATIENCE} s")
 
 
 def _measure(browser, url: str, wide: Path) -> dict:

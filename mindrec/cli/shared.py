@@ -14,7 +14,7 @@ from mindrec.errors import MindRecError
 def load_data(folder: Path | None, checkpoint: Path | None = None):
     """Prepared data from a folder, or the default data by name, made on first use."""
     from mindrec.data.catalog import load_prepared
-    from mindrec.sources import prepared
+    from mindrec.sources import is_prepared, prepared
     from mindrec.system.files import read_json
 
     if folder is None and checkpoint is not None:
@@ -23,7 +23,8 @@ def load_data(folder: Path | None, checkpoint: Path | None = None):
             raise MindRecError(f"{checkpoint}: give --data, the prepared folder it was trained on")
         folder = Path("grocery")
     if folder is not None and str(folder) == "grocery" and not folder.exists():
-        typer.echo("preparing grocery (once, about 20 s) …", err=True)
+        if not is_prepared("grocery"):
+            typer.echo("preparing grocery: once, some 20 s on a quiet machine …", err=True)
         folder = prepared("grocery")
     return load_prepared(folder)
 

@@ -31,6 +31,11 @@ def source(name: str) -> Callable:
 def prepared(name: str) -> Path:
     """The prepared form of a source that needs no path, made on first use and cached."""
     folder = cache_folder() / name
-    if not (folder / "sequences.jsonl.gz").exists():
+    if not is_prepared(name):
         save_prepared(source(name)(), folder)
     return folder
+
+
+def is_prepared(name: str) -> bool:
+    """Whether `prepared` finds its folder in the cache, and so answers at once."""
+    return (cache_folder() / name / "sequences.jsonl.gz").exists()

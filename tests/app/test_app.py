@@ -20,6 +20,7 @@ from app.tabs.comparing import WAYS, Comparing
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.handlers import Handlers, examples, load_stories
 from app.tabs.lessons import CARDS, Lessons, wrong_turn
+from app.tabs.trips import Trips
 from app.words import sentences as text
 from mindrec.data.catalog import save_prepared
 from mindrec.diagnosis.cases import read_cases, write_cases
@@ -114,6 +115,15 @@ def test_trips_are_made_in_the_background_and_know_their_target(handlers):
     assert answer["target"]["title"] in answer["about"]
     assert answer["items"]
     assert answer == handlers.trip({"number": 3})
+
+
+def test_only_trips_that_are_not_prepared_yet_are_said_to_take_long(recommender, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINDREC_CACHE", str(tmp_path))
+    assert Trips(recommender, None).waiting() == text.PREPARING
+    assert Trips(recommender, tmp_path).waiting() == text.READING
+    (tmp_path / "grocery").mkdir()
+    (tmp_path / "grocery" / "sequences.jsonl.gz").touch()
+    assert Trips(recommender, None).waiting() == text.READING
 
 
 def test_trips_of_other_data_are_refused(checkpoint, tmp_path):

@@ -2,18 +2,15 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from gates import Gate
 
-ROOT = Path(__file__).resolve().parents[2]
+from mindrec.bench.app_process import running_app
+
 NASTY = '<img src=x onerror="document.title=1">Jam & <b>bread</b>'
 INSTALL = "no Chromium: `pip install playwright && playwright install chromium`, or set MINDREC_CHROMIUM"
 
@@ -53,55 +50,34 @@ def case_files(shop) -> list[Path]:
     return out
 
 
-@contextmanager
-def served(command: list[str]):
-    """Start a command that listens where `--port`, the last two words, says; its address, once it answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, *command, "--port", str(port)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    url = f"http://127.0.0.1:{port}/"
-    try:
-        _wait(url, process)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 @pytest.fixture(scope="session")
-def address(shop, case_files):
+def address(shop, case_files, tmp_path_factory):
     """`python app.py` on a free port."""
     checkpoint, data = map(str, shop)
     cases = [part for file in case_files for part in ("--cases", str(file))]
-    with served(["app.py", "--checkpoint", checkpoint, "--data", data, "--host", "127.0.0.1", *cases]) as url:
-        yield url
+    log = tmp_path_factory.mktemp("app") / "app.log"
+    with running_app("--checkpoint", checkpoint, "--data", data, *cases, log=log) as (url, _):
+        yield f"{url}/"
 
 
 @pytest.fixture(scope="session")
-def slow_address(shop):
-    """The same shop on a denoiser that takes over half a second a step."""
-    with served(["tests/browser/slow_app.py", "--checkpoint", str(shop[0]), "--seconds", "0.6"]) as url:
-        yield url
+def slow_app(shop, tmp_path_factory) -> Iterator[tuple[str, Gate]]:
+    """The same shop on a denoiser that waits at a gate: its address, and the gate."""
+    folder = tmp_path_factory.mktemp("gate")
+    gate = Gate(folder)
+    gate.open()
+    given = ("--checkpoint", str(shop[0]), "--gate", str(folder))
+    with running_app(*given, script="tests/browser/slow_app.py") as (url, _):
+        yield f"{url}/", gate
+        gate.open()
 
 
-def _wait(url: str, process: subprocess.Popen, patience: float = 90) -> None:
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            raise AssertionError(f"app.py ended: {process.stdout.read()}")
-        try:
-            urllib.request.urlopen(url, timeout=2)
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"app.py did not answer within {patience} s")
+@pytest.fixture
+def gated(slow_app) -> tuple[str, Gate]:
+    """The slow app with its gate open, before and after the test."""
+    slow_app[1].open()
+    yield slow_app
+    slow_app[1].open()
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,15 @@ from mindrec.data.catalog import Catalog, Item
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.model.compact import CompactConfig, CompactDenoiser
-from mindrec.system.files import atomic_folder, read_json, write_json, write_text
+from mindrec.system.files import FolderKind, read_json, replace_folder, write_json, write_text
 from mindrec.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
+FOLDER = FolderKind(
+    "a checkpoint",
+    ("config.json", "model.safetensors", "tokenizer.json", "catalog.json"),
+    ("training.json", "README.md", "text_tokenizer"),
+)
 
 
 @dataclass(frozen=True)
@@ -53,8 +58,8 @@ class Checkpoint:
     cold: int = 0
 
     def save(self, folder: Path) -> None:
-        """Write the folder whole or not at all."""
-        with atomic_folder(Path(folder)) as out:
+        """Write the folder whole or not at all. Raises MindRecError where something else than a checkpoint lies."""
+        with replace_folder(Path(folder), FOLDER) as out:
             weights = {k: v.detach().cpu().contiguous() for k, v in _stored(self.denoiser).items()}
             save_file(weights, out / "model.safetensors", {"codes_fingerprint": codes_fingerprint(self.tokenizer)})
             self.tokenizer.save(out / "tokenizer.json")

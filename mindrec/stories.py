@@ -14,9 +14,10 @@ from tqdm import tqdm
 from mindrec.data.splits import Case
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
-from mindrec.system.files import atomic_folder, write_json
+from mindrec.system.files import FolderKind, check_replaceable, replace_folder, write_json
 from mindrec.trace.records import DecodeTrace
 
+FOLDER = FolderKind("stories", ("[0-9][0-9]-*.json",))
 NARROW = 2
 """Beams of the narrow search that loses what the full one keeps."""
 CLEAR_LEAD = 0.5
@@ -180,6 +181,7 @@ def write_stories(
     Args:
         opening: item ids of the history that the page opens on; it has no true next item.
     """
+    out = check_replaceable(out, FOLDER)
     if not found:
         raise MindRecError("no story was found; give more test cases with --users")
     stories = (
@@ -198,7 +200,7 @@ def write_stories(
     for kind, told in found:
         gold, top = names[told.trace.gold.row].title, names[told.trace.results[0].row].title
         stories.append((kind.name, kind.title, kind.about.format(gold=gold, top=top), told.trace))
-    with atomic_folder(out) as folder:
+    with replace_folder(out, FOLDER) as folder:
         for number, (name, title, about, trace) in enumerate(stories, 1):
             story = {"title": title, "about": about, "kind": name, "trace": trace.to_dict() | {"elapsed_ms": None}}
             write_json(folder / f"{number:02d}-{name}.json", story, indent=None)

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from mindrec.cli.shared import emit, load_data
+from mindrec.cli.shared import JsonOut, emit, load_data
 
 Checkpoint = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the result here as JSON.")]
 Llada = Annotated[str | None, typer.Option("--llada", help="No checkpoint but a random LLaDA: small or llada-8b.")]
 SHIPPED = Path("checkpoints/grocery")
 

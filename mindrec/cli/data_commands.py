@@ -101,12 +101,14 @@ def add_items(
     lift: Lift = 0.0,
 ) -> None:
     """Add cold items to a trained checkpoint without training: old weights and old codes stay as they are."""
-    from mindrec.checkpoint import load_checkpoint
+    from mindrec.checkpoint import FOLDER, load_checkpoint
     from mindrec.cold.add_items import add_items as run
     from mindrec.sources.itemfile import ItemColumns, item_records
     from mindrec.sources.repairs import Repairs, clean_items
+    from mindrec.system.files import check_replaceable
     from mindrec.text.text_search import text_embedder
 
+    check_replaceable(out, FOLDER)
     loaded, repairs = load_checkpoint(checkpoint), Repairs()
     columns = ItemColumns(item_column, title_column, brand_column, None, category_columns, category_separator)
     found = clean_items(item_records(items, columns, repairs), repairs)

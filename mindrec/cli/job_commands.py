@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mindrec.cli.shared import emit, settings_of
+from mindrec.cli.shared import JsonOut, emit, settings_of
 
 Workers = Annotated[
     int, typer.Option(help='Processes of a Ray cluster; 0: this one alone. Needs `pip install "ray[data]"`.')
@@ -28,7 +28,7 @@ def recommend_many(
     workers: Workers = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished chunk.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    json_out: Annotated[Path | None, typer.Option("--json", help="Write the counts here as JSON.")] = None,
+    json_out: JsonOut = None,
 ) -> None:
     """Recommend for every history of a file."""
     from mindrec.jobs.recommend_job import recommend_many as run

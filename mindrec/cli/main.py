@@ -14,8 +14,9 @@ from typing import Annotated
 import typer
 
 from mindrec.cli import backbone_commands, bench_commands, data_commands, job_commands
-from mindrec.cli.shared import emit, load_data, settings_of
+from mindrec.cli.shared import JsonOut, emit, load_data, settings_of
 from mindrec.errors import MindRecError
+from mindrec.system.files import check_json
 
 app = typer.Typer(help="Recommend by masked diffusion, coarse to fine.", no_args_is_help=True, add_completion=False)
 data_commands.register(app)
@@ -24,7 +25,6 @@ Checkpoint = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folde
 Data = Annotated[Path | None, typer.Option("--data", help="Prepared data folder, or the name 'grocery'.")]
 TextModel = data_commands.TextModel
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-JsonOut = Annotated[Path | None, typer.Option("--json", help="Write the result here as JSON.")]
 
 
 @app.command()
@@ -282,7 +282,9 @@ def recommend(
         list[str] | None, typer.Option(help="An item's id, its title, or words that find it; oldest first, repeatable.")
     ] = None,
     decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
-    trace: Annotated[Path | None, typer.Option(help="Write the complete trace here as JSON.")] = None,
+    trace: Annotated[
+        Path | None, typer.Option(callback=check_json, help="Write the complete trace here as JSON.")
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Recommend the next item of a history and print the ranked items with their category paths."""
@@ -323,8 +325,10 @@ def stories(
 
     from mindrec.data.splits import cases, training_sequences
     from mindrec.recommender import Recommender
-    from mindrec.stories import find_stories, write_stories
+    from mindrec.stories import FOLDER, find_stories, write_stories
+    from mindrec.system.files import check_replaceable
 
+    check_replaceable(out, FOLDER)
     prepared_data = load_data(data, checkpoint)
     recommender = Recommender.from_pretrained(checkpoint)
     bought = np.concatenate([np.unique(s) for s in training_sequences(prepared_data.interactions)])

@@ -5,10 +5,14 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from mindrec.errors import MindRecError
+from mindrec.system.files import check_json
+
+JsonOut = Annotated[Path | None, typer.Option("--json", callback=check_json, help="Write the result here as JSON.")]
 
 
 def load_data(folder: Path | None, checkpoint: Path | None = None):

@@ -14,7 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from mindrec.errors import MindRecError
-from mindrec.system.files import atomic_folder, read_json, read_jsonl_gz, write_json, write_jsonl_gz, write_text
+from mindrec.system.files import (
+    FolderKind,
+    read_json,
+    read_jsonl_gz,
+    replace_folder,
+    write_json,
+    write_jsonl_gz,
+    write_text,
+)
 
 HERE = "(here)"
 """Explicit child that pads a category path which ends early."""
@@ -214,15 +222,21 @@ class PreparedData:
     repairs: Sequence[str] = ()
 
 
+FOLDER = FolderKind(
+    "prepared data",
+    ("items.jsonl.gz", "sequences.jsonl.gz"),
+    ("catalog.json", "semantic_ids.json", "report.json", "README.md"),
+)
+
+
 def save_prepared(data: PreparedData, out: Path, report: dict | None = None) -> None:
     """Write the prepared form, with `report` as report.json where given; `out` appears whole or not at all.
 
     Raises:
         MindRecError: `out` is something else than an empty folder or prepared data, which this would destroy.
     """
-    check_replaceable(Path(out))
     split, ordered = data.interactions.split, data.interactions.ordered
-    with atomic_folder(Path(out)) as folder:
+    with replace_folder(Path(out), FOLDER) as folder:
         write_jsonl_gz(
             folder / "items.jsonl.gz",
             (
@@ -254,16 +268,6 @@ def save_prepared(data: PreparedData, out: Path, report: dict | None = None) -> 
         if report is not None:
             write_json(folder / "report.json", report)
         write_text(folder / "README.md", data.notes)
-
-
-def check_replaceable(out: Path) -> None:
-    """Refuse to write over a file, or over a folder that holds anything but prepared data."""
-    if out.is_dir():
-        held = [p.name for p in out.iterdir()]
-        if held and "items.jsonl.gz" not in held:
-            raise MindRecError(f"{out} exists and holds {sorted(held)[0]!r}, no prepared data; give another --out")
-    elif out.exists() or out.is_symlink():
-        raise MindRecError(f"{out} exists and is no folder; give another --out")
 
 
 def load_prepared(folder: Path, *, name: str | None = None, category_depth: int | None = DEFAULT_DEPTH) -> PreparedData:

@@ -19,7 +19,7 @@ from mindrec.errors import MindRecError
 from mindrec.evaluation.report import open_checkpoint, sample_size
 from mindrec.jobs.chunks import Work, open_parts, spread
 from mindrec.recommender import Recommender
-from mindrec.system.files import atomic_path
+from mindrec.system.files import atomic_path, check_parquet
 
 CHUNK = 8 * BATCH
 
@@ -50,6 +50,7 @@ def diagnose_checkpoint(
     """
     if k < 1:
         raise MindRecError(f"k={k} is not a whole number from 1 up")
+    check_parquet(out)
     recommender = open_checkpoint(checkpoint, data, device)
     asked = cases(data.interactions, split, sample_size(data, users), seed)
     config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from mindrec.errors import MindRecError
-from mindrec.system.files import atomic_folder, read_json, write_json
+from mindrec.system.files import FolderKind, read_json, replace_folder, write_json
 
 RAY = 'several workers need an optional package: `pip install "ray[data]>=2.55,<3"`'
 
+FOLDER = FolderKind("unfinished work", ("about.json",), ("*.parquet",))
 Work = Callable[[Any], bytes]
 
 
@@ -53,7 +54,7 @@ def open_parts(parts: Path, about: dict, resume: bool) -> None:
                     "run it with the same settings, or without --resume to begin afresh"
                 )
         return
-    with atomic_folder(parts) as folder:
+    with replace_folder(parts, FOLDER) as folder:
         write_json(folder / "about.json", about)
 
 

@@ -15,7 +15,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.jobs.chunks import Work, open_parts, spread
 from mindrec.recommender import Recommender
-from mindrec.system.files import atomic_path
+from mindrec.system.files import atomic_path, check_parquet
 
 CHUNK = 512
 """Users of one chunk: a process that dies loses that many at most, and only until another one takes them over."""
@@ -52,6 +52,7 @@ def recommend_many(
     Raises:
         MindRecError: a file that is no such table; other settings than those of the work that is resumed.
     """
+    check_parquet(out)
     recommender = Recommender.from_pretrained(checkpoint, device)
     config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
     if not 1 <= top <= config.beam_size:

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from mindrec.data.catalog import PreparedData, check_replaceable, save_prepared
+from mindrec.data.catalog import FOLDER, PreparedData, save_prepared
 from mindrec.data.splits import training_sequences
 from mindrec.errors import MindRecError
 from mindrec.sources import source
 from mindrec.sources.data_card import readme
 from mindrec.sources.fetch import local
 from mindrec.sources.holdout import hold_out
-from mindrec.system.files import cache_folder
+from mindrec.system.files import cache_folder, check_replaceable
 
 PLACES = ("path", "item_file", "metadata")
 """Options that name a file: a local path, or an https address that is fetched because the person gave it."""
@@ -41,7 +41,7 @@ def prepare(
     Raises:
         MindRecError: an option does not belong to the source, one is missing, or the data cannot be used.
     """
-    check_replaceable(Path(out))
+    check_replaceable(Path(out), FOLDER)
     load = source(name)
     given = checked_options(name, load, options)
     embed = _embedder(text_model, induce or report)

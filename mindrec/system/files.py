@@ -1,5 +1,10 @@
-"""Atomic writing and bounded reading: a reader sees the old file or the new one, never a part of one."""
+"""Atomic writing and bounded reading: a reader sees the old file or the new one, never a part of one.
 
+No writer destroys what this project did not make: see `FolderKind`.
+"""
+
+import ctypes
+import errno
 import gzip
 import json
 import os
@@ -7,7 +12,9 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 from mindrec.errors import MindRecError
@@ -20,8 +27,14 @@ def cache_folder() -> Path:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it replaces `path` when the block ends without an error."""
-    path = Path(path)
+    """Yield a temporary path beside `path`; it replaces `path` when the block ends without an error.
+
+    Raises:
+        MindRecError: `path` is a folder.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise MindRecError(f"{path} is a folder, and a file is to be written; name a file, e.g. {path / 'result'}")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
@@ -34,24 +47,131 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_file(path: Path, starts: tuple[bytes, ...], kind: str) -> None:
+    """Refuse a path at which something else lies than a file of this kind, known by its first bytes; before any work.
+
+    Raises:
+        MindRecError: a folder, or a file that begins with none of `starts`.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise MindRecError(f"{path} is a folder, and a {kind} file is to be written; name a file")
+    if path.is_file() and (begins := path.open("rb").read(64).lstrip()) and not begins.startswith(starts):
+        raise MindRecError(f"{path} exists and is no {kind} file, so it is not replaced; name another file")
+
+
+def check_json(path: Path | None) -> Path | None:
+    """The path; raises MindRecError where something else than JSON lies at it."""
+    if path is not None:
+        check_file(path, (b"{", b"["), "JSON")
+    return path
+
+
+def check_parquet(path: Path) -> Path:
+    """The path; raises MindRecError where something else than a Parquet file lies at it."""
+    check_file(path, (b"PAR1",), "Parquet")
+    return path
+
+
+@dataclass(frozen=True)
+class FolderKind:
+    """A kind of folder that this project writes, known by its files; only such a folder is replaced.
+
+    Attributes:
+        name: for messages.
+        marks: patterns of names; each has to be there, or the folder is of another kind.
+        files: patterns of every other name that may be there. A name that fits none belongs to somebody else.
+    """
+
+    name: str
+    marks: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+    def foreign(self, folder: Path) -> str | None:
+        """A name in `folder` that shows that this project did not make it, or not all of it; None where it did."""
+        names = sorted(p.name for p in folder.iterdir() if p.name not in OF_THE_SYSTEM)
+        strange = [name for name in names if not any(fnmatch(name, known) for known in (*self.marks, *self.files))]
+        lacks = any(not any(fnmatch(name, mark) for name in names) for mark in self.marks)
+        if not names or not (strange or lacks):
+            return None
+        return (strange or names)[0]
+
+
+OF_THE_SYSTEM = (".DS_Store", "Thumbs.db", ".gitattributes")
+
+
+def check_replaceable(path: Path, kind: FolderKind) -> Path:
+    """The true path of a folder to write; nothing, an empty folder, or one of this kind lies there. Before any work.
+
+    Raises:
+        MindRecError: a file, or a folder that holds what this project did not write.
+    """
+    path = Path(path).expanduser().resolve()
+    if path.is_dir():
+        if (name := kind.foreign(path)) is not None:
+            raise MindRecError(
+                f"{path} exists and holds {name!r}: it is not, or not only, {kind.name} of this project, and is not "
+                "replaced; give another --out, or move what it holds away"
+            )
+    elif path.exists():
+        raise MindRecError(f"{path} exists and is no folder; give another --out")
+    return path
+
+
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path`; it replaces `path`, whole, when the block ends without an error."""
-    path = Path(path)
+def replace_folder(path: Path, kind: FolderKind) -> Iterator[Path]:
+    """Yield an empty folder beside `path`; it replaces `path`, whole, when the block ends without an error.
+
+    Whatever happens, a kill too, the old folder or the new one lies whole at `path`: they are exchanged in one system
+    call. Where there is none (not Linux, some network drives) the old one is moved away first, and back on an error.
+
+    Raises:
+        MindRecError: see `check_replaceable`; it is asked again at the end, as another may have written meanwhile.
+    """
+    path = check_replaceable(path, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         yield temporary
         temporary.chmod(0o755)
-        old = None
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            os.replace(path, old / "was")
-        os.replace(temporary, path)
-        if old:
-            shutil.rmtree(old, ignore_errors=True)
+        check_replaceable(path, kind)
+        if not path.exists():
+            os.rename(temporary, path)
+        elif not _exchanged(temporary, path):
+            _swapped(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Give two folders each other's name in one step; False where the system cannot."""
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of renameat2(2)
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    if rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP):
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+def _swapped(new: Path, path: Path) -> None:
+    """Move `new` to `path` in two steps; what was there is put back where the second one fails."""
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+    try:
+        os.rename(path, aside / "was")
+        try:
+            os.rename(new, path)
+        except BaseException:
+            os.rename(aside / "was", path)
+            raise
+        shutil.rmtree(aside / "was", ignore_errors=True)
+    finally:
+        with suppress(OSError):
+            aside.rmdir()  # never what it holds: if nothing could be put back, this is the only copy
 
 
 def refused_by_disk(error: BaseException) -> str | None:

@@ -18,9 +18,12 @@ from transformers import AutoModelForMaskedLM, LlamaConfig, LlamaModel
 
 from mindrec.errors import MindRecError
 from mindrec.model.attention import ATTENTION
-from mindrec.system.files import read_json
+from mindrec.system.files import FolderKind, read_json
 
 ABOUT = "import.json"
+FOLDER = FolderKind(
+    "an imported model", (ABOUT,), ("*.safetensors", "*.json", "*.model", "*.jinja", "vocab.txt", "merges.txt")
+)
 """Written beside the weights by an import: where they came from, their digest, the mask token."""
 KINDS = ("llada", "masked-lm")
 

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from transformers import LlamaConfig
 
 from mindrec.errors import MindRecError
-from mindrec.system.files import atomic_folder, read_json, write_json
-from mindrec.text_backbone.backbone import ABOUT
+from mindrec.system.files import check_replaceable, read_json, replace_folder, write_json
+from mindrec.text_backbone.backbone import ABOUT, FOLDER
 
 OUTSIDE = {
     "model.transformer.wte.weight": "model.embed_tokens.weight",
@@ -64,7 +64,7 @@ def import_llada(source: str, out: Path, *, progress: bool = True) -> dict:
         MindRecError: the config is not LLaDA's, a tensor is missing, unknown or of another shape.
     """
     out = Path(out)
-    check_out(out)
+    check_replaceable(out, FOLDER)
     folder = source_folder(source, ("*.safetensors", "*.json"))
     config, mask_token_id = llama_config(read_json(folder / "config.json", "LLaDA config"), folder)
     expected = expected_shapes(config)
@@ -73,7 +73,7 @@ def import_llada(source: str, out: Path, *, progress: bool = True) -> dict:
     if not (folder / "tokenizer.json").is_file():
         raise MindRecError(f"{folder}: tokenizer.json is missing; fetch it with the weights")
     digest, weight_map, size = hashlib.sha256(), {}, 0
-    with atomic_folder(out) as made:
+    with replace_folder(out, FOLDER) as made:
         for number, shard in enumerate(tqdm(shards, desc="shards", disable=not progress), 1):
             name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
             tensors = dict(_converted(shard))
@@ -149,12 +149,6 @@ def llama_name(published: str) -> str:
     if not found or found[2] not in INSIDE:
         raise MindRecError(f"tensor {published!r} is none of LLaDA's; its blocks have {', '.join(INSIDE)}")
     return f"model.layers.{found[1]}.{INSIDE[found[2]]}.weight"
-
-
-def check_out(out: Path) -> None:
-    """Refuse to replace what no import wrote."""
-    if out.exists() and not (out / ABOUT).is_file() and not (out.is_dir() and not any(out.iterdir())):
-        raise MindRecError(f"{out} exists and is no imported model; give another --out")
 
 
 def source_folder(source: str, patterns: tuple[str, ...]) -> Path:

@@ -15,9 +15,9 @@ from safetensors import safe_open
 from torch import nn
 
 from mindrec.errors import MindRecError
-from mindrec.system.files import atomic_folder, write_json
-from mindrec.text_backbone.backbone import ABOUT, TextBackbone, masked_lm
-from mindrec.text_backbone.import_llada import check_out, source_folder
+from mindrec.system.files import check_replaceable, replace_folder, write_json
+from mindrec.text_backbone.backbone import ABOUT, FOLDER, TextBackbone, masked_lm
+from mindrec.text_backbone.import_llada import source_folder
 
 NEEDED = ("inputs_embeds", "attention_mask", "position_ids")
 TOLERANCE = 1e-3
@@ -34,11 +34,11 @@ def import_masked_lm(source: str, out: Path) -> dict:
         MindRecError: it is no masked language model with a fast tokenizer, or its states depend on padding.
     """
     out = Path(out)
-    check_out(out)
+    check_replaceable(out, FOLDER)
     folder = source_folder(source, ("*.safetensors", "*.json", "*.txt", "*.model"))
     model, head = _model(folder)
     text = _text_tokenizer(folder, model.get_input_embeddings().num_embeddings)
-    with atomic_folder(out) as made:
+    with replace_folder(out, FOLDER) as made:
         model.save_pretrained(made)
         text.save_pretrained(made)
         about = {

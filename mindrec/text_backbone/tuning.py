@@ -20,10 +20,11 @@ from tqdm import tqdm
 
 from mindrec.errors import MindRecError
 from mindrec.model.diffusion import mask_targets, masked_cross_entropy
-from mindrec.system.files import atomic_folder, read_json, write_json
+from mindrec.system.files import read_json, replace_folder, write_json
 from mindrec.text_backbone.llada import LladaDenoiser
 from mindrec.text_backbone.prompts import TEMPLATES
 from mindrec.text_backbone.tuning_presets import LladaTrainConfig
+from mindrec.training.loop import FOLDER
 
 COPIES = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 """Ways to run on several processes (DDP): decoding for validation reads the model itself, not a share of it."""
@@ -180,7 +181,7 @@ def _save_state(state_dir, records, best, best_weights, trained, optimizer, conf
     tensors |= {f"best.{k}": v for k, v in best_weights.items()}
     for name, state in zip(trained, optimizer.state_dict()["state"].values(), strict=True):
         tensors |= {f"{key}.{name}": value for key, value in state.items()}
-    with atomic_folder(state_dir) as folder:
+    with replace_folder(state_dir, FOLDER) as folder:
         save_file({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, folder / "state.safetensors")
         write_json(folder / "state.json", {"config": config.to_dict(), "records": records, "best": best})
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from mindrec.checkpoint import Checkpoint
+from mindrec.checkpoint import FOLDER, Checkpoint
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import cases, training_sequences
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.errors import MindRecError
 from mindrec.evaluation.evaluate import measure, rank
 from mindrec.system import distributed as processes
+from mindrec.system.files import check_replaceable
 from mindrec.text_backbone.backbone import about_base
 from mindrec.text_backbone.llada import LladaConfig, LladaDenoiser
 from mindrec.text_backbone.prompts import Prompts, load_text_tokenizer, make_text_tokenizer
@@ -96,7 +97,7 @@ def train_llada_checkpoint(
 
     Under torchrun or `accelerate launch` every process calls this, and the first one writes.
     """
-    config, out = preset.train, Path(out)
+    config, out = preset.train, check_replaceable(out, FOLDER)
     torch.manual_seed(config.seed)
     processes.start()
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if preset.dtype == "bfloat16" else "no")

@@ -18,9 +18,11 @@ from tqdm import tqdm
 
 from mindrec.errors import MindRecError
 from mindrec.model.compact import CompactDenoiser
-from mindrec.system.files import atomic_folder, read_json, write_json
+from mindrec.system.files import FolderKind, read_json, replace_folder, write_json
 from mindrec.training.batches import batches
 from mindrec.training.objectives import BatchLoss, LossConfig
+
+FOLDER = FolderKind("a training state", ("state.json", "state.safetensors"))
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ def _save_state(state_dir: Path, run: _Run, records: list[dict], best: dict, bes
     tensors |= {f"average.{k}": v.clone() for k, v in (run.average or {}).items()}
     for number, state in run.optimizer.state_dict()["state"].items():
         tensors |= {f"{key}.{names[number]}": value.clone() for key, value in state.items()}
-    with atomic_folder(state_dir) as folder:
+    with replace_folder(state_dir, FOLDER) as folder:
         save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "state.safetensors")
         about = {"config": run.config.to_dict(), "stage": run.stage.name, "records": records, "best": best}
         write_json(folder / "state.json", about)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mindrec.checkpoint import Checkpoint, device_name, load_checkpoint, pick_device
+from mindrec.checkpoint import FOLDER, Checkpoint, device_name, load_checkpoint, pick_device
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import Case, cases, training_sequences
 from mindrec.decoding.config import DecodeConfig
@@ -22,7 +22,7 @@ from mindrec.evaluation.metrics import accuracy, gold_ranks
 from mindrec.model.compact import CompactConfig, CompactDenoiser
 from mindrec.model.diffusion import CodeTable
 from mindrec.model.transitions import Transitions
-from mindrec.system.files import read_json, write_json
+from mindrec.system.files import check_replaceable, read_json, write_json
 from mindrec.text.features import text_model as open_text_model
 from mindrec.tokens.semantic_id import codes_of_vectors, item_vectors, semantic_codes
 from mindrec.tokens.tokenizer import Tokenizer, build_tokenizer
@@ -82,6 +82,7 @@ def train_checkpoint(
         dense_from: a checkpoint of the same catalog whose encoder, item vectors and semantic IDs are taken as they
             are; only the block is trained. So two objectives differ in nothing else.
     """
+    out = check_replaceable(out, FOLDER)
     config, place, started = preset.train, pick_device(device), time.perf_counter()
     torch.manual_seed(config.seed)
     sequences = some_sequences(training_sequences(data.interactions), most_sequences, config.seed)

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from mindrec.data.catalog import (
 from mindrec.errors import MindRecError
 from mindrec.sources import source
 from mindrec.sources.synthetic import load as synthetic
-from mindrec.system.files import atomic_folder, atomic_path
+from mindrec.system.files import FolderKind, atomic_path, replace_folder
 
 
 def catalog(*paths, **settings) -> Catalog:
@@ -267,7 +268,8 @@ def test_a_save_replaces_the_folder_whole(folder):
 
 def test_atomic_writers_clean_up(tmp_path):
     (tmp_path / "f").write_text("old")
-    for writer, name in ((atomic_path, "f"), (atomic_folder, "g")):
+    folder = partial(replace_folder, kind=FolderKind("a test", ("half",)))
+    for writer, name in ((atomic_path, "f"), (folder, "g")):
         with pytest.raises(RuntimeError), writer(tmp_path / name) as temporary:  # noqa: PT012
             if name == "f":
                 temporary.write_text("half")

@@ -1,0 +1,195 @@
+"""Nothing that somebody else wrote is destroyed, by any command, and what is replaced is replaced whole."""
+
+import os
+import shutil
+
+import pytest
+from commands import refused
+
+from mindrec.data.catalog import save_prepared
+from mindrec.errors import MindRecError
+from mindrec.stories import write_stories
+from mindrec.system import files
+from mindrec.system.files import FolderKind, atomic_path, check_replaceable, replace_folder, write_json
+
+KIND = FolderKind("a test's folder", ("mark",), ("more-*",))
+FOLDER_COMMANDS = {
+    "train": ("train", "--preset", "tiny", "--epochs", 1, "--device", "cpu", "--data", "DATA"),
+    "train --resume": ("train", "--resume", "--preset", "tiny", "--device", "cpu", "--data", "DATA"),
+    "train-llada": ("train-llada", "--preset", "tiny", "--device", "cpu", "--data", "DATA"),
+    "add-items": ("add-items", "--checkpoint", "nowhere", "--items", "nowhere"),
+    "stories": ("stories", "--checkpoint", "nowhere", "--data", "nowhere"),
+    "prepare": ("prepare", "synthetic"),
+    "import-llada": ("import-llada", "nowhere"),
+    "import-masked-lm": ("import-masked-lm", "nowhere"),
+}
+FILE_COMMANDS = {
+    "evaluate": ("evaluate", "--checkpoint", "nowhere", "--json"),
+    "compare": ("compare", "--left", "nowhere", "--right", "nowhere", "--json"),
+    "diagnose": ("diagnose", "--checkpoint", "nowhere", "--data", "DATA", "--out"),
+    "diagnose --json": ("diagnose", "--checkpoint", "nowhere", "--out", "x.parquet", "--json"),
+    "recommend": ("recommend", "--checkpoint", "nowhere", "--trace"),
+    "recommend-many": ("recommend-many", "--checkpoint", "nowhere", "--histories", "nowhere", "--out"),
+    "recommend-many --json": ("recommend-many", "--histories", "nowhere", "--out", "x.parquet", "--json"),
+    "bench decode": ("bench", "decode", "--json"),
+    "bench train": ("bench", "train", "--json"),
+    "bench app": ("bench", "app", "--json"),
+    "bench scale": ("bench", "scale", "--json"),
+    "bench prepare": ("bench", "prepare", "--json"),
+    "bench load": ("bench", "load", "--json"),
+}
+
+
+@pytest.fixture(scope="module")
+def data(chain_data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("writing") / "data"
+    save_prepared(chain_data, folder)
+    return folder
+
+
+@pytest.fixture
+def thesis(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    return folder / "thesis.txt"
+
+
+def unharmed(thesis) -> bool:
+    """The file is there, alone, and nothing lies beside its folder."""
+    return (
+        thesis.read_text() == "years of work"
+        and os.listdir(thesis.parent) == ["thesis.txt"]
+        and os.listdir(thesis.parent.parent) == ["out"]
+    )
+
+
+@pytest.mark.parametrize("command", FOLDER_COMMANDS)
+def test_no_command_replaces_a_folder_of_somebody_else(command, data, thesis):
+    """Refused before anything else is looked at: most of the sources and checkpoints named here do not exist."""
+    words = [data if word == "DATA" else word for word in FOLDER_COMMANDS[command]]
+    line = refused(*words, "--out", thesis.parent)
+    assert str(thesis.parent) in line
+    assert "thesis.txt" in line
+    assert unharmed(thesis)
+
+
+@pytest.mark.parametrize("command", FILE_COMMANDS)
+@pytest.mark.parametrize("what", ["a folder", "a text"])
+def test_no_command_replaces_a_file_of_somebody_else(command, what, data, thesis):
+    words = [data if word == "DATA" else word for word in FILE_COMMANDS[command]]
+    place = thesis.parent if what == "a folder" else thesis
+    assert str(place) in refused(*words, place)
+    assert unharmed(thesis)
+
+
+def test_no_call_replaces_a_folder_of_somebody_else(recommender, chain_data, thesis):
+    for write in (
+        recommender.save_pretrained,
+        lambda out: save_prepared(chain_data, out),
+        lambda out: write_stories(recommender, [], [], out),
+        lambda out: write_json(out, {}),
+    ):
+        with pytest.raises(MindRecError):
+            write(thesis.parent)
+        assert unharmed(thesis)
+
+
+def test_a_checkpoint_beside_which_a_person_keeps_notes_is_not_replaced(checkpoint, recommender, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(checkpoint, folder)
+    recommender.save_pretrained(folder)
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(MindRecError, match=r"notes\.txt"):
+        recommender.save_pretrained(folder)
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_what_may_be_replaced(tmp_path):
+    check_replaceable(tmp_path / "nothing", KIND)
+    (tmp_path / ".DS_Store").touch()
+    check_replaceable(tmp_path, KIND)
+    (tmp_path / "more-1").touch()
+    with pytest.raises(MindRecError, match="more-1"):  # the mark is what shows the kind
+        check_replaceable(tmp_path, KIND)
+    (tmp_path / "mark").touch()
+    check_replaceable(tmp_path, KIND)
+    with pytest.raises(MindRecError, match="no folder"):
+        check_replaceable(tmp_path / "mark", KIND)
+
+
+@pytest.fixture
+def old(tmp_path):
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / "mark").write_text("old")
+    return folder
+
+
+def write_new(folder):
+    with replace_folder(folder, KIND) as made:
+        (made / "mark").write_text("new")
+
+
+@pytest.mark.parametrize("exchange", [True, False])
+def test_a_folder_is_replaced_with_and_without_an_exchange(exchange, old, monkeypatch):
+    if not exchange:
+        monkeypatch.setattr(files, "_exchanged", lambda *_: False)
+    write_new(old)
+    assert (old / "mark").read_text() == "new"
+    assert os.listdir(old.parent) == ["made"]
+
+
+def test_the_old_folder_is_put_back_where_the_swap_fails(old, monkeypatch):
+    real = os.rename
+
+    def rename(source, target):
+        if str(target) == str(old) and not str(source).endswith("was"):
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    monkeypatch.setattr(files, "_exchanged", lambda *_: False)
+    monkeypatch.setattr(files.os, "rename", rename)
+    with pytest.raises(OSError, match="No space"):
+        write_new(old)
+    assert (old / "mark").read_text() == "old"
+    assert os.listdir(old.parent) == ["made"]
+
+
+def test_one_system_call_replaces_a_folder(old, monkeypatch):
+    """Whoever kills the process finds the old folder before that call, the new one after it, and nothing between."""
+    if not hasattr(files.ctypes.CDLL(None), "renameat2"):
+        pytest.skip("this system cannot exchange two folders")
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.os, "rename", killed)
+    monkeypatch.setattr(files.os, "replace", killed)
+    monkeypatch.setattr(files.shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        write_new(old)
+    assert (old / "mark").read_text() == "new"
+
+
+def test_a_folder_that_another_wrote_meanwhile_is_not_replaced(tmp_path):
+    with pytest.raises(MindRecError, match=r"thesis\.txt"), replace_folder(tmp_path / "out", KIND):  # noqa: PT012
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    assert (tmp_path / "out" / "thesis.txt").exists()
+
+
+def test_a_link_to_a_folder_stays_a_link(old, tmp_path):
+    (tmp_path / "link").symlink_to(old)
+    write_new(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (old / "mark").read_text() == "new"
+
+
+def test_home_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with atomic_path("~/result") as temporary:
+        temporary.write_text("here")
+    assert (tmp_path / "result").read_text() == "here"
+    write_new("~/made")
+    assert (tmp_path / "made" / "mark").exists()

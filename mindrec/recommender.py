@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 
 from mindrec.checkpoint import Checkpoint, load_checkpoint
 from mindrec.data.catalog import Item
+from mindrec.data.histories import id_text, item_texts
 from mindrec.decoding.beam_search import Step, ranked_items, rule_out
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
@@ -24,10 +25,18 @@ from mindrec.recording.step_arrays import StepArrays
 from mindrec.text.text_search import TextSearch, text_embedder
 from mindrec.trace.records import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink, six_digits
 
+History = Iterable[str | int | float]
+"""Item ids or titles, oldest first."""
+
 
 @dataclass(frozen=True)
 class Recommended:
-    """One recommended item. `probability` is exp(score): the search's own, not a chance of being right."""
+    """One recommended item.
+
+    Attributes:
+        rank: 1 is the best. (`Result.rank` in a trace counts from 0: its schema says so.)
+        probability: exp(score): the search's own, not a chance of being right.
+    """
 
     rank: int
     row: int
@@ -85,9 +94,9 @@ class Decoding:
         if config.rethink:
             pairs, thought = rethink(r.denoiser, r.index, self.rows[user], config, pairs, n_categories=r.n_categories)
         items = tuple(
-            Recommended(n, row, r.catalog.items[row], score, math.exp(score)) for n, (row, score) in enumerate(pairs)
+            Recommended(n, row, r.catalog.items[row], score, math.exp(score)) for n, (row, score) in enumerate(pairs, 1)
         )
-        results = tuple(Result(f.rank, f.row, six_digits(f.score), six_digits(f.probability)) for f in items)
+        results = tuple(Result(f.rank - 1, f.row, six_digits(f.score), six_digits(f.probability)) for f in items)
         built = None
         if self.trace:
             built = r.build_trace(
@@ -117,11 +126,11 @@ class Recommender:
     @classmethod
     def from_pretrained(cls, path: str | Path, device: str = "auto") -> "Recommender":
         """Load a checkpoint folder. Raises MindRecError where it is missing, damaged or mixed up."""
-        return cls(load_checkpoint(Path(path), device))
+        return cls(load_checkpoint(Path(path).expanduser(), device))
 
     def save_pretrained(self, path: str | Path) -> None:
         """Write the checkpoint folder whole; an older one in its place goes only then."""
-        self.checkpoint.save(Path(path))
+        self.checkpoint.save(Path(path).expanduser())
 
     def push_to_hub(self, repo_id: str, **options) -> str:
         """Upload the checkpoint to a Hugging Face model repository; needs a token and a network."""
@@ -167,8 +176,8 @@ class Recommender:
 
     def recommend(
         self,
-        item_ids: Sequence[str],
-        config: DecodeConfig | None = None,
+        history: History,
+        config: DecodeConfig | Mapping | None = None,
         *,
         target: str | None = None,
         trace: bool = True,
@@ -176,39 +185,61 @@ class Recommender:
         """Recommend the next item of one history, oldest item first.
 
         Args:
-            target: id of the true next item, if known; the trace then follows it.
+            history: ids or titles of any number of items, in a list, tuple, array, Series or generator. The model reads
+                the last `max_history` of them; none of them is recommended (unless exclude_seen is off).
+            config: decode settings; a mapping changes some of the checkpoint's own.
+            target: id or title of the true next item, if known; the trace then follows it.
 
         Raises:
-            MindRecError: an empty or too long history, an unknown item, settings that exclude each other.
+            MindRecError: an empty history, an unknown item or one whose title several have, settings that exclude each
+                other, no item left to recommend.
         """
-        return self.recommend_many([item_ids], config, targets=[target], trace=trace)[0]
+        return self.recommend_many([history], config, targets=[target], trace=trace)[0]
 
     def recommend_many(
         self,
-        histories: Sequence[Sequence[str]],
-        config: DecodeConfig | None = None,
+        histories: Iterable[History],
+        config: DecodeConfig | Mapping | None = None,
         *,
-        targets: Sequence[str | None] | None = None,
+        targets: Iterable[str | None] | None = None,
         trace: bool = True,
     ) -> list[Recommendation]:
-        """Decode several histories in one batch; the same answers as one by one."""
+        """Decode several histories in one batch; the same answers as one by one. An error names the history."""
+        histories = list(histories)
+        if not histories:
+            return []
         batch = self.decoding(histories, config, targets=targets, trace=trace)
         deque(batch, maxlen=0)
         return [batch.result(user) for user in range(len(histories))]
 
     def decoding(
         self,
-        histories: Sequence[Sequence[str]],
-        config: DecodeConfig | None = None,
+        histories: Iterable[History],
+        config: DecodeConfig | Mapping | None = None,
         *,
-        targets: Sequence[str | None] | None = None,
+        targets: Iterable[str | None] | None = None,
         trace: bool = True,
         cache: HistoryCache | None = None,
     ) -> "Decoding":
         """The same step by step; `cache` is that of the histories, where the caller has it already."""
-        rows = [self.history_rows(ids) for ids in histories]
-        gold = [None if t is None else self.catalog.rows([t])[0] for t in targets or [None] * len(rows)]
-        return Decoding(self, rows, config or self.default_config, gold, trace, cache)
+        histories = list(histories)
+        targets = [None] * len(histories) if targets is None else list(targets)
+        if len(targets) != len(histories):
+            raise MindRecError(f"{len(histories)} histories and {len(targets)} targets; give as many, or no targets")
+        rows, gold = [], []
+        for number, (history, target) in enumerate(zip(histories, targets, strict=True)):
+            try:
+                rows.append(self.history_rows(history))
+                gold.append(None if target is None else self.item_row(target))
+            except MindRecError as error:
+                raise (MindRecError(f"history {number}: {error}") if len(histories) > 1 else error) from error
+        return Decoding(self, rows, self.settings(config), gold, trace, cache)
+
+    def settings(self, config: DecodeConfig | Mapping | None = None) -> DecodeConfig:
+        """The checkpoint's default decode settings, changed by those of a mapping; a whole config stands for itself."""
+        if config is None or isinstance(config, DecodeConfig):
+            return config or self.default_config
+        return DecodeConfig.from_dict(self.default_config.to_dict() | dict(config))
 
     def steps(self, rows: Sequence[Sequence[int]], config: DecodeConfig, cache=None, everywhere=True) -> Iterator[Step]:
         """The search itself, for histories of item rows."""
@@ -222,16 +253,33 @@ class Recommender:
             everywhere=everywhere,
         )
 
-    def history_rows(self, item_ids: Sequence[str]) -> list[int]:
-        """Check a history given by ids and return its rows."""
-        if not item_ids:
-            raise MindRecError("the history is empty; add at least one item")
-        if len(item_ids) > self.max_history:
-            raise MindRecError(
-                f"the history has {len(item_ids)} items, this checkpoint reads {self.max_history}; "
-                f"remove {len(item_ids) - self.max_history}, the oldest first"
-            )
-        return self.catalog.rows(item_ids)
+    def history_rows(self, history: History) -> list[int]:
+        """Check a history given by ids or titles and return its rows, all of them."""
+        return [self.item_row(text) for text in item_texts(history)]
+
+    def item_row(self, item) -> int:
+        """The row of an item given by id (1001, 1001.0 and "1001" are one) or by a title that no other item has."""
+        text = id_text(item)
+        if (row := self.row_of_id(text)) is not None:
+            return row
+        rows = self._rows_of_title.get(text.casefold(), ())
+        if len(rows) > 1:
+            ids = [self.catalog.items[row].item_id for row in rows]
+            more = f" and {len(ids) - 10:,} more" if len(ids) > 10 else ""
+            raise MindRecError(f"{text!r} is the title of {len(ids)} items; give one id: {', '.join(ids[:10])}{more}")
+        return rows[0] if rows else self.catalog.rows([text])[0]
+
+    def row_of_id(self, text: str) -> int | None:
+        """The row of an id, None for an unknown one. An id that a table wrote as a float ("1001.0") is found too."""
+        row = self.catalog.row_of.get(text)
+        return self.catalog.row_of.get(text.removesuffix(".0")) if row is None else row
+
+    @cached_property
+    def _rows_of_title(self) -> dict[str, list[int]]:
+        rows: dict[str, list[int]] = {}
+        for row, item in enumerate(self.catalog.items):
+            rows.setdefault(item.title.casefold(), []).append(row)
+        return rows
 
     def build_trace(
         self,

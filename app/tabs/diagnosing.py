@@ -20,8 +20,9 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis import cases as diagnosis
 from mindrec.diagnosis.cases import SLICES, Diagnosis, check_belongs, read_cases
 from mindrec.diagnosis.diagnose import describe, item_facts
-from mindrec.diagnosis.track_gold import diagnose
+from mindrec.diagnosis.track_gold import check_followed, diagnose
 from mindrec.errors import MindRecError
+from mindrec.evaluation.report import answerable_cases
 
 MOST_SAMPLE = 300
 MOST_KEPT = 6
@@ -141,12 +142,11 @@ class Diagnosing:
         number = _whole(ask, "number", -1)
         if not 0 <= number < len(table.view):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="number"))
-        recommender, row = self.handlers.recommenders[table.checkpoint], table.diagnosis.cases.iloc[number]
+        row = table.diagnosis.cases.iloc[number]
         line = table.lines(np.array([number]))[0]
         config = DecodeConfig.from_dict(table.diagnosis.about["decoder"])
-        history = list(row["history"])[-recommender.max_history :]
         target = row["gold"] if isinstance(row["gold"], str) else None
-        trace = self.handlers.trace_of(table.checkpoint, history, config, target)
+        trace = self.handlers.trace_of(table.checkpoint, list(row["history"]), config, target)
         step = len(trace.steps) - 1 if line["step"] is None else min(line["step"], len(trace.steps) - 1)
         return self.handlers.bundle(trace, table.checkpoint) | {
             "step": step,
@@ -218,6 +218,7 @@ class Diagnosing:
     def _begin(self, ask: dict) -> dict:
         name, recommender = self.handlers.name(ask), self.handlers.recommender(ask)
         config = replace(config_of(recommender, ask.get("config")), pins=(), forbid_tokens=(), forbid_items=())
+        check_followed(config)
         users = min(MOST_SAMPLE, max(1, _whole(ask, "users", 100)))
         trips = self.handlers.trips(name)
         if trips.ready() is None:
@@ -227,9 +228,8 @@ class Diagnosing:
                 raise MindRecError(text.DIAGNOSE["sample_busy"])
             seed = _whole(ask, "seed", 0) % 2**31
             order = np.sort(np.random.default_rng(seed).permutation(len(trips.cases))[:users])
-            job = _Sample(
-                f"sample {len(self._samples) + 1}", name, [trips.cases[n] for n in order], seed, config, self.handlers
-            )
+            asked, _ = answerable_cases(recommender, [trips.cases[n] for n in order], config)
+            job = _Sample(f"sample {len(self._samples) + 1}", name, asked, seed, config, self.handlers)
             self._samples.append(job)
             job.start()
             return {"job": len(self._samples) - 1, "done": 0, "total": job.total}

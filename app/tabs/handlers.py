@@ -266,7 +266,7 @@ class Handlers:
         long_enough = [c for c in found if len(c.history) >= TRIP_LEAST] or found
         case = random.Random(ask.get("number") if type(ask.get("number")) is int else 0).choice(long_enough)
         target = self.item(recommender, case.target)
-        history = [self.item(recommender, row) for row in case.history[-recommender.max_history :]]
+        history = [self.item(recommender, row) for row in case.history]
         return {"items": history, "target": target, "about": text.TRIP_ABOUT.format(title=target["title"])}
 
     @plainly

@@ -302,7 +302,7 @@ def recommend(
     table = Table("#", "item", "path", "search mass")
     for found in answer.items:
         title = f"{found.item.title} (cold)" if recommender.is_cold(found.row) else found.item.title
-        table.add_row(str(found.rank + 1), title, " > ".join(found.item.categories), f"{found.probability:.4f}")
+        table.add_row(str(found.rank), title, " > ".join(found.item.categories), f"{found.probability:.4f}")
     Console().print(table)
     if recommender.checkpoint.cold:
         typer.echo(f"cold: added after training, {recommender.checkpoint.cold:,} of {len(recommender.catalog):,} items")

@@ -17,6 +17,7 @@ from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import Case, cases
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
+from mindrec.evaluation.baselines import best_rows
 from mindrec.evaluation.evaluate import dense_ranking
 from mindrec.evaluation.metrics import accuracy, gold_ranks
 from mindrec.evaluation.report import ranked
@@ -203,7 +204,8 @@ def nearest_to_history(
 ) -> np.ndarray:
     """The k items whose words are likest to those of the history's last ten, the recent ones weighing more, (U, k).
 
-    TF-IDF of words and pairs of words; each item of the history votes with its cosine over its distance from the end.
+    -1 where fewer are allowed. TF-IDF of words and pairs of words; each item of the history votes with its cosine over
+    its distance from the end.
     """
     tfidf = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD, ngram_range=(1, 2)).fit_transform(texts)
     out = np.zeros((len(asked), min(k, len(texts))), dtype=np.int64)
@@ -214,5 +216,5 @@ def nearest_to_history(
         scores[list(forbidden)] = -np.inf
         if exclude_seen:
             scores[list(case.history)] = -np.inf
-        out[user] = np.argsort(-scores, kind="stable")[: out.shape[1]]
+        out[user] = best_rows(scores[None], k)[0]
     return out

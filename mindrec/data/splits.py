@@ -1,5 +1,6 @@
 """Who is asked what: histories and targets of a split. Strict item level, the whole catalog ranked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,11 @@ def training_sequences(interactions: Interactions) -> list[np.ndarray]:
         return [rows[:-2] for rows in interactions.sequences if len(rows) >= 3]
     pairs = zip(interactions.sequences, interactions.split, strict=True)
     return [rows for rows, split in pairs if split == "train"]
+
+
+def with_something_left(asked: Sequence[Case], n_items: int) -> list[Case]:
+    """The cases whose history does not hold the whole catalog: only to them can something new be recommended."""
+    return [case for case in asked if len(case.history) < n_items or len(set(case.history)) < n_items]
 
 
 def cases(interactions: Interactions, split: str, users: int | None = None, seed: int = 0) -> list[Case]:

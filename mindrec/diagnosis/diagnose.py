@@ -14,9 +14,9 @@ from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import Case, cases, training_sequences
 from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis.cases import Diagnosis, cases_file, read_cases, summary, write_cases
-from mindrec.diagnosis.track_gold import BATCH, ItemFacts, diagnose
+from mindrec.diagnosis.track_gold import BATCH, ItemFacts, check_followed, diagnose
 from mindrec.errors import MindRecError
-from mindrec.evaluation.report import open_checkpoint, sample_size
+from mindrec.evaluation.report import answerable_cases, open_checkpoint, sample_size
 from mindrec.jobs.chunks import Work, open_parts, spread
 from mindrec.recommender import Recommender
 from mindrec.system.files import atomic_path, check_parquet
@@ -52,8 +52,11 @@ def diagnose_checkpoint(
         raise MindRecError(f"k={k} is not a whole number from 1 up")
     check_parquet(out)
     recommender = open_checkpoint(checkpoint, data, device)
-    asked = cases(data.interactions, split, sample_size(data, users), seed)
-    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
+    config = recommender.settings(settings)
+    check_followed(config)
+    asked, nothing_left = answerable_cases(
+        recommender, cases(data.interactions, split, sample_size(data, users), seed), config
+    )
     about = describe(recommender, config, split=split, users=len(asked), seed=seed, k=k)
     parts = out.with_name(out.name + ".partial")
     open_parts(parts, about, resume)
@@ -74,7 +77,8 @@ def diagnose_checkpoint(
     done = Diagnosis(pd.concat(found, ignore_index=True), about | {"command": command})
     write_cases(out, done.cases, done.about)
     shutil.rmtree(parts)
-    return summary(done) | {"seconds": round(time.perf_counter() - started, 3)}
+    seconds = round(time.perf_counter() - started, 3)
+    return summary(done) | {"nothing_left": nothing_left, "seconds": seconds}
 
 
 def describe(

@@ -19,6 +19,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.diagnosis.cases import CAUSES, COLUMNS
+from mindrec.errors import MindRecError
 from mindrec.evaluation.metrics import HITS, gold_ranks, hit_at_k
 from mindrec.model.denoiser import Denoiser
 from mindrec.recording.recorder import best_gold_candidate, gold_standing
@@ -225,7 +226,11 @@ def diagnose(
     Args:
         k: an item ranked k or worse is a miss, and gets a cause.
         report: told how many cases each batch had, for a progress bar.
+
+    Raises:
+        MindRecError: settings that are not followed (see `check_followed`).
     """
+    check_followed(config)
 
     def table(part: range) -> pd.DataFrame:
         some = asked[part.start : part.stop]
@@ -235,6 +240,14 @@ def diagnose(
 
     parts = (range(first, min(first + BATCH, len(asked))) for first in range(0, len(asked), BATCH))
     return pd.concat([found for _, found in in_fitting_parts(table, parts)], ignore_index=True)
+
+
+def check_followed(config: DecodeConfig) -> None:
+    """Refuse settings by which the answer is not that of the search that is followed. Raises MindRecError."""
+    if config.rethink:
+        raise MindRecError(
+            "diagnose follows one search, and rethink=true decodes again after it; leave rethink out, or set it false"
+        )
 
 
 def case_table(fate: Fate, part: Sequence[Case], facts: ItemFacts, k: int) -> pd.DataFrame:

@@ -71,7 +71,7 @@ def rank_baseline(
     k: int = 10,
     batch: int = 2000,
 ) -> np.ndarray:
-    """The first k rows of each user, (U, k); ties by row."""
+    """The first k rows of each user, (U, k), -1 where fewer are allowed; ties by row."""
     if name not in BASELINES:
         raise MindRecError(f"baseline {name!r} is not one of {', '.join(BASELINES)}")
     out = []
@@ -81,5 +81,11 @@ def rank_baseline(
         if exclude_seen:
             for user, case in enumerate(part):
                 scores[user, list(case.history)] = -np.inf
-        out.append(np.argsort(-scores, axis=1, kind="stable")[:, :k])
+        out.append(best_rows(scores, k))
     return np.concatenate(out)
+
+
+def best_rows(scores_UN: np.ndarray, k: int) -> np.ndarray:
+    """The first k columns of each row by score, (U, k); ties by column; -1 in place of those at minus infinity."""
+    first = np.argsort(-scores_UN, axis=1, kind="stable")[:, :k]
+    return np.where(np.take_along_axis(scores_UN, first, 1) == -np.inf, -1, first)

@@ -9,6 +9,7 @@ import torch
 from tqdm import tqdm
 
 from mindrec.data.splits import Case
+from mindrec.decoding.answerable import answerable
 from mindrec.decoding.beam_search import final, ranked_items
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
@@ -56,6 +57,7 @@ def rank(
 ) -> Ranking:
     """Rank items for every case with the given decode settings.
 
+    A case for whom nothing is left to recommend has no answer and costs nothing.
     A batch that memory does not hold is halved, and said to be (mindrec.system.memory).
     Under several processes (mindrec.system.distributed) each decodes every
     `world_size`-th batch; all return the full ranking.
@@ -75,7 +77,7 @@ def rank(
         np.concatenate(scores),
         float(np.concatenate(nfe).mean()),
         float(np.concatenate(looked).mean()),
-        None if coverage[0] is None else float(np.concatenate(coverage).mean()),
+        None if any(c is None for c in coverage) else float(np.concatenate(coverage).mean()),
         float(np.concatenate(forced).mean()),
         sum(seconds),
     )
@@ -83,6 +85,23 @@ def rank(
 
 def _rank_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig, n_categories: int) -> tuple:
     """Of one batch: the fields of `Ranking`, a value a user or answer; coverage may be None, seconds is one number."""
+    able = answerable(index, [c.history for c in part], config)
+    if able.all():
+        return _decode_batch(denoiser, index, part, config, n_categories)
+    B, K = len(part), config.beam_size
+    blank = (np.full((B, K), -1), np.full((B, K), -np.inf), *np.zeros((2, B), dtype=np.int64), np.zeros(B), np.zeros(B))
+    if not able.any():
+        return (*blank, 0.0)
+    *found, seconds = _decode_batch(
+        denoiser, index, [c for c, ok in zip(part, able, strict=True) if ok], config, n_categories
+    )
+    for n, values in enumerate(found):
+        if values is not None:
+            blank[n][able] = values
+    return (*(None if values is None else blank[n] for n, values in enumerate(found)), seconds)
+
+
+def _decode_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig, n_categories: int) -> tuple:
     started = time.perf_counter()
     histories = [c.history for c in part]
     last = final(decode(denoiser, index, histories, config, n_categories=n_categories, everywhere=False))
@@ -116,7 +135,8 @@ def dense_ranking(
     k: int = 10,
     batch: int = 256,
 ) -> np.ndarray:
-    """The dense head's first k rows, (U, k): a SASRec with full softmax, no tokens and no search.
+    """The dense head's first k rows, (U, k), -1 where fewer are allowed: a SASRec with full softmax, no tokens and no
+    search.
 
     With `transitions`, where the denoiser has them, the whole of its item evidence ranks. Rows in `forbidden` are not
     ranked.
@@ -133,7 +153,8 @@ def dense_ranking(
             if exclude_seen:
                 for user, case in enumerate(part):
                     logits[user, list(case.history)] = -torch.inf
-            out.append(logits.topk(min(k, logits.shape[1]), dim=1).indices.cpu().numpy())
+            top = logits.topk(min(k, logits.shape[1]), dim=1)
+            out.append(top.indices.where(top.values > -torch.inf, -1).cpu().numpy())
     return np.concatenate(out)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import Case, cases, training_sequences
+from mindrec.decoding.answerable import answerable
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.baselines import BASELINES, rank_baseline
@@ -56,7 +57,9 @@ def evaluate_checkpoint(
         raise MindRecError(f"baseline {min(unknown)!r} is not one of {', '.join((*BASELINES, 'dense', *DECODED))}")
     processes.start()
     recommender = open_checkpoint(checkpoint, data, device)
-    asked = cases(data.interactions, split, sample_size(data, users), seed)
+    asked, nothing_left = answerable_cases(
+        recommender, cases(data.interactions, split, sample_size(data, users), seed), recommender.settings(settings)
+    )
     base = recommender.default_config.to_dict()
     if sweep is not None:
         rows = [
@@ -64,8 +67,8 @@ def evaluate_checkpoint(
             for row in sweep
         ]
         return {"rows": rows}
-    config = DecodeConfig.from_dict(base | (settings or {}))
-    out = _one(recommender, data, asked, split, seed, config, batch, sliced=True)
+    config = recommender.settings(settings)
+    out = _one(recommender, data, asked, split, seed, config, batch, sliced=True) | {"nothing_left": nothing_left}
     measured = {name: _baseline(name, recommender, data, asked, config, batch) for name in baselines}
     if twin is not None:
         other = open_checkpoint(twin, data, device)
@@ -78,6 +81,21 @@ def evaluate_checkpoint(
             "objective": (other.checkpoint.training or {}).get("objective"),
         }
     return out | ({"baselines": measured} if measured else {})
+
+
+def answerable_cases(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig) -> tuple[list[Case], int]:
+    """The cases to whom something can be recommended, and how many others there are.
+
+    Raises MindRecError where nobody is left.
+    """
+    able = answerable(recommender.index, [c.history for c in asked], config)
+    kept = [case for case, ok in zip(asked, able, strict=True) if ok]
+    if not kept:
+        raise MindRecError(
+            f"none of the {len(asked):,} cases has an item left to recommend: the histories hold the whole catalog; "
+            "set exclude_seen=false, or give a larger catalog"
+        )
+    return kept, len(asked) - len(kept)
 
 
 def open_checkpoint(checkpoint: Path, data: PreparedData, device: str) -> Recommender:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
+from mindrec.decoding.answerable import answerable
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.jobs.chunks import Work, open_parts, spread
@@ -21,6 +22,7 @@ CHUNK = 512
 """Users of one chunk: a process that dies loses that many at most, and only until another one takes them over."""
 TOGETHER = 64
 """Of these so many are decoded at once."""
+COUNTED = ("unknown_items", "without_history", "nothing_left")
 SCHEMA = pa.schema(
     {
         "user_id": pa.string(),
@@ -46,8 +48,9 @@ def recommend_many(
 ) -> dict:
     """Recommend for every row of `histories` (columns user_id, item_ids: oldest first) and write `out`, a row an item.
 
-    Items that the checkpoint does not know are passed over, only the last `max_history` others are read, and a user
-    with none has no row: both are counted in what is returned. Finished chunks lie in `out`.partial until the end.
+    Items that the checkpoint does not know are passed over. Of the others the last `max_history` are read, and none is
+    recommended (unless exclude_seen is off). A user with none, or to whom nothing is left to recommend, has no row: all
+    are counted in what is returned. Finished chunks lie in `out`.partial until the end.
 
     Raises:
         MindRecError: a file that is no such table; other settings than those of the work that is resumed.
@@ -147,21 +150,31 @@ def _recommended(
     recommender: Recommender, histories: _Histories, config: DecodeConfig, top: int, chunk: tuple[int, int]
 ) -> bytes:
     """One chunk's rows as a Parquet file, whose metadata counts what was passed over."""
-    asked, unknown, without = [], 0, 0
+    asked, unknown, without, catalog = [], 0, 0, recommender.catalog
     for user, ids in histories.rows(*chunk):
-        known = [item for item in ids if item in recommender.catalog.row_of]
+        known = [row for item in ids if (row := recommender.row_of_id(item)) is not None]
         unknown, without = unknown + len(ids) - len(known), without + (not known)
         if known:
-            asked.append((user, known[-recommender.max_history :]))
+            asked.append((user, known))
+    served = answerable(recommender.index, [history for _, history in asked], config)
+    asked = [
+        (user, [catalog.items[row].item_id for row in rows])
+        for (user, rows), able in zip(asked, served, strict=True)
+        if able
+    ]
     rows: dict[str, list] = {name: [] for name in SCHEMA.names}
     for n in range(0, len(asked), TOGETHER):
         users, ids = zip(*asked[n : n + TOGETHER], strict=True)
         for user, answer in zip(users, recommender.recommend_many(ids, config, trace=False), strict=True):
             for found in answer.items[:top]:
-                values = (user, found.rank + 1, found.item.item_id, found.score, found.probability)
+                values = (user, found.rank, found.item.item_id, found.score, found.probability)
                 for name, value in zip(SCHEMA.names, values, strict=True):
                     rows[name].append(value)
-    told = {b"unknown_items": str(unknown), b"without_history": str(without)}
+    told = {
+        b"unknown_items": str(unknown),
+        b"without_history": str(without),
+        b"nothing_left": str(int((~served).sum())),
+    }
     out = io.BytesIO()
     pq.write_table(pa.table(rows, SCHEMA).replace_schema_metadata(told), out, compression="zstd")
     return out.getvalue()
@@ -169,11 +182,11 @@ def _recommended(
 
 def _joined(parts: list[Path], out: Path) -> dict:
     """Write the chunks as one file, in their order; returns the sums of what each passed over."""
-    counts = {"rows": 0, "unknown_items": 0, "without_history": 0}
+    counts = {"rows": 0} | dict.fromkeys(COUNTED, 0)
     with atomic_path(out) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         for part in parts:
             table = pq.read_table(part)
-            for name in ("unknown_items", "without_history"):
+            for name in COUNTED:
                 counts[name] += int(table.schema.metadata[name.encode()])
             counts["rows"] += len(table)
             writer.write_table(table.replace_schema_metadata(None))

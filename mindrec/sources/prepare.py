@@ -49,6 +49,11 @@ def prepare(
         if key in given:
             given[key] = local(str(given[key]), checksum if key == "path" else None, cache_folder())
     data, extra, quality = load(**given), "", None
+    if len(data.catalog) < 2:
+        raise MindRecError(
+            f"the data has {len(data.catalog)} item; a catalog of two or more is needed, so that something is left to "
+            "recommend to those who have one"
+        )
     if held_out is not None:
         whole = len(data.catalog)
         data = hold_out(data, held_out)

@@ -101,9 +101,10 @@ def block_loss(
     else:
         states = _masked(codes_ML.repeat_interleave(config.views, 0), config, generator)
     allowed_MN = ~_history_mask(rows_BW, read.valid_BR, model.n_items)
-    token_S = _token_loss(model, table, read, allowed_MN, states, config)
     # A target that its own history holds is excluded in decoding, so it teaches the tokens nothing.
     new_M = allowed_MN.gather(1, read.target_M[:, None])[:, 0]
+    allowed_MN |= ~allowed_MN.any(1, keepdim=True)  # a history of the whole catalog must not turn the loss into NaN
+    token_S = _token_loss(model, table, read, allowed_MN, states, config)
     token = (token_S.view(-1, states.views).mean(1) * new_M).sum() / new_M.sum().clamp(min=1)
     if not dense:
         return BatchLoss(token, 0.0, token.item(), len(new_M))

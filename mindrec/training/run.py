@@ -13,7 +13,7 @@ import torch
 
 from mindrec.checkpoint import FOLDER, Checkpoint, device_name, load_checkpoint, pick_device
 from mindrec.data.catalog import PreparedData
-from mindrec.data.splits import Case, cases, training_sequences
+from mindrec.data.splits import Case, cases, training_sequences, with_something_left
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.errors import MindRecError
@@ -157,7 +157,7 @@ class _Job:
         if decode.evidence == "on":
             decode = replace(decode, evidence="off")  # evidence is weighed afterwards; until then tokens are judged
         of_decode = make_validation(self.data, tokenizer, decode, config.seed, self.place)
-        asked = cases(self.data.interactions, "validation", CALIBRATION_USERS, config.seed)
+        asked = validation_cases(self.data, CALIBRATION_USERS, config.seed)
 
         def validate(model: CompactDenoiser) -> dict:
             """Epochs differ by less than the NDCG@10 of a thousand users errs; by likelihood they can be told apart."""
@@ -169,7 +169,7 @@ class _Job:
         """Fit how much the denoiser's opinion counts beside evidence, and measure the default decode on validation."""
         found, seed = {}, self.preset.train.seed
         if decode.evidence == "on":
-            asked = cases(self.data.interactions, "validation", CALIBRATION_USERS, seed + 1)
+            asked = validation_cases(self.data, CALIBRATION_USERS, seed + 1)
             if self.data.interactions.ordered:
                 found["transitions_nll"] = self.count_transitions(model, asked)
             found["calibration_nll"] = calibrate(model, _table(model), asked, progress=self.progress)
@@ -318,9 +318,23 @@ def _from_dense(folder: Path, job: _Job, objective: str) -> tuple[CompactDenoise
     return model, source.tokenizer
 
 
+def validation_cases(data: PreparedData, users: int, seed: int) -> list[Case]:
+    """A seeded sample of validation cases, without users who have the whole catalog.
+
+    Raises MindRecError where nobody else is left.
+    """
+    asked = with_something_left(cases(data.interactions, "validation", users, seed), len(data.catalog))
+    if not asked:
+        raise MindRecError(
+            f"every validation user has all {len(data.catalog):,} items of the catalog: nothing is left to recommend; "
+            "give a larger catalog, or shorter sequences"
+        )
+    return asked
+
+
 def dense_validation(data: PreparedData, seed: int) -> Callable:
     """model -> validation metrics of its dense head; "score" is NDCG@10."""
-    asked = cases(data.interactions, "validation", VALIDATION_USERS, seed)
+    asked = validation_cases(data, VALIDATION_USERS, seed)
     targets = np.array([c.target for c in asked])
 
     def validate(model: CompactDenoiser) -> dict:
@@ -332,7 +346,7 @@ def dense_validation(data: PreparedData, seed: int) -> Callable:
 
 def make_validation(data: PreparedData, tokenizer: Tokenizer, decode: DecodeConfig, seed: int, device) -> Callable:
     """model -> validation metrics of a decode and of the dense head; "score" is the decode's NDCG@10."""
-    asked = cases(data.interactions, "validation", VALIDATION_USERS, seed)
+    asked = validation_cases(data, VALIDATION_USERS, seed)
     index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(device), tokenizer.level_sizes)
     of_dense = dense_validation(data, seed)
 

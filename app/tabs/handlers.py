@@ -5,9 +5,8 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial, wraps
-from importlib.util import find_spec
 from pathlib import Path
 
 from app.server.lanes import MOST_WAITING, Busy, Gone, Job, Service
@@ -17,19 +16,18 @@ from app.views.events import events
 from app.views.possible import possible_view, speaks, token_rows
 from app.views.tree import tree_view
 from app.words import sentences as text
-from mindrec.decoding import config as dials
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.orders import ORDERS
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
 from mindrec.system.files import read_json
+from mindrec.system.settings import menu
 from mindrec.trace.records import DecodeStep, DecodeTrace
 
 PATIENCE = 30.0
 """Seconds that one question waits for its decode."""
 MOST_IDS = 1000
 TRIP_LEAST = 3
-MENU_BEAMS = 30
 
 
 @dataclass(frozen=True)
@@ -355,37 +353,13 @@ def examples(recommender: Recommender) -> list[dict]:
 
 
 def setting_fields(checkpoints: list[str]) -> list[dict]:
-    """The settings menu: kind, choices and words of every dial that can be turned here."""
-    choices = {
-        "order": list(ORDERS),
-        "scoring": list(dials.SCORINGS),
-        "evidence": list(dials.EVIDENCE),
-        "expansion": list(dials.EXPANSIONS),
-        "merge": list(dials.MERGES),
-        "constraint": list(dials.CONSTRAINTS),
-        "algorithm": list(dials.ALGORITHMS) if find_spec("mindrec.decoding.published") else [],
-        "checkpoint": checkpoints,
-    }
-    ranges = {
-        "beam_size": {"kind": "range", "low": 1, "high": MENU_BEAMS, "step": 1},
-        "steps": {"kind": "steps"},
-        "diversity": {"kind": "range", "low": 0, "high": 3, "step": 0.1},
-        "temperature": {"kind": "range", "low": 0, "high": 2, "step": 0.1},
-        "seed": {"kind": "number", "low": 0, "high": 2**31 - 1},
-        "exclude_seen": {"kind": "switch"},
-        "rethink": {"kind": "switch"},
-    }
-    known = {f.name for f in fields(DecodeConfig)} | {"checkpoint"}
-    out = []
-    for key, (name, about) in text.SETTINGS.items():
-        if key not in known or (key in choices and len(choices[key]) < 2):
-            continue
-        spec = ranges.get(key) or {
-            "kind": "choice",
-            "choices": [[value, text.CHOICES.get(value, value)] for value in choices[key]],
-        }
-        out.append({"key": key, "name": name, "help": about} | spec)
-    return out
+    """The settings menu: the checkpoint where there are several, then every setting that has a label."""
+    fields = menu(DecodeConfig, {"order": {name: name for name in ORDERS}})
+    if len(checkpoints) > 1:
+        name, about = text.SETTINGS["checkpoint"]
+        choices = [[value, value] for value in checkpoints]
+        fields.insert(0, {"key": "checkpoint", "name": name, "help": about, "kind": "choice", "choices": choices})
+    return fields
 
 
 def possible_of(trace: DecodeTrace, recommender: Recommender | None) -> dict | None:

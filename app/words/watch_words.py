@@ -1,5 +1,8 @@
 """Words of the Watch tab: the player and the settings. Used through app.words.sentences."""
 
+from mindrec.decoding.config import DecodeConfig
+from mindrec.system.settings import Choice, declared
+
 STAGE = {
     # page
     "brand": "MindRec",
@@ -206,41 +209,15 @@ STAGE = {
     "transcript": "All steps in words",
 }
 
-SETTINGS = {
-    "checkpoint": ("Checkpoint", "Which trained model decodes."),
-    "beam_size": ("Beams", "Partial answers kept after each step. One is greedy."),
-    "order": ("Unmask order", "Which masked position is filled next."),
-    "steps": ("Steps", "Fewer steps fill several positions at once."),
-    "scoring": ("Scoring", "Token: probabilities of a position's codes. Item: those of whole items, summed by code."),
-    "evidence": ("Item evidence", "Whether likely next items, summed by code, join the denoiser's opinion."),
-    "expansion": ("Expansion", "Partition: each beam branches on one position. Joint: all positions compete."),
-    "merge": ("Merge", "Joint only: how one state reached by two orders is scored."),
-    "diversity": ("Diversity", "Joint only: penalty on beams that look like a kept one."),
-    "temperature": ("Temperature", "0 always takes the best; above it beams are sampled."),
-    "seed": ("Seed", "Start of the random numbers, for sampling and the random order."),
-    "constraint": ("Constraint", "Exact: every beam can become an item. Level: any code of the level, as published."),
-    "exclude_seen": ("Leave out seen items", "Items of the history are not recommended."),
-    "rethink": ("Second look", "Re-mask the least certain tokens of the best answer and decode them again."),
-    "algorithm": ("Algorithm", "MindRec's search, or the published one."),
+SETTINGS = {"checkpoint": ("Checkpoint", "Which trained model decodes.")} | {
+    key: (setting.label or key, setting.help) for key, setting in declared(DecodeConfig).items()
 }
+"""Name and help of every setting."""
 
 CHOICES = {
-    "coarse_to_fine": "coarse to fine",
-    "confidence": "surest first",
-    "left_to_right": "left to right",
-    "margin": "clearest lead first",
-    "random": "random",
-    "partition": "partition",
-    "joint": "joint",
-    "max": "best path",
-    "logsumexp": "sum of paths",
-    "token": "token",
-    "item": "item",
-    "on": "on",
-    "off": "off",
-    "only": "only evidence",
-    "exact": "exact",
-    "level": "level",
-    "mindrec": "MindRec",
-    "published": "published",
+    value: words
+    for setting in declared(DecodeConfig).values()
+    if isinstance(setting, Choice)
+    for value, words in setting.choices.items()
 }
+"""Words of every named value of a setting."""

@@ -1,4 +1,4 @@
-"""Write the tables of all READMEs from assets/results/*.json: no figure in them is typed by hand."""
+"""Write the tables of all READMEs, from assets/results/*.json and the settings' declarations: none is typed by hand."""
 
 import re
 import sys
@@ -7,8 +7,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from mindrec.decoding.config import DecodeConfig  # noqa: E402
 from mindrec.errors import MindRecError  # noqa: E402
 from mindrec.system.files import read_json, write_text  # noqa: E402
+from mindrec.system.settings import declared, table  # noqa: E402
 
 METRICS = ("hit@1", "hit@5", "hit@10", "ndcg@10")
 PLAIN = {
@@ -23,20 +25,6 @@ PLAIN = {
     "twin": "auto-regressive twin, default decode",
     "twin_evidence_off": "auto-regressive twin, tokens alone",
 }
-SHOWN = (
-    "algorithm",
-    "beam_size",
-    "order",
-    "expansion",
-    "merge",
-    "steps",
-    "resolve",
-    "scoring",
-    "evidence",
-    "constraint",
-    "diversity",
-    "rethink",
-)
 
 
 def update(root: Path, results: Path) -> None:
@@ -183,7 +171,7 @@ def _sweep(r: dict) -> str:
         _head("decoder", ("mass kept", "off catalog", "calls", "beams read")),
     ]
     for row in rows:
-        changed = [f"{k}={row['decoder'][k]}" for k in SHOWN if row["decoder"][k] != base[k]]
+        changed = [f"{k}={row['decoder'][k]}" for k in declared(DecodeConfig) if row["decoder"].get(k) != base.get(k)]
         name = ", ".join(changed) or f"default ({base['beam_size']} beams)"
         kept = row["metrics"].get("search_mass_kept")
         cells = (
@@ -323,6 +311,7 @@ BLOCKS = {
     "cold": ("mindrec/cold/README.md", _cold_tables),
     "sources": ("mindrec/sources/README.md", _source_table),
     "load": ("app/README.md", _load_table),
+    "settings": ("mindrec/README.md", lambda _: [table(DecodeConfig).rstrip()]),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mindrec.cli.shared import JsonOut, emit, settings_of
+from mindrec.cli.shared import Decoder, JsonOut, emit, settings_of
 
 Workers = Annotated[
     int, typer.Option(help='Processes of a Ray cluster; 0: this one alone. Needs `pip install "ray[data]"`.')
@@ -24,7 +24,7 @@ def recommend_many(
     out: Annotated[Path, typer.Option(help="Parquet to write: a row for each user and rank.")],
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("checkpoints/grocery"),
     top: Annotated[int, typer.Option(help="Items for each user.")] = 10,
-    decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
+    decoder: Decoder = None,
     workers: Workers = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished chunk.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",

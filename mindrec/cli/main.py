@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from mindrec.cli import backbone_commands, bench_commands, data_commands, job_commands
-from mindrec.cli.shared import JsonOut, emit, load_data, settings_of
+from mindrec.cli.shared import Decoder, JsonOut, emit, load_data, settings_of
 from mindrec.errors import MindRecError
 from mindrec.system.files import check_json
 
@@ -143,7 +143,7 @@ def evaluate(
     users: Annotated[
         int | None, typer.Option(help="A seeded sample of cases; default 5,000 on grocery, else all.")
     ] = None,
-    decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
+    decoder: Decoder = None,
     baseline: Annotated[
         str,
         typer.Option(
@@ -214,7 +214,7 @@ def compare(
     data: Data = None,
     split: Annotated[str, typer.Option(help="test or validation.")] = "test",
     users: Annotated[int | None, typer.Option(help="A seeded sample of cases; default as evaluate.")] = None,
-    decoder: Annotated[list[str] | None, typer.Option(help="A decode setting of both, name=value; repeatable.")] = None,
+    decoder: Decoder = None,
     seed: int = 0,
     batch: int = 64,
     device: Device = "auto",
@@ -247,7 +247,7 @@ def diagnose(
     users: Annotated[
         int | None, typer.Option(help="A seeded sample of cases; default 5,000 on grocery, else all.")
     ] = None,
-    decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
+    decoder: Decoder = None,
     k: Annotated[int, typer.Option("--k", help="A true item ranked below the first k is a miss.")] = 10,
     seed: int = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished chunk.")] = False,
@@ -281,7 +281,7 @@ def recommend(
     item: Annotated[
         list[str] | None, typer.Option(help="An item's id, its title, or words that find it; oldest first, repeatable.")
     ] = None,
-    decoder: Annotated[list[str] | None, typer.Option(help="A decode setting, name=value; repeatable.")] = None,
+    decoder: Decoder = None,
     trace: Annotated[
         Path | None, typer.Option(callback=check_json, help="Write the complete trace here as JSON.")
     ] = None,

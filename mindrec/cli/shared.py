@@ -9,10 +9,16 @@ from typing import Annotated
 
 import typer
 
+from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.system.files import check_json
+from mindrec.system.settings import summary
 
 JsonOut = Annotated[Path | None, typer.Option("--json", callback=check_json, help="Write the result here as JSON.")]
+Decoder = Annotated[
+    list[str] | None,
+    typer.Option("--decoder", help=f"A decode setting, name=value; repeatable. {summary(DecodeConfig)}."),
+]
 
 
 def load_data(folder: Path | None, checkpoint: Path | None = None):

@@ -154,7 +154,7 @@ def _search(denoiser, index, histories, config, n_categories, cache, everywhere)
 
 
 def check(config: DecodeConfig, denoiser: Denoiser, index: ItemIndex) -> None:
-    """Refuse settings that contradict each other or the denoiser."""
+    """Refuse settings that the denoiser or the catalog contradicts."""
     if config.order not in ORDERS:
         raise MindRecError(f"order={config.order!r} is not one of {', '.join(ORDERS)}")
     if denoiser.orders is not None and config.order not in denoiser.orders:
@@ -162,10 +162,6 @@ def check(config: DecodeConfig, denoiser: Denoiser, index: ItemIndex) -> None:
     several = config.steps is not None or config.resolve is not None
     if denoiser.orders is not None and (several or config.expansion == "joint"):
         raise MindRecError("an auto-regressive denoiser fills one position a step, with expansion='partition'")
-    if several and (config.expansion == "joint" or config.constraint == "level"):
-        raise MindRecError("steps and resolve need expansion='partition' and constraint='exact'")
-    if config.scoring == "item" and config.constraint == "level":
-        raise MindRecError("scoring='item' needs constraint='exact'")
     for position, code in (*config.pins, *config.forbid_tokens):
         if position >= index.n_levels or code >= index.level_sizes[position]:
             raise MindRecError(

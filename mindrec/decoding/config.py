@@ -1,103 +1,155 @@
-"""The dials of a decode, in one frozen place."""
+"""The settings of a decode, each declared once: range, words, and whether the app's menu shows it."""
 
-import operator
 from dataclasses import asdict, dataclass, fields
 
 from mindrec.errors import MindRecError
+from mindrec.system.settings import Choice, Number, Rows, Switch, Tokens, Whole, clean_settings, declare
 
-EXPANSIONS = ("partition", "joint")
-MERGES = ("max", "logsumexp")
-SCORINGS = ("token", "item")
-EVIDENCE = ("on", "off", "only")
-CONSTRAINTS = ("exact", "level")
-ALGORITHMS = ("mindrec", "published")
 MAX_BEAMS = 100
 
 
 @dataclass(frozen=True)
 class DecodeConfig:
-    """How to decode.
+    """The settings of one decode. A field's declaration gives its meaning and range.
 
-    Attributes:
-        algorithm: "mindrec", or "published": the paper's search as its released settings describe it.
-        beam_size: partial answers kept after each step.
-        order: name of an unmask order (mindrec.decoding.orders.ORDERS).
-        expansion: "partition" branches each beam on one position; "joint" lets all positions compete.
-        merge: how joint joins one state reached by several orders: its best path, or the sum of them.
-        diversity: lambda of joint's penalty on likeness to beams already kept; 0 is none.
-        steps: denoiser steps to spread the positions over, as evenly as possible, larger parts last; None is one each.
-        resolve: single-position steps before all the rest is filled at once; not together with `steps`.
-        scoring: "token" normalises over the legal codes of a position; "item" sums the item posterior by code.
-        evidence: "on" adds item evidence (dense head and transitions) to the denoiser's logits, "off" leaves it out,
-            "only" drops the denoiser.
-        constraint: "exact" keeps every beam completable; "level" allows any code of the level, as published.
-        exclude_seen: whether items of the history may not be recommended.
-        temperature: 0 is a deterministic search; above it beams are sampled without replacement.
-        seed: of the sampling and of the order "random".
-        pins: (position, code) pairs filled before the first step.
-        forbid_tokens: (position, code) pairs that no answer may have.
-        forbid_items: item rows that may not be recommended.
-        rethink: whether to re-mask and decode again the least certain positions of the best answer.
+    Raises:
+        MindRecError: a value out of its range, or settings that contradict each other.
     """
 
-    algorithm: str = "mindrec"
-    beam_size: int = 10
-    order: str = "coarse_to_fine"
-    expansion: str = "partition"
-    merge: str = "max"
-    diversity: float = 0.0
-    steps: int | None = None
-    resolve: int | None = None
-    scoring: str = "token"
-    evidence: str = "on"
-    constraint: str = "exact"
-    exclude_seen: bool = True
-    temperature: float = 0.0
-    seed: int = 0
-    pins: tuple[tuple[int, int], ...] = ()
-    forbid_tokens: tuple[tuple[int, int], ...] = ()
-    forbid_items: tuple[int, ...] = ()
-    rethink: bool = False
+    beam_size: int = declare(
+        10,
+        Whole(
+            label="Beams", help="Partial answers kept after each step. One is greedy.", low=1, high=MAX_BEAMS, slider=30
+        ),
+    )
+    order: str = declare(
+        "coarse_to_fine",
+        Choice(
+            label="Unmask order",
+            help="Which masked position is filled next.",
+            choices={
+                "coarse_to_fine": "coarse to fine",
+                "confidence": "surest first",
+                "left_to_right": "left to right",
+                "margin": "clearest lead first",
+                "random": "random",
+            },
+            registry="an order",
+        ),
+    )
+    steps: int | None = declare(
+        None,
+        Whole(
+            label="Steps",
+            help="Fewer steps fill several positions at once, as evenly as possible, larger parts last.",
+            low=1,
+            high=64,
+            optional=True,
+            needs={"expansion": "partition", "constraint": "exact"},
+        ),
+    )
+    resolve: int | None = declare(
+        None,
+        Whole(
+            help="Single-position steps before all the rest is filled at once; not together with steps.",
+            low=1,
+            high=64,
+            optional=True,
+            needs={"expansion": "partition", "constraint": "exact"},
+        ),
+    )
+    scoring: str = declare(
+        "token",
+        Choice(
+            label="Scoring",
+            help="Token: probabilities of a position's codes. Item: those of whole items, summed by code.",
+            choices={"token": "token", "item": "item"},
+            needs={"constraint": "exact"},
+        ),
+    )
+    evidence: str = declare(
+        "on",
+        Choice(
+            label="Item evidence",
+            help="Whether likely next items, summed by code, join the denoiser's opinion.",
+            choices={"on": "on", "off": "off", "only": "only evidence"},
+        ),
+    )
+    expansion: str = declare(
+        "partition",
+        Choice(
+            label="Expansion",
+            help="Partition: each beam branches on one position. Joint: all positions compete.",
+            choices={"partition": "partition", "joint": "joint"},
+        ),
+    )
+    merge: str = declare(
+        "max",
+        Choice(
+            label="Merge",
+            help="Joint only: how one state reached by two orders is scored.",
+            choices={"max": "best path", "logsumexp": "sum of paths"},
+        ),
+    )
+    diversity: float = declare(
+        0.0,
+        Number(
+            label="Diversity",
+            help="Joint only: penalty on beams that look like a kept one.",
+            low=0,
+            high=100,
+            slider=3,
+            needs={"expansion": "joint"},  # partition's beams never hold the same item
+        ),
+    )
+    temperature: float = declare(
+        0.0,
+        Number(
+            label="Temperature", help="0 always takes the best; above it beams are sampled.", low=0, high=100, slider=2
+        ),
+    )
+    seed: int = declare(
+        0,
+        Whole(
+            label="Seed", help="Start of the random numbers, for sampling and the random order.", low=0, high=2**31 - 1
+        ),
+    )
+    constraint: str = declare(
+        "exact",
+        Choice(
+            label="Constraint",
+            help="Exact: every beam can become an item. Level: any code of the level, as published.",
+            choices={"exact": "exact", "level": "level"},
+        ),
+    )
+    exclude_seen: bool = declare(
+        True, Switch(label="Leave out seen items", help="Items of the history are not recommended.")
+    )
+    rethink: bool = declare(
+        False,
+        Switch(label="Second look", help="Re-mask the least certain tokens of the best answer and decode them again."),
+    )
+    algorithm: str = declare(
+        "mindrec",
+        Choice(
+            label="Algorithm",
+            help="MindRec's search, or the published one.",
+            choices={"mindrec": "MindRec", "published": "published"},
+        ),
+    )
+    pins: tuple[tuple[int, int], ...] = declare((), Tokens(help="Tokens filled before the first step."))
+    forbid_tokens: tuple[tuple[int, int], ...] = declare((), Tokens(help="Tokens that no answer may have."))
+    forbid_items: tuple[int, ...] = declare((), Rows(help="Items that may not be recommended."))
 
     def __post_init__(self):
-        for name, allowed in (
-            ("algorithm", ALGORITHMS),
-            ("expansion", EXPANSIONS),
-            ("merge", MERGES),
-            ("scoring", SCORINGS),
-            ("evidence", EVIDENCE),
-            ("constraint", CONSTRAINTS),
-        ):
-            if getattr(self, name) not in allowed:
-                raise MindRecError(f"{name}={getattr(self, name)!r} is not one of {', '.join(allowed)}")
-        _whole("beam_size", self.beam_size, 1, MAX_BEAMS)
-        _whole("seed", self.seed, 0, 2**31 - 1)
-        for name in ("steps", "resolve"):
-            if getattr(self, name) is not None:
-                _whole(name, getattr(self, name), 1, 64)
+        clean_settings(self)
         if self.steps is not None and self.resolve is not None:
             raise MindRecError("steps and resolve are two ways to say the same; give one")
-        for name in ("diversity", "temperature"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 100:
-                raise MindRecError(f"{name}={value!r} is outside 0..100")
-        if self.diversity and self.expansion != "joint":
-            raise MindRecError("diversity needs expansion='joint': partition's beams never hold the same item")
-        if not isinstance(self.order, str):
-            raise MindRecError(f"order={self.order!r} is not the name of an order")
-        for name in ("exclude_seen", "rethink"):
-            if not isinstance(getattr(self, name), bool):
-                raise MindRecError(f"{name}={getattr(self, name)!r} is not true or false")
-        for name in ("pins", "forbid_tokens", "forbid_items"):
-            if not isinstance(getattr(self, name), (list, tuple)):
-                raise MindRecError(f"{name}={getattr(self, name)!r} is not a list")
-        for name in ("pins", "forbid_tokens"):
-            object.__setattr__(self, name, tuple(sorted(_pair(name, p) for p in getattr(self, name))))
         if len({position for position, _ in self.pins}) < len(self.pins):
             raise MindRecError(f"pins={self.pins}: one position is pinned twice")
-        object.__setattr__(self, "forbid_items", tuple(sorted(_row(r) for r in self.forbid_items)))
 
     def to_dict(self) -> dict:
+        """Plain JSON values."""
         raw = asdict(self)
         raw["pins"] = [list(p) for p in self.pins]
         raw["forbid_tokens"] = [list(p) for p in self.forbid_tokens]
@@ -112,21 +164,3 @@ class DecodeConfig:
         if unknown:
             raise MindRecError(f"unknown decode setting {unknown[0]!r}; settings are {', '.join(known)}")
         return cls(**raw)
-
-
-def _whole(name: str, value, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise MindRecError(f"{name}={value!r} is not a whole number in {low}..{high}")
-
-
-def _row(value) -> int:
-    try:
-        return operator.index(value)
-    except TypeError as error:
-        raise MindRecError(f"forbid_items holds {value!r}; item rows, whole numbers, are needed") from error
-
-
-def _pair(name: str, value) -> tuple[int, int]:
-    if not isinstance(value, (list, tuple)) or len(value) != 2 or not all(type(v) is int and v >= 0 for v in value):
-        raise MindRecError(f"{name} holds {value!r}; a (position, code) pair of whole numbers is needed")
-    return value[0], value[1]

@@ -18,11 +18,12 @@ from app.page.replay import replay_page
 from app.server.public import api
 from app.tabs.comparing import WAYS, Comparing
 from app.tabs.diagnosing import Diagnosing
-from app.tabs.handlers import Handlers, examples, load_stories
+from app.tabs.handlers import Handlers, examples, load_stories, setting_fields
 from app.tabs.lessons import CARDS, Lessons, wrong_turn
 from app.tabs.trips import Trips
 from app.words import sentences as text
 from mindrec.data.catalog import save_prepared
+from mindrec.decoding.orders import ORDERS
 from mindrec.diagnosis.cases import read_cases, write_cases
 from mindrec.diagnosis.diagnose import diagnose_checkpoint
 from mindrec.errors import MindRecError
@@ -51,6 +52,15 @@ def test_opening_is_json_and_names_the_checkpoint(handlers):
     assert opening["checkpoints"][0]["items"] == 40
     assert {"beam_size", "order", "evidence"} <= {field["key"] for field in opening["settings"]}
     assert all(field["help"] for field in opening["settings"])
+
+
+def test_the_menu_offers_every_registered_order_with_words():
+    for checkpoints, first in ((["one"], "beam_size"), (["one", "two"], "checkpoint")):
+        menu = setting_fields(checkpoints)
+        assert menu[0]["key"] == first
+        (order,) = (field for field in menu if field["key"] == "order")
+        assert [value for value, _ in order["choices"]] == list(ORDERS)
+        assert dict(order["choices"])["left_to_right"] == "left to right"
 
 
 def test_search_gives_items_and_nothing_for_nothing(handlers):

@@ -652,6 +652,9 @@ def test_a_given_cache_gives_the_same_answer(case, width):
         ({"forbid_items": 0.5}, "forbid_items=0.5 is not a list"),
         ({"forbid_items": ("i1",)}, "forbid_items holds 'i1'"),
         ({"order": ["confidence"]}, "not the name of an order"),
+        ({"steps": 2, "expansion": "joint"}, "steps=2 needs expansion='partition'"),
+        ({"resolve": 1, "constraint": "level"}, "resolve=1 needs constraint='exact'"),
+        ({"scoring": "item", "constraint": "level"}, "scoring='item' needs constraint='exact'"),
         ({"rethink": "yes"}, "not true or false"),
     ],
 )

@@ -1,0 +1,83 @@
+"""A setting declared once shows up everywhere: checks, menu, documentation, help."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from mindrec.errors import MindRecError
+from mindrec.system.settings import (
+    Choice,
+    Number,
+    Switch,
+    Whole,
+    clean_settings,
+    declare,
+    declared,
+    menu,
+    summary,
+    table,
+)
+
+
+@dataclass(frozen=True)
+class Oven:
+    """A toy: `grill` needs the fan off."""
+
+    degrees: int = declare(180, Whole(label="Heat", help="Degrees inside.", low=50, high=300, slider=250))
+    fan: str = declare("on", Choice(label="Fan", help="Moves the air.", choices={"on": "turning", "off": "still"}))
+    grill: float = declare(0, Number(label="Grill", help="From above.", low=0, high=9, slider=5, needs={"fan": "off"}))
+    light: bool = declare(True, Switch(help="For those who look."))
+
+    def __post_init__(self):
+        clean_settings(self)
+
+
+@dataclass(frozen=True)
+class Larger(Oven):
+    """The same with one field more, which is declared here alone."""
+
+    program: str = declare(
+        "bread", Choice(label="Program", help="Of the timer.", choices={"bread": "Bread", "pie": "Pie"})
+    )
+
+
+def test_one_new_field_is_on_the_menu_in_the_table_and_in_the_help():
+    before, after = menu(Oven), menu(Larger)
+    assert after[: len(before)] == before
+    choices = [["bread", "Bread"], ["pie", "Pie"]]
+    new = {"key": "program", "name": "Program", "help": "Of the timer.", "kind": "choice", "choices": choices}
+    assert after[len(before) :] == [new]
+    added = table(Larger).replace(table(Oven), "")
+    assert added == "| `program` | `bread` | `bread, pie` | Of the timer. | yes |\n"
+    assert summary(Larger) == summary(Oven) + "; program=bread, pie"
+    assert list(declared(Larger)) == [*declared(Oven), "program"]
+
+
+def test_one_new_field_is_checked():
+    assert Larger(program="pie").program == "pie"
+    with pytest.raises(MindRecError, match="program='soup' is not one of bread, pie"):
+        Larger(program="soup")
+
+
+def test_a_setting_without_a_label_is_not_on_the_menu():
+    assert "light" not in [control["key"] for control in menu(Oven)]
+    assert "| `light` | `true` | `true, false` | For those who look. | no |" in table(Oven)
+
+
+def test_a_setting_that_needs_another_is_refused_without_it():
+    assert Oven(grill=2, fan="off").grill == 2
+    assert Oven(grill=0, fan="on").grill == 0
+    with pytest.raises(MindRecError, match="grill=2 needs fan='off', not 'on'"):
+        Oven(grill=2)
+
+
+@pytest.mark.parametrize("bad", [{"degrees": 49}, {"degrees": True}, {"degrees": 60.0}, {"degrees": None}, {"fan": []}])
+def test_values_out_of_range_are_refused_by_name(bad):
+    (name,) = bad
+    with pytest.raises(MindRecError, match=f"{name}="):
+        Oven(**bad)
+
+
+def test_names_that_code_registers_join_the_menu():
+    fan = next(control for control in menu(Oven, {"fan": {"on": "on", "storm": "storm"}}) if control["key"] == "fan")
+    assert fan["choices"] == [["on", "turning"], ["off", "still"], ["storm", "storm"]]

@@ -8,6 +8,7 @@ import re
 import shlex
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,11 @@ Checkpoint = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folde
 Data = Annotated[Path | None, typer.Option("--data", help="Prepared data folder, or the name 'grocery'.")]
 TextModel = data_commands.TextModel
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+LEARNS_REPEATS = (
+    "note: most validation targets are in their own history: people come back to the same items here; the model learns "
+    "repeats, and the checkpoint's default is exclude_seen=false"
+)
 
 
 @app.command()
@@ -73,7 +79,7 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train a denoiser and save the epoch that is best on validation: of the block, the likeliest."""
-    from mindrec.training.run import train_checkpoint
+    from mindrec.training.run import for_repeats, train_checkpoint
 
     def given(**values) -> dict:
         return {name: value for name, value in values.items() if value is not None}
@@ -88,6 +94,8 @@ def train(
     def report(record: dict) -> None:
         typer.echo(json.dumps(record), err=True)
 
+    if for_repeats(prepared_data, recipe) is not recipe:
+        typer.echo(LEARNS_REPEATS, err=True)
     made = train_checkpoint(
         prepared_data,
         recipe,
@@ -203,6 +211,7 @@ def evaluate(
         seed=seed,
         batch=batch,
         device=device,
+        say=partial(typer.echo, err=True),
     )
     emit(result, json_out)
 

@@ -31,6 +31,25 @@ def with_something_left(asked: Sequence[Case], n_items: int) -> list[Case]:
     return [case for case in asked if len(case.history) < n_items or len(set(case.history)) < n_items]
 
 
+MOSTLY = 0.5
+"""Share of repeated targets above which people are taken to come back to the same items."""
+
+
+def repeat_share(asked: Sequence[Case]) -> float:
+    """Share of cases whose true next item is in their own history."""
+    return sum(case.target in case.history for case in asked) / max(len(asked), 1)
+
+
+def repeats_warning(asked: Sequence[Case], split: str) -> str | None:
+    """One line where exclude_seen rules most targets of a split out, else None."""
+    if (share := repeat_share(asked)) <= MOSTLY:
+        return None
+    return (
+        f"note: {share:.0%} of {len(asked):,} {split} targets are in their own history, and exclude_seen=true rules "
+        "them out; people come back to the same items here: set exclude_seen=false"
+    )
+
+
 def cases(interactions: Interactions, split: str, users: int | None = None, seed: int = 0) -> list[Case]:
     """Cases of a split; a seeded sample of `users` of them where given.
 

@@ -1,13 +1,13 @@
 """One evaluation, or a sweep of them, as plain JSON (design section 4)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mindrec.data.catalog import PreparedData
-from mindrec.data.splits import Case, cases, training_sequences
+from mindrec.data.splits import Case, cases, repeats_warning, training_sequences
 from mindrec.decoding.answerable import answerable
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
@@ -42,12 +42,14 @@ def evaluate_checkpoint(
     seed: int = 0,
     batch: int = 64,
     device: str = "auto",
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict:
     """Evaluate a checkpoint and the named baselines on the same cases.
 
     Args:
         baselines: popularity, covisit, dense, or a name in DECODED.
         twin: another checkpoint of the same catalog, measured by its own default decode and with evidence off.
+        say: is called first with a line where exclude_seen rules most targets out.
 
     Raises:
         MindRecError: the checkpoint and the data name different catalogs.
@@ -60,6 +62,8 @@ def evaluate_checkpoint(
     asked, nothing_left = answerable_cases(
         recommender, cases(data.interactions, split, sample_size(data, users), seed), recommender.settings(settings)
     )
+    if recommender.settings(settings).exclude_seen and (line := repeats_warning(asked, split)):
+        say(line)
     base = recommender.default_config.to_dict()
     if sweep is not None:
         rows = [

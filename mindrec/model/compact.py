@@ -32,7 +32,7 @@ class CompactConfig:
 
     `block_dropout` is the target block's, which learns from soft targets and needs less; None is `dropout`.
     `transitions` is how many pairs of items are kept beside the dense head (mindrec.model.transitions); 0: no such
-    part.
+    part. `repeats` says that people come back to the same items: what is in the history may be the next item too.
     """
 
     level_sizes: tuple[int, ...]
@@ -47,6 +47,7 @@ class CompactConfig:
     block_dropout: float | None = None
     objective: str = "diffusion"
     transitions: int = 0
+    repeats: bool = False
 
     def __post_init__(self):
         if self.objective not in OBJECTIVES:
@@ -114,7 +115,9 @@ class CompactDenoiser(nn.Module):
         level_of = torch.repeat_interleave(torch.arange(L), torch.tensor(config.level_sizes))
         self.register_buffer("level_of_T", level_of, persistent=False)
         self._items_ND: torch.Tensor | None = None
-        self.transitions = Transitions(config.n_items, config.transitions) if config.transitions else None
+        self.transitions = None
+        if config.transitions:
+            self.transitions = Transitions(config.n_items, config.transitions, repeats=config.repeats)
 
     def set_transitions(self, transitions: Transitions) -> None:
         """Make them part of item evidence from now on."""

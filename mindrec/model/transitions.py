@@ -33,20 +33,22 @@ class Transitions(nn.Module):
         start_N: where the pairs of each item begin, and P.
         item_P, weight_P: the other item of each pair, and its vote.
         powers: of the dense head's probability and of the votes' share; (1, 0) is the dense head alone.
+        repeats: whether items of the history are voted for too, as often as they came back in training.
     """
 
-    def __init__(self, n_items: int, n_pairs: int):
+    def __init__(self, n_items: int, n_pairs: int, *, repeats: bool = False):
         super().__init__()
+        self.repeats = repeats
         self.register_buffer("start_N", torch.zeros(n_items + 1, dtype=torch.int64))
         self.register_buffer("item_P", torch.zeros(n_pairs, dtype=torch.int64))
         self.register_buffer("weight_P", torch.zeros(n_pairs))
         self.register_buffer("powers", torch.tensor([1.0, 0.0]))
 
     @classmethod
-    def counted(cls, sequences: Sequence[np.ndarray], n_items: int) -> "Transitions":
+    def counted(cls, sequences: Sequence[np.ndarray], n_items: int, *, repeats: bool = False) -> "Transitions":
         """From training sequences of item rows. Votes are divided by the root of how often their voter is followed."""
         follows = _most(_follows(sequences, n_items))
-        new = cls(n_items, follows.nnz)
+        new = cls(n_items, follows.nnz, repeats=repeats)
         new.start_N.copy_(torch.from_numpy(follows.indptr))
         new.item_P.copy_(torch.from_numpy(follows.indices))
         new.weight_P.copy_(torch.from_numpy(follows.data))
@@ -54,7 +56,7 @@ class Transitions(nn.Module):
 
     def grown(self, n_items: int) -> "Transitions":
         """The same over a longer catalog; nothing followed or precedes a new item."""
-        new = Transitions(n_items, len(self.item_P)).to(self.start_N.device)
+        new = Transitions(n_items, len(self.item_P), repeats=self.repeats).to(self.start_N.device)
         more = self.start_N[-1:].expand(n_items + 1 - len(self.start_N))
         new.load_state_dict(self.state_dict() | {"start_N": torch.cat([self.start_N, more])})
         return new
@@ -66,7 +68,8 @@ class Transitions(nn.Module):
         return bool(inside) and bool((bounds.diff() >= 0).all()) and bounds[[0, -1]].tolist() == [0, len(self.item_P)]
 
     def shares(self, histories: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Each item's share of the votes, (B, N): 0 for all where there are none, and for what is in the history."""
+        """Each item's share of the votes, (B, N): 0 for all where there are none, and for what is in the history
+        unless people come back to it."""
         place, N = self.start_N.device, len(self.start_N) - 1
         voters = [(user, row, distance) for user, h in enumerate(histories)
                   for distance, row in enumerate(reversed(h[-RECENT:]), 1)]  # fmt: skip
@@ -77,8 +80,9 @@ class Transitions(nn.Module):
         vote = self.weight_P[pair] / distance_V.repeat_interleave(count_V)
         votes_BN = torch.zeros(len(histories), N, device=place)
         votes_BN.view(-1).index_add_(0, user_V.repeat_interleave(count_V) * N + self.item_P[pair], vote)
-        seen = [(user, row) for user, h in enumerate(histories) for row in h]
-        votes_BN[tuple(torch.tensor(seen, device=place).T)] = 0
+        if not self.repeats:
+            seen = [(user, row) for user, h in enumerate(histories) for row in h]
+            votes_BN[tuple(torch.tensor(seen, device=place).T)] = 0
         return votes_BN / votes_BN.sum(1, keepdim=True).clamp(min=1e-30)
 
     def log_shares(self, histories: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -33,12 +33,15 @@ LEAST, MOST = 1e-4, 4.0
 def fit_powers(model: CompactDenoiser, transitions: Transitions, cases: Sequence[Case]) -> dict[str, float]:
     """Set the powers of dense head and votes to what makes the true items of `cases` likeliest.
 
-    Cases whose item is in their history are left out; where there are no others, the powers stay.
+    Cases whose item is in their history are left out, unless people come back to items (`model.config.repeats`); where
+    there are no others, the powers stay.
 
     Returns:
         Mean negative log-likelihood of the true items, in nats: of the dense head alone, and with transitions.
     """
-    asked = [case for case in cases if case.target not in case.history][: max(1, MOST_NUMBERS // model.n_items)]
+    repeats = model.config.repeats
+    asked = [case for case in cases if repeats or case.target not in case.history]
+    asked = asked[: max(1, MOST_NUMBERS // model.n_items)]
     if not asked:
         return {}
     parts = [_dense_and_votes(model, transitions, asked[i : i + BATCH]) for i in range(0, len(asked), BATCH)]
@@ -62,7 +65,7 @@ def _dense_and_votes(model, transitions, asked: Sequence[Case]) -> tuple[torch.T
     histories = [case.history for case in asked]
     cache = model.encode(histories)
     dense_UN, votes_UN = model.dense_logits(cache).clone(), transitions.log_shares(cache.histories)
-    for user, history in enumerate(histories):
+    for user, history in enumerate(() if model.config.repeats else histories):
         dense_UN[user, list(history)] = -1e4  # finite: 0 times infinity is no number
     return dense_UN, votes_UN
 
@@ -112,7 +115,7 @@ def _opinions(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case]) -
     place = model.offsets.device
     cache = model.encode([c.history for c in cases])
     dense_UN = model.item_logits(cache).clone()
-    for user, case in enumerate(cases):
+    for user, case in enumerate(() if model.config.repeats else cases):
         dense_UN[user, list(case.history)] = -torch.inf
     target_U = torch.tensor([c.target for c in cases], device=place)
     asked_U = dense_UN.gather(1, target_U[:, None])[:, 0] > -torch.inf  # a repeated item is never recommended

@@ -101,6 +101,8 @@ def block_loss(
     else:
         states = _masked(codes_ML.repeat_interleave(config.views, 0), config, generator)
     allowed_MN = ~_history_mask(rows_BW, read.valid_BR, model.n_items)
+    if model.config.repeats:
+        allowed_MN = torch.ones_like(allowed_MN)
     # A target that its own history holds is excluded in decoding, so it teaches the tokens nothing.
     new_M = allowed_MN.gather(1, read.target_M[:, None])[:, 0]
     allowed_MN |= ~allowed_MN.any(1, keepdim=True)  # a history of the whole catalog must not turn the loss into NaN

@@ -13,7 +13,7 @@ import torch
 
 from mindrec.checkpoint import FOLDER, Checkpoint, device_name, load_checkpoint, pick_device
 from mindrec.data.catalog import PreparedData
-from mindrec.data.splits import Case, cases, training_sequences, with_something_left
+from mindrec.data.splits import MOSTLY, Case, cases, repeat_share, training_sequences, with_something_left
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.errors import MindRecError
@@ -83,6 +83,7 @@ def train_checkpoint(
             are; only the block is trained. So two objectives differ in nothing else.
     """
     out = check_replaceable(out, FOLDER)
+    preset = for_repeats(data, preset)
     config, place, started = preset.train, pick_device(device), time.perf_counter()
     torch.manual_seed(config.seed)
     sequences = some_sequences(training_sequences(data.interactions), most_sequences, config.seed)
@@ -178,7 +179,7 @@ class _Job:
 
     def count_transitions(self, model: CompactDenoiser, asked: Sequence[Case]) -> dict[str, float]:
         """Give item evidence what followed each item in training, where that tells held-out cases anything."""
-        transitions = Transitions.counted(self.sequences, model.n_items).to(self.place)
+        transitions = Transitions.counted(self.sequences, model.n_items, repeats=model.config.repeats).to(self.place)
         found = fit_powers(model, transitions, asked)
         if transitions.powers[1] > 0:
             model.set_transitions(transitions)
@@ -318,12 +319,27 @@ def _from_dense(folder: Path, job: _Job, objective: str) -> tuple[CompactDenoise
     return model, source.tokenizer
 
 
+def for_repeats(data: PreparedData, preset: Preset) -> Preset:
+    """The preset, made to learn and recommend repeats where more than half of the validation targets are repeats.
+
+    The rule is mindrec.data.splits.MOSTLY. Other data keep the preset as it is, so nothing changes for them.
+    """
+    asked = cases(data.interactions, "validation", CALIBRATION_USERS, preset.train.seed)
+    if repeat_share(asked) <= MOSTLY:
+        return preset
+    return replace(
+        preset, model=dict(preset.model) | {"repeats": True}, decode=replace(preset.decode, exclude_seen=False)
+    )
+
+
 def validation_cases(data: PreparedData, users: int, seed: int) -> list[Case]:
-    """A seeded sample of validation cases, without users who have the whole catalog.
+    """A seeded sample of validation cases, without users who have the whole catalog where repeats are ruled out.
 
     Raises MindRecError where nobody else is left.
     """
-    asked = with_something_left(cases(data.interactions, "validation", users, seed), len(data.catalog))
+    asked = cases(data.interactions, "validation", users, seed)
+    if repeat_share(asked) <= MOSTLY:
+        asked = with_something_left(asked, len(data.catalog))
     if not asked:
         raise MindRecError(
             f"every validation user has all {len(data.catalog):,} items of the catalog: nothing is left to recommend; "
@@ -338,7 +354,7 @@ def dense_validation(data: PreparedData, seed: int) -> Callable:
     targets = np.array([c.target for c in asked])
 
     def validate(model: CompactDenoiser) -> dict:
-        found = accuracy(gold_ranks(dense_ranking(model, asked), targets))
+        found = accuracy(gold_ranks(dense_ranking(model, asked, exclude_seen=not model.config.repeats), targets))
         return {"score": found["ndcg@10"], **{f"dense_{k}": found[k] for k in SHOWN}}
 
     return validate

@@ -21,7 +21,7 @@ from mindrec.decoding.orders import ORDERS
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
 from mindrec.system.files import read_json
-from mindrec.system.settings import menu
+from mindrec.system.settings import menu, rules
 from mindrec.trace.records import DecodeStep, DecodeTrace
 
 PATIENCE = 30.0
@@ -138,6 +138,7 @@ class Handlers:
             "checkpoints": [self._about(name, r) for name, r in self.recommenders.items()],
             "stories": [story.card() for story in self.stories],
             "settings": setting_fields(list(self.recommenders)),
+            "rules": rules(DecodeConfig),
             "example": text.SEARCH_EXAMPLE,
         }
 

@@ -213,6 +213,12 @@ def menu(kind, more: Mapping[str, Mapping[str, str]] | None = None) -> list[dict
     return controls
 
 
+def rules(kind) -> dict[str, dict]:
+    """For each setting that needs others: the value that needs none (`off`), and what any other value needs."""
+    defaults = {f.name: f.default for f in fields(kind)}
+    return {key: {"off": defaults[key], "needs": dict(s.needs)} for key, s in declared(kind).items() if s.needs}
+
+
 def summary(kind) -> str:
     """All settings with the values that they allow, for the command line's help."""
     return "; ".join(f"{name}={setting.allowed}" for name, setting in declared(kind).items())

@@ -193,6 +193,10 @@ def test_a_setting_decodes_again_and_reset_takes_it_back(visit):
     assert len(fewer["trace"]["steps"][-1]["beams"]) == 2
     odd = decoded(page, lambda: page.select_option("#mr-set-expansion", "joint"))
     assert odd["trace"]["config"]["expansion"] == "joint"
+    quick = decoded(page, lambda: page.select_option("#mr-set-steps", "2"))["trace"]["config"]
+    assert (quick["steps"], quick["expansion"]) == (2, "partition"), "steps need partition"
+    loose = decoded(page, lambda: page.select_option("#mr-set-constraint", "level"))["trace"]["config"]
+    assert (loose["constraint"], loose["steps"]) == ("level", None), "what needs exact gives way"
     again = decoded(page, lambda: page.click("[data-do=reset]"))
     assert again["trace"]["config"]["beam_size"] == 10
 

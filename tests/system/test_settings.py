@@ -14,6 +14,7 @@ from mindrec.system.settings import (
     declare,
     declared,
     menu,
+    rules,
     summary,
     table,
 )
@@ -65,6 +66,7 @@ def test_a_setting_without_a_label_is_not_on_the_menu():
 
 
 def test_a_setting_that_needs_another_is_refused_without_it():
+    assert rules(Oven) == {"grill": {"off": 0, "needs": {"fan": "off"}}}
     assert Oven(grill=2, fan="off").grill == 2
     assert Oven(grill=0, fan="on").grill == 0
     with pytest.raises(MindRecError, match="grill=2 needs fan='off', not 'on'"):

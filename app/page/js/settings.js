@@ -53,24 +53,16 @@ export function makeSettings(app) {
 
   const shown = (spec, value) => (spec.step && spec.step < 1 ? Number(value).toFixed(1) : String(value));
 
-  // Dials that exclude each other give way to the one just turned.
+  // Settings that exclude each other give way to the one just turned; the server declares what each of them needs.
   function set(spec, value) {
     if (spec.key === "checkpoint") return app.useCheckpoint(value);
-    const config = { ...app.query.config, [spec.key]: value };
-    if (spec.key === "expansion" && value === "partition") config.diversity = 0;
-    if ((spec.key === "diversity" && value > 0) || spec.key === "merge") config.expansion = "joint";
-    if (config.expansion === "joint" || config.constraint === "level") {
-      if (spec.key === "steps" && value !== null) {
-        config.expansion = "partition";
-        config.diversity = 0;
-        config.constraint = "exact";
-      } else config.steps = config.resolve = null;
-    }
-    if (config.constraint === "level" && config.scoring === "item") {
-      if (spec.key === "scoring") config.constraint = "exact";
-      else config.scoring = "token";
-    }
+    const config = { ...app.query.config, [spec.key]: value },
+      rules = app.data.rules;
+    if (rules[spec.key] && value !== rules[spec.key].off) Object.assign(config, rules[spec.key].needs);
+    if (spec.key === "merge") config.expansion = "joint"; // partition has nothing to merge
     if (spec.key === "steps" && value !== null) config.resolve = null;
+    for (const [key, { off, needs }] of Object.entries(rules))
+      if (Object.entries(needs).some(([other, needed]) => config[other] !== needed)) config[key] = off;
     app.change({ config }, { decode: true });
   }
 

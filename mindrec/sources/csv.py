@@ -1,32 +1,81 @@
-"""Your own log as CSV or TSV, with an optional item file; columns are named by options and checked before reading."""
+"""Your own log as a text table of any dialect, with an optional item file."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from mindrec.sources.interactions_log import Events, collect, parse_time
-from mindrec.sources.readers import columns_of, csv_rows, delimiter_of, header_of, open_binary
-from mindrec.sources.repairs import Repairs
-from mindrec.sources.user_columns import own_log
+import numpy as np
+
+from mindrec.errors import MindRecError
+from mindrec.sources import filters
+from mindrec.sources.interactions_log import Events, Numbering
+from mindrec.sources.repairs import REFUSE_AFTER, REFUSE_SHARE, Repairs
+from mindrec.sources.roles import log_roles
+from mindrec.sources.tables import Table, look_at
+from mindrec.sources.times import TimeColumn
+from mindrec.sources.user_columns import LogOptions, own_log
+
+BATCH = 50_000
 
 
-def _events(path: Path, wanted: dict[str, str | None], core: int, repairs: Repairs) -> Events:
-    return collect(_rows(path, wanted, repairs), repairs)
+def _events(path: Path, options: LogOptions, repairs: Repairs) -> Events:
+    table = look_at(path, options.table, repairs)
+    roles = log_roles(table.columns, options.wanted, path.name, repairs, header=bool(table.header_lines))
+    rules = filters.rules(options.keep, options.min_rating, table.columns, path.name)
+    if not rules:
+        filters.hint(table.columns, table.head, path.name, repairs)
+    place = {use: table.columns.index(column) for use, column in roles.items()}
+    tests = [(table.columns.index(column), filters.test_of(sign, values)) for column, sign, values in rules]
+    numbering = Numbering(repairs)
+    times = TimeColumn(roles.get("time", ""), options.day_first, options.time_format)
+    lines: list[np.ndarray] = []
+    for batch in _batches(_kept(table, place, tests, repairs)):
+        numbers, users, items, texts = zip(*batch, strict=True)
+        usable = numbering.add(users, items, numbers, str(path))
+        if "time" in place:
+            times.add([text for text, use in zip(texts, usable, strict=True) if use])
+            lines.append(np.array(numbers, dtype=np.int64)[usable])
+    events = numbering.events()
+    if "time" not in place:
+        return events
+    return _timed(events, times, np.concatenate(lines) if lines else np.zeros(0, np.int64), path, repairs)
 
 
-def _rows(path: Path, wanted: dict[str, str | None], repairs: Repairs) -> Iterator[tuple[str, str, str, float]]:
-    with open_binary(path) as stream:
-        rows = csv_rows(stream, str(path), repairs, delimiter=delimiter_of(path))
-        place = columns_of(header_of(rows, path), wanted, str(path))
-        user, item, last = place["user"], place["item"], max(place.values())
-        for count, (number, row) in enumerate(rows, 1):
-            where = f"{path}, line {number}"
-            time = parse_time(row[place["time"]]) if "time" in place and len(row) > last else float(count)
-            if len(row) <= last:
-                repairs.malformed("row_malformed", where, count)
-            elif time is None:
-                repairs.malformed("bad_time", f"{where}: {row[place['time']]!r}", count)
-            else:
-                yield where, row[user].strip(), row[item].strip(), time
+def _kept(table: Table, place: dict[str, int], tests: list, repairs: Repairs) -> Iterator[tuple]:
+    user, item, time = place["user"], place["item"], place.get("time", place["user"])
+    last = max([*place.values(), *(column for column, _ in tests)])
+    for seen, (number, row) in enumerate(table.rows(repairs), 1):
+        if len(row) <= last:
+            repairs.malformed("row_malformed", f"{table.path}, line {number}", seen)
+        elif tests and not all(passes(row[column]) for column, passes in tests):
+            repairs.count("filtered", f"{table.path.name}, line {number}")
+        else:
+            yield number, row[user], row[item], row[time]
+
+
+def _batches(rows: Iterator[tuple]) -> Iterator[list[tuple]]:
+    batch: list[tuple] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _timed(events: Events, times: TimeColumn, line_M: np.ndarray, path: Path, repairs: Repairs) -> Events:
+    """Events with their times, without those whose time is none."""
+    time_M = times.finish(repairs.warn)
+    bad = np.isnan(time_M)
+    lost = int(bad.sum())
+    repairs.count("bad_time", f"{path}, line {line_M[bad.argmax()]}" if lost else "", lost)
+    if lost > REFUSE_AFTER and lost > REFUSE_SHARE * len(time_M):
+        raise MindRecError(
+            f"{path}, line {line_M[bad.argmax()]}: {lost} of {len(time_M)} rows fall under `bad_time`: column "
+            f"{times.name!r} is not a time there; name the time with --time-column, its form with --time-format "
+            "(as '%d/%m/%Y %H:%M'), or give --no-time"
+        )
+    return Events(events.users, events.items, events.user_M, events.item_M, time_M).keep(~bad)
 
 
 load = own_log(_events)

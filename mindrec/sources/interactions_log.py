@@ -7,12 +7,15 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 
 import numpy as np
 
 from mindrec.data.catalog import Catalog, Interactions, Item, PreparedData, Ragged
 from mindrec.errors import MindRecError
-from mindrec.sources.repairs import Repairs, clean_items, usable_id, without_common_root
+from mindrec.sources.meaning import check_match, judge_order, ordered_labels, without_roots
+from mindrec.sources.repairs import REFUSE_AFTER, Repairs, clean_items, usable_id
+from mindrec.sources.values import SCIENTIFIC, normal_id
 
 
 @dataclass
@@ -38,25 +41,69 @@ class Events:
         return Events(self.users, self.items, self.user_M[mask_M], self.item_M[mask_M], self.time_M[mask_M])
 
 
+class Numbering:
+    """Ids as numbers, in the order in which they come; each spelling of an id is judged once."""
+
+    def __init__(self, repairs: Repairs):
+        self.repairs, self.seen = repairs, 0
+        self.users: dict[str, int] = {}
+        self.items: dict[str, int] = {}
+        self.user_of: dict[str, int] = {}
+        self.item_of: dict[str, int] = {}
+        self.user_M, self.item_M = array("i"), array("i")
+
+    def add(self, users: Sequence[str], items: Sequence[str], lines: Sequence[object], name: str = "") -> np.ndarray:
+        """Number a batch; returns which of its rows have usable ids, the others are dropped and counted."""
+        user_B = np.array(_codes(users, self.user_of, self.users), dtype=np.int32)
+        item_B = np.array(_codes(items, self.item_of, self.items), dtype=np.int32)
+        usable = (user_B >= 0) & (item_B >= 0)
+        for place in np.flatnonzero(~usable):
+            where = f"{name}, line {lines[place]}" if name else str(lines[place])
+            self.repairs.count("missing_id", where)
+        self.seen += len(usable)
+        self.user_M.frombytes(user_B[usable].tobytes())
+        self.item_M.frombytes(item_B[usable].tobytes())
+        return usable
+
+    def events(self) -> "Events":
+        """The events so far, timed by their place. Raises MindRecError where half of the rows have no id."""
+        lost = self.seen - len(self.user_M)
+        if lost > REFUSE_AFTER and 2 * lost > self.seen:
+            raise MindRecError(
+                f"{lost:,} of {self.seen:,} rows fall under `missing_id` (first: "
+                f"{self.repairs.examples['missing_id']}); "
+                "check the columns that --user-column and --item-column name"
+            )
+        rounded = [text for text in self.items if SCIENTIFIC.match(text)]
+        if rounded:
+            self.repairs.warn(
+                f"{len(rounded):,} item ids are numbers rounded by a sheet (first: {rounded[0]}), so that several "
+                "items may share one; export the column as text"
+            )
+        user_M, item_M = (np.array(held, dtype=np.int32) for held in (self.user_M, self.item_M))
+        return Events(list(self.users), list(self.items), user_M, item_M, np.arange(len(user_M), dtype=np.float64))
+
+
+def _codes(texts: Sequence[str], code_of: dict[str, int], ids: dict[str, int]) -> list[int]:
+    codes = []
+    for text in texts:
+        code = code_of.get(text)
+        if code is None:
+            name = normal_id(text)
+            code = code_of[text] = ids.setdefault(name, len(ids)) if usable_id(name) else -1
+        codes.append(code)
+    return codes
+
+
 def collect(rows: Iterable[tuple[str, str, str, float]], repairs: Repairs) -> Events:
     """Number the ids of (where, user, item, time) rows as they come. Rows with an unusable id are dropped."""
-    users: dict[str, int] = {}
-    items: dict[str, int] = {}
-    user_M, item_M, time_M = array("i"), array("i"), array("d")
-    for seen, (where, user, item, time) in enumerate(rows, 1):
-        if not (usable_id(user) and usable_id(item)):
-            repairs.malformed("missing_id", where, seen)
-            continue
-        user_M.append(users.setdefault(user, len(users)))
-        item_M.append(items.setdefault(item, len(items)))
-        time_M.append(time)
-    return Events(
-        list(users),
-        list(items),
-        np.frombuffer(user_M, dtype=np.int32) if user_M else np.zeros(0, np.int32),
-        np.frombuffer(item_M, dtype=np.int32) if item_M else np.zeros(0, np.int32),
-        np.frombuffer(time_M, dtype=np.float64) if time_M else np.zeros(0),
-    )
+    numbering, time_M, rows = Numbering(repairs), array("d"), iter(rows)
+    while batch := list(islice(rows, 50_000)):
+        where, users, items, times = zip(*batch, strict=True)
+        usable = numbering.add(users, items, where)
+        time_M.frombytes(np.array(times, dtype=np.float64)[usable].tobytes())
+    events = numbering.events()
+    return replace(events, time_M=np.array(time_M, dtype=np.float64))
 
 
 def parse_time(text: str) -> float | None:
@@ -93,10 +140,12 @@ def filtered(events: Events, core: int, repairs: Repairs) -> Events:
     repairs.count("short_user", n=int((per_user == 1).sum()))
     events = events.keep(~short)
     if not len(events):
-        raise MindRecError(
-            f"no user is left with two or more interactions in the {core}-core of {before:,}; lower --core (1 keeps "
-            "every item)"
+        remedy = (
+            "every user has one, so that there is no next item to learn: check --user-column, or add more of the log"
+            if core == 1
+            else "lower --core (1 keeps every item)"
         )
+        raise MindRecError(f"no user is left with two or more interactions in the {core}-core of {before:,}; {remedy}")
     return events
 
 
@@ -122,6 +171,8 @@ def assemble(
     keep_unused: bool = False,
     require_record: bool = False,
     drop_root: bool = False,
+    labels: str | None = None,
+    timed: bool = True,
     notes: str = "",
 ) -> PreparedData:
     """Join a log with its item records.
@@ -129,6 +180,8 @@ def assemble(
     Args:
         require_record: drop events of items that have no record, instead of keeping those items under their id.
         drop_root: leave out a first category name that all paths share.
+        labels: how names without an order become a path, see `meaning.ordered_labels`.
+        timed: whether the log has times; without them its order is the order of the rows.
     """
     known = clean_items(records, repairs)
     if require_record:
@@ -146,12 +199,17 @@ def assemble(
     without = [events.items[n] for n in np.flatnonzero(used) if events.items[n] not in known]
     if known:
         repairs.count("item_without_record", f"item {without[:1]}", len(without))
+        check_match(without, len(taken), list(known)[:3], repairs)
     items += [Item(item_id, f"Item {item_id}") for item_id in without]
+    paths = [item.categories for item in items]
+    paths = ordered_labels(paths, labels, repairs)
     if drop_root:
-        paths = without_common_root([item.categories for item in items])
-        items = [replace(item, categories=path) for item, path in zip(items, paths, strict=True)]
+        paths = without_roots(paths, repairs)
+    items = [replace(item, categories=path) for item, path in zip(items, paths, strict=True)]
     catalog = Catalog(tuple(items), name=name, category_depth=None)
-    return PreparedData(catalog, sequences(events, catalog, repairs), notes=notes, repairs=repairs.lines())
+    found = sequences(events, catalog, repairs)
+    judge_order(found, [item.item_id for item in items], timed, repairs)
+    return PreparedData(catalog, found, notes=notes, repairs=repairs.lines())
 
 
 def sequences(events: Events, catalog: Catalog, repairs: Repairs) -> Interactions:

@@ -1,14 +1,18 @@
-"""A file with a row an item, as CSV, TSV, Parquet or JSON lines; columns are named and checked before reading."""
+"""A file with a row an item, as a text table, Parquet or JSON lines; columns are named or known by their names."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 from mindrec.data.catalog import Item
 from mindrec.errors import MindRecError
 from mindrec.sources import streaming as large
-from mindrec.sources.readers import columns_of, csv_rows, delimiter_of, header_of, open_binary
+from mindrec.sources.readers import columns_of, json_lines
 from mindrec.sources.repairs import Repairs
+from mindrec.sources.roles import guessed
+from mindrec.sources.tables import Options, look_at
+from mindrec.sources.values import normal_id, path_names, present
 from mindrec.system.files import read_jsonl_gz
 
 
@@ -19,14 +23,16 @@ class ItemColumns:
     Attributes:
         categories: columns of the levels coarse to fine, comma-separated; or one whose cells hold the whole path.
         separator: what splits a cell into a path.
+        surely: whether `item` was named for this file; otherwise another known name of an id serves as well.
     """
 
-    item: str = "item_id"
+    item: str | None = None
     title: str | None = None
     brand: str | None = None
     description: str | None = None
     categories: str | None = None
     separator: str | None = None
+    surely: bool = False
 
     @property
     def levels(self) -> list[str]:
@@ -37,49 +43,88 @@ class ItemColumns:
         """Whether any column beside the id is named."""
         return bool(self.levels or self.title or self.brand or self.description)
 
-    def fields(self, header: list[str], name: str) -> dict[str, str]:
-        """{use: column}, of those that the file has. Raises MindRecError for a named one that it has not."""
-        own = {use: getattr(self, use) or (use if use in header else None) for use in ("title", "brand", "description")}
-        wanted = {"item": self.item} | own
-        columns_of(header, wanted | {f"category {c}": c for c in self.levels}, name)
-        return {use: column for use, column in wanted.items() if column}
+    def fields(self, header: list[str], name: str, repairs: Repairs) -> dict[str, list[str]]:
+        """{use: columns}, of those that the file has. Raises MindRecError for a named one that it has not."""
+        own = {use: getattr(self, use) for use in ("title", "brand", "description")}
+        item, levels = self.item or "item_id", self.levels
+        if item not in header and not self.surely and (known := guessed("item", header, [*own.values(), *levels])):
+            repairs.note(f"{name}: column {known!r} is taken as the item's id; --item-file-id names another")
+            item = known
+        if item not in header:
+            has = ", ".join(map(repr, header[:40]))
+            doubled = "; it has it more than once: name one of them" if f"{item}.1" in header else ""
+            raise MindRecError(
+                f"{name} has no column {item!r} for the item{doubled}; it has {has}: name the right one with "
+                "--item-file-id (--item-column names it for both files)"
+            )
+        columns_of(header, own | {f"category {c}": c for c in levels}, name)
+        for use in own:
+            own[use] = own[use] or guessed(use, header, [item, *levels, *own.values()])
+            if own[use] is None and any(guessed(use, [c[:-2]]) for c in header if c.endswith(".1")):
+                raise MindRecError(f"{name} has its {use} column more than once; give --{use}-column {use}.1 or .2")
+        if not levels and (known := guessed("category", header, [item, *own.values()])):
+            repairs.note(f"{name}: column {known!r} is taken as the category path; --category-columns names others")
+            levels = [known]
+        return {use: [column] for use, column in ({"item": item} | own).items() if column} | {"category": levels}
 
-    def record(self, row: dict[str, object], fields: dict[str, str]) -> Item:
-        """An item as the file gives it; a category cell may be a list of names."""
-        cells = [row[column] for column in self.levels]
-        names = [name for cell in cells for name in (cell if isinstance(cell, list) else [cell]) if name is not None]
-        if self.separator:
-            names = [part for name in names for part in str(name).split(self.separator)]
-        text = {use: row[column] for use, column in fields.items()}
-        item_id = "" if text["item"] is None else str(text["item"]).strip()
-        return Item(item_id, text.get("title") or "", tuple(names), text.get("brand"), text.get("description"))
+    def record(self, row: dict[str, object], fields: dict[str, list[str]]) -> Item:
+        """An item as the file gives it; a category cell may be a list of names, as a list or as text."""
+        levels = fields["category"]
+        if len(levels) == 1 or self.separator:
+            names = [name for column in levels for name in path_names(row.get(column), self.separator)]
+        else:
+            cells = [row.get(column) for column in levels]
+            names = [
+                n for cell in cells for n in (cell if isinstance(cell, list) else [cell]) if present(n) is not None
+            ]
+        text = {use: present(row.get(columns[0])) for use, columns in fields.items() if use != "category"}
+        title, brand, description = (_text(text.get(use)) for use in ("title", "brand", "description"))
+        return Item(normal_id(text["item"]), title or "", tuple(names), brand, description)
 
 
-def item_records(path: Path, columns: ItemColumns, repairs: Repairs) -> Iterator[Item]:
-    """Items of a file, by the end of its name: .parquet, .jsonl, .jsonl.gz (the prepared form), else CSV or TSV."""
+def _text(value: object) -> str | None:
+    if isinstance(value, list):
+        value = " ".join(str(part) for part in value if part is not None)
+    return None if value is None else str(value)
+
+
+def item_records(path: Path, columns: ItemColumns, repairs: Repairs, options: Options | None = None) -> Iterator[Item]:
+    """Items of a file, by the end of its name: .parquet, .jsonl, .jsonl.gz (the prepared form), else a text table."""
     if path.suffix == ".parquet":
-        return _parquet(path, columns)
+        return _parquet(path, columns, repairs)
     if ".jsonl" in path.suffixes:
-        return json_items(path)
-    return _csv(path, columns, repairs)
+        return _json(path, columns, repairs)
+    return _csv(path, columns, repairs, options or Options())
 
 
-def _csv(path: Path, columns: ItemColumns, repairs: Repairs) -> Iterator[Item]:
-    with open_binary(path) as stream:
-        rows = csv_rows(stream, str(path), repairs, delimiter=delimiter_of(path))
-        header = header_of(rows, path)
-        fields = columns.fields(header, str(path))
-        for count, (number, row) in enumerate(rows, 1):
-            if len(row) < len(header):
-                repairs.malformed("row_malformed", f"{path}, line {number}", count)
-            else:
-                yield columns.record(dict(zip(header, row, strict=False)), fields)
+def _csv(path: Path, columns: ItemColumns, repairs: Repairs, options: Options) -> Iterator[Item]:
+    table = look_at(path, options, repairs)
+    fields = columns.fields(table.columns, str(path), repairs)
+    for count, (number, row) in enumerate(table.rows(repairs), 1):
+        if len(row) < len(table.columns):
+            repairs.malformed("row_malformed", f"{path}, line {number}", count)
+        else:
+            yield columns.record(dict(zip(table.columns, row, strict=False)), fields)
 
 
-def _parquet(path: Path, columns: ItemColumns) -> Iterator[Item]:
+def _json(path: Path, columns: ItemColumns, repairs: Repairs) -> Iterator[Item]:
+    """The prepared form, or records with keys of their own, which are known by the first records."""
+    rows = json_lines(path, repairs)
+    head = [row for _, row in islice(rows, 200)]
+    keys = list(dict.fromkeys(key for row in head for key in row))
+    if "item_id" in keys and not columns.named and columns.item in (None, "item_id"):
+        yield from json_items(path)
+        return
+    fields = columns.fields(keys, str(path), repairs)
+    for row in chain(head, (row for _, row in rows)):
+        yield columns.record(row, fields)
+
+
+def _parquet(path: Path, columns: ItemColumns, repairs: Repairs) -> Iterator[Item]:
     frame = large.scan(path)
-    fields = columns.fields(list(large.schema(frame, path)), str(path))
-    for part in large.batches(frame.select(list(dict.fromkeys([*fields.values(), *columns.levels])))):
+    fields = columns.fields(list(large.schema(frame, path)), str(path), repairs)
+    used = list(dict.fromkeys(column for held in fields.values() for column in held))
+    for part in large.batches(frame.select(used)):
         for row in part.iter_rows(named=True):
             yield columns.record(row, fields)
 
@@ -94,5 +139,5 @@ def json_items(path: Path) -> Iterator[Item]:
                 "to fine, is needed"
             )
         names = names if isinstance(names, list) else ()
-        item_id = "" if row.get("item_id") is None else str(row["item_id"])
+        item_id = normal_id(row.get("item_id"))
         yield Item(item_id, row.get("title") or "", tuple(names), row.get("brand"), row.get("description"))

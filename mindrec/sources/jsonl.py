@@ -9,6 +9,7 @@ from mindrec.data.catalog import Catalog, Interactions, PreparedData, Ragged, re
 from mindrec.errors import MindRecError
 from mindrec.sources.itemfile import json_items
 from mindrec.sources.repairs import Repairs, clean_items, usable_id
+from mindrec.sources.values import normal_id
 from mindrec.system.files import read_json, read_jsonl_gz
 
 
@@ -62,7 +63,7 @@ def _interactions(path: Path, catalog: Catalog, repairs: Repairs) -> Interaction
         if not isinstance(ids, list) or row.get("user_id") is None or not usable_id(str(row["user_id"])):
             repairs.malformed("row_malformed", where, number)
             continue
-        known = [r for r in (catalog.row_of.get(str(i), -1) for i in ids) if r >= 0]
+        known = [r for r in (catalog.row_of.get(normal_id(i), -1) for i in ids) if r >= 0]
         repairs.count("unknown_item", where, len(ids) - len(known))
         if not known:
             repairs.count("empty_user", where)

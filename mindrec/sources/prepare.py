@@ -14,6 +14,7 @@ from mindrec.sources import source
 from mindrec.sources.data_card import readme
 from mindrec.sources.fetch import local
 from mindrec.sources.holdout import hold_out
+from mindrec.sources.repairs import NOTE, WARNING
 from mindrec.system.files import cache_folder, check_replaceable
 
 PLACES = ("path", "item_file", "metadata")
@@ -76,7 +77,7 @@ def prepare(
         if line := repeats_warning(cases(data.interactions, "test"), "test"):
             print(line, file=sys.stderr)
     for line in data.repairs:
-        say(f"mended: {line}")
+        say(line if line.startswith((WARNING, NOTE)) else f"mended: {line}")
     return data
 
 

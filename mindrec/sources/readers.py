@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from mindrec.errors import MindRecError
+from mindrec.sources.packing import unpacked
 from mindrec.sources.repairs import Repairs
 
 MAX_LINE = 8 << 20
@@ -24,16 +26,16 @@ MAX_ZIP_MEMBER, MAX_ZIP_RATIO = 4 << 30, 200
 
 @contextmanager
 def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """A file's bytes, decompressed where its name ends in .gz. Faults while reading become a MindRecError."""
+    """A file's bytes, unpacked as its first bytes ask for. Faults while reading become a MindRecError."""
     path = Path(path)
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as stream:
+        with unpacked(path) as stream:
             yield stream
     except FileNotFoundError as error:
         raise MindRecError(f"{path} is missing; check --path") from error
     except IsADirectoryError as error:
         raise MindRecError(f"{path} is a folder, a file is needed; check --path") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile) as error:
         raise MindRecError(f"{path}: damaged or truncated archive ({error}); fetch it again") from error
     except OSError as error:
         raise MindRecError(f"{path} cannot be read ({error}); check the file and its permissions") from error
@@ -48,7 +50,7 @@ def text_lines(
         while True:
             try:
                 raw = stream.readline(MAX_LINE)
-            except (EOFError, OSError, zlib.error, zipfile.BadZipFile) as error:
+            except (EOFError, OSError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
                 raise MindRecError(
                     f"{name}, after line {number}: damaged or truncated archive ({error}); fetch it again"
                 ) from error

@@ -8,13 +8,19 @@ from dataclasses import dataclass, field
 
 from mindrec.data.catalog import HERE, Item
 from mindrec.errors import MindRecError
+from mindrec.sources.values import is_missing, present
 
 MAX_ID, MAX_NAME, MAX_TITLE, MAX_TEXT, MAX_DEPTH = 256, 100, 300, 2000, 12
 REFUSE_SHARE, REFUSE_AFTER = 0.1, 20
 """Malformed rows are dropped and counted while rare; more than this share of them means a wrong file or option."""
 
+WARNING, NOTE = "WARNING: ", "note: "
+
 KINDS = {
     "row_malformed": "rows that could not be read; dropped",
+    "row_long": "rows with more fields than the header (a separator in a text without quotation marks?); dropped",
+    "stray_quote": "rows with a single quotation mark in a text; kept as it is",
+    "filtered": "rows that --keep or --min-rating leave out",
     "missing_id": "rows without a user or item id, or with one of more than 256 characters; dropped",
     "bad_time": "rows whose time is not a number or a date; dropped",
     "duplicate_event": "interactions written twice (same user, item and time); one kept",
@@ -52,6 +58,16 @@ class Repairs:
 
     counts: Counter = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Say what was assumed of the data."""
+        self.warn(text, NOTE)
+
+    def warn(self, text: str, kind: str = WARNING) -> None:
+        """Say something about the whole of the data, once, before what was counted."""
+        if kind + text not in self.warnings:
+            self.warnings.append(kind + text)
 
     def count(self, kind: str, example: object = "", n: int = 1) -> None:
         if kind not in KINDS:
@@ -72,8 +88,8 @@ class Repairs:
             )
 
     def lines(self) -> list[str]:
-        """One line a kind, the most frequent first."""
-        return [
+        """The warnings, then one line a kind, the most frequent first."""
+        return sorted(self.warnings, key=lambda text: text.startswith(NOTE)) + [
             f"{kind}: {n:,} {KINDS[kind]}" + (f" (first: {self.examples[kind]})" if self.examples.get(kind) else "")
             for kind, n in sorted(self.counts.items(), key=lambda pair: (-pair[1], pair[0]))
         ]
@@ -101,7 +117,7 @@ def clean_path(names: Iterable[object], repairs: Repairs, where: str = "") -> tu
     """A category path with readable names, none twice, coarse to fine."""
     path: list[str] = []
     for raw in names:
-        name = "" if raw is None or _SCRIPT.search(str(raw)[:2000]) else clean_text(raw, MAX_TITLE, repairs, where)
+        name = "" if is_missing(raw) or _SCRIPT.search(str(raw)[:2000]) else clean_text(raw, MAX_TITLE, repairs, where)
         if not name or len(name) > MAX_NAME or name == HERE:
             repairs.count("category_junk", where)
         elif name in path:
@@ -116,7 +132,7 @@ def clean_path(names: Iterable[object], repairs: Repairs, where: str = "") -> tu
 def clean_item(item: Item, repairs: Repairs) -> Item:
     """An item that `Catalog` accepts, from one as a source gave it."""
     where = f"item {item.item_id}"
-    raw = str(item.title or "")
+    raw = str(present(item.title) or "")
     title = "" if _SCRIPT.search(raw[:2000]) else clean_text(raw, MAX_TITLE, repairs, where)
     if not title:
         repairs.count("missing_title", where)
@@ -125,8 +141,8 @@ def clean_item(item: Item, repairs: Repairs) -> Item:
         item.item_id,
         title,
         clean_path(item.categories, repairs, where),
-        clean_text(item.brand, MAX_NAME, repairs, where) or None,
-        clean_text(item.description, MAX_TEXT, repairs, where) or None,
+        clean_text(present(item.brand), MAX_NAME, repairs, where) or None,
+        clean_text(present(item.description), MAX_TEXT, repairs, where) or None,
     )
 
 

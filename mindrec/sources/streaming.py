@@ -72,7 +72,7 @@ def events(frame, core: int, repairs: Repairs) -> Events:
     with_time = _run(frame.select(pl.len())).item()
     for kind, lost in (("missing_id", total - with_ids), ("bad_time", with_ids - with_time)):
         repairs.count(kind, n=lost)
-        if lost > 20 and lost > 0.1 * total:
+        if lost > 20 and lost > (0.5 if kind == "missing_id" else 0.1) * total:
             raise MindRecError(f"{lost:,} of {total:,} rows fall under `{kind}`; check the column options")
     users, items = _frequent(frame, "user", core), _frequent(frame, "item", core)
     kept = frame.join(users.lazy(), on="user", how="inner", maintain_order="left").join(

@@ -120,7 +120,7 @@ def test_csv_dates_separator_bytes_and_missing_fields(tmp_path):
         ("user_id,item_id,timestamp\n", "no usable rows"),
         ("user_id,item_id,timestamp\n" + "junk\n" * 60, r"log.csv, line \d+.*row_malformed"),
         ('user_id,item_id,timestamp\na,"' + "x" * 200_000, "quotation mark"),
-        ("user_id,item_id,timestamp\na,b,1\n", "lower --core"),
+        ("user_id,item_id,timestamp\na,b,1\n", "every user has one.*check --user-column"),
     ],
 )
 def test_csv_that_cannot_be_used_is_refused_by_name(tmp_path, text, says):

@@ -1,0 +1,113 @@
+"""What read without a fault and may still mislead: orders that say nothing, repeats, labels taken for levels."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from mindrec.data.catalog import DEFAULT_DEPTH, Interactions
+from mindrec.errors import MindRecError
+from mindrec.sources.repairs import Repairs, without_common_root
+
+LABELS = ("first", "rarest", "sorted")
+LOUD_SHARE = 0.05
+"""Share of repeats from which they are said; fewer change no figure that anyone reads."""
+
+
+def check_match(without: Sequence[str], used: int, known: Sequence[str], repairs: Repairs) -> None:
+    """Refuse an item file that lists no item of the log; warn where it lists fewer than half."""
+    if len(without) == used:
+        raise MindRecError(
+            f"the item file lists none of the {used:,} items of the log (there {', '.join(map(repr, known))}; here "
+            f"{', '.join(map(repr, without[:3]))}): the two name items differently; name the item file's id with "
+            "--item-file-id, or leave --item-file out"
+        )
+    if 2 * len(without) > used:
+        repairs.warn(
+            f"{len(without):,} of {used:,} items of the log are not in the item file (first: {without[0]}): they have "
+            "no title and no category; check that both files name items alike"
+        )
+
+
+def ordered_labels(paths: list[tuple[str, ...]], how: str | None, repairs: Repairs) -> list[tuple[str, ...]]:
+    """Paths from labels in no order: the `first` alone, the `rarest` alone, or `sorted` with the most common first.
+
+    Without `how` they stay, and it is said where one name stands on several levels, as labels do and levels do not.
+    """
+    if how is not None:
+        if how not in LABELS:
+            raise MindRecError(f"--labels {how!r} is not one of {', '.join(LABELS)}")
+        count = Counter(name for path in paths for name in path)
+        if how == "first":
+            return [path[:1] for path in paths]
+        ranked = [tuple(sorted(path, key=lambda name: (-count[name], name))) for path in paths]
+        return ranked if how == "sorted" else [path[-1:] for path in ranked]
+    levels: dict[str, set[int]] = {}
+    for path in paths:
+        for level, name in enumerate(path):
+            levels.setdefault(name, set()).add(level)
+    several = sorted(name for name, held in levels.items() if len(held) > 1)
+    if len(several) > max(1, 0.3 * len(levels)):
+        repairs.warn(
+            f"{len(several)} of {len(levels)} category names ({', '.join(several[:3])}) stand on several levels: these "
+            "look like labels in no order, not like a path, so 'A > B' and 'B > A' are far apart; --labels "
+            "first|rarest|sorted makes paths of them"
+        )
+    return paths
+
+
+def without_roots(paths: list[tuple[str, ...]], repairs: Repairs) -> list[tuple[str, ...]]:
+    """Paths without the names that all of them begin with; says how many levels of the rest are read."""
+    dropped: list[str] = []
+    while (shorter := without_common_root(paths)) != paths:
+        if max(map(len, shorter)) < 2:  # a short tree keeps its shape
+            break
+        dropped.append(next(path[0] for path in paths if path))
+        paths = shorter
+    if dropped:
+        repairs.warn(f"all category paths begin with {' > '.join(dropped)}, which tells nothing and is left out")
+    deepest = max(map(len, paths), default=0)
+    if deepest > DEFAULT_DEPTH:
+        deep = sum(len(path) > DEFAULT_DEPTH for path in paths)
+        repairs.warn(
+            f"category paths have {deepest} levels; the first {DEFAULT_DEPTH} are used ({deep:,} items are cut)"
+        )
+    return paths
+
+
+def judge_order(found: Interactions, ids: Sequence[str], timed: bool, repairs: Repairs) -> None:
+    """Warn where the order of the rows is the order of the ids, of repeats, and of sequences too short to test."""
+    flat, starts = found.sequences.flat, found.sequences.starts
+    lengths = np.diff(starts)
+    inner = np.ones(len(flat), bool)
+    inner[starts[:-1]] = False
+    if not timed and inner.sum() >= 30:
+        rank = np.empty(len(ids), dtype=np.int64)
+        rank[sorted(range(len(ids)), key=lambda row: _key(ids[row]))] = np.arange(len(ids))
+        step = np.diff(rank[flat])[inner[1:]]
+        if (step >= 0).mean() > 0.95:
+            repairs.warn(
+                "without times the order is that of the rows, and they are sorted by item id: the 'next item' says "
+                "nothing; give a time column, or rows in the order in which things happened"
+            )
+    if not (lengths >= 3).any():
+        repairs.warn(
+            "no user has three interactions: there is nothing to hold out for validation and test, and `train` will "
+            "refuse this; use more of the log"
+        )
+    user_M = np.repeat(np.arange(len(lengths)), lengths)
+    order = np.lexsort((np.arange(len(flat)), flat, user_M))
+    again = np.zeros(len(flat), bool)
+    again[order[1:]] = (flat[order[1:]] == flat[order[:-1]]) & (user_M[order[1:]] == user_M[order[:-1]])
+    repeats, last = int(again.sum()), int(again[starts[1:] - 1].sum())
+    if repeats > LOUD_SHARE * len(flat):
+        rows = "" if timed else " (without times a copy of a row cannot be told from taking an item again)"
+        repairs.warn(
+            f"{repeats:,} of {len(flat):,} interactions repeat an item of the same user{rows}; the last item of "
+            f"{last:,} of {len(lengths):,} users is one they had before, which exclude_seen=true rules out: "
+            "set exclude_seen=false (evaluate --decoder exclude_seen=false) if people come back to the same items"
+        )
+
+
+def _key(text: str) -> tuple:
+    return (0, int(text), "") if text.isdecimal() and len(text) < 30 else (1, 0, text)

@@ -1,0 +1,275 @@
+"""Text tables as people have them: the dialect is judged by the head of the file, each fault named with its line."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from mindrec.errors import MindRecError
+from mindrec.sources.encodings import MIXED, encoding_of, named
+from mindrec.sources.readers import MAX_LINE, open_binary, text_lines
+from mindrec.sources.repairs import Repairs
+
+BLANKS, COLONS = "blanks", "::"
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "colons": COLONS, "blanks": BLANKS} | {
+    "\\t": "\t",
+    "space": BLANKS,
+    " ": BLANKS,
+}
+HEAD_ROWS = 200
+_NUMBER = re.compile(r"^[+-]?\d+([.,:/-]\d+)*([ T]\d\d:\d\d.*)?$")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a table is to be read where the person said it; None is judged by the file."""
+
+    separator: str | None = None
+    encoding: str | None = None
+    no_header: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A text table whose dialect is known; `rows` reads it.
+
+    Attributes:
+        columns: names; "1", "2", ... where the file has no header, and NAME.1, NAME.2 for a name that occurs twice.
+        header_lines: 1 where the first row is the header, 0 where the file has none.
+    """
+
+    path: Path
+    encoding: str
+    separator: str
+    escape: bool
+    columns: list[str]
+    header_lines: int
+    head: list[list[str]] = field(default_factory=list, compare=False)
+
+    def rows(self, repairs: Repairs) -> Iterator[tuple[int, list[str]]]:
+        """(line number, fields) of every row below the header, each as long as the header or shorter.
+
+        Raises:
+            MindRecError: a quotation mark is left open, or many rows have more fields than the header.
+        """
+        width, left, seen, long = len(self.columns), self.header_lines, 0, 0
+        with open_binary(self.path) as stream:
+            for number, row in records(stream, self, repairs):
+                if left:
+                    left -= 1
+                    continue
+                seen += 1
+                if len(row) > width:
+                    if any(cell.strip() for cell in row[width:]):
+                        long += 1
+                        repairs.malformed("row_long", f"{self.path}, line {number}", seen)
+                        continue
+                    row = row[:width]
+                yield number, row
+        if long > max(3, 0.1 * seen):
+            raise MindRecError(
+                f"{self.path}: {long} of {seen} rows have more fields than the {width} columns of the header (first: "
+                f"{repairs.examples['row_long']}); put quotation marks around texts that hold the separator"
+            )
+
+
+def records(stream: BinaryIO, table: Table, repairs: Repairs, width: int = 0) -> Iterator[tuple[int, list[str]]]:
+    """(line number, fields) of every record that is not empty; the line is the one where the record begins."""
+    held: list[str] = []
+    done = 0
+
+    def lines() -> Iterator[str]:
+        for text in _lines(stream, table, repairs):
+            held.append(text)
+            yield _plain_separator(text, table.separator)
+
+    reader = csv.reader(lines(), strict=True, **_format(table))
+    width = width or len(table.columns)
+    while True:
+        start = done + 1
+        try:
+            row = next(reader)
+            if len(held) > 1 and swallowed(held, width, table.separator):
+                raise csv.Error
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if len(held) != 1:
+                raise MindRecError(
+                    f"{table.path}, line {start}: a quotation mark is opened and never closed in the row that begins "
+                    "here; close it, double the marks inside a text, or take the single mark out"
+                ) from error
+            if len(held[0]) > csv.field_size_limit():
+                raise MindRecError(
+                    f"{table.path}, line {start}: a field of more than {csv.field_size_limit():,} characters; look for "
+                    "a quotation mark that is never closed, or another --separator"
+                ) from error
+            row = _stray(held[0], table, width)
+            repairs.count("stray_quote", f"{table.path}, line {start}")
+        done += len(held)
+        held.clear()
+        if row and (len(row) > 1 or row[0].strip()):
+            yield start, row
+
+
+def swallowed(lines: list[str], width: int, separator: str) -> bool:
+    """Whether a record of several lines has eaten rows: its lines, cut without regard to marks, are rows themselves."""
+    if width < 2 or separator == BLANKS:
+        return len(lines) > 1 and separator == BLANKS
+    fits = sum(line.count(separator) == width - 1 for line in lines)
+    return (fits == len(lines) and (width > 2 or fits > 2)) or (width > 2 and fits > 3 and fits > 0.8 * len(lines))
+
+
+def _stray(text: str, table: Table, width: int) -> list[str]:
+    """The fields of a line whose quotation marks belong to its texts."""
+    plain = next(csv.reader([_plain_separator(text, table.separator)], **_format(table) | {"quoting": csv.QUOTE_NONE}))
+    if len(plain) == width:
+        return [cell[1:-1] if cell[:1] == cell[-1:] == '"' and len(cell) > 1 else cell for cell in plain]
+    return next(csv.reader([_plain_separator(text, table.separator)], **_format(table)), [])
+
+
+def _plain_separator(text: str, separator: str) -> str:
+    if separator == COLONS:
+        return text.replace(COLONS, "\x1f")
+    if separator == BLANKS:
+        return text.strip().replace("\t", " ") + "\n"
+    return text
+
+
+def _format(table: Table) -> dict:
+    delimiter = {COLONS: "\x1f", BLANKS: " "}.get(table.separator, table.separator)
+    quoting = csv.QUOTE_NONE if table.separator == COLONS else csv.QUOTE_MINIMAL
+    return {
+        "delimiter": delimiter,
+        "quoting": quoting,
+        "skipinitialspace": table.separator == BLANKS,
+        "escapechar": "\\" if table.escape else None,
+    }
+
+
+def _lines(stream: BinaryIO, table: Table, repairs: Repairs) -> Iterator[str]:
+    if table.encoding == MIXED:
+        for _, text in text_lines(stream, str(table.path), repairs):
+            yield text
+        return
+    reader = io.TextIOWrapper(stream, encoding=table.encoding, newline="")
+    number = 0
+    try:
+        while text := reader.readline(MAX_LINE):
+            number += 1
+            if len(text) == MAX_LINE:
+                raise MindRecError(
+                    f"{table.path}, line {number}: longer than {MAX_LINE >> 20} MiB; this is no text table"
+                )
+            yield text
+    except UnicodeDecodeError as error:
+        raise MindRecError(
+            f"{table.path}, after line {number}: not {table.encoding} ({error.reason}); give another --encoding"
+        ) from error
+    finally:
+        reader.detach()
+
+
+def look_at(path: Path, options: Options, repairs: Repairs) -> Table:
+    """The dialect of a file, by its head.
+
+    Raises:
+        MindRecError: the file is empty or no text, or its encoding cannot be told.
+    """
+    path = Path(path)
+    with open_binary(path) as stream:
+        encoding = named(options.encoding) if options.encoding else encoding_of(stream, path)
+    if encoding not in ("utf-8", "utf-8-sig", MIXED) and not options.encoding:
+        sure = repairs.note if encoding.startswith("utf") else repairs.warn
+        sure(f"{path.name} is read as {encoding}, which its bytes say; --encoding names another")
+    rough = Table(path, encoding, "", False, [], 0)
+    with open_binary(path) as stream:
+        lines = _head_lines(stream, rough)
+    if not lines:
+        raise MindRecError(f"{path} is empty; a header line with column names is needed")
+    if sum(not (char.isprintable() or char in "\r\n\t\x0b\x0c\x85") for char in "".join(lines[:5])[:2000]) > 8:
+        raise MindRecError(f"{path} is no text table (its first line is {lines[0][:40]!r}); check --path")
+    separator = SEPARATORS.get(options.separator, options.separator) if options.separator else separator_of(lines, path)
+    escape = bool(re.search(r'[^\\"]\\"(?=[^\s,;|\t])', "".join(lines)))
+    rough = Table(path, encoding, separator, escape, [], 0)
+    with open_binary(path) as stream:
+        rows = _head_rows(stream, rough)
+    if not rows:
+        raise MindRecError(f"{path} is empty; a header line with column names is needed")
+    return _with_header(rough, rows, options, repairs)
+
+
+def _head_lines(stream: BinaryIO, table: Table) -> list[str]:
+    out = []
+    for text in _lines(stream, table, Repairs()):
+        if text.strip():
+            out.append(text)
+        if len(out) >= HEAD_ROWS:
+            break
+    return out
+
+
+def _head_rows(stream: BinaryIO, table: Table) -> list[list[str]]:
+    """The first rows. A fault below the header is left to the whole reading, which names it."""
+    rows: list[list[str]] = []
+    try:
+        for _, row in records(stream, table, Repairs()):
+            rows.append(row)
+            if len(rows) > HEAD_ROWS:
+                break
+    except MindRecError:
+        if not rows:
+            raise
+    return rows
+
+
+def separator_of(lines: list[str], path: Path) -> str:
+    """The separator that cuts most lines into as many fields as the first one has."""
+    best, score = ("\t" if {".tsv", ".tab"} & set(path.suffixes) else ","), 0.0
+    for separator in ("\t", ";", COLONS, "|", ",", BLANKS):
+        counts = [_fields(line, separator) for line in lines]
+        if counts[0] < 2:
+            continue
+        wanted = Counter(counts).most_common(1)[0][0]
+        same = sum(count in (counts[0], wanted) for count in counts) / len(counts) if abs(wanted - counts[0]) < 2 else 0
+        # A header's own names hold no separators: its fields count most; blanks stand inside of names and dates.
+        value = same + 0.02 * min(counts[0], 10) - (0.35 if separator == BLANKS else 0)
+        if value > score:
+            best, score = separator, value
+    return best
+
+
+def _fields(line: str, separator: str) -> int:
+    text = re.sub(r'"[^"]*"', "q", line.rstrip("\r\n"))
+    return len(text.split()) if separator == BLANKS else text.count(separator) + 1
+
+
+def _with_header(table: Table, rows: list[list[str]], options: Options, repairs: Repairs) -> Table:
+    if options.no_header:
+        width = Counter(map(len, rows)).most_common(1)[0][0]
+        return replace(table, columns=[str(n + 1) for n in range(width)], head=rows)
+    names, body = [name.strip().lstrip("\ufeff") for name in rows[0]], rows[1:]
+    wide = [row for row in body if len(row) == len(names) + 1 and row[-1].strip()]
+    # Running numbers from 0 or 1, as R and data frames write them; anything else is a separator inside a text.
+    numbered = [row[0] for row in wide] in ([str(n + first) for n in range(len(wide))] for first in (0, 1))
+    if numbered and len(wide) == len(body) > 1:
+        names = ["", *names]
+        repairs.warn(f"{table.path.name}: rows have one field more than the header: a first column without a name")
+    seen = Counter(names)
+    place: Counter = Counter()
+    columns = []
+    for name in names:
+        place[name] += 1
+        columns.append(f"{name}.{place[name]}" if seen[name] > 1 and name else name)
+    return replace(table, columns=columns, header_lines=1, head=body)
+
+
+def looks_like_data(names: list[str]) -> bool:
+    """Whether a first line holds values in place of names: at least half of them are numbers or dates."""
+    if names == [str(n) for n in range(len(names))]:
+        return False
+    return 2 * sum(bool(_NUMBER.match(name.strip())) for name in names if name) >= max(len([n for n in names if n]), 1)

@@ -1,0 +1,162 @@
+"""A whole column of times as numbers: the form of dates, day or month first, and units are judged by the column.
+
+Shape legend: M rows.
+"""
+
+import re
+import warnings
+from array import array
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from mindrec.errors import MindRecError
+from mindrec.sources.values import MISSING
+
+UNITS = (("seconds", 1e8, 1e11, 1.0), ("milliseconds", 1e11, 1e14, 1e3), ("microseconds", 1e14, 1e17, 1e6))
+"""(name, from, below, a second) of numbers that count from 1970; what is larger is nanoseconds."""
+
+SLASHED = re.compile(r"^\s*\d{1,2}([/.-])\d{1,2}\1(?:\d{4}|\d{2})(?!\d)")
+_ZONE_NAME = re.compile(r"\s*\b(?:UTC|GMT|Z)$")
+_DECIMAL_COMMA = re.compile(r"^\s*[+-]?\d+,\d+\s*$")
+
+
+class TimeColumn:
+    """Times as they come, a batch of texts at a time; 16 bytes a row, for both orders of day and month.
+
+    Attributes:
+        day_first: True or False where the person said it, None to judge by the column.
+        time_format: strptime codes where the person gave them.
+    """
+
+    def __init__(self, name: str, day_first: bool | None = None, time_format: str | None = None):
+        self.name, self.day_first, self.time_format = name, day_first, time_format
+        self.day_M, self.month_M = array("d"), array("d")
+        self.differ, self.day_bad, self.month_bad = "", 0, 0
+        self.numbers = self.dates = False
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Read a batch. A text that is no time becomes NaN."""
+        try:
+            values = np.array(texts, dtype=np.float64)
+            values[~np.isfinite(values)] = np.nan
+            if self.time_format:
+                raise ValueError
+            self.numbers = True
+            self._both(values, values)
+        except (ValueError, OverflowError):
+            self._add_texts(texts)
+
+    def _both(self, day_M: np.ndarray, month_M: np.ndarray) -> None:
+        self.day_M.frombytes(day_M.astype(np.float64).tobytes())
+        self.month_M.frombytes(month_M.astype(np.float64).tobytes())
+
+    def _add_texts(self, texts: Sequence[str]) -> None:
+        column = pd.Series(list(texts), dtype=object).astype("string").str.strip()
+        column = column.mask(column.isin(MISSING))
+        if self.time_format:
+            seconds = _seconds(pd.to_datetime(column, format=self.time_format, errors="coerce", utc=True))
+            self.dates = True
+            self._both(seconds, seconds)
+            return
+        decimal = column.str.match(_DECIMAL_COMMA).fillna(False).to_numpy(bool)
+        column = column.where(~decimal, column.str.replace(",", ".", regex=False))
+        number = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        number[~np.isfinite(number)] = np.nan
+        rest = np.isnan(number) & column.notna().to_numpy(bool)
+        self.numbers |= bool(np.isfinite(number).any())
+        day, month = number.copy(), number.copy()
+        if rest.any():
+            self.dates = True
+            texts = column[rest].str.replace(_ZONE_NAME, "+00:00", regex=True)
+            texts = texts.where(texts.str.contains(r"\d:\d\d", regex=True), texts.str.removesuffix("+00:00"))
+            slashed = texts.str.match(SLASHED).fillna(False).to_numpy(bool)
+            month[rest] = parse_dates(texts, day_first=False)
+            day[rest] = month[rest]
+            if slashed.any():
+                place = np.flatnonzero(rest)[slashed]
+                day[place] = parse_dates(texts[slashed], day_first=True)
+                self._compare(day[place], month[place], texts[slashed])
+        self._both(day, month)
+
+    def _compare(self, day: np.ndarray, month: np.ndarray, texts: pd.Series) -> None:
+        self.day_bad += int((np.isnan(day) & ~np.isnan(month)).sum())
+        self.month_bad += int((np.isnan(month) & ~np.isnan(day)).sum())
+        apart = np.flatnonzero((day != month) & ~np.isnan(day) & ~np.isnan(month))
+        if len(apart) and not self.differ:
+            self.differ = str(texts.iloc[apart[0]])
+
+    def finish(self, warn: Callable[[str], None]) -> np.ndarray:
+        """float64 (M,): seconds for dates, else the numbers as they are; NaN where a text is no time.
+
+        Raises:
+            MindRecError: day and month cannot be told apart.
+        """
+        day_first = self.day_first
+        if day_first is None and self.differ:
+            if bool(self.day_bad) == bool(self.month_bad):
+                raise MindRecError(
+                    f"column {self.name!r}: {self.differ!r} may be day first or month first, and no row decides it; "
+                    "say which with --day-first or --month-first, or give --time-format (as '%d/%m/%Y %H:%M')"
+                )
+            day_first = not self.day_bad
+            warn(
+                f"dates of column {self.name!r} are read {'day' if day_first else 'month'} first ({self.differ!r}), "
+                "since other rows allow nothing else"
+            )
+        day_M, month_M = (np.array(held, dtype=np.float64) for held in (self.day_M, self.month_M))
+        if day_first is None:  # no row has two readings: each has the one that it allows
+            values = np.where(np.isnan(month_M), day_M, month_M)
+        else:
+            values = day_M if day_first else month_M
+        return one_unit(values, self.name, warn, dates=self.dates and self.numbers)
+
+
+def parse_dates(texts: pd.Series, *, day_first: bool) -> np.ndarray:
+    """Seconds of date texts by pandas: the form of the first for all, and each by its own where that fails."""
+    seconds = _to_seconds(texts, dayfirst=day_first)
+    left = np.isnan(seconds)
+    if left.any():
+        seconds[left] = _to_seconds(texts[left], dayfirst=day_first, format="mixed")
+    if day_first:  # pandas falls back to the month where the day is not possible; that is no reading of the column
+        wrong = texts.str.extract(r"^\s*\d{1,2}[/.-](\d{1,2})")[0].astype("float64").to_numpy() > 12
+    else:
+        wrong = texts.str.extract(r"^\s*(\d{1,2})[/.-]\d{1,2}[/.-]")[0].astype("float64").to_numpy() > 12
+    seconds[wrong] = np.nan
+    return seconds
+
+
+def _to_seconds(texts: pd.Series, **options) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas warns of the forms it guesses; they are judged by the column here
+        try:
+            found = pd.to_datetime(texts, errors="coerce", utc=True, **options)
+        except (ValueError, OverflowError, TypeError):
+            return np.full(len(texts), np.nan)
+    return _seconds(found)
+
+
+def _seconds(moments: pd.Series) -> np.ndarray:
+    raw = moments.to_numpy(dtype="datetime64[us]")
+    return np.where(np.isnat(raw), np.nan, raw.astype(np.int64) / 1e6)
+
+
+def one_unit(values: np.ndarray, name: str, warn: Callable[[str], None], *, dates: bool = False) -> np.ndarray:
+    """Numbers of several units (seconds and milliseconds joined) as seconds; of one unit, as they are."""
+    size = np.abs(values)
+    edges = np.array([UNITS[0][1], *(below for _, _, below, _ in UNITS)])
+    # -1: too small for a count of seconds since 1973.
+    unit = np.where(np.isfinite(size), np.searchsorted(edges, size, side="right") - 1, -1)
+    if dates:
+        serial = (size > 20_000) & (size < 80_000)  # a sheet's days since 1899-12-30
+        values = np.where(serial, (values - 25_569) * 86_400, values)
+        unit = np.where(serial, 0, unit)
+    present = [k for k in range(4) if (unit == k).any()]
+    if len(present) < 2:
+        return values
+    names = [*(label for label, *_ in UNITS), "nanoseconds"]
+    counts = ", ".join(f"{int((unit == k).sum()):,} rows in {names[k]}" for k in present)
+    warn(f"column {name!r} mixes units of time ({counts}); all are read as seconds since 1970")
+    scale = np.array([1.0, 1e3, 1e6, 1e9, 1.0])[unit]
+    return values / scale

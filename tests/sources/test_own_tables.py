@@ -1,0 +1,320 @@
+"""Logs and item files as people have them: each dialect comes back equal or is refused with a reason and a line."""
+
+import bz2
+import gzip
+import lzma
+import zipfile
+
+import pandas as pd
+import pytest
+from tables import write
+
+from mindrec.data.catalog import load_prepared
+from mindrec.errors import MindRecError
+from mindrec.sources.prepare import prepare
+from mindrec.sources.repairs import Repairs
+from mindrec.sources.times import TimeColumn
+from mindrec.sources.values import is_missing, normal_id, path_names
+
+USERS, ITEMS, START = 8, 6, 1_700_000_000
+ORDER = {f"9{u}": [f"70{(u + 2 * k) % 5}" for k in range(5)] for u in range(USERS)}
+
+
+def rows():
+    """(user, item, seconds, stars), rows not in order of time."""
+    out = [(u, i, START + 86_400 * k + int(u), 1 + k % 5) for u, items in ORDER.items() for k, i in enumerate(items)]
+    return out[::-1]
+
+
+def frame(**columns) -> pd.DataFrame:
+    return pd.DataFrame(rows(), columns=["user_id", "item_id", "timestamp", "rating"]).assign(**columns)
+
+
+def sequences(folder) -> dict[str, list[str]]:
+    data = load_prepared(folder)
+    ids = [item.item_id for item in data.catalog.items]
+    return {
+        u: [ids[r] for r in s] for u, s in zip(data.interactions.user_ids, data.interactions.sequences, strict=True)
+    }
+
+
+def run(tmp_path, source="csv", **options):
+    return prepare(source, tmp_path / "out", options, command="…", say=lambda line: None)
+
+
+def log(tmp_path, text, name="log.csv"):
+    return str(write(tmp_path / name, text))
+
+
+def refused(tmp_path, says, **options):
+    with pytest.raises(MindRecError, match=says):
+        run(tmp_path, **options)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|", "::", " "])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_separators_encodings_and_line_ends(tmp_path, mark, encoding, end):
+    lines = [mark.join(map(str, row)) for row in [("user_id", "item_id", "timestamp", "rating"), *rows()]]
+    run(tmp_path, path=log(tmp_path, (end.join(lines) + end).encode(encoding), "log.txt"))
+    assert sequences(tmp_path / "out") == ORDER
+
+
+@pytest.mark.parametrize(
+    ("encoding", "title"),
+    [("gbk", "园艺工具"), ("cp1252", "Café à la crème"), ("cp1251", "Садовая лопата"), ("shift_jis", "園芸のセット")],
+)
+def test_titles_of_other_encodings_are_right_and_said(tmp_path, encoding, title):
+    items = "item_id,title\n" + "".join(f"70{n},{title} {n}\n" for n in range(5))
+    options = {
+        "path": log(tmp_path, frame().to_csv(index=False)),
+        "item_file": log(tmp_path, items.encode(encoding), "i.csv"),
+    }
+    data = run(tmp_path, **options)
+    assert {item.title for item in data.catalog.items} == {f"{title} {n}" for n in range(5)}
+    assert any("--encoding" in line for line in data.repairs)
+
+
+def test_an_open_quotation_mark_is_refused_with_its_line(tmp_path):
+    lines = frame().to_csv(index=False).splitlines()
+    for place in (5, 20):
+        broken = [*lines]
+        broken[place] = '"' + broken[place]
+        refused(tmp_path, f"line {place + 1}: a quotation mark is opened", path=log(tmp_path, "\n".join(broken) + "\n"))
+    broken[22] = broken[22].replace(",", '",', 1)  # closed two rows later: three rows would be one, without a fault
+    refused(tmp_path, "line 21: a quotation mark is opened", path=log(tmp_path, "\n".join(broken) + "\n"))
+
+
+def test_quoted_line_breaks_and_escapes_are_texts(tmp_path):
+    titles = ['Rake, "big"\nand red', "Two\r\nlines, three", 'A "b" c', '27" pan', "plain"]
+    for options in ({}, {"escapechar": "\\", "doublequote": False}):
+        items = pd.DataFrame({"item_id": [f"70{n}" for n in range(5)], "title": titles})
+        items.to_csv(tmp_path / "i.csv", index=False, **options)
+        data = run(tmp_path, path=log(tmp_path, frame().to_csv(index=False)), item_file=str(tmp_path / "i.csv"))
+        found = {item.item_id: item.title for item in data.catalog.items}
+        assert found == {f"70{n}": " ".join(title.split()) for n, title in enumerate(titles)}
+
+
+def test_rows_wider_than_the_header(tmp_path):
+    text = frame().to_csv(index=False)
+    wide = "".join(f"{line},x\n" if n % 3 == 1 else line + "\n" for n, line in enumerate(text.splitlines()))
+    refused(tmp_path, "more fields than the 4 columns", path=log(tmp_path, wide))
+    body = text.splitlines()
+    numbered = "\n".join([body[0], *(f"{n},{line}" for n, line in enumerate(body[1:]))]) + "\n"
+    run(tmp_path, path=log(tmp_path, numbered))
+    assert sequences(tmp_path / "out") == ORDER
+
+
+def test_a_column_that_occurs_twice_must_be_chosen(tmp_path):
+    text = frame().to_csv(index=False).replace("rating", "item_id", 1)
+    refused(tmp_path, "more than once", path=log(tmp_path, text))
+    run(tmp_path, path=log(tmp_path, text), item_column="item_id.1")
+    assert sequences(tmp_path / "out") == ORDER
+
+
+def test_a_file_without_a_header(tmp_path):
+    path = log(tmp_path, frame().to_csv(index=False, header=False))
+    refused(tmp_path, "first line looks like data.*--no-header", path=path)
+    run(tmp_path, path=path, no_header=True, user_column="1", item_column="2", time_column="3")
+    assert sequences(tmp_path / "out") == ORDER
+
+
+def test_packed_files(tmp_path):
+    text = frame().to_csv(index=False).encode()
+    with zipfile.ZipFile(tmp_path / "gz.zip", "w") as archive:
+        archive.writestr("log.csv.gz", gzip.compress(text))
+    with zipfile.ZipFile(tmp_path / "two.zip", "w") as archive:
+        archive.writestr("a.csv", text)
+        archive.writestr("b.csv", text)
+    packed = {
+        "a.bz2": bz2.compress(text),
+        "b.xz": lzma.compress(text),
+        "plain.csv.gz": text,
+        "c.dat": gzip.compress(text),
+    }
+    for name in [*packed, "gz.zip"]:
+        path = log(tmp_path, packed[name], name) if name in packed else str(tmp_path / name)
+        run(tmp_path, path=path)
+        assert sequences(tmp_path / "out") == ORDER
+    for name, data, says in (("two.zip", None, "a.csv, b.csv"), ("x.csv", b"PAR1xx", "prepare parquet")):
+        with pytest.raises(MindRecError, match=says):
+            path = str(tmp_path / name) if data is None else log(tmp_path, data, name)
+            prepare("csv", tmp_path / "no", {"path": path}, command="…", say=print)
+
+
+@pytest.mark.parametrize("source", ["csv", "parquet"])
+def test_missing_ids_and_float_ids(tmp_path, source):
+    table = frame(user_id=lambda d: d.user_id.astype(float).astype(str), item_id=lambda d: d.item_id + ".00")
+    lost = pd.DataFrame({"user_id": ["nan", "NULL", "", "N/A", "\\N"], "item_id": "701", "timestamp": 1, "rating": 1})
+    table = pd.concat([table, lost])
+    path = tmp_path / f"log.{source}"
+    table.to_csv(path, index=False) if source == "csv" else table.to_parquet(path)
+    items = log(tmp_path, "item_id,title,brand\n" + "".join(f"70{n},T{n},NULL\n" for n in range(5)), "i.csv")
+    data = run(tmp_path, source, path=str(path), item_file=items)
+    assert sequences(tmp_path / "out") == ORDER
+    assert {(item.title, item.brand) for item in data.catalog.items} == {(f"T{n}", None) for n in range(5)}
+    assert any("missing_id: 5" in line for line in data.repairs)
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("['A', 'B']", ["A", "B"]), ('["A", "B"]', ["A", "B"]), ("['A' 'B']", ["A", "B"]), ("A > B", ["A", "B"]),
+        ("[['A'], ['A', 'B']]", ["A", "B"]), ("A|B", ["A", "B"]), ("nan", []), ("[]", []),
+        ("Pots & pans", ["Pots & pans"]),
+        ("['O\\'Neil', 'B']", ["O'Neil", "B"]),
+    ],
+)  # fmt: skip
+def test_a_cell_of_names_is_a_path(cell, names):
+    assert path_names(cell) == names
+
+
+def test_ids_have_one_spelling():
+    assert [normal_id(v) for v in ("1001.0", "1001.00", " 1001 ", 1001, 1001.0)] == ["1001"] * 5
+    assert [normal_id(v) for v in ("0001", "007.0", "1.50", "a.0", "0.0", None)] == [
+        "0001",
+        "007.0",
+        "1.50",
+        "a.0",
+        "0",
+        "",
+    ]
+    assert is_missing(float("nan"))
+    assert not is_missing("Nan's bread")
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M:%S UTC", "%d.%m.%Y %H:%M", "%a %b %d %H:%M:%S +0000 %Y", "%m/%d/%Y %I:%M:%S %p",
+     "%Y-%m-%dT%H:%M:%SZ", "%Y/%m/%d %H:%M:%S", "%d %b %Y %H:%M"],
+)  # fmt: skip
+@pytest.mark.parametrize("source", ["csv", "parquet"])
+def test_dates_of_many_forms(tmp_path, form, source):
+    table = frame(timestamp=lambda d: pd.to_datetime(d.timestamp, unit="s").dt.strftime(form))
+    path = tmp_path / f"log.{source}"
+    table.to_csv(path, index=False) if source == "csv" else table.to_parquet(path)
+    run(tmp_path, source, path=str(path))
+    assert sequences(tmp_path / "out") == ORDER
+
+
+def read_times(*texts, **options):
+    said = []
+    column = TimeColumn("when", **options)
+    column.add(texts)
+    return column.finish(said.append).tolist(), said
+
+
+def test_day_and_month_are_judged_by_the_column_or_asked_for():
+    with pytest.raises(MindRecError, match="--day-first or --month-first"):
+        read_times("1/2/2011", "3/4/2011")
+    assert read_times("1/2/2011", "25/2/2011")[0][0] == 1296518400  # 1 February
+    assert read_times("1/2/2011", "2/25/2011")[0][0] == 1293926400  # 2 January
+    assert read_times("1/2/2011", day_first=True)[0] == [1296518400]
+    assert read_times("1|2|2011", time_format="%d|%m|%Y")[0] == [1296518400]
+
+
+def test_units_that_are_mixed_are_told_apart_and_said():
+    values, said = read_times("1600000000", "1600000000000", "1600000000000000", "")
+    assert values[:3] == [1.6e9] * 3
+    assert "mixes units" in said[0]
+    assert read_times("-5", "0", "1600000000") == ([-5, 0, 1.6e9], [])
+
+
+def test_parquet_types_that_are_no_ids_or_times(tmp_path):
+    for column, value in (("timestamp", True), ("item_id", [1, 2]), ("timestamp", pd.Timedelta(1, "s"))):
+        table = frame()
+        table[column] = [value] * len(table)
+        table.to_parquet(tmp_path / "log.parquet")
+        refused(tmp_path, f"column '{column}' is of type", source="parquet", path=str(tmp_path / "log.parquet"))
+    frame(timestamp=lambda d: d.timestamp.astype("category")).to_parquet(tmp_path / "log.parquet")
+    run(tmp_path, "parquet", path=str(tmp_path / "log.parquet"))
+    assert sequences(tmp_path / "out") == ORDER
+
+
+def test_parts_of_two_types_are_one_log(tmp_path):
+    (tmp_path / "parts").mkdir()
+    frame()[:20].astype({"user_id": int}).to_parquet(tmp_path / "parts" / "1.parquet")
+    frame()[20:].astype({"user_id": float}).to_parquet(tmp_path / "parts" / "2.parquet")
+    run(tmp_path, "parquet", path=str(tmp_path / "parts"))
+    assert sequences(tmp_path / "out") == ORDER
+
+
+def test_columns_are_known_by_their_usual_names_and_said(tmp_path):
+    table = frame().rename(columns={"user_id": "CustomerID", "item_id": "StockCode", "timestamp": "InvoiceDate"})
+    data = run(tmp_path, path=log(tmp_path, table.to_csv(index=False)))
+    assert sequences(tmp_path / "out") == ORDER
+    assert sum("is taken as" in line for line in data.repairs) == 3
+
+
+def test_no_time_column(tmp_path):
+    path = log(tmp_path, frame().sort_values(["user_id", "timestamp"])[["user_id", "item_id"]].to_csv(index=False))
+    refused(tmp_path, "--no-time", path=path)
+    run(tmp_path, path=path, no_time=True)
+    assert sequences(tmp_path / "out") == ORDER
+    by_item = log(tmp_path, frame().sort_values("item_id")[["user_id", "item_id"]].to_csv(index=False))
+    assert any("sorted by item id" in line for line in run(tmp_path, path=by_item, no_time=True).repairs)
+
+
+def test_rows_that_count(tmp_path):
+    path = log(tmp_path, frame(kind=lambda d: ["view", "buy"] * (len(d) // 2)).to_csv(index=False))
+    assert any("--keep" in line for line in run(tmp_path, path=path).repairs) is False  # `kind` is no known name
+    run(tmp_path, path=path, min_rating=4)
+    assert sequences(tmp_path / "out") == {user: items[3:] for user, items in ORDER.items()}
+    run(tmp_path, path=path, keep=["rating=4,5"])
+    assert sequences(tmp_path / "out") == {user: items[3:] for user, items in ORDER.items()}
+    data = run(tmp_path, path=path, keep=["kind=buy"])
+    assert sum(map(len, data.interactions.sequences)) == 20
+    with pytest.raises(MindRecError, match="COLUMN=VALUE"):
+        run(tmp_path, path=path, keep=["nothing=1"])
+
+
+def test_repeats_and_copies_are_said(tmp_path):
+    text = frame().to_csv(index=False)
+    copies = run(tmp_path, path=log(tmp_path, text + text.split("\n", 1)[1]))
+    assert any("duplicate_event: 40" in line for line in copies.repairs)
+    again = pd.concat([frame(), frame(timestamp=lambda d: d.timestamp + 10**7)])
+    data = run(tmp_path, path=log(tmp_path, again.to_csv(index=False)))
+    assert any("WARNING" in line and "exclude_seen=false" in line and "8 of 8" in line for line in data.repairs)
+
+
+def test_item_files_with_other_names(tmp_path):
+    path = log(tmp_path, frame().to_csv(index=False))
+    lines = "".join(f'{{"code": "70{n}", "label": "T{n}", "cats": ["A", "B{n}"]}}\n' for n in range(5))
+    options = {"item_file": log(tmp_path, lines, "i.jsonl"), "item_file_id": "code"}
+    data = run(tmp_path, path=path, **options, title_column="label", category_columns="cats")
+    assert {(item.title, item.categories) for item in data.catalog.items} == {
+        (f"T{n}", ("A", f"B{n}")) for n in range(5)
+    }
+    other = log(tmp_path, "item_id,title\nx1,A\nx2,B\n", "o.csv")
+    with pytest.raises(MindRecError, match="lists none of the 5 items"):
+        run(tmp_path, path=path, item_file=other)
+
+
+def test_labels_and_deep_paths(tmp_path):
+    path = log(tmp_path, frame().to_csv(index=False))
+    labels = ["Comedy|Action", "Action|Comedy", "Action", "Drama|Action", "Comedy"]
+    items = log(tmp_path, "item_id,title,genres\n" + "".join(f"70{n},T,{g}\n" for n, g in enumerate(labels)), "i.csv")
+    assert any("--labels" in line for line in run(tmp_path, path=path, item_file=items).repairs)
+    found = {}
+    for how in ("first", "rarest", "sorted"):
+        data = run(tmp_path, path=path, item_file=items, labels=how)
+        found[how] = [item.categories for item in sorted(data.catalog.items, key=lambda item: item.item_id)][:4:3]
+    assert found == {
+        "first": [("Comedy",), ("Drama",)],
+        "rarest": [("Comedy",), ("Drama",)],
+        "sorted": [("Action", "Comedy"), ("Action", "Drama")],
+    }
+    deep = "".join(f"70{n},T,Shop > Home > S{n % 2} > T{n} > U{n} > V{n}\n" for n in range(5))
+    data = run(tmp_path, path=path, item_file=log(tmp_path, "item_id,title,category\n" + deep, "d.csv"))
+    assert data.catalog.items[0].categories[0] in ("S0", "S1")
+    assert any("Shop > Home" in line for line in data.repairs)
+    assert any("the first 3 are used" in line for line in data.repairs)
+
+
+def test_rounded_ids_are_said():
+    from mindrec.sources.interactions_log import collect
+
+    repairs = Repairs()
+    collect([("", "u", "9.78E+12", 1.0), ("", "u", "12E", 2.0)], repairs)
+    assert any("rounded" in line for line in repairs.lines())

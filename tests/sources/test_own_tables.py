@@ -138,8 +138,8 @@ def test_packed_files(tmp_path):
         run(tmp_path, path=path)
         assert sequences(tmp_path / "out") == ORDER
     for name, data, says in (("two.zip", None, "a.csv, b.csv"), ("x.csv", b"PAR1xx", "prepare parquet")):
+        path = str(tmp_path / name) if data is None else log(tmp_path, data, name)
         with pytest.raises(MindRecError, match=says):
-            path = str(tmp_path / name) if data is None else log(tmp_path, data, name)
             prepare("csv", tmp_path / "no", {"path": path}, command="…", say=print)
 
 

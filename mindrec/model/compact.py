@@ -7,23 +7,29 @@ a block, so the history's keys and values are computed once, exactly.
 Shape legend: B users, H history length, K beams a user, L levels, T tokens, N items, D width, R targets a sequence.
 """
 
-from collections.abc import Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from transformers import DynamicCache, LlamaConfig, LlamaModel
-from transformers.models.llama.modeling_llama import LlamaMLP
+from transformers import DynamicCache
 
 from mindrec.errors import MindRecError
-from mindrec.model.attention import ATTENTION, causal_mask
+from mindrec.model.attention import causal_mask
+from mindrec.model.code_reader import CodeReader, spread_over_codes
 from mindrec.model.denoiser import HistoryCache
 from mindrec.model.diffusion import MASKED
+from mindrec.model.item_softmax import LEAST_SCORE, code_log_probability, item_scores
+from mindrec.model.llama_stack import AskedMLP, llama_stack
 from mindrec.model.transitions import Transitions
 
 OBJECTIVES = ("diffusion", "ar")
+TOKEN_ENCODERS = ("shared", "codes")
+LAST = {"encoder": "last", "reader": "asked"}
+"""The stacks whose last state asks something, and its name in the cache: of items, and of codes."""
+MOST_SCORES = 16_000_000
+"""States times items whose scores are held at a time: 64 MB, twice."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,9 @@ class CompactConfig:
     """Sizes of a compact denoiser. `objective` "ar" makes the auto-regressive twin: causal block, shifted input.
 
     `block_dropout` is the target block's, which learns from soft targets and needs less; None is `dropout`.
+    `token_encoder` says which history the block reads: "shared" is the dense part's, "codes" one of its own over the
+    codes of items (mindrec.model.code_reader). With `item_softmax` the block's scores are of whole items: those of
+    the open positions add up, normalised over the items that exist (mindrec.model.item_softmax).
     `transitions` is how many pairs of items are kept beside the dense head (mindrec.model.transitions); 0: no such
     part. `repeats` says that people come back to the same items: what is in the history may be the next item too.
     """
@@ -48,10 +57,19 @@ class CompactConfig:
     objective: str = "diffusion"
     transitions: int = 0
     repeats: bool = False
+    token_encoder: str = "shared"
+    item_softmax: bool = False
 
     def __post_init__(self):
         if self.objective not in OBJECTIVES:
             raise MindRecError(f"objective {self.objective!r} is not one of {', '.join(OBJECTIVES)}")
+        if self.token_encoder not in TOKEN_ENCODERS:
+            raise MindRecError(f"token_encoder {self.token_encoder!r} is not one of {', '.join(TOKEN_ENCODERS)}")
+        if not isinstance(self.item_softmax, bool) or (self.item_softmax and self.objective == "ar"):
+            raise MindRecError(
+                f"item_softmax {self.item_softmax!r} with objective {self.objective!r}: it is true or false, and true "
+                'needs "diffusion", whose positions are asked together'
+            )
         for name in ("hidden_size", "heads", "intermediate_size", "encoder_layers", "decoder_layers", "max_history"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise MindRecError(f"{name} {getattr(self, name)!r} is not a whole number from 1 up")
@@ -68,7 +86,12 @@ class CompactConfig:
         object.__setattr__(self, "level_sizes", tuple(self.level_sizes))
 
     def to_dict(self) -> dict:
-        return asdict(self) | {"level_sizes": list(self.level_sizes)}
+        raw = asdict(self) | {"level_sizes": list(self.level_sizes)}
+        if self.token_encoder == "shared":  # files of such models stay as they were before there was a choice
+            del raw["token_encoder"]
+        if not self.item_softmax:
+            del raw["item_softmax"]
+        return raw
 
 
 class CompactDenoiser(nn.Module):
@@ -95,9 +118,9 @@ class CompactDenoiser(nn.Module):
         self.mask_embedding = nn.Parameter(torch.zeros(D))
         self.level_embedding = nn.Embedding(L, D)
         self.item_embedding = nn.Embedding(config.n_items, D)
-        self.encoder = _llama(config, config.encoder_layers, config.dropout)
-        self.decoder = _llama(config, config.decoder_layers, config.block_dropout)
-        self.decoder.layers[-1].mlp.__class__ = _AskedMLP
+        self.encoder = llama_stack(config, config.encoder_layers, config.dropout)
+        self.decoder = llama_stack(config, config.decoder_layers, config.block_dropout)
+        self.decoder.layers[-1].mlp.__class__ = AskedMLP
         self.token_head = nn.Linear(D, D, bias=False)
         self.output_embedding = nn.Embedding(T, D)
         self.token_bias = nn.Parameter(torch.zeros(T))
@@ -118,6 +141,10 @@ class CompactDenoiser(nn.Module):
         self.transitions = None
         if config.transitions:
             self.transitions = Transitions(config.n_items, config.transitions, repeats=config.repeats)
+        self.reader: CodeReader | None = None
+        if config.token_encoder == "codes":
+            nn.init.zeros_(self.token_head.weight)  # the block corrects a reader that is trained before it
+            self.reader = CodeReader(llama_stack(config, config.encoder_layers, config.dropout), T, config.dropout)
 
     def set_transitions(self, transitions: Transitions) -> None:
         """Make them part of item evidence from now on."""
@@ -155,20 +182,21 @@ class CompactDenoiser(nn.Module):
     def set_item_vectors(self, vectors_ND: torch.Tensor, weights_N: torch.Tensor | None = None) -> None:
         """Make `item_vectors()` these vectors, (N, D): tokens carry what they can, an item's own embedding the rest.
 
-        Level by level, a token becomes the mean of what its items still lack, weighted where items have weights.
+        See mindrec.model.code_reader.spread_over_codes.
         """
-        rest = vectors_ND.to(self.item_embedding.weight)
-        weight = torch.ones_like(rest[:, 0]) if weights_N is None else weights_N.to(rest)
-        for level, (start, size) in enumerate(zip(self.offsets.tolist(), self.level_sizes, strict=True)):
-            codes = self.tokens_NL[:, level] - start
-            count = torch.bincount(codes, weight, minlength=size)[:, None]
-            sums = torch.zeros_like(rest[:1]).repeat(size, 1).index_add_(0, codes, rest * weight[:, None])
-            means = sums / torch.where(count > 0, count, 1).to(sums)
-            self.token_embedding.weight[start : start + size] = means
-            rest = rest - means[codes]
+        vectors = vectors_ND.to(self.item_embedding.weight)
+        means_TD, rest = spread_over_codes(vectors, self.tokens_NL, self.level_sizes, weights_N)
+        self.token_embedding.weight.copy_(means_TD)
         self.item_embedding.weight.copy_(rest)
         self.output_embedding.weight.copy_(self.token_embedding.weight)
         self._items_ND = None
+
+    @torch.no_grad()
+    def set_code_vectors(self, vectors_ND: torch.Tensor) -> None:
+        """Make the code reader's items start as near to these vectors, (N, D), as sums over codes can be."""
+        means_TD, _ = spread_over_codes(vectors_ND.to(self.offsets.device), self.tokens_NL, self.level_sizes)
+        self.reader.embedding.weight.copy_(means_TD)
+        self.output_embedding.weight.copy_(means_TD)
 
     def _frozen_item_vectors(self) -> torch.Tensor:
         if self._items_ND is None:
@@ -190,9 +218,8 @@ class CompactDenoiser(nn.Module):
     def _block_input(self, filled: torch.Tensor) -> torch.Tensor:
         """Embed codes (..., L), -1 = masked, to (..., L, D). The twin sees the code before each position instead."""
         tokens = filled.clamp(min=0) + self.offsets
-        embedded = torch.where(
-            (filled == MASKED)[..., None], self.mask_embedding, F.embedding(tokens, self.token_embedding.weight)
-        )
+        table = self.token_embedding if self.reader is None else self.reader.embedding
+        embedded = torch.where((filled == MASKED)[..., None], self.mask_embedding, F.embedding(tokens, table.weight))
         if self.config.objective == "ar":
             start = self.mask_embedding.expand(*embedded.shape[:-2], 1, -1)
             embedded = torch.cat([start, embedded[..., :-1, :]], dim=-2)
@@ -201,7 +228,7 @@ class CompactDenoiser(nn.Module):
     def _head(self, hidden_L_D: torch.Tensor, last_D: torch.Tensor) -> torch.Tensor:
         """Logits (..., T) from block states (..., L, D): each level scores its own vocabulary.
 
-        The history's last state (..., D), which the dense head asks items by, asks codes too; the block corrects it.
+        The last state (..., D) of the history that the block reads asks codes too; the block corrects it.
         """
         levels = range(len(self.level_sizes))
         return torch.cat([self.level_logits(hidden_L_D[..., level, :], last_D, level) for level in levels], dim=-1)
@@ -274,23 +301,25 @@ class CompactDenoiser(nn.Module):
         device = self.offsets.device
         lengths = torch.tensor([len(h) for h in histories], device=device)
         rows = nn.utils.rnn.pad_sequence([torch.tensor(h) for h in histories], batch_first=True).to(device)
-        encoder_cache, decoder_cache = DynamicCache(), DynamicCache()
-        embedded = F.embedding(rows, self._frozen_item_vectors())
-        causal = causal_mask(rows.shape[1], embedded)
-        states = self.encoder(
-            inputs_embeds=embedded,
-            attention_mask=causal,
-            cache=encoder_cache,
-            use_cache=True,
-        ).last_hidden_state
-        self.decoder(inputs_embeds=states, attention_mask=causal, cache=decoder_cache, use_cache=True)
-        state = {
-            "encoder": [(layer.keys, layer.values) for layer in encoder_cache.layers],
-            "decoder": [(layer.keys, layer.values) for layer in decoder_cache.layers],
-            "last": states[torch.arange(len(rows), device=device), lengths - 1],
-            "lengths": lengths,
-        }
+        causal, state = causal_mask(rows.shape[1], self.item_embedding.weight), {"lengths": lengths}
+
+        def through(name: str, stack: nn.Module, vectors: torch.Tensor) -> torch.Tensor:
+            cache = DynamicCache()
+            states = stack(inputs_embeds=vectors, attention_mask=causal, cache=cache, use_cache=True).last_hidden_state
+            state[name] = [(layer.keys, layer.values) for layer in cache.layers]
+            if name in LAST:
+                state[LAST[name]] = states[torch.arange(len(rows), device=device), lengths - 1]
+            return states
+
+        self._read(rows, through)
         return HistoryCache(histories, state)
+
+    def _read(self, rows_BH: torch.Tensor, through: Callable[[str, nn.Module, torch.Tensor], torch.Tensor]) -> None:
+        """Send item rows through the stacks that read histories; `through` turns a stack's input into its states."""
+        states = through("encoder", self.encoder, F.embedding(rows_BH, self._frozen_item_vectors()))
+        if self.reader is not None:
+            states = through("reader", self.reader.encoder, self.reader.embed(rows_BH, self.tokens_NL))
+        through("decoder", self.decoder, states)
 
     @torch.inference_mode()
     def extend(self, cache: HistoryCache, row: int) -> HistoryCache:
@@ -300,21 +329,19 @@ class CompactDenoiser(nn.Module):
             return self.encode([(*history, row)])
         place = torch.tensor([[len(history)]], device=self.offsets.device)
         everything = torch.ones(1, 1, 1, len(history) + 1, dtype=torch.bool, device=self.offsets.device)
-        states = F.embedding(torch.tensor([[row]], device=self.offsets.device), self._frozen_item_vectors())
-        grown = {}
-        for name, model in (("encoder", self.encoder), ("decoder", self.decoder)):
+        grown = {"lengths": cache.state["lengths"] + 1}
+
+        def through(name: str, stack: nn.Module, vectors: torch.Tensor) -> torch.Tensor:
             past = DynamicCache(cache.state[name])
-            states_out = model(
-                inputs_embeds=states,
-                attention_mask=everything,
-                position_ids=place,
-                cache=past,
-                use_cache=True,
+            states = stack(
+                inputs_embeds=vectors, attention_mask=everything, position_ids=place, cache=past, use_cache=True
             ).last_hidden_state
             grown[name] = [(layer.keys, layer.values) for layer in past.layers]
-            if name == "encoder":
-                states = states_out
-        grown |= {"last": states[:, 0], "lengths": cache.state["lengths"] + 1}
+            if name in LAST:
+                grown[LAST[name]] = states[:, 0]
+            return states
+
+        self._read(torch.tensor([[row]], device=self.offsets.device), through)
         return HistoryCache(((*history, row),), grown)
 
     def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
@@ -332,7 +359,23 @@ class CompactDenoiser(nn.Module):
         H = cache.state["decoder"][0][0].shape[2]
         sees = torch.arange(H, device=filled_BKL.device) < lengths_B1[..., None]
         hidden = self._run_blocks(cache.state["decoder"], sees, filled_BKL, lengths_B1.expand(filled_BKL.shape[:2]))
-        return self._head(hidden, cache.state["last"][:, None].expand(*hidden.shape[:2], -1)).float()
+        asked = cache.state["last" if self.reader is None else "asked"]
+        logits = self._head(hidden, asked[:, None].expand(*hidden.shape[:2], -1)).float()
+        return self._of_items(cache, logits, filled_BKL) if self.config.item_softmax else logits
+
+    def _of_items(self, cache: HistoryCache, logits_BKT: torch.Tensor, filled_BKL: torch.Tensor) -> torch.Tensor:
+        """Log-probability of every code from that of the items, (B, K, T). As in training, a history's items have
+        none, unless people come back to them."""
+        out = torch.empty_like(logits_BKT)
+        K, step = filled_BKL.shape[1], max(1, MOST_SCORES // (filled_BKL.shape[1] * self.n_items))
+        for first in range(0, len(filled_BKL), step):
+            some = slice(first, first + step)
+            filled = filled_BKL[some].flatten(0, 1)
+            scores = item_scores(logits_BKT[some].flatten(0, 1), filled, self.tokens_NL, self.level_of_T)
+            for user, history in enumerate(() if self.config.repeats else cache.histories[some]):
+                scores[user * K : (user + 1) * K, list(history)] += LEAST_SCORE
+            out[some] = code_log_probability(scores, self.tokens_NL, out.shape[2]).unflatten(0, (-1, K))
+        return out
 
     @torch.inference_mode()
     def dense_logits(self, cache: HistoryCache) -> torch.Tensor:
@@ -342,49 +385,3 @@ class CompactDenoiser(nn.Module):
     def item_logits(self, cache: HistoryCache) -> torch.Tensor:
         dense_BN = self.dense_logits(cache)
         return dense_BN if self.transitions is None else self.transitions(dense_BN, cache.histories)
-
-
-class _AskedMLP(LlamaMLP):
-    """The last feed-forward of the block, which is most of its work: in training, of the positions that are read."""
-
-    asked: torch.Tensor | None = None
-
-    @contextmanager
-    def only(self, asked_BRL: torch.Tensor | None):
-        self.asked = asked_BRL
-        try:
-            yield
-        finally:
-            self.asked = None
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, R * L, D); zero at positions that nobody asks for."""
-        if self.asked is None:
-            return super().forward(x)
-        asked = self.asked.view(x.shape[:2])
-        out = super().forward(x[asked])
-        return torch.zeros_like(x, dtype=out.dtype).index_put((asked,), out)
-
-
-def _llama(config: CompactConfig, layers: int, dropout: float) -> LlamaModel:
-    """A Llama stack without its vocabulary, with dropout after every feed-forward block."""
-    model = LlamaModel(
-        LlamaConfig(
-            vocab_size=1,
-            hidden_size=config.hidden_size,
-            intermediate_size=config.intermediate_size,
-            num_hidden_layers=layers,
-            num_attention_heads=config.heads,
-            num_key_value_heads=config.heads,
-            attention_dropout=0.0,
-            bos_token_id=None,
-            eos_token_id=None,
-            pad_token_id=None,
-            attn_implementation=ATTENTION,
-            use_cache=False,
-        )
-    )
-    if dropout:
-        for layer in model.layers:
-            layer.mlp.down_proj.register_forward_hook(lambda m, _, out: F.dropout(out, dropout, m.training))
-    return model

@@ -31,6 +31,7 @@ class TrainConfig:
 
     Attributes:
         dense_epochs: epochs of the dense part alone before the block is trained; 0 trains both together from the start.
+        reader_epochs: epochs of a code reader alone, where the model has one, between the two.
         epochs: at most this many for the block; each stage has a cosine schedule of its own that ends there.
         batch_targets: next-item targets a step, about.
         learning_rate: peak; linear warm-up over `warmup_steps`, cosine to a tenth.
@@ -40,6 +41,7 @@ class TrainConfig:
     """
 
     dense_epochs: int = 0
+    reader_epochs: int = 3
     epochs: int = 20
     batch_targets: int = 1500
     learning_rate: float = 1e-3

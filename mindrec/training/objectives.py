@@ -4,7 +4,7 @@ Shape legend: B sequences, W window, R = W - 1 targets a sequence, M valid targe
 S = M * V states, L levels, N items, D width.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from mindrec.model.diffusion import (
     mask_targets,
     restricted,
 )
+from mindrec.model.item_softmax import item_cross_entropy, item_scores
 from mindrec.model.softmax import catalog_cross_entropy
 
 LEAST_MASS = 1e-12
@@ -45,6 +46,8 @@ class LossConfig:
         distil: share of the token loss that is taken against the dense head's distribution over the codes of a state,
             instead of against the one true code. Only training sees the dense head then; decoding with evidence off
             does not.
+        block_targets: targets of a window that a step of the block learns from, drawn anew each time; 0 is all of them.
+            The block costs most of a step, and neighbouring targets of a window teach it nearly the same.
         item_dropout: share of item embeddings zeroed in a batch, so that tokens alone must carry an item (cold items).
     """
 
@@ -54,6 +57,7 @@ class LossConfig:
     legal: bool = False
     dense_weight: float = 1.0
     distil: float = 0.0
+    block_targets: int = 0
     item_dropout: float = 0.0
 
 
@@ -76,6 +80,18 @@ def dense_loss(
     return BatchLoss(loss, loss.item(), 0.0, len(read.target_M))
 
 
+def reader_loss(
+    model: CompactDenoiser, rows_BW: torch.Tensor, config: LossConfig, generator: torch.Generator
+) -> BatchLoss:
+    """The code reader alone, without a block: next-item cross-entropy, an item's score being the sum of its codes'."""
+    valid_BR = rows_BW[:, 1:] >= 0
+    states_BHD = model.reader.states(rows_BW[:, :-1].clamp(min=0), model.tokens_NL)
+    items_ND = F.embedding(model.tokens_NL, model.output_embedding.weight).sum(1)
+    bias_N = model.token_bias[model.tokens_NL].sum(1)
+    loss = catalog_cross_entropy(states_BHD[valid_BR], items_ND, bias_N, rows_BW[:, 1:][valid_BR])
+    return BatchLoss(loss, 0.0, loss.item(), int(valid_BR.sum()))
+
+
 def block_loss(
     model: CompactDenoiser,
     table: CodeTable,
@@ -94,19 +110,24 @@ def block_loss(
         dense: whether the dense part learns too; a frozen one is read without a graph and has no loss.
     """
     with torch.set_grad_enabled(dense):
-        read = _read(model, rows_BW, config, generator)
+        read = _read(model, rows_BW, config, generator, config.block_targets)
+    if model.reader is not None:
+        read = _read_codes(model, rows_BW, read)
     codes_ML = (model.tokens_NL - model.offsets)[read.target_M]
     if model.config.objective == "ar":
         states = _States(codes_ML, codes_ML, torch.ones(codes_ML.shape, device=codes_ML.device), 1)
     else:
         states = _masked(codes_ML.repeat_interleave(config.views, 0), config, generator)
-    allowed_MN = ~_history_mask(rows_BW, read.valid_BR, model.n_items)
+    allowed_MN = ~_history_mask(rows_BW, read.after_BR, read.valid_BR, model.n_items)
     if model.config.repeats:
         allowed_MN = torch.ones_like(allowed_MN)
     # A target that its own history holds is excluded in decoding, so it teaches the tokens nothing.
     new_M = allowed_MN.gather(1, read.target_M[:, None])[:, 0]
     allowed_MN |= ~allowed_MN.any(1, keepdim=True)  # a history of the whole catalog must not turn the loss into NaN
-    token_S = _token_loss(model, table, read, allowed_MN, states, config)
+    if model.config.item_softmax:
+        token_S = _item_loss(model, read, allowed_MN, states)
+    else:
+        token_S = _token_loss(model, table, read, allowed_MN, states, config)
     token = (token_S.view(-1, states.views).mean(1) * new_M).sum() / new_M.sum().clamp(min=1)
     if not dense:
         return BatchLoss(token, 0.0, token.item(), len(new_M))
@@ -116,23 +137,52 @@ def block_loss(
 
 @dataclass(frozen=True)
 class _Read:
-    """A batch as the encoder read it: states (B, H, D), item vectors (N, D), and of each valid target its last state
-    (M, D) and item row (M,)."""
+    """A batch as the encoder read it.
+
+    Attributes:
+        states_BHD, asked_MD: states that the block reads, and the one that asks codes for each valid target.
+        items_ND, last_MD: item vectors, and the dense part's last state before each valid target.
+        after_BR, valid_BR: how many items come before each target, and whether there is one.
+        target_M: item rows.
+    """
 
     states_BHD: torch.Tensor
+    asked_MD: torch.Tensor
     items_ND: torch.Tensor
-    valid_BR: torch.Tensor
     last_MD: torch.Tensor
+    after_BR: torch.Tensor
+    valid_BR: torch.Tensor
     target_M: torch.Tensor
 
 
-def _read(model: CompactDenoiser, rows_BW: torch.Tensor, config: LossConfig, generator: torch.Generator) -> _Read:
+def _read(
+    model: CompactDenoiser, rows_BW: torch.Tensor, config: LossConfig, generator: torch.Generator, most: int = 0
+) -> _Read:
+    """`most` targets of each window, drawn at random; all with 0."""
     history, valid_BR = rows_BW[:, :-1].clamp(min=0), rows_BW[:, 1:] >= 0
     keep_N = None
     if config.item_dropout:
         keep_N = (torch.rand(model.n_items, generator=generator) >= config.item_dropout).to(rows_BW.device)
+    place_BR = torch.arange(valid_BR.shape[1], device=rows_BW.device).expand(valid_BR.shape)
+    if 0 < most < valid_BR.shape[1]:
+        drawn = torch.rand(valid_BR.shape, generator=generator).to(rows_BW.device).masked_fill(~valid_BR, 2.0)
+        place_BR = drawn.argsort(1)[:, :most]
     states_BHD, items_ND = model.encode_states(history, keep_N)
-    return _Read(states_BHD, items_ND, valid_BR, states_BHD[valid_BR], rows_BW[:, 1:][valid_BR])
+    valid_BR, target_BR = valid_BR.gather(1, place_BR), rows_BW[:, 1:].gather(1, place_BR)
+    last_MD = _states_at(states_BHD, place_BR)[valid_BR]
+    return _Read(states_BHD, last_MD, items_ND, last_MD, place_BR + 1, valid_BR, target_BR[valid_BR])
+
+
+def _states_at(states_BHD: torch.Tensor, place_BR: torch.Tensor) -> torch.Tensor:
+    """States (B, R, D) at some places of each history."""
+    return states_BHD.gather(1, place_BR[..., None].expand(-1, -1, states_BHD.shape[2]))
+
+
+def _read_codes(model: CompactDenoiser, rows_BW: torch.Tensor, read: _Read) -> _Read:
+    """The same targets with the states of the code reader for the block."""
+    states_BHD = model.reader.states(rows_BW[:, :-1].clamp(min=0), model.tokens_NL)
+    asked_MD = _states_at(states_BHD, read.after_BR - 1)[read.valid_BR]
+    return replace(read, states_BHD=states_BHD, asked_MD=asked_MD)
 
 
 @dataclass(frozen=True)
@@ -173,12 +223,24 @@ def _token_loss(
     loss_S = torch.zeros(len(hidden_SLD), device=hidden_SLD.device)
     for level, opinion in enumerate(opinions):
         asked = states.weight_SL[:, level].nonzero()[:, 0]
-        logits = model.level_logits(hidden_SLD[asked, level], read.last_MD[asked // states.views], level).float()
+        logits = model.level_logits(hidden_SLD[asked, level], read.asked_MD[asked // states.views], level).float()
         legal = opinion > 0 if config.legal else None
         soft = opinion if config.distil else None
         nll = code_cross_entropy(logits, states.codes_SL[asked, level], legal, soft, config.distil)
         loss_S = loss_S.index_add(0, asked, nll * states.weight_SL[asked, level])
     return loss_S / len(model.level_sizes)
+
+
+def _item_loss(model: CompactDenoiser, read: _Read, allowed_MN: torch.Tensor, states: _States) -> torch.Tensor:
+    """-log p(item | state), (S,): among the items that agree with the state and that the history does not hold."""
+    open_states = replace(states, weight_SL=(states.seen_SL == MASKED).float())
+    hidden_SLD = _block_states(model, read, open_states)
+    logits_ST = model._head(hidden_SLD, read.asked_MD.repeat_interleave(states.views, 0)).float()
+    scores_SN = item_scores(logits_ST, states.seen_SL, model.tokens_NL, model.level_of_T)
+    views = states.views
+    return item_cross_entropy(
+        scores_SN, allowed_MN.repeat_interleave(views, 0), read.target_M.repeat_interleave(views, 0)
+    )
 
 
 def _block_states(model: CompactDenoiser, read: _Read, states: _States) -> torch.Tensor:
@@ -188,10 +250,9 @@ def _block_states(model: CompactDenoiser, read: _Read, states: _States) -> torch
     seen_BRVL[valid_BR] = states.seen_SL.view(-1, *seen_BRVL.shape[2:])
     asked_BRVL = torch.zeros(seen_BRVL.shape, dtype=torch.bool, device=valid_BR.device)
     asked_BRVL[valid_BR] = (states.weight_SL > 0).view(-1, *seen_BRVL.shape[2:])
-    after_BR = torch.arange(1, valid_BR.shape[1] + 1, device=valid_BR.device).expand(valid_BR.shape)
     # Views of a target stand beside each other, as so many targets more at its place in the history.
     hidden = model.block_states(
-        read.states_BHD, seen_BRVL.flatten(1, 2), after_BR.repeat_interleave(V, 1), asked_BRVL.flatten(1, 2)
+        read.states_BHD, seen_BRVL.flatten(1, 2), read.after_BR.repeat_interleave(V, 1), asked_BRVL.flatten(1, 2)
     )
     return hidden.unflatten(1, (-1, V))[valid_BR].flatten(0, 1)
 
@@ -261,11 +322,10 @@ def _other_opinions(
     return [table.sum_by_code(mass.index_select(0, asked_SL[:, n].nonzero()[:, 0]), n) for n in levels]
 
 
-def _history_mask(rows_BW: torch.Tensor, valid_BR: torch.Tensor, n_items: int) -> torch.Tensor:
+def _history_mask(rows_BW: torch.Tensor, after_BR: torch.Tensor, valid_BR: torch.Tensor, n_items: int) -> torch.Tensor:
     """Which items each target's history holds, bool (M, N)."""
-    B, R = valid_BR.shape
-    seen = torch.arange(R, device=rows_BW.device)
-    before = (seen[None, :] <= seen[:, None]).expand(B, R, R)
+    H = rows_BW.shape[1] - 1
+    before = torch.arange(H, device=rows_BW.device) < after_BR[..., None]
     index = torch.where(before, rows_BW[:, None, :-1].clamp(min=0), n_items)[valid_BR]
     mask = torch.zeros(len(index), n_items + 1, dtype=torch.bool, device=rows_BW.device)
     return mask.scatter_(1, index, True)[:, :-1]

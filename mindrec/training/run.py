@@ -23,12 +23,14 @@ from mindrec.model.compact import CompactConfig, CompactDenoiser
 from mindrec.model.diffusion import CodeTable
 from mindrec.model.transitions import Transitions
 from mindrec.system.files import check_replaceable, read_json, write_json
+from mindrec.text.features import Embed, text_vectors
 from mindrec.text.features import text_model as open_text_model
 from mindrec.tokens.semantic_id import codes_of_vectors, item_vectors, semantic_codes
 from mindrec.tokens.tokenizer import Tokenizer, build_tokenizer
+from mindrec.training.batches import some_sequences
 from mindrec.training.calibrate import calibrate, fit_powers, token_likelihood
 from mindrec.training.loop import Stage, train
-from mindrec.training.objectives import block_loss, dense_loss
+from mindrec.training.objectives import block_loss, dense_loss, reader_loss
 from mindrec.training.presets import Preset
 
 VALIDATION_USERS, CALIBRATION_USERS = 1000, 3000
@@ -80,7 +82,8 @@ def train_checkpoint(
         text_model: sentence-transformers folder that reads texts for the semantic IDs; TF-IDF without.
         most_sequences: train on a seeded sample of this many sequences, for a quick trial.
         dense_from: a checkpoint of the same catalog whose encoder, item vectors and semantic IDs are taken as they
-            are; only the block is trained. So two objectives differ in nothing else.
+            are; only the block is trained. So two objectives differ in nothing else. A code reader, which learns apart
+            from the dense part, gets semantic IDs that are not made of it.
     """
     out = check_replaceable(out, FOLDER)
     preset = for_repeats(data, preset)
@@ -89,15 +92,17 @@ def train_checkpoint(
     sequences = some_sequences(training_sequences(data.interactions), most_sequences, config.seed)
     job = _Job(data, preset, sequences, place, out.with_name(out.name + ".partial"), resume, report, progress)
     records: list[dict] = []
+    embed = None if text_model is None else open_text_model(text_model)
     if dense_from is not None:
-        model, tokenizer = _from_dense(dense_from, job, objective)
+        model, tokenizer = _from_dense(dense_from, job, objective, semantic_ids, embed)
     else:
-        embed = None if text_model is None else open_text_model(text_model)
         model, tokenizer = _start(job, objective, semantic_ids, embed)
         if config.dense_epochs:
             records += job.dense(model)
-            if semantic_ids != "own":
+            if semantic_ids != "own" and model.reader is None:
                 model, tokenizer = _retokenised(job, model, semantic_ids)
+    if model.reader is not None:
+        records += job.reader(model, embed, len(records))
     decode = replace(preset.decode, order="left_to_right") if objective == "ar" else preset.decode
     records += job.block(model, tokenizer, decode, len(records))
     measured = job.weigh(model, tokenizer, decode)
@@ -147,6 +152,21 @@ class _Job:
             return dense_loss(model, rows, config.loss, generator)
 
         return self._stage(model, Stage("dense", config.dense_epochs, loss), dense_validation(self.data, config.seed))
+
+    def reader(self, model: CompactDenoiser, embed: Embed | None, epochs_before: int) -> list[dict]:
+        """The code reader alone, in place: its codes begin with the texts of their items."""
+        config, table, width = self.preset.train, _table(model), model.config.hidden_size
+        known = text_vectors([item.text for item in self.data.catalog.items], width, config.seed, embed)
+        model.set_code_vectors(torch.from_numpy(starting_vectors(known, width, config.seed)))
+        asked = cases(self.data.interactions, "validation", VALIDATION_USERS, config.seed)
+
+        def loss(model, rows, generator):
+            return reader_loss(model, rows, config.loss, generator)
+
+        def validate(model: CompactDenoiser) -> dict:
+            return {"score": token_likelihood(model, table, asked)}
+
+        return self._stage(model, Stage("reader", config.reader_epochs, loss, epochs_before, 0.0), validate)
 
     def block(self, model: CompactDenoiser, tokenizer: Tokenizer, decode: DecodeConfig, epochs_before: int):
         """The target block, in place; beside it the dense part at its own rate."""
@@ -239,14 +259,6 @@ def _record(job: _Job, model: CompactDenoiser, records: list[dict]) -> dict:
     }
 
 
-def some_sequences(sequences: list[np.ndarray], most: int | None, seed: int) -> list[np.ndarray]:
-    """All of them, or a seeded sample of `most`."""
-    if most is None or most >= len(sequences):
-        return sequences
-    chosen = np.sort(np.random.default_rng(seed).choice(len(sequences), most, replace=False))
-    return [sequences[n] for n in chosen]
-
-
 def _table(model: CompactDenoiser) -> CodeTable:
     return CodeTable((model.tokens_NL - model.offsets).cpu(), model.level_sizes).to(model.offsets.device)
 
@@ -256,14 +268,18 @@ def _new_model(preset: Preset, tokenizer: Tokenizer, objective: str, place) -> C
     return CompactDenoiser(config, torch.from_numpy(tokenizer.codes)).to(place)
 
 
+def _first_tokenizer(job: _Job, semantic_ids: str, embed) -> Tokenizer:
+    """Semantic IDs of what is known of items before anything is trained."""
+    levels, size = job.preset.start_codes or (job.preset.sid_levels, job.preset.codebook_size)
+    seed = job.preset.train.seed
+    codes = job.codes("start", lambda: semantic_codes(semantic_ids, job.data, job.sequences, levels, size, seed, embed))
+    return build_tokenizer(job.data.catalog, codes, job.preset.level_names)
+
+
 def _start(job: _Job, objective: str, semantic_ids: str, embed) -> tuple[CompactDenoiser, Tokenizer]:
     """A model whose item vectors begin with what is known of the items: their texts and what they are taken with."""
     config, catalog = job.preset.train, job.data.catalog
-    levels, size = job.preset.start_codes or (job.preset.sid_levels, job.preset.codebook_size)
-    codes = job.codes(
-        "start", lambda: semantic_codes(semantic_ids, job.data, job.sequences, levels, size, config.seed, embed)
-    )
-    tokenizer = build_tokenizer(catalog, codes, job.preset.level_names)
+    tokenizer = _first_tokenizer(job, semantic_ids, embed)
     model = _new_model(job.preset, tokenizer, objective, job.place)
     width = model.config.hidden_size
     known = item_vectors([item.text for item in catalog.items], job.sequences, config.seed, embed, width)
@@ -307,16 +323,18 @@ def _on_dense(
     return new
 
 
-def _from_dense(folder: Path, job: _Job, objective: str) -> tuple[CompactDenoiser, Tokenizer]:
-    """A fresh block beside the dense part of a checkpoint, on its own codes."""
+def _from_dense(folder: Path, job: _Job, objective: str, semantic_ids: str, embed) -> tuple[CompactDenoiser, Tokenizer]:
+    """A fresh block beside the dense part of a checkpoint: on its own codes, or beside a code reader on new ones."""
     source = load_checkpoint(folder, str(job.place))
     if source.catalog.fingerprint != job.data.catalog.fingerprint or source.denoiser.kind != "compact":
         raise MindRecError(
             f"--dense-from {folder} is a {source.denoiser.kind} checkpoint of catalog {source.catalog.fingerprint}; a "
             f"compact one of {job.data.catalog.fingerprint} is needed"
         )
-    model = _on_dense(source.denoiser, job.preset, source.tokenizer, objective, job.place, job.code_weights())
-    return model, source.tokenizer
+    tokenizer = source.tokenizer
+    if job.preset.model.get("token_encoder") == "codes":
+        tokenizer = _first_tokenizer(job, semantic_ids, embed)
+    return _on_dense(source.denoiser, job.preset, tokenizer, objective, job.place, job.code_weights()), tokenizer
 
 
 def for_repeats(data: PreparedData, preset: Preset) -> Preset:

@@ -188,7 +188,7 @@ def test_what_the_dense_head_teaches_is_item_evidence(drawn, seed, share):
         model = made.compact(objective=objective)
         config, generator = LossConfig(path_share=share, views=3), torch.Generator().manual_seed(seed)
         read = _read(model, rows, config, generator)
-        allowed = ~_history_mask(rows, read.valid_BR, made.n_items)
+        allowed = ~_history_mask(rows, read.after_BR, read.valid_BR, made.n_items)
         codes = made.codes[read.target_M]
         states = _States(codes, codes, torch.ones(codes.shape), 1)
         if objective == "diffusion":

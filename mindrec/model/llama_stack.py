@@ -1,0 +1,63 @@
+"""The transformer stack that encoders and block share.
+
+Shape legend: B sequences, R targets a sequence, L levels, D width.
+"""
+
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from transformers import LlamaConfig, LlamaModel
+from transformers.models.llama.modeling_llama import LlamaMLP
+
+from mindrec.model.attention import ATTENTION
+
+
+class AskedMLP(LlamaMLP):
+    """The last feed-forward of the block, which is most of its work: in training, of the positions that are read."""
+
+    asked: torch.Tensor | None = None
+
+    @contextmanager
+    def only(self, asked_BRL: torch.Tensor | None):
+        self.asked = asked_BRL
+        try:
+            yield
+        finally:
+            self.asked = None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, R * L, D); zero at positions that nobody asks for."""
+        if self.asked is None:
+            return super().forward(x)
+        asked = self.asked.view(x.shape[:2])
+        out = super().forward(x[asked])
+        return torch.zeros_like(x, dtype=out.dtype).index_put((asked,), out)
+
+
+def llama_stack(config, layers: int, dropout: float) -> LlamaModel:
+    """A Llama stack without its vocabulary, with dropout after every feed-forward block.
+
+    Args:
+        config: gives `hidden_size`, `intermediate_size` and `heads`.
+    """
+    model = LlamaModel(
+        LlamaConfig(
+            vocab_size=1,
+            hidden_size=config.hidden_size,
+            intermediate_size=config.intermediate_size,
+            num_hidden_layers=layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            attention_dropout=0.0,
+            bos_token_id=None,
+            eos_token_id=None,
+            pad_token_id=None,
+            attn_implementation=ATTENTION,
+            use_cache=False,
+        )
+    )
+    if dropout:
+        for layer in model.layers:
+            layer.mlp.down_proj.register_forward_hook(lambda m, _, out: F.dropout(out, dropout, m.training))
+    return model

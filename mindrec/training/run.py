@@ -30,6 +30,7 @@ from mindrec.tokens.tokenizer import Tokenizer, build_tokenizer
 from mindrec.training.batches import some_sequences
 from mindrec.training.calibrate import calibrate, fit_powers, token_likelihood
 from mindrec.training.loop import Stage, train
+from mindrec.training.model_card import model_card
 from mindrec.training.objectives import block_loss, dense_loss, reader_loss
 from mindrec.training.presets import Preset
 
@@ -397,32 +398,3 @@ def make_validation(data: PreparedData, tokenizer: Tokenizer, decode: DecodeConf
         }
 
     return validate
-
-
-def model_card(name: str, data: PreparedData, training: dict) -> str:
-    """README.md of the checkpoint: source, limits, how it was made."""
-    kept = "\n\nThe weights hold how often one item followed another in the training sequences."
-    return f"""---
-library_name: mindrec
-tags: [recommendation, masked-diffusion, semantic-ids]
----
-# {name}
-A MindRec denoiser ({training["objective"]}, {training["parameters"]:,} parameters) trained on `{data.catalog.name}`
-by `{training["command"]}` (seed {training["seed"]}, {training["seconds"]:.0f} s of training steps on
-{training["machine"]}). Validation NDCG@10 {training["validation"]["ndcg@10"]:.4f}; `training.json` has the whole
-curve. Test figures are in the project's README with their command.
-
-## Data
-{_without_title(data.notes)}{kept if "transitions_nll" in training else ""}
-
-## Known failings
-- Popular items win too often; items with few training sequences are seldom named.
-- A probability shown is the search's own mass, not a measured chance of being right.
-- It knows only the items of its catalog.
-"""
-
-
-def _without_title(notes: str) -> str:
-    """A prepared folder's README without its first heading."""
-    lines = notes.strip().splitlines()
-    return "\n".join(lines[1:] if lines and lines[0].startswith("# ") else lines) or "No notes came with the data."

@@ -4,8 +4,6 @@
 import { calm, make, setClass, setText } from "./core.js";
 import { count, fill } from "./words.js";
 
-const MOST_UNDO = 40;
-
 export function addAsking(app) {
   const T = app.T;
   let turn = 0;
@@ -51,23 +49,13 @@ export function addAsking(app) {
     app.parts.settings.draw();
   };
 
-  const keep = () => {
-    app.past.push({
-      query: app.query,
-      bundle: app.model && app.model.bundle,
-      step: app.step,
-      stale: app.stale,
-      foreign: app.foreign,
-    });
-    if (app.past.length > MOST_UNDO) app.past.shift();
-  };
+  const keep = () => app.store.keep({ bundle: app.model && app.model.bundle });
 
   app.change = async (patch, { decode = false } = {}) => {
     keep();
     const before = app.query;
-    app.query = { ...before, ...patch };
-    if (app.foreign && patch.items) app.query.config = { ...app.checkpoint().config };
-    app.stale = true;
+    app.store.set({ query: { ...before, ...patch }, stale: true });
+    if (app.foreign && patch.items) app.query = { ...app.query, config: { ...app.checkpoint().config } };
     app.say("");
     app.parts.history.draw();
     app.parts.settings.draw();
@@ -77,20 +65,20 @@ export function addAsking(app) {
       !(await app.decode({ step: app.step })) &&
       app.query.config !== before.config
     ) {
-      app.query = before; // what cannot be decoded is not kept: the page shows what was asked for
-      app.past.pop();
-      app.stale = false;
+      // What cannot be decoded is not kept: the page shows what was asked for.
+      app.store.takeBack();
+      app.store.set({ query: before, stale: false });
       app.parts.history.draw();
       app.parts.settings.draw();
     }
   };
 
   app.undo = () => {
-    const was = app.past.pop();
+    const was = app.store.takeBack();
     if (!was) return;
     turn++;
     app.stop(true);
-    Object.assign(app, { query: was.query, stale: was.stale, foreign: was.foreign });
+    app.store.set({ query: was.query, stale: was.stale, foreign: was.foreign });
     app.say("");
     app.root.classList.remove("busy");
     if (was.bundle && was.bundle !== app.model.bundle) app.show(was.bundle, { step: was.step });

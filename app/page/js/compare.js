@@ -2,8 +2,8 @@
 // The Compare tab: two players on one timeline. The server lays the steps over each other and says where they part.
 
 import { make, setText } from "./core.js";
+import { writeLink } from "./links.js";
 import { copyLink, embedStage, sayIn } from "./panels.js";
-import { LINK_VERSION } from "./share.js";
 import { fill } from "./words.js";
 
 const FRAME = 1300;
@@ -88,6 +88,7 @@ export function makeCompare(page, panel) {
       request = { ...history(), left: sideOf(part("left").value), right: sideOf(part("right").value) };
     asked = JSON.stringify(request);
     stop();
+    page.changed();
     if (request.ids && !request.ids.length) return say(data.text.empty_history);
     panel.classList.add("busy");
     const found = await page.ask("compare", request, say);
@@ -220,36 +221,28 @@ export function makeCompare(page, panel) {
   // -- links ------------------------------------------------------------------------------------------------------
 
   function address() {
-    const url = new URL(location.href.split(/[?#]/)[0]),
-      put = (key, value) => url.searchParams.set(key, value),
-      { items, target } = page.watch.query;
-    put("tab", "compare");
-    put("left", part("left").value);
-    put("right", part("right").value);
-    if (part("case").value !== "") put("case", part("case").value);
-    else {
-      put("v", LINK_VERSION);
-      put("h", items.map((item) => encodeURIComponent(item.id)).join(","));
-      if (target) put("t", target.id);
-    }
-    return url.href;
+    const { items, target, checkpoint } = page.watch.query,
+      story = part("case").value;
+    const values = { tab: "compare", left: part("left").value, right: part("right").value, theme: page.asked.theme };
+    if (story !== "") return writeLink(location.href, { ...values, case: story });
+    const cart = { ids: items.map((item) => item.id), target: target && target.id };
+    return writeLink(location.href, {
+      ...values,
+      ...cart,
+      checkpoint: data.checkpoints.length > 1 ? checkpoint : null,
+    });
   }
 
   function follow() {
-    const given = page.asked;
+    const given = page.asked,
+      shown = page.watch.stories().find(({ number }) => data.stories[number].kind === "saved-by-beams");
     fillCases();
-    if (given.has("case")) part("case").value = given.get("case");
-    else if (!given.has("h"))
-      part("case").value = String(
-        page.watch
-          .stories()
-          .map(({ number }) => number)
-          .find((number) => data.stories[number].kind === "saved-by-beams") ?? "",
-      );
+    if (given.case !== "") part("case").value = given.case;
+    else if (!given.ids.length && shown) part("case").value = String(shown.number);
     fillSides();
     for (const side of sides)
-      if (given.has(side)) {
-        part(side).value = given.get(side);
+      if (given[side] !== "") {
+        part(side).value = given[side];
         if (part(side).selectedIndex < 0) part(side).value = "ours";
       }
   }
@@ -287,5 +280,5 @@ export function makeCompare(page, panel) {
     else for (const side of sides) if (stages[side].model) stages[side].rebuild();
   }
 
-  return { shown };
+  return { shown, address };
 }

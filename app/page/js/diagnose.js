@@ -5,6 +5,7 @@ import { makeCaseList } from "./cases.js";
 import { makeCharts } from "./charts.js";
 import { download, make, setText } from "./core.js";
 import { makeFilters } from "./filters.js";
+import { writeLink } from "./links.js";
 import { makeNotes } from "./notes.js";
 import { copyLink, sayIn } from "./panels.js";
 import { makeSample } from "./sample.js";
@@ -38,6 +39,7 @@ export function makeDiagnose(page, panel) {
 
   // Every change goes through here; the newest answer wins.
   d.update = async ({ figures = true } = {}) => {
+    page.changed();
     const mine = ++turn,
       asked = { table: state.table, filters: state.filters, sort: state.sort, down: state.down, page: state.page };
     say("");
@@ -107,25 +109,16 @@ export function makeDiagnose(page, panel) {
   };
 
   function address() {
-    const url = new URL(location.href.split(/[?#]/)[0]),
-      put = (key, value) => value !== null && value !== "" && url.searchParams.set(key, value);
-    put("tab", "diagnose");
-    put("table", state.table);
-    for (const [key, value] of Object.entries(state.filters)) put("f." + key, value);
-    put("sort", state.sort);
-    if (state.down) put("down", "1");
-    if (page.asked.get("__theme")) put("__theme", page.asked.get("__theme"));
-    return url.href;
+    const { table, filters, sort, down } = state;
+    return writeLink(location.href, { tab: "diagnose", table, filters, sort, down, theme: page.asked.theme });
   }
 
   function follow() {
-    const given = page.asked,
-      table = tables.find((t) => t.name === given.get("table")),
-      filters = {};
-    for (const [key, value] of given) if (key.startsWith("f.")) filters[key.slice(2)] = value;
-    Object.assign(state, { sort: given.get("sort"), down: given.get("down") === "1" });
-    d.choose(table ? table.name : tables.length ? tables[0].name : null, table || !given.get("table") ? filters : {});
-    if (given.get("table") && !table) say(fill(D.no_table, { name: given.get("table").slice(0, 60) }));
+    const { table: name, filters, sort, down } = page.asked,
+      table = tables.find((t) => t.name === name);
+    Object.assign(state, { sort, down });
+    d.choose(table ? table.name : tables.length ? tables[0].name : null, table || !name ? filters : {});
+    if (name && !table) say(fill(D.no_table, { name: name.slice(0, 60) }));
   }
 
   async function save(format) {
@@ -178,5 +171,5 @@ export function makeDiagnose(page, panel) {
   part("table").addEventListener("change", () => d.choose(part("table").value));
   makeSample(d);
   follow();
-  return { shown: () => charts.draw() };
+  return { shown: () => charts.draw(), address };
 }

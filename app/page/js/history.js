@@ -230,7 +230,7 @@ export function makeHistory(app) {
       );
     app.root.querySelector('[data-do="decode"]').disabled = !items.length || !app.server;
     app.root.querySelector('[data-do="clear"]').disabled = !items.length;
-    app.root.querySelector('[data-do="undo"]').disabled = !app.past.length;
+    app.root.querySelector('[data-do="undo"]').disabled = !app.store.canUndo();
     app.root.querySelector('[data-do="decode"]').classList.toggle("stale", app.stale);
   }
 

@@ -2,6 +2,7 @@
 // The Learn tab: cards that ask before they show, on a player that waits for the guess.
 
 import { make, setText } from "./core.js";
+import { writeLink } from "./links.js";
 import { copyLink, embedStage, sayIn } from "./panels.js";
 import { fill } from "./words.js";
 
@@ -46,6 +47,7 @@ export function makeLearn(page, panel) {
     stage.show(card.bundle, { step: card.step });
     if (focus) part("title").focus();
     panel.dataset.card = card.key;
+    page.changed();
   }
 
   function draw() {
@@ -167,15 +169,11 @@ export function makeLearn(page, panel) {
     );
   }
 
+  const address = (bare = page.asked.bare) =>
+    writeLink(location.href, { tab: "learn", lesson: card && card.key, bare, theme: page.asked.theme });
+
   function teacherLink() {
-    const url = new URL(location.href.split(/[?#]/)[0]);
-    for (const [key, value] of [
-      ["tab", "learn"],
-      ["lesson", card.key],
-      ["controls", "0"],
-    ])
-      url.searchParams.set(key, value);
-    copyLink(url.href, part("link"), (words) => setText(part("done"), words), {
+    copyLink(address(true), part("link"), (words) => setText(part("done"), words), {
       copied: L.linked,
       failed: data.text.copy_failed,
     });
@@ -191,8 +189,8 @@ export function makeLearn(page, panel) {
     const on = event.target.closest("[data-do]");
     if (on && acts[on.dataset.do] && !part("stage-box").contains(on)) acts[on.dataset.do]();
   });
-  const wanted = cards.findIndex((other) => other.key === page.asked.get("lesson"));
+  const wanted = cards.findIndex((other) => other.key === page.asked.lesson);
   if (!cards.length) say(L.none);
   else open(Math.max(0, wanted), false);
-  return { shown: () => stage.model && stage.rebuild() };
+  return { shown: () => stage.model && stage.rebuild(), address: () => address() };
 }

@@ -3,7 +3,9 @@
 
 import { makeCompare } from "./compare.js";
 import { makeDiagnose } from "./diagnose.js";
+import { makeAddress } from "./address.js";
 import { makeLearn } from "./learn.js";
+import { readLink } from "./links.js";
 import { mount } from "./stage.js";
 
 export function mountPage(element, data, server) {
@@ -11,16 +13,32 @@ export function mountPage(element, data, server) {
   const page = {
     data,
     server,
-    asked: new URL(location.href).searchParams,
+    asked: readLink(location.href),
     pristine: panel("watch").querySelector(".mr").cloneNode(true),
   };
   page.watch = mount(panel("watch"), data, server);
   page.ready = page.watch.ready; // the first story or link is open
   const makers = { compare: makeCompare, diagnose: makeDiagnose, learn: makeLearn };
-  const made = { watch: { shown: () => page.watch.model && page.watch.rebuild() } };
+  const made = {
+    watch: { shown: () => page.watch.model && page.watch.rebuild(), address: () => page.watch.parts.share.address() },
+  };
   const tabs = [...element.querySelectorAll("[data-tab]")];
 
+  let current = "watch";
+  const address = makeAddress(() => made[current].address());
+  page.changed = address.changed;
+  page.watch.changed = address.changed;
+  page.ready.then(address.begin);
+
+  // A tab that is opened by hand can be left by the browser's Back.
   page.show = (name, focus) => {
+    if (name === current) return show(name, focus);
+    address.flush();
+    show(name, focus);
+    address.push();
+  };
+
+  function show(name, focus) {
     for (const tab of tabs) {
       const on = tab.dataset.tab === name;
       tab.setAttribute("aria-selected", String(on));
@@ -29,8 +47,24 @@ export function mountPage(element, data, server) {
       if (on && focus) tab.focus();
     }
     made[name] ||= makers[name](page, panel(name));
+    current = name;
     made[name].shown();
+  }
+
+  const named = (values) => {
+    const wanted = values.tab !== "watch" || values.lesson === null ? values.tab : "learn";
+    return tabs.some((tab) => tab.dataset.tab === wanted) ? wanted : "watch";
   };
+
+  // Back to another tab, and to the history that it stood beside.
+  addEventListener("popstate", async () => {
+    const values = readLink(location.href),
+      link = page.watch.parts.share.read(values),
+      differs = named(values) === "watch" && link && !link.error && location.href !== made.watch.address();
+    show(named(values));
+    if (differs) await page.watch.follow(link);
+    address.begin();
+  });
 
   tabs.forEach((tab, at) => {
     tab.addEventListener("click", () => page.show(tab.dataset.tab));
@@ -57,8 +91,7 @@ export function mountPage(element, data, server) {
     }
   };
 
-  const wanted = page.asked.get("tab") || (page.asked.has("lesson") ? "learn" : "watch");
-  element.querySelector(".mr-page").classList.toggle("bare", page.asked.get("controls") === "0");
-  page.show(tabs.some((tab) => tab.dataset.tab === wanted) ? wanted : "watch");
+  element.querySelector(".mr-page").classList.toggle("bare", page.asked.bare);
+  show(named(page.asked));
   /** @type {any} */ (window).mindrecIsOpen = true; // see app/server/guard.py
 }

@@ -102,6 +102,7 @@ export function makePlayer(app) {
     if (!now && document.fullscreenElement) document.exitFullscreen();
     stage.focus({ preventScroll: true });
     if (app.model) app.rebuild();
+    app.changed();
   }
 
   function fullscreen() {

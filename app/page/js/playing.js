@@ -18,7 +18,7 @@ export function addPlaying(app) {
       }),
     );
     Object.assign(app.names, bundle.names);
-    if (!app.server) app.query.config = bundle.trace.config;
+    if (!app.server) app.query = { ...app.query, config: bundle.trace.config };
     app.root.classList.add("loaded");
     for (const name of ["grid", "ladder", "alternatives", "results", "player"]) app.parts[name].load();
     app.redraw();

@@ -3,80 +3,44 @@
 
 import { download, setText } from "./core.js";
 import { stageFilm, stagePicture } from "./film.js";
+import { LINK_VERSION, readLink, writeLink } from "./links.js";
 import { fill } from "./words.js";
 
-export const LINK_VERSION = "1";
 const MOST_BYTES = 4000000;
-const PAIRS = ["pins", "forbid_tokens"];
 
 export function makeShare(app) {
   const T = app.T,
     file = app.part("file"),
     link = app.part("link");
 
+  const asked = readLink(location.href);
+
+  // A history that this server did not decode cannot be asked for again: its link opens the page alone.
   function address() {
     const { query, model } = app,
-      url = new URL(location.href.split(/[?#]/)[0]),
-      put = (key, value) => url.searchParams.set(key, value);
-    put("v", LINK_VERSION);
-    put("h", query.items.map((item) => encodeURIComponent(item.id)).join(","));
-    if (query.target) put("t", query.target.id);
-    if (app.data.checkpoints.length > 1) put("ck", query.checkpoint);
-    const base = app.checkpoint().config;
-    for (const [key, value] of Object.entries(query.config)) {
-      if (JSON.stringify(value) === JSON.stringify(base[key]) || value === null) continue;
-      put(
-        key,
-        PAIRS.includes(key)
-          ? value.map((pair) => pair.join(".")).join(",")
-          : Array.isArray(value)
-            ? value.join(",")
-            : String(value),
-      );
-    }
-    if (model && app.step) put("step", app.step);
-    if (app.root.classList.contains("present")) put("view", "present");
-    const theme = new URL(location.href).searchParams.get("__theme");
-    if (theme) put("__theme", theme);
-    return url.href;
-  }
-
-  // What a link asks for; null without one. The server checks ids and settings, this only reads them.
-  function read() {
-    const given = new URL(location.href).searchParams;
-    if (!given.has("h") && !given.has("v")) return null;
-    if (given.get("v") !== LINK_VERSION)
-      return { error: fill(T.link_version, { version: String(given.get("v")).slice(0, 20) }) };
-    const checkpoint = given.get("ck") || app.data.checkpoints[0].name,
-      known = app.data.checkpoints.find((c) => c.name === checkpoint);
-    const config = { ...(known || app.data.checkpoints[0]).config };
-    for (const key of Object.keys(config)) if (given.has(key)) config[key] = parse(key, given.get(key), config[key]);
-    let ids;
-    try {
-      ids = (given.get("h") || "").split(",").filter(Boolean).map(decodeURIComponent);
-    } catch {
-      ids = [given.get("h")];
-    }
-    return {
-      checkpoint,
-      ids,
-      target: given.get("t"),
-      config,
-      step: Math.max(0, parseInt(given.get("step") || "0", 10) || 0),
-      present: given.get("view") === "present",
+      many = app.data.checkpoints.length > 1;
+    const present = app.root.classList.contains("present"),
+      theme = asked.theme;
+    if (!query.items.length) return writeLink(location.href, { present, theme });
+    const values = {
+      ids: query.items.map((item) => item.id),
+      target: query.target && query.target.id,
+      checkpoint: many ? query.checkpoint : null,
+      config: query.config,
+      step: model ? app.step : 0,
     };
+    return writeLink(location.href, { ...values, present, theme }, app.checkpoint().config);
   }
 
-  function parse(key, raw, base) {
-    if (PAIRS.includes(key))
-      return raw
-        .split(",")
-        .filter(Boolean)
-        .map((pair) => pair.split(".").map(Number));
-    if (Array.isArray(base)) return raw.split(",").filter(Boolean).map(Number);
-    if (typeof base === "boolean") return raw === "true";
-    if (typeof base === "string") return raw;
-    return Number(raw);
+  // The decode that a link asks for, {error: words} where it cannot be read, null where it asks for none.
+  function read(values = asked) {
+    if (values.version === null && !values.ids.length) return null;
+    if (values.version !== LINK_VERSION)
+      return { error: fill(T.link_version, { version: String(values.version).slice(0, 20) }) };
+    const checkpoint = values.checkpoint || app.data.checkpoints[0].name;
+    const known = app.data.checkpoints.find((c) => c.name === checkpoint) || app.data.checkpoints[0];
+    const { ids, target, step, present } = values;
+    return { checkpoint, ids, target, config: { ...known.config, ...values.config }, step, present };
   }
 
   async function copy() {

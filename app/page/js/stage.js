@@ -13,6 +13,7 @@ import { addPlaying } from "./playing.js";
 import { makeResults } from "./results.js";
 import { makeSettings } from "./settings.js";
 import { makeShare } from "./share.js";
+import { makeStore, shareState } from "./store.js";
 import { addStreaming } from "./stream.js";
 import { makeTree } from "./tree.js";
 import { fill } from "./words.js";
@@ -25,20 +26,20 @@ export function mount(element, data, server) {
     server,
     T: data.text,
     model: null,
-    step: 0,
     limit: Infinity,
     onstep: null,
+    changed: () => {},
     chosen: null,
     cell: null,
     filter: null,
     serial: 0,
-    query: { checkpoint: null, items: [], target: null, config: { pins: [], forbid_tokens: [] } },
-    past: [],
-    stale: false,
-    foreign: false,
     names: {},
     part: (name) => root.querySelector(`[data-part="${name}"]`),
   };
+  const query = { checkpoint: null, items: [], target: null, config: { pins: [], forbid_tokens: [] } };
+  app.store = makeStore({ query, step: 0, stale: false, foreign: false });
+  shareState(app, app.store);
+  app.store.watch(() => app.changed());
   addPlaying(app);
   addAsking(app);
   addStreaming(app);

@@ -1,0 +1,242 @@
+"""The pure parts of the page's scripts, each called in one blank page of a real Chromium."""
+
+import base64
+import dataclasses
+import struct
+import zlib
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from app.page import assets
+from app.page.modules import join_modules
+from mindrec.decoding.config import DecodeConfig
+
+PURE = ("words", "links", "model", "apng", "store")
+HOST = "https://shop.example/app"
+
+
+@pytest.fixture(scope="module")
+def units(chromium):
+    """Calls a piece of JavaScript that sees the pure modules by their names, with one argument `x`."""
+    page = chromium.new_page()
+    for name in PURE:
+        script = join_modules(assets.FOLDER / "js", name)
+        names = script[len("const ") : script.index("}") + 1]
+        page.evaluate(f"() => {{ {script} window.{name} = {names}; }}")
+    yield lambda code, x=None: page.evaluate(f"(x) => {code}", x)
+    page.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0, "0%"),
+        (0.00001, "<0.1%"),
+        (0.0011, "0.1%"),
+        (0.0094, "0.9%"),
+        (0.0096, "1%"),
+        (0.126, "13%"),
+        (0.995, "100%"),
+        (0.9951, ">99%"),
+        (0.99999, ">99%"),
+        (1, "100%"),
+        (None, ""),
+    ],
+)
+def test_percents_are_short_and_never_say_all_or_nothing_falsely(units, value, words):
+    assert units("words.percent(x)", value) == words
+
+
+def test_words_are_filled_in_and_unknown_names_stay(units):
+    assert units("words.fill(x, { n: 0, word: '{n}' })", "{n} of {all}: {word}") == "0 of {all}: {n}"
+    assert units("words.count(x)", 1234567) == "1,234,567"
+
+
+# -- links -------------------------------------------------------------------------------------------------------------
+
+# Links that earlier versions of the page made, and what they mean.
+OLD = [
+    ("?v=1&h=i0%2Ci5", {"ids": ["i0", "i5"], "step": 0, "target": None, "tab": "watch"}),
+    ("?v=1&h=a%252Cb%2Cc&t=i7&step=3", {"ids": ["a,b", "c"], "target": "i7", "step": 3}),
+    ("?v=1&h=i1&pins=0.3%2C4.17&forbid_tokens=1.2", {"config": {"pins": [[0, 3], [4, 17]], "forbid_tokens": [[1, 2]]}}),
+    ("?v=1&h=i1&exclude_seen=false&rethink=true", {"config": {"exclude_seen": False, "rethink": True}}),
+    ("?v=1&h=i1&beam_size=20&temperature=0.5&steps=4", {"config": {"beam_size": 20, "temperature": 0.5, "steps": 4}}),
+    ("?v=1&h=i1&order=confidence&forbid_items=3%2C9", {"config": {"order": "confidence", "forbid_items": [3, 9]}}),
+    ("?v=1&h=i1&ck=twin&view=present&__theme=dark", {"checkpoint": "twin", "present": True, "theme": "dark"}),
+    ("?tab=compare&left=ours&right=without%3Ai5&v=1&h=i0", {"tab": "compare", "right": "without:i5", "ids": ["i0"]}),
+    ("?tab=compare&left=ours&right=greedy&case=2", {"left": "ours", "case": "2"}),
+    (
+        "?tab=diagnose&table=wide&f.outcome=miss&f.history_length=2..&sort=title&down=1",
+        {"table": "wide", "filters": {"outcome": "miss", "history_length": "2.."}, "sort": "title", "down": True},
+    ),
+    ("?tab=learn&lesson=fails&controls=0", {"tab": "learn", "lesson": "fails", "bare": True}),
+    ("?v=9&h=i1", {"version": "9"}),
+    ("?v=1&h=i1&step=x&beam_size=x&pins=9.y", {"step": 0, "config": {"beam_size": "x", "pins": [[9, "y"]]}}),
+    ("?v=1&h=%25E0%25A4", {"ids": ["%E0%A4"]}),
+    ("", {"tab": "watch", "version": None, "ids": [], "config": {}, "filters": {}, "bare": False}),
+]
+
+
+@pytest.mark.parametrize(("query", "meaning"), OLD)
+def test_an_old_link_still_means_the_same(units, query, meaning):
+    values = units("links.readLink(x)", HOST + query)
+    assert {name: values[name] for name in meaning} == meaning
+
+
+@pytest.mark.parametrize("query", [query for query, _ in OLD if "v=9" not in query])
+def test_a_link_that_was_read_is_written_with_the_same_meaning(units, query):
+    values = units("links.readLink(x)", HOST + query)
+    again = units("links.readLink(links.writeLink(x.href, x.values))", {"href": HOST + query, "values": values})
+    assert again == values
+
+
+def test_a_link_leaves_out_what_is_as_usual(units):
+    base = {"beam_size": 10, "steps": None, "resolve": 3, "pins": [], "order": "coarse_to_fine"}
+    values = {"ids": ["i0"], "tab": "watch", "step": 0, "target": None, "config": base | {"resolve": None, "steps": 4}}
+    href = units("links.writeLink(x.href, x.values, x.base)", {"href": HOST + "?x=1", "values": values, "base": base})
+    assert parse_qs(urlsplit(href).query, keep_blank_values=True) == {
+        "v": ["1"],
+        "h": ["i0"],
+        "resolve": [""],
+        "steps": ["4"],
+    }
+    assert units("links.readLink(x).config", href) == {"resolve": None, "steps": 4}
+
+
+def test_the_table_of_links_has_every_decode_setting_once(units):
+    props = units("links.PROPS")
+    settings = [prop["key"] for prop in props if prop["name"].startswith("config.")]
+    assert sorted(settings) == sorted(field.name for field in dataclasses.fields(DecodeConfig))
+    for what in ("key", "name"):
+        assert len({prop[what] for prop in props}) == len(props)
+
+
+# -- the state ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_store_tells_of_changes_and_takes_back_the_last_forty(units):
+    seen = units(
+        """{ const s = store.makeStore({ step: 0, stale: false }), seen = [];
+        s.watch((now) => seen.push(now.step));
+        for (let n = 1; n <= 50; n++) { s.keep({ bundle: n }); s.set({ step: n }); }
+        const back = []; while (s.canUndo()) back.push(s.takeBack());
+        return { seen: seen.length, last: back[0], count: back.length, first: back[39], now: s.get() }; }"""
+    )
+    assert seen["seen"] == 50
+    assert seen["count"] == 40
+    assert seen["last"] == {"step": 49, "stale": False, "bundle": 50}
+    assert seen["first"]["bundle"] == 11
+    assert seen["now"] == {"step": 50, "stale": False}
+
+
+# -- the trace reader --------------------------------------------------------------------------------------------------
+
+
+def beam(codes, parent, revealed, items, item=None):
+    keys = ("position", "code", "p", "forced")
+    made = [dict(zip(keys, reveal, strict=True)) for reveal in revealed]
+    return {"codes": codes, "score": -1, "parent": parent, "revealed": made, "items": items, "item": item}
+
+
+@pytest.fixture
+def bundle():
+    """Two levels, three steps; the leader of step 2 comes from the second beam of step 1."""
+    steps = [
+        {"beams": [beam([None, None], None, [], 9)], "dropped": [], "opinions": []},
+        {
+            "beams": [beam([1, None], 0, [(0, 1, 0.6, False)], 5), beam([2, None], 0, [(0, 2, 0.4, False)], 4)],
+            "dropped": [],
+            "opinions": [
+                {
+                    "beam": 0,
+                    "chosen": [0],
+                    "open": [{"position": 0, "entropy": 1, "legal": 1, "alternatives": [{"code": 1, "items": 5}]}],
+                }
+            ],
+        },
+        {
+            "beams": [beam([2, 7], 1, [(1, 7, 0.9, True)], 1, 30), beam([1, 8], 0, [(1, 8, 0.1, False)], 1, 31)],
+            "dropped": [],
+            "opinions": [],
+        },
+    ]
+    trace = {
+        "levels": [{"name": "Section", "kind": "category"}, {"name": "ID 1", "kind": "semantic"}],
+        "labels": [{"1": "Bakery"}, {}],
+        "items": [{"row": 30, "title": "Jam"}],
+        "config": {"beam_size": 2, "pins": [], "steps": None, "resolve": None},
+        "gold": {"row": 30, "codes": [2, 7]},
+        "steps": steps,
+    }
+    return {"trace": trace, "names": {"0.2": "Pantry"}, "possible": None, "partial": False}
+
+
+def test_cells_follow_the_parents_of_a_beam(units, bundle):
+    cells = units("model.readBundle(x).cells", bundle)
+    assert cells[0] == [[None, None]]
+    assert cells[2][0][0] == {"code": 2, "p": 0.4, "forced": False, "at": 1, "parent": 0, "rank": 1}
+    assert cells[2][0][1] == {"code": 7, "p": 0.9, "forced": True, "at": 2, "parent": 1, "rank": 0}
+    assert cells[2][1][0]["code"] == 1
+
+
+def test_a_trace_is_read_into_names_lineages_and_what_was_thought(units, bundle):
+    read = units(
+        """{ const m = model.readBundle(x); return {
+        names: [m.label(0, 1), m.label(0, 2), m.label(1, 7), m.title(30), m.title(5)], line: m.lineage(2, 0),
+        gold: [m.isGold([2, null]), m.isGold([1, null]), m.isGold([2, 7])], last: m.last, expected: m.expected,
+        seen: m.opinion(1, 0, 0).chosen, none: [m.opinion(1, 1, 0), m.opinion(1, 0, 1), m.opinion(9, 0, 0)] }; }""",
+        bundle,
+    )
+    assert read["names"] == ["Bakery", "Pantry", "ID 1 7", "Jam", "#5"]
+    assert read["line"] == [0, 1, 0]
+    assert read["gold"] == [True, False, True]
+    assert (read["last"], read["expected"]) == (2, 2)
+    assert read["seen"] is True
+    assert read["none"] == [None, None, None]
+
+
+@pytest.mark.parametrize(("settings", "expected"), [({}, 2), ({"steps": 6}, 6), ({"resolve": 4}, 5)])
+def test_a_running_decode_says_how_long_it_will_be(units, bundle, settings, expected):
+    bundle["trace"]["config"] |= settings
+    assert units("model.readBundle(x).expected", bundle | {"partial": True}) == expected
+
+
+# -- the picture writer ------------------------------------------------------------------------------------------------
+
+
+def png(grey: int) -> bytes:
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 2, 1, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes([0, grey, grey]))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def chunks(data: bytes):
+    at = 8
+    while at < len(data):
+        (size,) = struct.unpack(">I", data[at : at + 4])
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
+        assert struct.unpack(">I", data[at + 8 + size : at + 12 + size])[0] == zlib.crc32(kind + body)
+        yield kind.decode(), body
+        at += 12 + size
+
+
+def test_pictures_become_one_animated_png(units):
+    given = [base64.b64encode(png(grey)).decode() for grey in (0, 128, 255)]
+    made = units(
+        """{ const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+        return btoa(String.fromCharCode(...apng.animated(x.map(bytes), [1600, 300, 4000]))); }""",
+        given,
+    )
+    found = list(chunks(base64.b64decode(made)))
+    kinds = [kind for kind, _ in found]
+    assert kinds == ["IHDR", "acTL", "fcTL", "IDAT", "fcTL", "fdAT", "fcTL", "fdAT", "IEND"]
+    assert struct.unpack(">II", found[1][1]) == (3, 0)
+    control = [struct.unpack(">IIIIIHHBB", body) for kind, body in found if kind == "fcTL"]
+    assert [(c[1], c[2], c[5] / c[6]) for c in control] == [(2, 1, 1.6), (2, 1, 0.3), (2, 1, 4)]
+    serials = [struct.unpack(">I", body[:4])[0] for kind, body in found if kind in ("fcTL", "fdAT")]
+    assert serials == list(range(5))
+    assert [zlib.decompress(body[4:])[1] for kind, body in found if kind == "fdAT"] == [128, 255]

@@ -21,7 +21,7 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
     """The whole page."""
     gr.set_static_paths([assets.plotly_js()])
     h, d, c = handlers, diagnosing or Diagnosing(handlers), Comparing(handlers)
-    course = Lessons(handlers)
+    browsing, course = Browsing(handlers), Lessons(handlers)
     questions = [
         h.search,
         h.decode,
@@ -40,7 +40,8 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
         d.export_cases,
         d.compare_cases,
         d.sample,
-        Browsing(h).browse,
+        browsing.browse,
+        browsing.known,
         c.compare,
         course.lesson,
         course.reveal,

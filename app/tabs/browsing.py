@@ -31,6 +31,14 @@ class Browsing:
         items = [self.handlers.item(recommender, int(row)) for row in rows[:MOST_ITEMS]]
         return {"path": path, "branches": branches, "items": items, "count": len(rows)}
 
+    @plainly
+    def known(self, ask: dict) -> dict:
+        """Which of `ids`, at most MOST_ITEMS, are items of the catalog, in their order: {"ids"}."""
+        rows, ids = self.handlers.recommender(ask).catalog.row_of, ask.get("ids")
+        if not isinstance(ids, list) or len(ids) > MOST_ITEMS or not all(isinstance(i, str) for i in ids):
+            raise MindRecError(text.NOT_UNDERSTOOD.format(what="ids"))
+        return {"ids": [item_id for item_id in ids if item_id in rows]}
+
 
 def place(catalog: Catalog, path: tuple[str, ...]) -> tuple[list[dict], np.ndarray]:
     """Branches under a path, in the order of their names, and the rows of the items that are nowhere deeper.

@@ -203,6 +203,7 @@ STAGE = {
     "saving": "Preparing the file…",
     "saved": "Saved {name}.",
     "bad_link": "The link was not understood: {why}. The first story is shown instead.",
+    "link_partly": "Not in this catalog and left out: {items}.",
     "link_version": "it is of version {version}, this app reads version 1",
     "too_big": "This file is too large to be a trace (4 MB at most).",
     "replay_title": "MindRec replay",

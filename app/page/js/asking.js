@@ -194,10 +194,31 @@ export function addAsking(app) {
       .then(app.about);
   };
 
+  // Items of a link that this catalog has; the others may have come and gone with another version of it.
+  async function keepKnown(link) {
+    const all = [...link.ids, ...(link.target === null ? [] : [link.target])];
+    const answer = await app.ask("known", { checkpoint: link.checkpoint, ids: all });
+    if (!answer) return null;
+    const has = (id) => answer.ids.includes(id);
+    const lost = all.filter((id) => !has(id));
+    const ids = link.ids.filter(has);
+    if (!lost.length || !ids.length) return null;
+    return { lost, link: { ...link, ids, target: link.target !== null && has(link.target) ? link.target : null } };
+  }
+
+  // Open the decode that a link asks for. Returns null, or why it cannot be opened.
   app.follow = async (link) => {
-    const bundle = await app.fetch(link);
-    if (!bundle) return app.part("message").textContent;
+    let bundle = await app.fetch(link),
+      lost = [];
+    const why = app.part("message").textContent;
+    if (!bundle) {
+      const partly = await keepKnown(link);
+      bundle = partly && (await app.fetch(partly.link));
+      if (!bundle) return why;
+      lost = partly.lost;
+    }
     app.adopt(bundle, { step: link.step });
+    if (lost.length) app.say(fill(T.link_partly, { items: lost.map((id) => id.slice(0, 60)).join(", ") }), "note");
     if (link.present) app.parts.player.present(true);
     app.part("stage").focus({ preventScroll: true });
     return null;

@@ -198,7 +198,7 @@ export function makeGrid(app) {
   function drawBeam(view, beam, rank, number, focus, filter) {
     const model = app.model;
     view.row.setAttribute("aria-hidden", String(!beam));
-    if (!beam) return drawFree(view, rank);
+    if (!beam) return drawFree(view, rank, number);
     const gold = model.isGold(beam.codes),
       chosen = rank === focus;
     setClass(view.row, (chosen ? "on " : "") + (gold ? "gold " : "") + (filter && !filter[rank] ? "off" : ""));
@@ -225,10 +225,11 @@ export function makeGrid(app) {
     if (view.end.title !== words) view.end.title = words;
   }
 
-  // A place that no beam has taken yet.
-  function drawFree(view, rank) {
-    setClass(view.row, "free");
+  // A place that no beam has taken. Step 0 shows the one masked row alone: the places appear with the first reveal.
+  function drawFree(view, rank, number) {
+    setClass(view.row, number ? "free" : "free ahead");
     setText(view.name, String(rank + 1));
+    for (const cell of view.cells) setClass(cell.td, "");
   }
 
   function drawCell(cell, rank, position, number, chosen) {

@@ -160,7 +160,7 @@ export function makePlayer(app) {
             : null,
   };
 
-  stage.addEventListener("keydown", (event) => {
+  function press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !app.model) return;
     const on = event.target,
       typing = on.matches("input:not([type=range]), textarea, select");
@@ -171,6 +171,19 @@ export function makePlayer(app) {
     if (!act) return;
     event.preventDefault();
     act();
+  }
+
+  // Keys work in the stage, and also where nothing has the focus: at the start, or after what had it is redrawn.
+  stage.addEventListener("keydown", press);
+  const alone = !app.root.classList.contains("embedded");
+  document.addEventListener("keydown", (event) => {
+    if (alone && event.target === document.body && app.root.getClientRects().length) press(event);
+  });
+  // A click with the pointer leaves the keys to the stage, unless the button has passed the focus on.
+  app.root.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    if (button && event.detail && [button, document.body].includes(document.activeElement))
+      stage.focus({ preventScroll: true });
   });
   scrub.addEventListener("input", () => seek(Number(scrub.value)));
 

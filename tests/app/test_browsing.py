@@ -67,3 +67,14 @@ def test_a_long_list_is_cut_and_says_how_long_it_is(recommender):
 
     answer = Browsing(Desk({"chain": recommender})).browse({})
     assert (len(answer["items"]), answer["count"]) == (MOST_ITEMS, MOST_ITEMS + 5)
+
+
+def test_known_items_are_told_from_unknown_ones_in_their_order(recommender):
+    known = Browsing(Handlers({"chain": recommender})).known
+    first, second = (item.item_id for item in recommender.catalog.items[:2])
+    assert known({"ids": [second, "gone", first, ""]}) == {"ids": [second, first]}
+
+
+@pytest.mark.parametrize("ids", [None, "i1", [1], ["x"] * (MOST_ITEMS + 1)])
+def test_a_bad_list_of_ids_is_refused(recommender, ids):
+    assert Browsing(Handlers({"chain": recommender})).known({"ids": ids})["error"]

@@ -1,6 +1,7 @@
 """The front door: a checkpoint folder in, recommendations with their complete trace out."""
 
 import math
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -105,6 +106,16 @@ class Decoding:
         return Recommendation(items, built)
 
 
+def _from_files(files: dict[str, bytes], device: str) -> "Recommender":
+    """A recommender from the files of a checkpoint folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder) / "checkpoint" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return Recommender.from_pretrained(Path(folder) / "checkpoint", device)
+
+
 class Recommender:
     """Recommends the next item of a history by masked diffusion.
 
@@ -134,8 +145,6 @@ class Recommender:
 
     def push_to_hub(self, repo_id: str, **options) -> str:
         """Upload the checkpoint to a Hugging Face model repository; needs a token and a network."""
-        import tempfile
-
         from huggingface_hub import HfApi
 
         api = HfApi()
@@ -143,6 +152,14 @@ class Recommender:
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(Path(folder) / "checkpoint")
             return str(api.upload_folder(repo_id=repo_id, folder_path=str(Path(folder) / "checkpoint"), **options))
+
+    def __reduce__(self):
+        """Copies and pickles go by the checkpoint's files, so that no module or cache is pickled."""
+        with tempfile.TemporaryDirectory() as folder:
+            saved = Path(folder) / "checkpoint"
+            self.save_pretrained(saved)
+            files = {str(p.relative_to(saved)): p.read_bytes() for p in saved.rglob("*") if p.is_file()}
+        return _from_files, (files, str(self.torch_device))
 
     @property
     def device(self) -> str:

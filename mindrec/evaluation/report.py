@@ -14,7 +14,7 @@ from mindrec.errors import MindRecError
 from mindrec.evaluation.baselines import BASELINES, rank_baseline
 from mindrec.evaluation.evaluate import Ranking, dense_ranking, measure, rank
 from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks, semantic_accuracy
-from mindrec.evaluation.slices import slices
+from mindrec.evaluation.slices import reach, slices
 from mindrec.recommender import Recommender
 from mindrec.system import distributed as processes
 
@@ -161,7 +161,9 @@ def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int
     if sliced:
         counts = [np.unique(s) for s in training_sequences(data.interactions)]
         popularity = np.bincount(np.concatenate(counts), minlength=len(data.catalog))
-        out["slices"] = slices(ranking, gold_ranks(ranking.rows, targets), asked, popularity)
+        ranks = gold_ranks(ranking.rows, targets)
+        metrics |= reach(ranking, ranks, targets, popularity)
+        out["slices"] = slices(ranking, ranks, asked, popularity)
     return out
 
 

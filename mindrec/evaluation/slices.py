@@ -11,7 +11,7 @@ from mindrec.data.splits import Case
 from mindrec.evaluation.evaluate import Ranking
 from mindrec.evaluation.metrics import hit_at_k, ndcg_at_k
 
-K, BINS, HEAD = 10, 10, 0.1
+K, BINS, HEAD, TAIL = 10, 10, 0.1, 0.2
 LENGTHS = ((1, 3), (4, 5), (6, 10), (11, 20), (21, None))
 
 
@@ -65,6 +65,26 @@ def popularity_bias(ranking: Ranking, targets_U: np.ndarray, popularity_N: np.nd
     return {
         "head_share_of_answers": float(head[answers].mean()) if len(answers) else 0.0,
         "head_share_of_targets": float(head[targets_U].mean()),
+    }
+
+
+def reach(ranking: Ranking, ranks_U: np.ndarray, targets_U: np.ndarray, popularity_N: np.ndarray) -> dict:
+    """How far the first ten answers reach beyond what everybody takes.
+
+    Returns:
+        coverage@10, the share of the catalog that is an answer to somebody; tail_hit@10, Hit@10 of the cases whose true
+        item is in the least taken fifth of the catalog (None without such cases); popular_share, the share of answers
+        among the most taken tenth.
+    """
+    rows = ranking.rows[:, :K]
+    answers = rows[np.isfinite(ranking.scores[:, :K]) & (rows >= 0)]
+    tail = np.zeros(len(popularity_N), dtype=bool)
+    tail[np.argsort(popularity_N, kind="stable")[: round(TAIL * len(popularity_N))]] = True
+    of_tail = tail[targets_U]
+    return {
+        "coverage@10": len(np.unique(answers)) / len(popularity_N),
+        "tail_hit@10": float(hit_at_k(ranks_U[of_tail], K).mean()) if of_tail.any() else None,
+        "popular_share": popularity_bias(ranking, targets_U, popularity_N)["head_share_of_answers"],
     }
 
 

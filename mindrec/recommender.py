@@ -250,13 +250,25 @@ class Recommender:
                 gold.append(None if target is None else self.item_row(target))
             except MindRecError as error:
                 raise (MindRecError(f"history {number}: {error}") if len(histories) > 1 else error) from error
-        return Decoding(self, rows, self.settings(config), gold, trace, cache)
+        return self.decoding_rows(rows, self.settings(config), gold=gold, trace=trace, cache=cache)
 
     def settings(self, config: DecodeConfig | Mapping | None = None) -> DecodeConfig:
         """The checkpoint's default decode settings, changed by those of a mapping; a whole config stands for itself."""
         if config is None or isinstance(config, DecodeConfig):
             return config or self.default_config
         return DecodeConfig.from_dict(self.default_config.to_dict() | dict(config))
+
+    def decoding_rows(
+        self,
+        rows: Sequence[Sequence[int]],
+        config: DecodeConfig | None = None,
+        *,
+        gold: Sequence[int | None],
+        trace: bool = True,
+        cache: HistoryCache | None = None,
+    ) -> "Decoding":
+        """The same for histories and true next items given as item rows, which the caller has checked."""
+        return Decoding(self, rows, config or self.default_config, gold, trace, cache)
 
     def steps(self, rows: Sequence[Sequence[int]], config: DecodeConfig, cache=None, everywhere=True) -> Iterator[Step]:
         """The search itself, for histories of item rows."""
@@ -307,12 +319,13 @@ class Recommender:
         gold: int | None,
         elapsed_ms: float | None,
         thought: Rethink | None = None,
+        since: int = 0,
     ) -> DecodeTrace:
-        """Join recorded steps with the names of all they mention."""
+        """Join recorded steps with the names of all they mention; of the steps before `since` the caller has them."""
         mentioned = {*history, *(r.row for r in results)} | ({gold} if gold is not None else set())
         if thought is not None:
             mentioned |= {thought.before_row, thought.after_row}
-        mentioned |= {b.item for s in steps for b in s.beams if b.item is not None}
+        mentioned |= {b.item for s in steps[since:] for b in s.beams if b.item is not None}
         return DecodeTrace(
             config=config.to_dict(),
             levels=tuple(LevelName(v.kind, v.name, v.size) for v in self.tokenizer.levels),
@@ -332,7 +345,7 @@ class Recommender:
                 "items": len(self.catalog),
                 "induced": self.catalog.induced,
             },
-            labels=self._labels(steps, gold),
+            labels=self._labels(steps[since:], gold),
             items=tuple(self._item_name(row) for row in sorted(mentioned)),
             gold=None if gold is None else self._gold(gold, config, history, steps, results),
             rethink=thought,

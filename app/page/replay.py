@@ -1,17 +1,15 @@
 """A replay: one HTML file that plays a trace from disk, with plotly.js inside and no network."""
 
 import html
-import json
 
 from app.page import assets
+from app.server.guard import to_json
 from app.words import sentences as text
 
 
 def replay_page(bundle: dict) -> str:
     """The page as text, under 7 MB. Data goes in as JSON with `<` escaped, so that no title can end the script."""
-    data = json.dumps({"text": text.STAGE, "bundle": bundle, "plotly": None}, ensure_ascii=False).replace(
-        "<", "\\u003c"
-    )
+    data = to_json({"text": text.STAGE, "bundle": bundle, "plotly": None}).decode().replace("<", "\\u003c")
     title = html.escape(text.STAGE["replay_title"])
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">

@@ -53,17 +53,17 @@ class LentDecoding:
 
 
 def lent(recommender: Callable[[], Recommender]) -> Callable[..., LentDecoding] | None:
-    """A way to decode histories of ids where a GPU is lent for it; None where none is. Call it before the launch."""
+    """A way to decode histories of item rows where a GPU is lent for it; else None. Call it before the launch."""
 
-    def work(ids: Sequence, config: DecodeConfig, targets: Sequence) -> Iterator:
+    def work(rows: Sequence, config: DecodeConfig, gold: Sequence) -> Iterator:
         """In the process with the GPU: only plain data goes in and comes out, and an error is told, not raised."""
         try:
-            run = recommender().decoding(ids, config, targets=targets)
-            sent = [0] * len(ids)
+            run = recommender().decoding_rows(rows, config, gold=gold)
+            sent = [0] * len(rows)
             for _ in run:
                 yield [steps[n:] for steps, n in zip(run.recorded, sent, strict=True)]
                 sent = [len(steps) for steps in run.recorded]
-            yield [run.result(user) for user in range(len(ids))]
+            yield [run.result(user) for user in range(len(rows))]
         except MindRecError as error:
             yield error
         except Exception as error:
@@ -74,4 +74,4 @@ def lent(recommender: Callable[[], Recommender]) -> Callable[..., LentDecoding] 
     borrowed = on_gpu(work)
     if borrowed is work:
         return None
-    return lambda ids, config, targets: LentDecoding(borrowed(ids, config, targets), len(ids))
+    return lambda rows, config, gold: LentDecoding(borrowed(rows, config, gold), len(rows))

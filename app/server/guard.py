@@ -209,16 +209,21 @@ def _refused(status: int, words: str, headers: dict | None = None) -> Response:
 def respond(answer: dict) -> Response:
     """An answer as bytes: Gradio would walk through it twice more, and leave it uncompressed."""
     with COUNTERS.timed("json"):
-        try:
-            body = orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
-        except TypeError:  # half a surrogate pair in what was asked, told back in an error
-            body = json.dumps(answer).encode()
+        body = to_json(answer)
         headers = {"cache-control": "no-store"}
         if CALLER.get().gzip and len(body) > SMALL:
             pack = zlib.compressobj(1, wbits=31)
             body = pack.compress(body) + pack.flush()
             headers["content-encoding"] = "gzip"
     return Response(body, media_type="application/json", headers=headers)
+
+
+def to_json(answer: dict) -> bytes:
+    """The one place where an answer, traces and all, becomes bytes."""
+    try:
+        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    except TypeError:  # half a surrogate pair in what was asked, told back in an error
+        return json.dumps(answer).encode()
 
 
 def memory_mb() -> float | None:

@@ -52,6 +52,8 @@ class Job:
 
     Attributes:
         name: of the checkpoint.
+        rows, gold: of the history's items and of the true next one, where it is known.
+        film: what its owner keeps of it from question to question.
         key: what its owner asks for it by; not to be guessed.
         make: what its owner wants of the trace. The lane makes it: a thread of its own would fight the next decode's
             for Python's lock, and both would take twice as long.
@@ -61,9 +63,9 @@ class Job:
     """
 
     name: str
-    ids: tuple[str, ...]
+    rows: tuple[int, ...]
     config: DecodeConfig
-    target: str | None
+    gold: int | None
     make: Callable[[DecodeTrace], Any]
     until: float
     caller: Caller = field(default_factory=CALLER.get)
@@ -71,6 +73,7 @@ class Job:
     key: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     asked: float = field(default_factory=time.monotonic)
     steps: list[DecodeStep] = field(default_factory=list)
+    film: Any = None
     made: Any = None
     error: MindRecError | None = None
     ended: threading.Event = field(default_factory=threading.Event)
@@ -258,13 +261,13 @@ class Lane:
     def _decode(self, batch: tuple[Job, ...]) -> list[DecodeTrace | None]:
         """The trace of each job of a batch; None for one that nobody wants any more."""
         recommender, config = self.recommender(), batch[0].config
-        ids, targets, cache = [job.ids for job in batch], [job.target for job in batch], None
+        rows, gold, cache = [job.rows for job in batch], [job.gold for job in batch], None
         if self.lent is not None:
-            run = self.lent(ids, config, targets)
+            run = self.lent(rows, config, gold)
         else:
             if len(batch) == 1 and config.algorithm == "mindrec":
-                cache = self.caches.of(recommender.denoiser, tuple(recommender.history_rows(ids[0])))
-            run = recommender.decoding(ids, config, targets=targets, cache=cache)
+                cache = self.caches.of(recommender.denoiser, rows[0])
+            run = recommender.decoding_rows(rows, config, gold=gold, cache=cache)
         for job, steps in zip(batch, run.recorded, strict=True):
             job.steps = steps
         with closing(iter(run)) as steps:
@@ -342,10 +345,9 @@ class Service:
         Raises MindRecError for a bad history, Busy when the queue is full.
         """
         recommender = self.recommenders[name]
-        recommender.history_rows(ids)
-        if target is not None:
-            recommender.catalog.rows([target])
-        lane, job = self.lanes[name], Job(name, tuple(ids), config, target, make, time.monotonic() + KEPT)
+        rows = tuple(recommender.history_rows(ids))
+        gold = None if target is None else recommender.catalog.rows([target])[0]
+        lane, job = self.lanes[name], Job(name, rows, config, gold, make, time.monotonic() + KEPT)
         lane.put(job)
         with self._lock:
             for key in [key for key, (_, other) in self._jobs.items() if other.unwanted]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.server.lanes import MOST_WAITING, Busy, Gone, Job, Service
 from app.server.observing import CALLER, COUNTERS, log
+from app.tabs.film import Film
 from app.tabs.trips import Trips
 from app.views.events import events
 from app.views.possible import possible_view, speaks, token_rows
@@ -205,14 +206,10 @@ class Handlers:
 
     def _part(self, job: Job, steps: Sequence[DecodeStep], after: int) -> dict:
         recommender = self.recommenders[job.name]
-        gold = None if job.target is None else recommender.catalog.rows([job.target])[0]
-        history = recommender.history_rows(job.ids)
-        part = self.bundle(recommender.build_trace(job.config, history, steps, (), gold, None), job.name)
-        part["trace"]["steps"] = part["trace"]["steps"][after:]
-        part["captions"] = part["captions"][after:]
-        for key in ("beams", "others", "dropped"):
-            part["possible"][key] = part["possible"][key][after:]
-        return part
+        if job.film is None:
+            job.film = Film(recommender, job.config, job.rows, job.gold)
+        part = job.film.part(steps, after)
+        return part | {"names": _names(part["trace"], recommender), "checkpoint": job.name}
 
     @plainly
     def decode_stop(self, ask: dict) -> dict:
@@ -305,7 +302,7 @@ class Handlers:
         recommender = self.recommenders.get(owner)
         possible = possible_of(trace, recommender)
         return {
-            "trace": trace.to_dict(),
+            "trace": trace,  # becomes bytes in `respond`, once
             "captions": text.captions(trace, possible),
             "possible": possible,
             "events": events(trace),

@@ -38,10 +38,10 @@ def possible_view(trace: DecodeTrace, codes_NL: np.ndarray, items: Sequence[Item
         dropped: for each step, the rows of each dropped candidate.
         titles: row -> title of every row named here.
     """
-    reading = _Reading(trace, codes_NL)
-    steps = [reading.step(step) for step in trace.steps]
-    view = {key: [step[key] for step in steps] for key in ("beams", "others", "dropped")}
-    return view | {"titles": {str(row): items[row].title for row in sorted(reading.named)}}
+    possible = Possible(trace, codes_NL, items)
+    for step in trace.steps:
+        possible.add(step)
+    return possible.view()
 
 
 def token_rows(trace: DecodeTrace, codes_NL: np.ndarray, position: int, code: int) -> tuple[list[int], int]:
@@ -54,19 +54,26 @@ def token_rows(trace: DecodeTrace, codes_NL: np.ndarray, position: int, code: in
     return rows[:NAMED].tolist(), len(rows)
 
 
-class _Reading:
-    """Follows the items of every beam through the steps, the narrowest first."""
+class Possible:
+    """Follows the items of every beam of a trace through its steps, which are added one by one."""
 
-    def __init__(self, trace: DecodeTrace, codes_NL: np.ndarray):
-        self.codes_NL = codes_NL
+    def __init__(self, trace: DecodeTrace, codes_NL: np.ndarray, items: Sequence[Item]):
+        self.codes_NL, self.items = codes_NL, items
         self.depth = sum(level.kind == "category" for level in trace.levels)
         free = _allowed(trace, codes_NL)
         for position, code in trace.config.get("forbid_tokens", ()):
             free = free[codes_NL[free, position] != code]
         self.before, self.beams = (), [free]
         self.named: set[int] = set()
+        self.steps: list[dict] = []
 
-    def step(self, step: DecodeStep) -> dict:
+    def view(self, after: int = 0) -> dict:
+        """What `possible_view` gives, of the steps from `after` on."""
+        view = {key: [step[key] for step in self.steps[after:]] for key in ("beams", "others", "dropped")}
+        return view | {"titles": {str(row): self.items[row].title for row in sorted(self.named)}}
+
+    def add(self, step: DecodeStep) -> None:
+        """Read the next step."""
         above, states = self.before, self.beams
         if step.index == 0:
             rows = [self._fit(states[0], (None,) * self.codes_NL.shape[1], beam.codes) for beam in step.beams]
@@ -78,7 +85,7 @@ class _Reading:
             "dropped": [self._first(self._fit(states[d.parent], above[d.parent].codes, d.codes)) for d in step.dropped],
         }
         self.before, self.beams = step.beams, rows
-        return told
+        self.steps.append(told)
 
     def _others(self, rows: np.ndarray, place) -> list[list[int]] | None:
         if place.position < self.depth:

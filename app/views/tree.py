@@ -5,9 +5,8 @@ Places are computed once over all that the trace ever draws, so that nothing mov
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import exp
-
-import networkx as nx
 
 from app.views.theme import DARK, LIGHT
 from mindrec.trace.records import DecodeStep, DecodeTrace
@@ -52,24 +51,33 @@ def tree_view(trace: DecodeTrace, parents: Parents | None = None) -> dict:
     Args:
         parents: the catalog's own tree; without it the trace tells only of nodes that it mentions, and no counts.
     """
-    builder = _Builder(trace, parents)
+    builder = TreeBuilder(trace, parents)
     for step in trace.steps:
         builder.add(step)
-    return builder.finish()
+    return builder.view()
 
 
-class _Builder:
+class TreeBuilder:
+    """Grows the tree of a trace step by step.
+
+    Attributes:
+        trace: names what the steps mention; another, longer one may be put in its place before a step is added.
+    """
+
     def __init__(self, trace: DecodeTrace, parents: Parents | None):
+        parents = None if parents is None else tuple(map(tuple, parents))
         self.trace = trace
         self.depth = sum(level.kind == "category" for level in trace.levels)
-        self.up = _known_parents(trace, self.depth, parents)
-        self.children = _child_counts(parents)
-        self.titles = {item.row: item.title for item in trace.items}
-        self.graph = nx.DiGraph()
+        self.up = _parents_of_steps(trace, self.depth) if parents is None else _parents_of_catalog(parents)
+        self.counts = _child_counts(parents)
+        self.steps = 0
         self.nodes: dict[str, Node] = {ROOT: Node(-1, None, "", 0)}
-        self.graph.add_node(ROOT)
+        self.above: dict[str, str] = {}
+        self.below: dict[str, list[str]] = {ROOT: []}
 
     def add(self, step: DecodeStep) -> None:
+        """Draw the next step."""
+        self.steps += 1
         for opinion in step.opinions:
             for place in opinion.open:
                 if place.position < self.depth and place.position in opinion.chosen:
@@ -112,29 +120,32 @@ class _Builder:
             name = _name(level, code)
             if name not in self.nodes:
                 label = self.trace.labels[level].get(str(code), f"{self.trace.levels[level].name} {code}")
-                self.nodes[name] = Node(level, code, label, step)
-                self.graph.add_edge(above, name)
+                self._hang(above, name, Node(level, code, label, step))
             above, node = name, self.nodes[name]
         return node
 
     def item(self, above: str, row: int, step: int) -> str:
         name = f"item{row}"
         if name not in self.nodes:
-            self.nodes[name] = Node(self.depth, None, self.titles.get(row, str(row)), step, items=1, row=row)
-            self.graph.add_edge(above, name)
+            title = next((item.title for item in self.trace.items if item.row == row), str(row))
+            self._hang(above, name, Node(self.depth, None, title, step, items=1, row=row))
         return name
 
-    def finish(self) -> dict:
-        self._cut_to_size()
-        order = self._ordered_children()
+    def _hang(self, above: str, name: str, node: Node) -> None:
+        self.nodes[name], self.above[name], self.below[name] = node, above, []
+        self.below[above].append(name)
+
+    def view(self) -> dict:
+        """Nodes, edges and places of all that was added, as `tree_view` gives them. Changes nothing."""
+        kept = self._kept()
+        order = {name: self._ordered(self.below[name], kept) for name in self.nodes if name in kept}
         rests = self._rests(order)
         heights = _heights(order, rests, self.nodes)
-        steps = range(len(self.trace.steps))
-        names = list(nx.dfs_preorder_nodes(self.graph, ROOT))
+        names = [name for name in self._from_the_top() if name in kept]
         place = {name: number for number, name in enumerate(names)}
         return {
             "depth": self.depth,
-            "nodes": [self._plain(name, heights, place, steps) for name in names],
+            "nodes": [self._plain(name, heights, place) for name in names],
             "rests": [
                 {
                     "above": place[name],
@@ -147,11 +158,13 @@ class _Builder:
             ],
         }
 
-    def _plain(self, name: str, heights: dict[str, float], place: dict[str, int], steps: range) -> dict:
+    def _plain(self, name: str, heights: dict[str, float], place: dict[str, int]) -> dict:
         node = self.nodes[name]
-        above = next(iter(self.graph.predecessors(name)), None)
+        mass, beams = [0.0] * self.steps, [0] * self.steps
+        for step, share in node.mass.items():
+            mass[step], beams[step] = float(f"{share:.4g}"), node.beams[step]
         return {
-            "above": None if above is None else place[above],
+            "above": place[self.above[name]] if name in self.above else None,
             "level": node.level,
             "code": node.code,
             "row": node.row,
@@ -161,42 +174,52 @@ class _Builder:
             "first": node.first,
             "p": None if node.p is None else float(f"{node.p:.4g}"),
             "items": node.items,
-            "mass": [float(f"{node.mass.get(step, 0.0):.4g}") for step in steps],
-            "beams": [node.beams.get(step, 0) for step in steps],
+            "mass": mass,
+            "beams": beams,
         }
 
-    def _cut_to_size(self) -> None:
-        """Drop the least likely nodes that no beam ever reached, leaves first."""
-        never = [n for n in self.graph if n != ROOT and not self.nodes[n].mass and self.graph.out_degree(n) == 0]
-        never.sort(key=lambda n: self.nodes[n].p or 0.0)
-        for name in never[: max(0, len(self.nodes) - MOST_NODES)]:
-            self.graph.remove_node(name)
-            del self.nodes[name]
+    def _from_the_top(self) -> list[str]:
+        """All names, each before those below it."""
+        names, waiting = [], [ROOT]
+        while waiting:
+            names.append(waiting.pop())
+            waiting += reversed(self.below[names[-1]])
+        return names
 
-    def _ordered_children(self) -> dict[str, list[str]]:
+    def _kept(self) -> set[str]:
+        """All but the least likely leaves that no beam ever reached, where the nodes are too many."""
+        never = [n for n, node in self.nodes.items() if n != ROOT and not node.mass and not self.below[n]]
+        never.sort(key=lambda n: self.nodes[n].p or 0.0)
+        return set(self.nodes) - set(never[: max(0, len(self.nodes) - MOST_NODES)])
+
+    def _ordered(self, names: list[str], kept: set[str]) -> list[str]:
         def weight(name: str) -> tuple:
             node = self.nodes[name]
-            last = node.mass.get(len(self.trace.steps) - 1, 0.0)
+            last = node.mass.get(self.steps - 1, 0.0)
             return (-last, -max(node.mass.values(), default=0.0), -(node.p or 0.0), node.label)
 
-        return {name: sorted(self.graph.successors(name), key=weight) for name in self.graph}
+        return sorted((name for name in names if name in kept), key=weight)
 
     def _rests(self, order: dict[str, list[str]]) -> dict[str, int]:
         """How many children of each branched node are not drawn."""
         out = {}
         for name, below in order.items():
             node = self.nodes[name]
-            hidden = self.children.get((node.level, node.code), 0) - len(below)
+            hidden = self.counts.get((node.level, node.code), 0) - len(below)
             if below and node.level < self.depth - 1 and hidden > 0:
                 out[name] = hidden
         return out
 
 
-def _known_parents(trace: DecodeTrace, depth: int, parents: Parents | None) -> dict[tuple[int, int], int]:
+@lru_cache(maxsize=16)
+def _parents_of_catalog(parents: Parents) -> dict[tuple[int, int], int]:
+    """(level, code) -> parent code."""
+    return {(level, code): up for level, ups in enumerate(parents) if level for code, up in enumerate(ups)}
+
+
+def _parents_of_steps(trace: DecodeTrace, depth: int) -> dict[tuple[int, int], int]:
     """(level, code) -> parent code. A code names a whole path, so that any answer holding both tells it."""
-    known = {}
-    if parents is not None:
-        known = {(level, code): up for level, ups in enumerate(parents) if level for code, up in enumerate(ups)}
+    known: dict[tuple[int, int], int] = {}
     for step in trace.steps:
         for answer in (*step.beams, *step.dropped):
             for level in range(1, depth):
@@ -212,6 +235,7 @@ def _known_parents(trace: DecodeTrace, depth: int, parents: Parents | None) -> d
     return known
 
 
+@lru_cache(maxsize=16)
 def _child_counts(parents: Parents | None) -> dict[tuple[int, int | None], int]:
     counts: dict[tuple[int, int | None], int] = {}
     for level, ups in enumerate(parents or ()):
@@ -223,9 +247,7 @@ def _child_counts(parents: Parents | None) -> dict[tuple[int, int | None], int]:
 def _heights(order: dict[str, list[str]], rests: dict[str, int], nodes: dict[str, Node]) -> dict[str, float]:
     """A leaf takes the next slot down, a branching stands at the middle of its children."""
     heights, cursor = {}, 0.0
-    graph = nx.DiGraph((above, below) for above in order for below in order[above])
-    graph.add_node(ROOT)
-    for name in nx.dfs_postorder_nodes(graph, ROOT):
+    for name in _from_the_leaves(order):
         below = order[name]
         if below:
             # The live children carry the eye: the middle is theirs.
@@ -239,6 +261,15 @@ def _heights(order: dict[str, list[str]], rests: dict[str, int], nodes: dict[str
             heights[f"{name}+"] = -(cursor + REST_SLOT / 2)
             cursor += REST_SLOT
     return heights
+
+
+def _from_the_leaves(order: dict[str, list[str]]) -> list[str]:
+    """All names, each after those below it, and these in their order."""
+    names, waiting = [], [ROOT]
+    while waiting:
+        names.append(waiting.pop())
+        waiting += order[names[-1]]
+    return names[::-1]
 
 
 def _across(level: int) -> float:

@@ -105,13 +105,14 @@ def percent(p: float) -> str:
     return f"{p * 100:.0f}%"
 
 
-def captions(trace: DecodeTrace, possible: dict | None = None) -> list[str]:
-    """One plain sentence or two for every step; together they are the transcript.
+def captions(trace: DecodeTrace, possible: dict | None = None, since: int = 0) -> list[str]:
+    """One plain sentence or two for every step from `since` on; together they are the transcript.
 
     Args:
         possible: of app.views.possible, so that a semantic-ID code is told by the items that it leaves.
     """
-    return [_opening(trace), *(_caption(trace, step, possible) for step in trace.steps[1:])]
+    steps = trace.steps[since:]
+    return [_caption(trace, step, possible) if step.index else _opening(trace) for step in steps]
 
 
 def or_list(titles: list[str], count: int) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from page_answers import AsPage
 from paths import ROOT
 
 from app.page import assets
@@ -38,8 +39,8 @@ def prepared_folder(chain_data, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def handlers(checkpoint, prepared_folder) -> Handlers:
-    return Handlers.load([checkpoint], data=prepared_folder)
+def handlers(checkpoint, prepared_folder) -> AsPage:
+    return AsPage(Handlers.load([checkpoint], data=prepared_folder))
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,7 @@ def test_trips_of_other_data_are_refused(checkpoint, tmp_path):
 def test_stories_are_read_in_order_and_a_damaged_one_is_named(checkpoint, bundle, tmp_path):
     (tmp_path / "2-b.json").write_text(json.dumps({"title": "B", "about": "b", "trace": bundle["trace"]}))
     (tmp_path / "1-a.json").write_text(json.dumps({"title": "A", "about": "a", "trace": bundle["trace"]}))
-    handlers = Handlers.load([checkpoint], stories=tmp_path)
+    handlers = AsPage(Handlers.load([checkpoint], stories=tmp_path))
     assert [s["title"] for s in handlers.opening()["stories"]] == ["A", "B"]
     assert handlers.story({"number": 1})["about"] == "b"
     assert "no story" in handlers.story({"number": 2})["error"]
@@ -192,7 +193,7 @@ def test_opening_the_page_copies_nothing_of_the_checkpoint(handlers, monkeypatch
     from app.ui import build
 
     copied = []
-    for part in (type(handlers), torch.nn.Module):
+    for part in (Handlers, torch.nn.Module):
         monkeypatch.setattr(part, "__deepcopy__", lambda self, memo: copied.append(self), raising=False)
     page = build(handlers)
     answer = TestClient(App.create_app(page)).get("/config")  # made as the page's own is
@@ -260,8 +261,8 @@ def case_file(checkpoint, chain_data, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def diagnosing(handlers, case_file) -> Diagnosing:
-    return Diagnosing(handlers, [case_file])
+def diagnosing(handlers, case_file) -> AsPage:
+    return AsPage(Diagnosing(handlers.tab, [case_file]))
 
 
 def test_cases_are_filtered_sorted_and_paged_as_pandas_would(diagnosing, case_file):
@@ -377,7 +378,7 @@ def test_cases_of_another_checkpoint_are_refused(handlers, case_file, tmp_path):
 @pytest.mark.parametrize("way", list(WAYS))
 def test_every_way_to_decode_can_be_compared(handlers, way):
     ask = {"ids": ["i0", "i1"], "target": "i9", "left": {"way": "ours"}, "right": {"way": way}}
-    answer = Comparing(handlers).compare(ask)
+    answer = AsPage(Comparing(handlers)).compare(ask)
     assert "error" not in answer
     assert text.COMPARE[f"way_{way}"]
     assert answer["frames"][0] == (0, 0)
@@ -397,13 +398,13 @@ def test_every_way_to_decode_can_be_compared(handlers, way):
     ],
 )
 def test_what_cannot_be_compared_is_told(handlers, ask):
-    assert Comparing(handlers).compare(ask)["error"]
+    assert AsPage(Comparing(handlers)).compare(ask)["error"]
 
 
 @pytest.fixture(scope="module")
 def course(handlers) -> Lessons:
     """The shipped stories; their catalog is not the one that is open, so that nothing can be decoded."""
-    return Lessons(Handlers(handlers.recommenders, stories=load_stories(ROOT / "assets" / "stories")))
+    return AsPage(Lessons(Handlers(handlers.recommenders, stories=load_stories(ROOT / "assets" / "stories"))))
 
 
 def test_the_course_works_from_stories_alone(course):
@@ -423,7 +424,7 @@ def test_the_live_cards_make_their_point_on_the_shipped_checkpoints():
     """Illegal tokens do appear, the twin is found and refuses what it cannot, and no card is left out."""
     shipped = [ROOT / "checkpoints" / name for name in ("grocery", "grocery-ar")]
     open_ = Handlers.load(shipped, stories=ROOT / "assets" / "stories")
-    course = Lessons(open_)
+    course = AsPage(Lessons(open_))
     assert [card["key"] for card in course.opening()] == list(CARDS)
     legal, twin = course.reveal({"key": "legal"}), course.reveal({"key": "twin"})
     assert legal["answer"] == 1

@@ -14,6 +14,7 @@ import pytest
 from commands import ours
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from page_answers import AsPage
 from requests_to_app import ask
 
 from app.server.guard import API
@@ -142,8 +143,8 @@ def test_any_link_opens_the_page(server, examples):
 
 
 @pytest.fixture(scope="module")
-def handlers(checkpoint) -> Handlers:
-    return Handlers.load([checkpoint])
+def handlers(checkpoint) -> AsPage:
+    return AsPage(Handlers.load([checkpoint]))
 
 
 @counts

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from page_answers import AsPage
 from traces import same
 
 from app.server import lanes as serving
@@ -81,9 +82,9 @@ def test_what_waits_together_is_decoded_as_if_alone(fresh, service, gate, settin
 
 
 def test_only_equal_settings_share_a_decode_and_the_first_goes_first(fresh, service, gate, monkeypatch):
-    batches, decoding = [], fresh.decoding
+    batches, decoding = [], fresh.decoding_rows
     monkeypatch.setattr(
-        fresh, "decoding", lambda rows, *a, **k: (batches.append([r[0] for r in rows]), decoding(rows, *a, **k))[1]
+        fresh, "decoding_rows", lambda rows, *a, **k: (batches.append([r[0] for r in rows]), decoding(rows, *a, **k))[1]
     )
     one, other = DecodeConfig(beam_size=2), DecodeConfig(beam_size=3)
     jobs = [service.start("chain", ["i0"], one)]
@@ -93,7 +94,7 @@ def test_only_equal_settings_share_a_decode_and_the_first_goes_first(fresh, serv
     assert [service.find(job.key)[1] for job in jobs] == [0, 1, 2, 3, 4]
     gate.open.set()
     assert all(service.wait(job, 30) for job in jobs)
-    assert batches == [["i0"], ["i1", "i3"], ["i2", "i4"]]
+    assert batches == [[0], [1, 3], [2, 4]]
 
 
 def test_a_full_queue_says_so_and_loses_nothing(service, fresh, gate):
@@ -176,8 +177,10 @@ def test_a_bad_history_among_good_ones_fails_alone(service, fresh, gate):
 
 def count_decodes(fresh, monkeypatch) -> list[int]:
     """The sizes of the batches that are decoded from now on."""
-    sizes, decoding = [], fresh.decoding
-    monkeypatch.setattr(fresh, "decoding", lambda ids, *a, **k: (sizes.append(len(ids)), decoding(ids, *a, **k))[1])
+    sizes, decoding = [], fresh.decoding_rows
+    monkeypatch.setattr(
+        fresh, "decoding_rows", lambda ids, *a, **k: (sizes.append(len(ids)), decoding(ids, *a, **k))[1]
+    )
     return sizes
 
 
@@ -200,7 +203,7 @@ def test_one_answer_that_cannot_be_drawn_decodes_nothing_again(service, fresh, g
 
 def without_device(fresh, monkeypatch) -> threading.Event:
     """The recommender as on an accelerator that is gone until the event is set."""
-    back, decoding = threading.Event(), fresh.decoding
+    back, decoding = threading.Event(), fresh.decoding_rows
 
     def lost(*args, **kwargs):
         if not back.is_set():
@@ -208,7 +211,7 @@ def without_device(fresh, monkeypatch) -> threading.Event:
         return decoding(*args, **kwargs)
 
     monkeypatch.setattr(type(fresh), "device", property(lambda self: "cuda"))
-    monkeypatch.setattr(fresh, "decoding", lost)
+    monkeypatch.setattr(fresh, "decoding_rows", lost)
     return back
 
 
@@ -240,7 +243,7 @@ def test_whatever_is_raised_in_a_lane_does_not_end_it(fresh, monkeypatch, kind):
         def raises(*args, **kwargs):
             raise kind("from a library")
 
-        patch.setattr(fresh, "decoding", raises)
+        patch.setattr(fresh, "decoding_rows", raises)
         job = service.start("chain", ["i1"], fresh.default_config)
         assert service.wait(job, 30), "the job never ended"
         with pytest.raises(MindRecError, match="failed on our side"):
@@ -267,8 +270,8 @@ def test_a_known_history_with_one_more_item_is_extended(fresh, monkeypatch):
 
 
 @pytest.fixture
-def handlers(fresh) -> Handlers:
-    return Handlers({"chain": fresh}, waiting=2)
+def handlers(fresh) -> AsPage:
+    return AsPage(Handlers({"chain": fresh}, waiting=2))
 
 
 def test_a_long_decode_is_started_watched_and_fetched(handlers, gate):

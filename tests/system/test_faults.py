@@ -16,6 +16,7 @@ import pytest
 import torch
 from commands import done, mindrec, ours, refused
 from curves import assert_same_curve, curve
+from page_answers import AsPage
 from paths import ROOT
 from safetensors import SafetensorError
 
@@ -159,7 +160,7 @@ def test_json_of_another_version_is_refused_with_the_one_that_is_read(checkpoint
 
 
 def test_a_gpu_that_vanishes_falls_back_to_the_cpu_and_says_so(checkpoint, recommender, monkeypatch):
-    handlers = Handlers.load([checkpoint])
+    handlers = AsPage(Handlers.load([checkpoint]))
     first = handlers.recommenders["chain"]
 
     def lost(*args, **kwargs):
@@ -177,7 +178,7 @@ def test_a_gpu_that_vanishes_falls_back_to_the_cpu_and_says_so(checkpoint, recom
 
 
 def test_memory_that_runs_out_fails_one_decode_in_words_and_not_the_next(checkpoint, monkeypatch):
-    handlers = Handlers.load([checkpoint])
+    handlers = AsPage(Handlers.load([checkpoint]))
     denoiser = handlers.recommenders["chain"].denoiser
     read = denoiser.token_logits
 

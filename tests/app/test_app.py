@@ -381,7 +381,7 @@ def test_every_way_to_decode_can_be_compared(handlers, way):
     answer = AsPage(Comparing(handlers)).compare(ask)
     assert "error" not in answer
     assert text.COMPARE[f"way_{way}"]
-    assert answer["frames"][0] == (0, 0)
+    assert answer["frames"][0] == [0, 0]
     assert answer["gold"].startswith("★")
     if way == "ours":
         assert answer["frame"] is None
@@ -402,7 +402,7 @@ def test_what_cannot_be_compared_is_told(handlers, ask):
 
 
 @pytest.fixture(scope="module")
-def course(handlers) -> Lessons:
+def course(handlers) -> AsPage:
     """The shipped stories; their catalog is not the one that is open, so that nothing can be decoded."""
     return AsPage(Lessons(Handlers(handlers.recommenders, stories=load_stories(ROOT / "assets" / "stories"))))
 

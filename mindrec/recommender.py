@@ -23,6 +23,7 @@ from mindrec.errors import MindRecError
 from mindrec.model.denoiser import HistoryCache
 from mindrec.recording.recorder import Recorder
 from mindrec.recording.step_arrays import StepArrays
+from mindrec.system.hub import download, looks_like_repo, upload
 from mindrec.text.text_search import TextSearch, text_embedder
 from mindrec.trace.records import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink, six_digits
 
@@ -135,23 +136,46 @@ class Recommender:
         self.index = ItemIndex(tokens, self.tokenizer.level_sizes)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str = "auto") -> "Recommender":
-        """Load a checkpoint folder. Raises MindRecError where it is missing, damaged or mixed up."""
+    def from_pretrained(
+        cls,
+        path: str | Path,
+        device: str = "auto",
+        *,
+        token: str | bool | None = None,
+        revision: str | None = None,
+    ) -> "Recommender":
+        """Load a checkpoint folder, or a Hub repository by `owner/name`.
+
+        Args:
+            token, revision: of the Hub repository; a folder needs neither.
+
+        Raises:
+            MindRecError: the checkpoint is missing, damaged or mixed up; the Hub is out of reach.
+        """
+        if isinstance(path, str) and looks_like_repo(path):
+            path = download(path, token=token, revision=revision)
         return cls(load_checkpoint(Path(path).expanduser(), device))
 
     def save_pretrained(self, path: str | Path) -> None:
         """Write the checkpoint folder whole; an older one in its place goes only then."""
         self.checkpoint.save(Path(path).expanduser())
 
-    def push_to_hub(self, repo_id: str, **options) -> str:
-        """Upload the checkpoint to a Hugging Face model repository; needs a token and a network."""
-        from huggingface_hub import HfApi
+    def push_to_hub(
+        self, repo_id: str, *, private: bool | None = None, token: str | bool | None = None, **commit
+    ) -> str:
+        """Upload the checkpoint to a Hugging Face model repository; the address of the commit.
 
-        api = HfApi()
-        api.create_repo(repo_id, exist_ok=True)
+        Args:
+            private: whether a new repository is private; None is the account's default.
+            token: a token that may write; the one of `hf auth login` without.
+            commit: commit_message, commit_description, revision, create_pr.
+
+        Raises:
+            MindRecError: see mindrec.system.hub.upload.
+        """
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(Path(folder) / "checkpoint")
-            return str(api.upload_folder(repo_id=repo_id, folder_path=str(Path(folder) / "checkpoint"), **options))
+            return upload(repo_id, Path(folder) / "checkpoint", private=private, token=token, **commit)
 
     def __reduce__(self):
         """Copies and pickles go by the checkpoint's files, so that no module or cache is pickled."""

@@ -94,7 +94,7 @@ class Decoding:
         """The answer of one user, once the search has run to its end."""
         r, config, pairs, thought = self.recommender, self.config, self._ranked[user], None
         if config.rethink:
-            pairs, thought = rethink(r.denoiser, r.index, self.rows[user], config, pairs, n_categories=r.n_categories)
+            pairs, thought = rethink(r.denoiser, r.index, self.rows[user], config, pairs)
         items = tuple(
             Recommended(n, row, r.catalog.items[row], score, math.exp(score)) for n, (row, score) in enumerate(pairs, 1)
         )
@@ -130,10 +130,9 @@ class Recommender:
         self.denoiser, self.notes = checkpoint.denoiser, checkpoint.notes
         self.default_config = checkpoint.decode
         self.max_history = self.denoiser.max_history
-        self.n_categories = self.tokenizer.n_category_levels
         self.torch_device = next(self.denoiser.parameters()).device
         tokens = torch.from_numpy(self.tokenizer.tokens).to(self.torch_device)
-        self.index = ItemIndex(tokens, self.tokenizer.level_sizes)
+        self.index = ItemIndex(tokens, self.tokenizer.layout)
 
     @classmethod
     def from_pretrained(
@@ -301,7 +300,6 @@ class Recommender:
             self.index,
             rows,
             config,
-            n_categories=self.n_categories,
             cache=cache,
             everywhere=everywhere,
         )

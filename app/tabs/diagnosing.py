@@ -75,8 +75,8 @@ class Diagnosing:
     def about(self, table: CaseTable) -> dict:
         """A table's name, what it was made of, and the choices that its filters offer."""
         about, recommender = table.diagnosis.about, self.handlers.recommenders[table.checkpoint]
-        levels = recommender.tokenizer.levels
-        used = [(0, int(code)) for code in np.unique(table.gold[:, 0]) if code >= 0] if recommender.n_categories else []
+        levels, depth = recommender.tokenizer.levels, len(recommender.index.levels.categories)
+        used = [(0, int(code)) for code in np.unique(table.gold[:, 0]) if code >= 0] if depth else []
         return {
             "name": table.name,
             "checkpoint": table.checkpoint,
@@ -88,7 +88,7 @@ class Diagnosing:
             "decoder": _unlike_default(DecodeConfig.from_dict(about["decoder"]), recommender.default_config),
             "levels": [level["name"] for level in about["levels"]],
             "steps": sorted(int(step) for step in table.view["died_step"].dropna().unique()),
-            "categories": recommender.n_categories,
+            "categories": depth,
             "sections": [[f"{level}.{code}", levels[level].labels[code]] for level, code in used],
         }
 
@@ -127,8 +127,8 @@ class Diagnosing:
             "slices": charts.slices_figure(diagnosis.slices(found, by, k), by, words, PROPERTIES),
             "calibration": charts.calibration_figure(diagnosis.calibration(found), words, PROPERTIES),
         }
-        if recommender.n_categories:
-            level = min(max(_whole(ask, "level", 0), 0), recommender.n_categories - 1)
+        if categories := recommender.index.levels.categories:
+            level = min(max(_whole(ask, "level", 0), 0), categories[-1])
             labels = recommender.tokenizer.levels[level].labels
             pairs = diagnosis.confusion(found, level, labels)
             if len(pairs):

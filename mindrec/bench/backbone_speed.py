@@ -52,7 +52,7 @@ def bench_llada(
     place = pick_device(device)
     tokenizer, titles = _catalog()
     denoiser = random_llada(size, place, tokenizer, titles)
-    index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(place), tokenizer.level_sizes)
+    index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(place), tokenizer.layout)
     rng = np.random.default_rng(0)
     histories = [rng.choice(ITEMS, HISTORY, replace=False).tolist() for _ in range(max(batches))]
     ours = DecodeConfig(evidence="off")
@@ -90,7 +90,7 @@ def bench_llada(
 def _run(denoiser: LladaDenoiser, index: ItemIndex, histories, cache: bool, config: DecodeConfig) -> Callable[[], None]:
     def run() -> None:
         denoiser.config = replace(denoiser.config, cache=cache)
-        final(decode(denoiser, index, histories, config, n_categories=3, everywhere=False))
+        final(decode(denoiser, index, histories, config, everywhere=False))
 
     return run
 

@@ -165,7 +165,6 @@ def _steps(recommender: Recommender, histories, config: DecodeConfig):
         recommender.index,
         histories,
         config,
-        n_categories=recommender.n_categories,
         everywhere=False,
     )
 

@@ -10,6 +10,7 @@ from mindrec.decoding.beam_search import final, search
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.model.denoiser import HistoryCache
+from mindrec.tokens.levels import Levels
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 LEVELS = (20, 400, 4000, 256, 256, 256, 256)
@@ -63,7 +64,8 @@ def made_catalog(n_items: int, seed: int = 0) -> tuple[torch.Tensor, tuple[int, 
     codes = np.column_stack([top[middle[leaf]], middle[leaf], leaf, sid])
     codes = np.unique(codes, axis=0)
     sizes = (tops, parents, leaves, *LEVELS[3:])
-    return torch.from_numpy(codes + np.cumsum([0, *sizes])[:-1]), sizes
+    levels = Levels(sizes, 3)
+    return torch.from_numpy(levels.tokens(codes)), levels
 
 
 def bench_scale(sizes: tuple[int, ...] = SIZES, repeats: int = 9) -> dict:
@@ -77,9 +79,9 @@ def bench_scale(sizes: tuple[int, ...] = SIZES, repeats: int = 9) -> dict:
         "threads": torch.get_num_threads(),
     }
     for n_items in sizes:
-        tokens, level_sizes = made_catalog(n_items)
-        index = ItemIndex(tokens, level_sizes)
-        denoiser = RandomDenoiser(level_sizes, index.n_items)
+        tokens, levels = made_catalog(n_items)
+        index = ItemIndex(tokens, levels)
+        denoiser = RandomDenoiser(levels.sizes, index.n_items)
         history = [np.random.default_rng(1).choice(index.n_items, 20, replace=False).tolist()]
         out["items"].append(index.n_items)
         out["ms_per_user"].append(_median_ms(denoiser, index, history, DecodeConfig(evidence="off"), repeats))
@@ -97,7 +99,7 @@ def _median_ms(denoiser, index, histories, config: DecodeConfig, repeats: int) -
     times = []
     for repeat in range(repeats + 1):
         started = time.perf_counter()
-        final(search(denoiser, index, histories, config, n_categories=3, everywhere=False))
+        final(search(denoiser, index, histories, config, everywhere=False))
         if repeat:
             times.append((time.perf_counter() - started) * 1000)
     return round(float(np.median(times)), 3)

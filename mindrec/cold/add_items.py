@@ -88,7 +88,7 @@ def _item_vectors(checkpoint: Checkpoint) -> np.ndarray:
     with torch.inference_mode():
         if denoiser.kind == "compact":
             return denoiser.item_vectors().float().cpu().numpy()
-        tokens = torch.from_numpy(checkpoint.tokenizer.tokens).to(denoiser.offsets.device)
+        tokens = torch.from_numpy(checkpoint.tokenizer.tokens).to(denoiser.token_embedding.device)
         return denoiser.token_embedding[tokens].sum(1).float().cpu().numpy()
 
 

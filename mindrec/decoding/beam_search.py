@@ -25,7 +25,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.expansion import Candidates, expand_groups, expand_tokens, merge_states, select
 from mindrec.decoding.item_index import Excluded, ItemIndex, Members, Postings
 from mindrec.decoding.orders import ORDERS, View
-from mindrec.decoding.scoring import Opinions, look, normalise
+from mindrec.decoding.scoring import Opinions, look
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser
 
@@ -66,14 +66,12 @@ def search(
     histories: Sequence[Sequence[int]],
     config: DecodeConfig,
     *,
-    n_categories: int,
     cache=None,
     everywhere: bool = True,
 ) -> Iterator[Step]:
     """Decode B histories of item rows.
 
     Args:
-        n_categories: leading positions that are category levels.
         cache: the histories' cache where the caller has it already.
         everywhere: whether opinions are formed at every open position, which a trace needs, or only where the
             search branches, which is all that an answer needs.
@@ -83,7 +81,7 @@ def search(
             does not support.
     """
     with torch.inference_mode():
-        yield from _search(denoiser, index, histories, config, n_categories, cache, everywhere)
+        yield from _search(denoiser, index, histories, config, cache, everywhere)
 
 
 def final(steps: Iterator[Step]) -> Step:
@@ -91,14 +89,14 @@ def final(steps: Iterator[Step]) -> Step:
     return deque(steps, maxlen=1)[0]
 
 
-def _search(denoiser, index, histories, config, n_categories, cache, everywhere) -> Iterator[Step]:
+def _search(denoiser, index, histories, config, cache, everywhere) -> Iterator[Step]:
     check(config, denoiser, index)
     device, B = index.tokens_NL.device, len(histories)
     exact = config.constraint == "exact"
     cache = denoiser.encode(histories) if cache is None else cache
     excluded = rule_out(index, histories, config)
     mass_BN = _item_mass(denoiser, cache, excluded) if config.evidence != "off" else None
-    keys = StateKeys(index.level_sizes, device)
+    keys = StateKeys(index.levels.sizes, device)
     beams = start(index, excluded, config)
     nfe, rows = torch.zeros(2, B, dtype=torch.int64, device=device)
     nothing = torch.zeros(0, dtype=torch.int64, device=device)
@@ -116,7 +114,7 @@ def _search(denoiser, index, histories, config, n_categories, cache, everywhere)
         before = beams
         user, codes = before.user[looked], before.codes[looked]
         if not everywhere and not joint and config.scoring == "token":
-            early = _choose_unseen(codes, config, n_categories, n_positions)
+            early = _choose_unseen(index, codes, config, n_positions)
         opinions = look(
             denoiser,
             cache,
@@ -133,7 +131,7 @@ def _search(denoiser, index, histories, config, n_categories, cache, everywhere)
         )
         if config.forbid_tokens and not exact:
             opinions = _without_tokens(opinions, index, config)
-        chosen = early if early is not None else choose(opinions, codes, index, config, n_categories, n_positions)
+        chosen = early if early is not None else choose(opinions, codes, index, config, n_positions)
         seen = torch.bincount(user, minlength=B)
         nfe, rows = nfe + (seen > 0) * opinions.calls, rows + seen * (opinions.rows > 0)
         members = _of_states(before.members, looked, len(before.user))
@@ -163,9 +161,9 @@ def check(config: DecodeConfig, denoiser: Denoiser, index: ItemIndex) -> None:
     if denoiser.orders is not None and (several or config.expansion == "joint"):
         raise MindRecError("an auto-regressive denoiser fills one position a step, with expansion='partition'")
     for position, code in (*config.pins, *config.forbid_tokens):
-        if position >= index.n_levels or code >= index.level_sizes[position]:
+        if position >= index.n_levels or code >= index.levels.sizes[position]:
             raise MindRecError(
-                f"token (position {position}, code {code}) does not exist; levels are {index.level_sizes}"
+                f"token (position {position}, code {code}) does not exist; levels are {index.levels.sizes}"
             )
     for row in config.forbid_items:
         if not 0 <= row < index.n_items:
@@ -187,7 +185,7 @@ def rule_out(index: ItemIndex, histories: Sequence[Sequence[int]], config: Decod
     banned = None
     if config.pins or config.forbid_tokens or forbidden:
         banned = torch.zeros(index.n_items, dtype=torch.bool, device=device)
-        codes = index.tokens_NL - index.offsets
+        codes = index.levels.codes(index.tokens_NL)
         for position, code in config.pins:
             banned |= codes[:, position] != code
         for position, code in config.forbid_tokens:
@@ -259,16 +257,14 @@ def _of_states(members: Members | Postings, states: torch.Tensor, n_states: int)
 # -- one step ----------------------------------------------------------------------------------------------------------
 
 
-def choose(
-    opinions: Opinions, codes: torch.Tensor, index: ItemIndex, config: DecodeConfig, n_categories: int, n: int
-) -> torch.Tensor:
+def choose(opinions: Opinions, codes: torch.Tensor, index: ItemIndex, config: DecodeConfig, n: int) -> torch.Tensor:
     """The positions each beam branches on, bool (A, L): n for partition, all that the order allows for joint."""
     order = ORDERS[config.order]
 
     def probabilities():
-        return [p.exp() for p in opinions.logp.split(index.level_sizes, 1)]
+        return [p.exp() for p in index.levels.split(opinions.logp)]
 
-    view = View(codes < 0, n_categories, config.seed, probabilities)
+    view = View(codes < 0, index.levels, config.seed, probabilities)
     if config.expansion == "joint":
         return order(view).isfinite() & view.open
     return _pick(order, view, n)
@@ -291,23 +287,23 @@ class _Asked(Exception):
     """An order asked for probabilities."""
 
 
-def _choose_unseen(codes: torch.Tensor, config: DecodeConfig, n_categories: int, n: int) -> torch.Tensor | None:
+def _choose_unseen(index: ItemIndex, codes: torch.Tensor, config: DecodeConfig, n: int) -> torch.Tensor | None:
     """The positions to branch on where the order needs no probabilities to tell; else None."""
 
     def refuse():
         raise _Asked
 
     try:
-        return _pick(ORDERS[config.order], View(codes < 0, n_categories, config.seed, refuse), n)
+        return _pick(ORDERS[config.order], View(codes < 0, index.levels, config.seed, refuse), n)
     except _Asked:
         return None
 
 
 def _without_tokens(opinions: Opinions, index: ItemIndex, config: DecodeConfig) -> Opinions:
-    banned = [int(index.offsets[position]) + code for position, code in config.forbid_tokens]
+    banned = [index.levels.offsets[position] + code for position, code in config.forbid_tokens]
     legal = opinions.legal.clone()
     legal[:, banned] = 0
-    return replace(opinions, legal=legal, logp=normalise(opinions.logp, legal > 0, index.level_sizes))
+    return replace(opinions, legal=legal, logp=index.levels.legal_log_softmax(opinions.logp, legal > 0))
 
 
 def _keep(
@@ -389,7 +385,7 @@ def _fill_forced(index: ItemIndex, beams: Beams) -> Beams:
         return beams
     item = torch.zeros_like(beams.user)
     item[beams.members.state] = beams.members.item
-    codes = index.tokens_NL[item] - index.offsets
+    codes = index.levels.codes(index.tokens_NL[item])
     forced = alone[:, None] & beams.open
     return replace(beams, codes=torch.where(forced, codes, beams.codes), forced=beams.forced | forced)
 

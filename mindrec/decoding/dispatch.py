@@ -15,7 +15,6 @@ def decode(
     histories: Sequence[Sequence[int]],
     config: DecodeConfig,
     *,
-    n_categories: int,
     cache: HistoryCache | None = None,
     everywhere: bool = True,
 ) -> Iterator[Step]:
@@ -24,5 +23,5 @@ def decode(
     `everywhere` asks for opinions at every open position (a trace needs them), not only where the search branches.
     """
     if config.algorithm == "published":
-        return published_search(denoiser, index, histories, config, n_categories=n_categories)
-    return search(denoiser, index, histories, config, n_categories=n_categories, cache=cache, everywhere=everywhere)
+        return published_search(denoiser, index, histories, config)
+    return search(denoiser, index, histories, config, cache=cache, everywhere=everywhere)

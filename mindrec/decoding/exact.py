@@ -8,7 +8,6 @@ from itertools import permutations
 import torch
 
 from mindrec.decoding.item_index import ItemIndex
-from mindrec.decoding.scoring import normalise
 from mindrec.model.denoiser import Denoiser
 
 
@@ -21,7 +20,7 @@ def enumerate_order(
     possible. -inf for items that are not allowed.
     """
     cache = denoiser.encode([history])
-    codes = index.tokens_NL - index.offsets
+    codes = index.levels.codes(index.tokens_NL)
     out = torch.full((index.n_items,), -torch.inf, dtype=torch.float64)
     for row in allowed_N.nonzero()[:, 0].tolist():
         filled = torch.full((1, 1, index.n_levels), -1, dtype=torch.int64)
@@ -31,7 +30,7 @@ def enumerate_order(
             possible = allowed_N & (codes[:, known] == filled[0, 0, known]).all(1)
             legal = torch.zeros(1, index.n_tokens, dtype=torch.bool)
             legal[0, index.tokens_NL[possible].unique()] = True
-            logp = normalise(denoiser.token_logits(cache, filled)[0], legal, index.level_sizes)
+            logp = index.levels.legal_log_softmax(denoiser.token_logits(cache, filled)[0], legal)
             score += float(logp[0, index.tokens_NL[row, position]].double())
             filled[0, 0, position] = codes[row, position]
         out[row] = score

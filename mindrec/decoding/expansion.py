@@ -11,6 +11,7 @@ from mindrec.decoding.beams import Beams, StateKeys, group_ids, order_by, rank_w
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.item_index import ItemIndex, Members
 from mindrec.decoding.scoring import Opinions, segment_logsumexp
+from mindrec.tokens.levels import Levels
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Candidates:
         token: int64 (C,), the token filled in; -1 for a complete beam carried over and where several are filled.
         score, noisy: float64 (C,), log-probability, and the same perturbed where sampling.
         before: int64 (S, L), the codes of the beams before.
+        levels: of the answer.
         group: int64 (C,), for several positions at once the group of members a candidate stands for; -1 if carried.
         group_codes: int64 (G, L), codes of each group.
         group_of_member, group_members, n_groups: which members form the groups.
@@ -34,8 +36,7 @@ class Candidates:
     score: torch.Tensor
     noisy: torch.Tensor
     before: torch.Tensor
-    offsets: torch.Tensor
-    level_of_T: torch.Tensor
+    levels: Levels
     group: torch.Tensor | None = None
     group_codes: torch.Tensor | None = None
     group_of_member: torch.Tensor | None = None
@@ -53,8 +54,8 @@ class Candidates:
             return codes
         fresh = self.token[which] >= 0
         token = self.token[which][fresh]
-        level = self.level_of_T[token]
-        codes[fresh.nonzero()[:, 0], level] = token - self.offsets[level]
+        level = self.levels.level_of_token(token.device)[token]
+        codes[fresh.nonzero()[:, 0], level] = token - self.levels.offset_tensor(token.device)[level]
         return codes
 
 
@@ -83,8 +84,7 @@ def expand_tokens(
         score=score,
         noisy=score,
         before=before.codes,
-        offsets=index.offsets,
-        level_of_T=index.level_of_T,
+        levels=index.levels,
     )
 
 
@@ -103,7 +103,7 @@ def expand_groups(
     is not counted again for each of its ancestors. Under item scoring `opinions.logp` comes from the item
     posterior, and the product is over its marginals, renormalised over the tuples that exist.
     """
-    codes = index.tokens_NL[members.item] - index.offsets
+    codes = index.levels.codes(index.tokens_NL[members.item])
     filled = torch.where(chosen[members.state], codes, before.codes[looked][members.state])
     group, n_groups = group_ids(members.state, keys.of(filled))
     first = torch.full((n_groups,), -1, dtype=torch.int64, device=group.device)
@@ -121,8 +121,7 @@ def expand_groups(
         score=score,
         noisy=score,
         before=before.codes,
-        offsets=index.offsets,
-        level_of_T=index.level_of_T,
+        levels=index.levels,
         group=torch.cat([torch.arange(n_groups, device=state.device), nothing]),
         group_codes=filled[first],
         group_of_member=group,
@@ -183,7 +182,7 @@ def _after_forcing(index, candidates: Candidates, opinions: Opinions, members: M
         return codes
     # With one item on a token, the sum of item rows over its members is that item.
     item = index.sum_by_token(members, members.item.double())[row[alone], token[alone]].long()
-    codes[fresh[alone]] = index.tokens_NL[item] - index.offsets
+    codes[fresh[alone]] = index.levels.codes(index.tokens_NL[item])
     return codes
 
 

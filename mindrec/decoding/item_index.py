@@ -13,6 +13,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from mindrec.tokens.levels import Levels
+
 
 @dataclass(frozen=True)
 class Members:
@@ -114,18 +116,14 @@ class ItemIndex:
 
     Args:
         tokens_NL: int64 (N, L) global token ids of every item.
-        level_sizes: vocabulary size of each level.
+        levels: their layout.
     """
 
-    def __init__(self, tokens_NL: torch.Tensor, level_sizes: tuple[int, ...]):
-        self.tokens_NL, self.level_sizes = tokens_NL, tuple(level_sizes)
+    def __init__(self, tokens_NL: torch.Tensor, levels: Levels):
+        self.tokens_NL, self.levels = tokens_NL, levels
         self.n_items, self.n_levels = tokens_NL.shape
-        self.n_tokens = sum(level_sizes)
-        device = tokens_NL.device
-        self.offsets = torch.tensor([0, *level_sizes], device=device).cumsum(0)[:-1]
-        self.level_of_T = torch.repeat_interleave(
-            torch.arange(self.n_levels, device=device), torch.tensor(level_sizes, device=device)
-        )
+        self.n_tokens = levels.n_tokens
+        self.level_of_T = levels.level_of_token(tokens_NL.device)
         # Postings: the items of token t are self.posted[start[t] : start[t + 1]], ascending.
         self.posted = torch.stack([tokens_NL[:, p].argsort(stable=True) for p in range(self.n_levels)], 1).T.reshape(-1)
         self.count_T = torch.bincount(tokens_NL.reshape(-1), minlength=self.n_tokens)
@@ -135,17 +133,12 @@ class ItemIndex:
         self._pair_tables: dict[tuple[int, int], _PairTable] = {}
 
     def to(self, device: torch.device) -> "ItemIndex":
-        return ItemIndex(self.tokens_NL.to(device), self.level_sizes)
-
-    @cached_property
-    def first(self) -> list[int]:
-        """The first token of each level."""
-        return self.offsets.tolist()
+        return ItemIndex(self.tokens_NL.to(device), self.levels)
 
     @cached_property
     def codes_NL(self) -> np.ndarray:
-        """The codes of every item, (N, L)."""
-        return (self.tokens_NL - self.offsets).cpu().numpy()
+        """The codes of every item as an array, (N, L)."""
+        return self.levels.codes(self.tokens_NL).cpu().numpy()
 
     @cached_property
     def implied_LL(self) -> torch.Tensor:
@@ -158,10 +151,10 @@ class ItemIndex:
         for a in range(L):
             for b in range(L):
                 if a != b:
-                    pairs = len(np.unique(codes_NL[:, b] * self.level_sizes[a] + codes_NL[:, a]))
+                    pairs = len(np.unique(codes_NL[:, b] * self.levels.sizes[a] + codes_NL[:, a]))
                     out[a, b] = pairs == len(np.unique(codes_NL[:, b]))
         mutual = out & out.T
-        return (out & ~mutual.triu()).to(self.offsets.device)
+        return (out & ~mutual.triu()).to(self.tokens_NL.device)
 
     def telling(self, open_AL: torch.Tensor) -> torch.Tensor:
         """Of each set of positions (A, L) those that no other one of the set implies: their product counts all once."""
@@ -174,7 +167,7 @@ class ItemIndex:
     def holders(self, position: int, code: int) -> np.ndarray:
         """Rows of the items with one code at one position, ascending."""
         posted, start = self._posted
-        token = self.first[position] + code
+        token = self.levels.offsets[position] + code
         return posted[start[token] : start[token + 1]]
 
     def incidence(self) -> torch.Tensor:
@@ -199,13 +192,14 @@ class ItemIndex:
         token, T = states.token, self.n_tokens
         counts = torch.zeros(len(token), T, dtype=torch.int64, device=token.device)
         for target in levels:
-            own = slice(int(self.offsets[target]), int(self.offsets[target]) + self.level_sizes[target])
+            own = self.levels.slices[target]
             counts[token < 0, own] = self.count_T[own]
             for level in self.level_of_T[token[token >= 0]].unique().tolist():
                 mine = ((token >= 0) & (self.level_of_T[token.clamp(min=0)] == level)).nonzero()[:, 0]
                 table = self._pairs(level, target)
-                first = table.start[token[mine] - self.offsets[level]]
-                place, of = _ranges(first, table.start[token[mine] - self.offsets[level] + 1] - first)
+                code = token[mine] - self.levels.offsets[level]
+                first = table.start[code]
+                place, of = _ranges(first, table.start[code + 1] - first)
                 counts[mine[of], table.together[place]] = table.count[place]
         self._take_off(counts, token, user, excluded, levels)
         return counts
@@ -216,7 +210,8 @@ class ItemIndex:
             keys = self.tokens_NL[:, level] * self.n_tokens + self.tokens_NL[:, target]
             keys, items = keys.sort(stable=True)
             pairs, count = keys.unique_consecutive(return_counts=True)
-            holders = torch.bincount(pairs // self.n_tokens - self.offsets[level], minlength=self.level_sizes[level])
+            codes = pairs // self.n_tokens - self.levels.offsets[level]
+            holders = torch.bincount(codes, minlength=self.levels.sizes[level])
             start = torch.cat([holders.new_zeros(1), holders.cumsum(0)])
             self._pair_tables[level, target] = _PairTable(start, pairs % self.n_tokens, count, pairs, items)
         return self._pair_tables[level, target]
@@ -260,7 +255,7 @@ class ItemIndex:
         for a, b in torch.stack([level, target], 1).unique(dim=0).tolist():
             mine = (level == a) & (target == b)
             start = self._pairs(a, b).start
-            code = token[mine] - self.offsets[a]
+            code = token[mine] - self.levels.offsets[a]
             alone[mine] = start[code + 1] - start[code] == 1
         return alone & (self.tokens_NL[first, target] == old)
 

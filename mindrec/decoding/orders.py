@@ -9,6 +9,8 @@ from functools import cached_property
 
 import torch
 
+from mindrec.tokens.levels import Levels
+
 
 @dataclass(frozen=True)
 class View:
@@ -16,13 +18,13 @@ class View:
 
     Attributes:
         open: bool (A, L), the masked positions.
-        n_categories: leading positions that are category levels.
+        levels: of the answer.
         seed: of the decode.
         probabilities: gives, when first asked, probabilities over legal codes as one (A, size) tensor a level.
     """
 
     open: torch.Tensor
-    n_categories: int
+    levels: Levels
     seed: int
     probabilities: Callable[[], list[torch.Tensor]]
 
@@ -47,7 +49,7 @@ def left_to_right(view: View) -> torch.Tensor:
 def coarse_to_fine(view: View) -> torch.Tensor:
     """The paper's: category levels first, in order; then the most certain position."""
     categories = view.open.clone()
-    categories[:, view.n_categories :] = False
+    categories[:, len(view.levels.categories) :] = False
     walking = categories.any(1, keepdim=True)
     if bool(walking.all()):
         return torch.zeros(view.open.shape, dtype=torch.float64, device=view.open.device).masked_fill(

@@ -33,8 +33,6 @@ def published_search(
     index: ItemIndex,
     histories: Sequence[Sequence[int]],
     config: DecodeConfig,
-    *,
-    n_categories: int,
 ) -> Iterator[Step]:
     """Decode B histories; yields the same `Step`s as mindrec.decoding.beam_search.search.
 
@@ -45,12 +43,12 @@ def published_search(
     if denoiser.orders is not None:
         raise MindRecError("the published search fills positions in any order; an auto-regressive denoiser cannot")
     with torch.inference_mode():
-        yield from _search(denoiser, index, histories, config, n_categories)
+        yield from _search(denoiser, index, histories, config)
 
 
-def _search(denoiser, index, histories, config: DecodeConfig, n_categories: int) -> Iterator[Step]:
-    device, B = index.tokens_NL.device, len(histories)
-    keys = StateKeys(index.level_sizes, device)
+def _search(denoiser, index, histories, config: DecodeConfig) -> Iterator[Step]:
+    device, B, depth = index.tokens_NL.device, len(histories), len(index.levels.categories)
+    keys = StateKeys(index.levels.sizes, device)
     beams = _start(index, B, device)
     nfe, rows = torch.zeros(2, B, dtype=torch.int64, device=device)
     nothing = torch.zeros(0, dtype=torch.int64, device=device)
@@ -61,11 +59,11 @@ def _search(denoiser, index, histories, config: DecodeConfig, n_categories: int)
         opinions = _look(denoiser, index, histories, before)
         nfe, rows = nfe + 1, rows + torch.bincount(before.user, minlength=B)
         chosen = before.open.clone()
-        if number <= n_categories:
+        if number <= depth:
             chosen[:] = False
             chosen[:, number - 1] = True
         else:
-            chosen[:, :n_categories] = False
+            chosen[:, :depth] = False
         candidates = _select(index, before, opinions, chosen, keys, config.beam_size)
         beams = _keep(index, before, candidates)
         yield Step(number, before, beams, looked, opinions, chosen, candidates, None, nfe, rows)
@@ -91,7 +89,7 @@ def _look(denoiser: Denoiser, index: ItemIndex, histories, before: Beams) -> Opi
     """One full forward pass a beam: the history is read again for each of them."""
     own = [histories[u] for u in before.user.tolist()]
     raw = denoiser.token_logits(denoiser.encode(own), before.codes[:, None])[:, 0]
-    logp = torch.cat([part.log_softmax(1) for part in raw.split(index.level_sizes, 1)], 1)
+    logp = index.levels.log_softmax(raw)
     counts = index.count_by_token(before.members)
     return Opinions(logp, counts, raw, None, 1, len(own))
 
@@ -100,15 +98,15 @@ def _select(index: ItemIndex, before: Beams, opinions: Opinions, chosen, keys: S
     """The K best tokens of each position, then the K best pairs of each beam, then the K best answers of each user."""
     logp = opinions.logp.double().masked_fill(~chosen[:, index.level_of_T], -torch.inf)
     best = torch.full_like(logp, -torch.inf)
-    for start, size in zip(index.offsets.tolist(), index.level_sizes, strict=True):
-        top = logp[:, start : start + size].topk(min(K, size), dim=1)
-        best[:, start : start + size].scatter_(1, top.indices, top.values)
+    for own in index.levels.slices:
+        top = logp[:, own].topk(min(K, own.stop - own.start), dim=1)
+        best[:, own].scatter_(1, top.indices, top.values)
     top = best.topk(min(K, best.shape[1]), dim=1)
     row = torch.arange(len(best), device=best.device)[:, None].expand_as(top.indices)
     real = top.values.isfinite()
     row, token, gain = row[real], top.indices[real], top.values[real]
     score = before.score[row] + gain
-    candidates = Candidates(row, token, score, score, before.codes, index.offsets, index.level_of_T)
+    candidates = Candidates(row, token, score, score, before.codes, index.levels)
     everything = torch.arange(len(row), device=row.device)
     user, key = before.user[row], keys.of(candidates.codes(everything))
     group, n_groups = group_ids(user, key)

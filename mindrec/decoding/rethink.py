@@ -24,8 +24,6 @@ def rethink(
     history: Sequence[int],
     config: DecodeConfig,
     ranked: Sequence[tuple[int, float]],
-    *,
-    n_categories: int,
 ) -> tuple[list[tuple[int, float]], Rethink | None]:
     """Re-mask the least certain positions of the first item until `beam_size` items are possible, and decode again.
 
@@ -46,7 +44,7 @@ def rethink(
     with torch.inference_mode():
         cache = denoiser.encode([history])
         best = ranked[0][0]
-        codes = index.tokens_NL[best] - index.offsets
+        codes = index.levels.codes(index.tokens_NL[best])
         certainty = position_log_likelihood(denoiser, cache, index, codes)
         allowed = rule_out(index, [history], config).table()[0]
         pinned = {position for position, _ in config.pins}
@@ -55,14 +53,12 @@ def rethink(
             return list(ranked), None
         pins = tuple((p, int(codes[p])) for p in range(index.n_levels) if p not in remasked)
         again = replace(config, pins=pins, rethink=False)
-        last = final(
-            search(denoiser, index, [history], again, n_categories=n_categories, cache=cache, everywhere=False)
-        )
+        last = final(search(denoiser, index, [history], again, cache=cache, everywhere=False))
         rows, scores = ranked_items(index, last.beams, 1, config.beam_size)
         # Under constraint="level" an answer may name no item, and then there is nothing to swap for.
         named = [(row, score) for row, score in zip(rows[0].tolist(), scores[0].tolist(), strict=True) if row >= 0]
         other, other_score = named[0] if named else ranked[0]
-        other_codes = index.tokens_NL[other] - index.offsets
+        other_codes = index.levels.codes(index.tokens_NL[other])
         before = float(certainty.sum())
         after = float(position_log_likelihood(denoiser, cache, index, other_codes).sum()) if other != best else before
     swapped = other != best and after > before
@@ -84,13 +80,13 @@ def position_log_likelihood(denoiser: Denoiser, cache, index: ItemIndex, codes_L
     filled = codes_L.expand(L, L).clone()
     filled.fill_diagonal_(MASKED)
     logits = denoiser.token_logits(cache, filled[None])[0]
-    logp = torch.cat([part.log_softmax(1) for part in logits.double().split(index.level_sizes, 1)], 1)
-    return logp[torch.arange(L, device=logp.device), codes_L + index.offsets]
+    logp = index.levels.log_softmax(logits.double())
+    return logp[torch.arange(L, device=logp.device), index.levels.tokens(codes_L)]
 
 
 def _remask(index: ItemIndex, codes_L, certainty_L, allowed_N, pinned: set[int], wanted: int) -> list[int]:
     """The least certain free positions, as many as leave at least `wanted` items possible (all, if none do)."""
-    agree = (index.tokens_NL - index.offsets) == codes_L
+    agree = index.levels.codes(index.tokens_NL) == codes_L
     out: list[int] = []
     for position in certainty_L.argsort(stable=True).tolist():
         if position in pinned:

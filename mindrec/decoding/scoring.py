@@ -43,24 +43,6 @@ def run_denoiser(denoiser: Denoiser, cache: HistoryCache, user_A: torch.Tensor, 
     return denoiser.token_logits(denoiser.select(cache, users), padded)[slot_user, slot]
 
 
-def normalise(
-    logits: torch.Tensor, legal: torch.Tensor, level_sizes: tuple[int, ...], levels: list[int] | None = None
-) -> torch.Tensor:
-    """Log-softmax of each level over its legal codes, (A, T); -inf elsewhere and where a level has none.
-
-    With `levels`, the other levels stay -inf.
-    """
-    out = torch.full_like(logits, -torch.inf)
-    first = 0
-    for level, size in enumerate(level_sizes):
-        own = slice(first, first + size)
-        if levels is None or level in levels:
-            masked = logits[:, own].masked_fill(~legal[:, own], -torch.inf)
-            out[:, own] = masked - masked.logsumexp(1, keepdim=True).clamp(min=-1e30)
-        first += size
-    return out
-
-
 def evidence_by_token(
     index: ItemIndex,
     mass_BN: torch.Tensor,
@@ -114,7 +96,7 @@ def look(
         if by_token is not None:
             weights = denoiser.evidence_weight()[index.level_of_T], denoiser.opinion_weight()[index.level_of_T]
             logits = add_evidence(raw, by_token.to(raw.dtype), *weights)
-    logp = normalise(logits, legal, index.level_sizes, levels)
+    logp = index.levels.legal_log_softmax(logits, legal, levels)
     if scoring == "item" and exact:
         logp = item_posterior(index, members, logp, codes_AL)
     return Opinions(logp, counts if exact else legal.long(), raw, by_token, calls, rows)

@@ -101,7 +101,7 @@ def item_facts(recommender: Recommender, data: PreparedData) -> ItemFacts:
     """What `diagnose` must know of a checkpoint's items."""
     ids = [item.item_id for item in recommender.catalog.items]
     train = training_sequences(data.interactions)
-    return ItemFacts.of(ids, recommender.tokenizer.codes, recommender.n_categories, train)
+    return ItemFacts.of(ids, recommender.tokenizer.codes, recommender.index.levels.categories, train)
 
 
 def _opened(checkpoint: Path, facts: ItemFacts, config: DecodeConfig, about: dict, device: str) -> Work:

@@ -59,9 +59,7 @@ class Fate:
     top_score: np.ndarray
 
 
-def follow(
-    denoiser: Denoiser, index: ItemIndex, part: Sequence[Case], config: DecodeConfig, *, n_categories: int
-) -> Fate:
+def follow(denoiser: Denoiser, index: ItemIndex, part: Sequence[Case], config: DecodeConfig) -> Fate:
     """Decode one batch and follow the gold of each case. A target of -1 is an item that the catalog lacks."""
     device, B, L = index.tokens_NL.device, len(part), index.n_levels
     gold = torch.tensor([c.target for c in part], device=device)
@@ -74,7 +72,7 @@ def follow(
     margin = torch.full((B,), torch.nan, dtype=torch.float64, device=device)
     counts, ranks, held, step = [], [], None, None
     entropy = margin.clone()
-    for step in decode(denoiser, index, histories, config, n_categories=n_categories, everywhere=False):
+    for step in decode(denoiser, index, histories, config, everywhere=False):
         standing, behind = gold_standing(index, step, users, gold)
         standing &= possible
         lost = ((died < 0) & ~standing.any(0)).nonzero()[:, 0]
@@ -84,7 +82,7 @@ def follow(
         if step.index and len(lost):
             level[lost], passed[lost] = _where_lost(index, step, held, lost, gold)
             margin[lost] = behind[lost]
-            sibling[lost] = _sibling_kept(index, step, lost, gold, n_categories)
+            sibling[lost] = _sibling_kept(index, step, lost, gold)
         counts.append(standing.sum(0))
         best = step.beams.rank[:, None].where(standing, config.beam_size).amin(0)
         ranks.append(best.where(counts[-1] > 0, -1))
@@ -134,7 +132,7 @@ def _where_lost(
     Args:
         held: bool (S before, B), beams that could become the gold before this step.
     """
-    held, codes = held[:, lost], index.tokens_NL[gold[lost]] - index.offsets
+    held, codes = held[:, lost], index.levels.codes(index.tokens_NL[gold[lost]])
     revealed, parent = _revealed(index, step, held, lost, gold)
     child = held[step.beams.parent]
     agrees = step.beams.codes[:, None] == codes
@@ -167,14 +165,12 @@ def _revealed(
     return revealed, parent
 
 
-def _sibling_kept(
-    index: ItemIndex, step: Step, lost: torch.Tensor, gold: torch.Tensor, n_categories: int
-) -> torch.Tensor:
+def _sibling_kept(index: ItemIndex, step: Step, lost: torch.Tensor, gold: torch.Tensor) -> torch.Tensor:
     """Whether a kept beam is in the gold's finest category, bool (D,); never, where items have no category."""
-    if n_categories == 0:
+    if not index.levels.categories:
         return torch.zeros_like(lost, dtype=torch.bool)
-    leaf = n_categories - 1
-    same = step.beams.codes[:, leaf, None] == index.tokens_NL[gold[lost], leaf] - index.offsets[leaf]
+    leaf = index.levels.categories[-1]
+    same = step.beams.codes[:, leaf, None] == index.levels.codes(index.tokens_NL[gold[lost]])[:, leaf]
     return (same & (step.beams.user[:, None] == lost)).any(0)
 
 
@@ -188,27 +184,27 @@ class ItemFacts:
     Attributes:
         ids: one a row.
         codes: (N, L).
-        n_categories: leading positions that are category levels.
+        categories: the category levels.
         popularity: int64 (N,), training sequences that hold the item.
         of_category: int64 (N,), the same summed over the item's finest category; None without categories.
     """
 
     ids: tuple[str, ...]
     codes: np.ndarray
-    n_categories: int
+    categories: range
     popularity: np.ndarray
     of_category: np.ndarray | None
 
     @classmethod
-    def of(cls, ids: Sequence[str], codes: np.ndarray, n_categories: int, train: Sequence[np.ndarray]) -> "ItemFacts":
+    def of(cls, ids: Sequence[str], codes: np.ndarray, categories: range, train: Sequence[np.ndarray]) -> "ItemFacts":
         """Count in the training sequences."""
         rows = np.concatenate([np.unique(s) for s in train]) if len(train) else np.zeros(0, dtype=np.int64)
         popularity = np.bincount(rows, minlength=len(codes))
         of_category = None
-        if n_categories:
-            leaf = codes[:, n_categories - 1]
+        if categories:
+            leaf = codes[:, categories[-1]]
             of_category = np.bincount(leaf, popularity).astype(np.int64)[leaf]
-        return cls(tuple(ids), codes, n_categories, popularity, of_category)
+        return cls(tuple(ids), codes, categories, popularity, of_category)
 
 
 def diagnose(
@@ -234,7 +230,7 @@ def diagnose(
 
     def table(part: range) -> pd.DataFrame:
         some = asked[part.start : part.stop]
-        found = case_table(follow(denoiser, index, some, config, n_categories=facts.n_categories), some, facts, k)
+        found = case_table(follow(denoiser, index, some, config), some, facts, k)
         report(len(some))
         return found
 
@@ -253,7 +249,7 @@ def check_followed(config: DecodeConfig) -> None:
 def case_table(fate: Fate, part: Sequence[Case], facts: ItemFacts, k: int) -> pd.DataFrame:
     """One batch as a table."""
     gold = np.array([c.target for c in part])
-    known, C = gold >= 0, facts.n_categories
+    known, C = gold >= 0, len(facts.categories)
     ranks = np.where(known, gold_ranks(fate.ranked, gold), -1)
     top = fate.ranked[:, 0]
     columns = {
@@ -288,14 +284,14 @@ def case_table(fate: Fate, part: Sequence[Case], facts: ItemFacts, k: int) -> pd
     return pd.DataFrame(columns)[list(COLUMNS)]
 
 
-def causes_of(fate: Fate, ranks: np.ndarray, known: np.ndarray, n_categories: int, k: int) -> list[str | None]:
+def causes_of(fate: Fate, ranks: np.ndarray, known: np.ndarray, depth: int, k: int) -> list[str | None]:
     """Why each case is a miss, None for a hit: the first of CAUSES that holds."""
     died = fate.died >= 0
     holds = {
         "unknown": ~known,
         "excluded": ~fate.possible,
         "not_proposed": died & np.isposinf(fate.margin),
-        "early_category": died & (fate.level < n_categories),
+        "early_category": died & (fate.level < depth),
         "sibling": died & fate.sibling,
         "cut": died,
         "outranked": np.ones_like(died),

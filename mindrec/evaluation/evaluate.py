@@ -51,7 +51,6 @@ def rank(
     cases: Sequence[Case],
     config: DecodeConfig,
     *,
-    n_categories: int,
     batch: int = 64,
     progress: bool = False,
 ) -> Ranking:
@@ -64,7 +63,7 @@ def rank(
     """
 
     def rank_part(part: range) -> tuple:
-        return _rank_batch(denoiser, index, cases[part.start : part.stop], config, n_categories)
+        return _rank_batch(denoiser, index, cases[part.start : part.stop], config)
 
     firsts = range(0, len(cases), batch)[processes.rank() :: processes.world()]
     wanted = [range(first, min(first + batch, len(cases))) for first in firsts]
@@ -83,43 +82,41 @@ def rank(
     )
 
 
-def _rank_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig, n_categories: int) -> tuple:
+def _rank_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig) -> tuple:
     """Of one batch: the fields of `Ranking`, a value a user or answer; coverage may be None, seconds is one number."""
     able = answerable(index, [c.history for c in part], config)
     if able.all():
-        return _decode_batch(denoiser, index, part, config, n_categories)
+        return _decode_batch(denoiser, index, part, config)
     B, K = len(part), config.beam_size
     blank = (np.full((B, K), -1), np.full((B, K), -np.inf), *np.zeros((2, B), dtype=np.int64), np.zeros(B), np.zeros(B))
     if not able.any():
         return (*blank, 0.0)
-    *found, seconds = _decode_batch(
-        denoiser, index, [c for c, ok in zip(part, able, strict=True) if ok], config, n_categories
-    )
+    *found, seconds = _decode_batch(denoiser, index, [c for c, ok in zip(part, able, strict=True) if ok], config)
     for n, values in enumerate(found):
         if values is not None:
             blank[n][able] = values
     return (*(None if values is None else blank[n] for n, values in enumerate(found)), seconds)
 
 
-def _decode_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig, n_categories: int) -> tuple:
+def _decode_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig) -> tuple:
     started = time.perf_counter()
     histories = [c.history for c in part]
-    last = final(decode(denoiser, index, histories, config, n_categories=n_categories, everywhere=False))
+    last = final(decode(denoiser, index, histories, config, everywhere=False))
     found, score = ranked_items(index, last.beams, len(part), config.beam_size)
     calls = last.nfe.clone()
     if config.rethink:
         for user, history in enumerate(histories):
-            calls[user] += _think_again(denoiser, index, history, config, n_categories, found[user], score[user])
+            calls[user] += _think_again(denoiser, index, history, config, found[user], score[user])
     seconds = time.perf_counter() - started
     coverage = None if last.coverage is None else last.coverage.cpu().numpy()
     forced = last.beams.forced.double().mean(1).cpu().numpy()
     return (*(t.cpu().numpy() for t in (found, score, calls, last.rows)), coverage, forced, seconds)
 
 
-def _think_again(denoiser, index, history, config, n_categories, rows_K, scores_K) -> int:
+def _think_again(denoiser, index, history, config, rows_K, scores_K) -> int:
     """Rethink one user's ranking in place; returns the denoiser calls it took."""
     ranked = [(r, s) for r, s in zip(rows_K.tolist(), scores_K.tolist(), strict=True) if r >= 0]
-    ranked, told = rethink(denoiser, index, history, config, ranked, n_categories=n_categories)
+    ranked, told = rethink(denoiser, index, history, config, ranked)
     for place, (row, score) in enumerate(ranked):
         rows_K[place], scores_K[place] = row, score
     return told.nfe if told else 0

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mindrec.tokens.levels import Levels
+
 HITS = (1, 5, 10)
 NDCGS = (5, 10)
 
@@ -54,8 +56,7 @@ def diversity(ranked: Sequence[Sequence[int]], codes: np.ndarray, n_items: int) 
     """
     rows = np.array([row for answer in ranked for row in answer], dtype=np.int64)
     valid = rows[rows >= 0]
-    offsets = np.cumsum([0, *(codes.max(0) + 1)])[:-1]
-    tokens = (codes[valid] + offsets).reshape(-1)
+    tokens = Levels(codes.max(0) + 1).tokens(codes[valid]).reshape(-1)
     counts = np.bincount(tokens) if len(tokens) else np.zeros(1)
     share = counts[counts > 0] / max(counts.sum(), 1)
     return {

@@ -126,7 +126,6 @@ def ranked(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig
         recommender.index,
         asked,
         config,
-        n_categories=recommender.n_categories,
         batch=batch,
         progress=True,
     )
@@ -143,7 +142,7 @@ def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int
     ranking = ranked(recommender, asked, config, batch)
     metrics = measure(ranking, asked, recommender.tokenizer.codes, recommender.tokenizer.n_items)
     targets = np.array([c.target for c in asked])
-    semantic = recommender.tokenizer.codes[:, recommender.n_categories :]
+    semantic = recommender.tokenizer.codes[:, len(recommender.index.levels.categories) :]
     metrics |= {f"sid_{name}": value for name, value in semantic_accuracy(ranking.rows, targets, semantic).items()}
     out = {
         "dataset": data.catalog.name,

@@ -23,6 +23,7 @@ from mindrec.model.diffusion import MASKED
 from mindrec.model.item_softmax import LEAST_SCORE, code_log_probability, item_scores
 from mindrec.model.llama_stack import AskedMLP, llama_stack
 from mindrec.model.transitions import Transitions
+from mindrec.tokens.levels import Levels
 
 OBJECTIVES = ("diffusion", "ar")
 TOKEN_ENCODERS = ("shared", "codes")
@@ -132,11 +133,8 @@ class CompactDenoiser(nn.Module):
         for embedding in (self.token_embedding, self.output_embedding, self.level_embedding, self.item_embedding):
             nn.init.normal_(embedding.weight, std=D**-0.5 / 2)
         nn.init.normal_(self.mask_embedding, std=D**-0.5 / 2)
-        offsets = F.pad(torch.tensor(config.level_sizes).cumsum(0), (1, 0))
-        self.register_buffer("offsets", offsets[:-1], persistent=False)
-        self.register_buffer("tokens_NL", codes_NL.long() + offsets[:-1], persistent=False)
-        level_of = torch.repeat_interleave(torch.arange(L), torch.tensor(config.level_sizes))
-        self.register_buffer("level_of_T", level_of, persistent=False)
+        self.levels = Levels(config.level_sizes)
+        self.register_buffer("tokens_NL", self.levels.tokens(codes_NL), persistent=False)
         self._items_ND: torch.Tensor | None = None
         self.transitions = None
         if config.transitions:
@@ -148,7 +146,7 @@ class CompactDenoiser(nn.Module):
 
     def set_transitions(self, transitions: Transitions) -> None:
         """Make them part of item evidence from now on."""
-        self.transitions = transitions.to(self.offsets.device)
+        self.transitions = transitions.to(self.tokens_NL.device)
         self.config = replace(self.config, transitions=len(transitions.item_P))
 
     def grown(self, codes_NL: torch.Tensor, lift: float = 0.0) -> "CompactDenoiser":
@@ -157,7 +155,7 @@ class CompactDenoiser(nn.Module):
         A new item has no embedding of its own (zero): its tokens alone carry it. Its bias is the mean of all, and what
         `lift` asks for.
         """
-        new = CompactDenoiser(replace(self.config, n_items=len(codes_NL)), codes_NL).to(self.offsets.device)
+        new = CompactDenoiser(replace(self.config, n_items=len(codes_NL)), codes_NL).to(self.tokens_NL.device)
         weights, more = dict(self.named_parameters()), len(codes_NL) - self.n_items
         bias = (self.item_bias.mean() + self.bias_for(lift)).expand(more)
         weights["item_embedding.weight"] = F.pad(self.item_embedding.weight, (0, 0, 0, more))
@@ -194,7 +192,7 @@ class CompactDenoiser(nn.Module):
     @torch.no_grad()
     def set_code_vectors(self, vectors_ND: torch.Tensor) -> None:
         """Make the code reader's items start as near to these vectors, (N, D), as sums over codes can be."""
-        means_TD, _ = spread_over_codes(vectors_ND.to(self.offsets.device), self.tokens_NL, self.level_sizes)
+        means_TD, _ = spread_over_codes(vectors_ND.to(self.tokens_NL.device), self.tokens_NL, self.level_sizes)
         self.reader.embedding.weight.copy_(means_TD)
         self.output_embedding.weight.copy_(means_TD)
 
@@ -217,7 +215,7 @@ class CompactDenoiser(nn.Module):
 
     def _block_input(self, filled: torch.Tensor) -> torch.Tensor:
         """Embed codes (..., L), -1 = masked, to (..., L, D). The twin sees the code before each position instead."""
-        tokens = filled.clamp(min=0) + self.offsets
+        tokens = self.levels.tokens(filled.clamp(min=0))
         table = self.token_embedding if self.reader is None else self.reader.embedding
         embedded = torch.where((filled == MASKED)[..., None], self.mask_embedding, F.embedding(tokens, table.weight))
         if self.config.objective == "ar":
@@ -298,7 +296,7 @@ class CompactDenoiser(nn.Module):
         histories = tuple(tuple(h[-self.max_history :]) for h in histories)
         if not all(histories):
             raise MindRecError("a history is empty; give at least one item")
-        device = self.offsets.device
+        device = self.tokens_NL.device
         lengths = torch.tensor([len(h) for h in histories], device=device)
         rows = nn.utils.rnn.pad_sequence([torch.tensor(h) for h in histories], batch_first=True).to(device)
         causal, state = causal_mask(rows.shape[1], self.item_embedding.weight), {"lengths": lengths}
@@ -327,8 +325,8 @@ class CompactDenoiser(nn.Module):
         (history,) = cache.histories
         if len(history) >= self.max_history:
             return self.encode([(*history, row)])
-        place = torch.tensor([[len(history)]], device=self.offsets.device)
-        everything = torch.ones(1, 1, 1, len(history) + 1, dtype=torch.bool, device=self.offsets.device)
+        place = torch.tensor([[len(history)]], device=self.tokens_NL.device)
+        everything = torch.ones(1, 1, 1, len(history) + 1, dtype=torch.bool, device=self.tokens_NL.device)
         grown = {"lengths": cache.state["lengths"] + 1}
 
         def through(name: str, stack: nn.Module, vectors: torch.Tensor) -> torch.Tensor:
@@ -341,7 +339,7 @@ class CompactDenoiser(nn.Module):
                 grown[LAST[name]] = states[:, 0]
             return states
 
-        self._read(torch.tensor([[row]], device=self.offsets.device), through)
+        self._read(torch.tensor([[row]], device=self.tokens_NL.device), through)
         return HistoryCache(((*history, row),), grown)
 
     def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
@@ -371,7 +369,12 @@ class CompactDenoiser(nn.Module):
         for first in range(0, len(filled_BKL), step):
             some = slice(first, first + step)
             filled = filled_BKL[some].flatten(0, 1)
-            scores = item_scores(logits_BKT[some].flatten(0, 1), filled, self.tokens_NL, self.level_of_T)
+            scores = item_scores(
+                logits_BKT[some].flatten(0, 1),
+                filled,
+                self.tokens_NL,
+                self.levels.level_of_token(self.tokens_NL.device),
+            )
             for user, history in enumerate(() if self.config.repeats else cache.histories[some]):
                 scores[user * K : (user + 1) * K, list(history)] += LEAST_SCORE
             out[some] = code_log_probability(scores, self.tokens_NL, out.shape[2]).unflatten(0, (-1, K))

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import torch
 import torch.nn.functional as F
 
+from mindrec.tokens.levels import Levels
+
 EVIDENCE_FLOOR = 1e-5
 """Keeps log evidence finite for a code that no likely item has."""
 
@@ -85,14 +87,13 @@ class CodeTable(torch.nn.Module):
 
     def __init__(self, codes_NL: torch.Tensor, level_sizes: tuple[int, ...]):
         super().__init__()
-        offsets = torch.tensor([0, *torch.tensor(level_sizes).cumsum(0).tolist()])
-        tokens = codes_NL.long() + offsets[:-1]
+        self.levels = Levels(level_sizes)
+        tokens = self.levels.tokens(codes_NL)
         order = tokens.reshape(-1).argsort(stable=True)
-        start = F.pad(torch.bincount(tokens.reshape(-1), minlength=int(offsets[-1])).cumsum(0), (1, 0))
+        start = F.pad(torch.bincount(tokens.reshape(-1), minlength=self.levels.n_tokens).cumsum(0), (1, 0))
         self.register_buffer("start_T", start, persistent=False)
         self.register_buffer("holders", order // tokens.shape[1], persistent=False)
         self.register_buffer("tokens_NL", tokens, persistent=False)
-        self.register_buffer("offsets", offsets, persistent=False)
         codes_NL, self.level_sizes = codes_NL.long().to(tokens.device), tuple(level_sizes)
         order_N = torch.arange(len(tokens), device=tokens.device)
         for level in reversed(range(tokens.shape[1])):
@@ -103,14 +104,17 @@ class CodeTable(torch.nn.Module):
     def consistent(self, filled_ML: torch.Tensor) -> torch.Tensor:
         """Which items agree with every filled position, bool (M, N)."""
         out = torch.ones(len(filled_ML), len(self.tokens_NL), dtype=torch.bool, device=filled_ML.device)
-        for filled_M, tokens_N, first in zip(filled_ML.T, self.tokens_NL.T, self.offsets.tolist(), strict=False):
+        for filled_M, tokens_N, first in zip(filled_ML.T, self.tokens_NL.T, self.levels.offsets, strict=True):
             known = (filled_M >= 0).nonzero()[:, 0]
             out[known] &= tokens_N == filled_M[known, None] + first
         return out
 
     def sum_by_code(self, mass_MN: torch.Tensor, level: int | None = None) -> torch.Tensor:
         """Item mass summed by code, (M, T); of one level's codes alone with `level`."""
-        rows = slice(None) if level is None else slice(int(self.offsets[level]), int(self.offsets[level + 1]) + 1)
+        rows = slice(None)
+        if level is not None:
+            own = self.levels.slices[level]
+            rows = slice(own.start, own.stop + 1)
         start_T = self.start_T[rows]
         holders = self.holders[start_T[0] : start_T[-1]]
         with warnings.catch_warnings():

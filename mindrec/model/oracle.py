@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from mindrec.model.denoiser import HistoryCache
+from mindrec.tokens.levels import Levels
 
 
 class OracleDenoiser:
@@ -29,9 +30,9 @@ class OracleDenoiser:
         item_probability: Callable[[Sequence[int]], torch.Tensor],
         max_history: int = 20,
     ):
-        self.tokens_NL, self.level_sizes, self.item_probability = tokens_NL, tuple(level_sizes), item_probability
+        self.tokens_NL, self.item_probability = tokens_NL, item_probability
+        self.level_sizes, self.levels = tuple(level_sizes), Levels(level_sizes)
         self.n_items, self.max_history = len(tokens_NL), max_history
-        self.offsets = torch.tensor([0, *level_sizes]).cumsum(0)[:-1]
 
     def encode(self, histories: Sequence[Sequence[int]]) -> HistoryCache:
         histories = tuple(tuple(h[-self.max_history :]) for h in histories)
@@ -45,7 +46,7 @@ class OracleDenoiser:
 
     def token_logits(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
         """Log of the item probability summed by code over items that agree with the filled positions, (B, K, T)."""
-        codes_NL = self.tokens_NL - self.offsets
+        codes_NL = self.levels.codes(self.tokens_NL)
         agree = ((filled_BKL[:, :, None] < 0) | (filled_BKL[:, :, None] == codes_NL)).all(-1)
         mass_BKN = cache.state[:, None] * agree
         B, K, N = mass_BKN.shape

@@ -65,7 +65,7 @@ def _position(
     index: ItemIndex, tables: Tables, reasons: "_Reasons", position: int, rows: np.ndarray
 ) -> Iterator[OpenPosition]:
     """One position of the beams `rows`, in which it is open."""
-    own = slice(index.first[position], index.first[position] + index.level_sizes[position])
+    own = index.levels.slices[position]
     p, raw, legal = tables.p[rows, own], tables.raw[rows, own], tables.legal[rows, own]
     entropy = six_digits_all(-np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0).sum(1)).tolist()
     legal_share = six_digits_all(np.where(legal > 0, raw, 0.0).sum(1)).tolist()

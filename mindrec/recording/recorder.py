@@ -88,7 +88,7 @@ class Recorder:
         return tuple(sorted(out, key=lambda r: (r.forced, r.position)))
 
     def _logp(self, arrays: StepArrays, parent: int, position: int, code: int, score: float) -> float:
-        value = float(arrays.logp[arrays.row_of[parent], self.index.first[position] + code])
+        value = float(arrays.logp[arrays.row_of[parent], self.index.levels.offsets[position] + code])
         return min(value if math.isfinite(value) else score - arrays.before.score[parent], 0.0)
 
     def _opinions(self, arrays: StepArrays) -> tuple[Opinion, ...]:
@@ -149,7 +149,7 @@ def gold_standing(
             +inf where no candidate could.
     """
     users, gold = users.to(step.beams.user.device), gold.to(step.beams.user.device)
-    codes = index.tokens_NL[gold] - index.offsets
+    codes = index.levels.codes(index.tokens_NL[gold])
     beams = _agrees(step.beams.codes, step.beams.user, codes, users)
     if step.candidates is None:
         return beams, torch.full((len(gold),), -torch.inf, dtype=torch.float64, device=users.device)
@@ -168,7 +168,7 @@ def best_gold_candidate(index: ItemIndex, step: Step, users: torch.Tensor, gold:
     Only candidates of beams that could become the item are looked at, so that the work follows their number.
     """
     c, before = step.candidates, step.before
-    codes = index.tokens_NL[gold] - index.offsets
+    codes = index.levels.codes(index.tokens_NL[gold])
     fit = _agrees(before.codes, before.user, codes, users)
     which = (fit.any(1)[c.parent] & c.score.isfinite()).nonzero()[:, 0]
     pair, g = fit[c.parent[which]].nonzero(as_tuple=True)

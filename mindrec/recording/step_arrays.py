@@ -11,7 +11,6 @@ import torch
 
 from mindrec.decoding.beam_search import Step
 from mindrec.decoding.item_index import ItemIndex, Members
-from mindrec.decoding.scoring import normalise
 from mindrec.recording.positions import Tables, open_positions
 from mindrec.trace.records import OpenPosition
 
@@ -99,13 +98,12 @@ class StepArrays:
 
     def _raw(self) -> np.ndarray:
         """(A, T), the denoiser's own probabilities over each level's whole vocabulary."""
-        parts = self.step.opinions.raw.split(self.index.level_sizes, 1)
-        return torch.cat([part.softmax(1) for part in parts], 1).double().cpu().numpy()
+        return self.index.levels.softmax(self.step.opinions.raw).double().cpu().numpy()
 
     def _token(self) -> np.ndarray:
         """(A, T), the same over legal codes only."""
         opinions = self.step.opinions
-        logp = normalise(opinions.raw, opinions.legal > 0, self.index.level_sizes)
+        logp = self.index.levels.legal_log_softmax(opinions.raw, opinions.legal > 0)
         return logp.exp().double().cpu().numpy()
 
     # -- candidates ----------------------------------------------------------------------------------------------------

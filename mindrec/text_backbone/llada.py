@@ -31,6 +31,7 @@ from mindrec.text_backbone.backbone import (
     new_backbone,
 )
 from mindrec.text_backbone.prompts import Prompts, load_text_tokenizer
+from mindrec.tokens.levels import Levels
 from mindrec.tokens.tokenizer import Tokenizer
 
 ATTENTIONS = ("prefix", "bidirectional")
@@ -119,8 +120,7 @@ class LladaDenoiser(nn.Module):
         n_tokens, width = sum(config.level_sizes), self.backbone.words.embedding_dim
         self.token_embedding = nn.Parameter(torch.randn(n_tokens, width) * 0.02)
         self.token_head = nn.Parameter(torch.randn(n_tokens, width) * 0.02)
-        offsets = F.pad(torch.tensor(config.level_sizes).cumsum(0), (1, 0))[:-1]
-        self.register_buffer("offsets", offsets, persistent=False)
+        self.levels = Levels(config.level_sizes)
 
     @property
     def cache_exact(self) -> bool:
@@ -148,7 +148,7 @@ class LladaDenoiser(nn.Module):
     def _embed_block(self, filled: torch.Tensor) -> torch.Tensor:
         """Codes (..., L), -1 = masked, to (..., L, D)."""
         mask_D = self.backbone.words.weight[self.config.mask_token_id]
-        rows = F.embedding(filled.clamp(min=0) + self.offsets, self.token_embedding).to(mask_D.dtype)
+        rows = F.embedding(self.levels.tokens(filled.clamp(min=0)), self.token_embedding).to(mask_D.dtype)
         return torch.where((filled == MASKED)[..., None], mask_D, rows)
 
     def _head(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -182,7 +182,7 @@ class LladaDenoiser(nn.Module):
         histories = tuple(tuple(h[-self.max_history :]) for h in histories)
         if not all(histories):
             raise MindRecError("a history is empty; give at least one item")
-        ids, sees = (t.to(self.offsets.device) for t in self.prompts(histories))
+        ids, sees = (t.to(self.token_embedding.device) for t in self.prompts(histories))
         self.backbone.check_room(ids.shape[1] + len(self.level_sizes))
         state = {"ids": ids, "sees": sees}
         if self.config.cache:

@@ -104,10 +104,10 @@ def train_llada_checkpoint(
     tokenizer = make_tokenizer(data, preset, config.seed, semantic_ids=semantic_ids)
     model = make_denoiser(data, preset, tokenizer, base, attention=attention, quantize=quantize, whole=whole)
     asked = cases(data.interactions, "validation", VALIDATION_USERS, config.seed)
-    index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(accelerator.device), tokenizer.level_sizes)
+    index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(accelerator.device), tokenizer.layout)
 
     def validate(model: LladaDenoiser) -> dict:
-        ranking = rank(model, index, asked, preset.decode, n_categories=tokenizer.n_category_levels)
+        ranking = rank(model, index, asked, preset.decode)
         found = measure(ranking, asked, tokenizer.codes, tokenizer.n_items)
         return {"score": found["ndcg@10"], **{k: found[k] for k in ("hit@1", "hit@10", "ndcg@10")}}
 

@@ -14,6 +14,7 @@ from mindrec.data.catalog import Catalog, Item
 from mindrec.errors import MindRecError
 from mindrec.system.files import read_json, write_json
 from mindrec.text.keywords import class_keywords
+from mindrec.tokens.levels import Levels
 
 VERSION = 1
 
@@ -79,14 +80,14 @@ class Tokenizer:
         return tuple(level.size for level in self.levels)
 
     @cached_property
-    def offsets(self) -> np.ndarray:
-        """First token id of each level, and the total T at the end, int64 (L + 1,)."""
-        return np.cumsum([0, *self.level_sizes])
+    def layout(self) -> Levels:
+        """How the levels' vocabularies lie side by side: what a search and a model need of `levels`."""
+        return Levels(self.level_sizes, self.n_category_levels)
 
     @cached_property
     def tokens(self) -> np.ndarray:
         """Token ids of every item, int64 (N, L)."""
-        return self.codes.astype(np.int64) + self.offsets[:-1]
+        return self.layout.tokens(self.codes)
 
     @cached_property
     def _row_of(self) -> dict[tuple[int, ...], int]:

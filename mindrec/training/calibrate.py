@@ -112,21 +112,21 @@ def _by_level(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case], p
 @torch.no_grad()
 def _opinions(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case]) -> list[tuple[torch.Tensor, ...]]:
     """For each level: logits, evidence and legality of its codes (U, codes of the level), and the true codes (U,)."""
-    place = model.offsets.device
+    place = model.tokens_NL.device
     cache = model.encode([c.history for c in cases])
     dense_UN = model.item_logits(cache).clone()
     for user, case in enumerate(() if model.config.repeats else cases):
         dense_UN[user, list(case.history)] = -torch.inf
     target_U = torch.tensor([c.target for c in cases], device=place)
     asked_U = dense_UN.gather(1, target_U[:, None])[:, 0] > -torch.inf  # a repeated item is never recommended
-    codes_UL = (model.tokens_NL - model.offsets)[target_U]
+    codes_UL = model.levels.codes(model.tokens_NL[target_U])
     mass_UN, L = dense_UN.softmax(1), len(model.level_sizes)
     states_ULL = codes_UL[:, None].repeat(1, L, 1)
     states_ULL[:, torch.ones(L, L, dtype=torch.bool, device=place).triu()] = MASKED
     logits_ULT = model.token_logits(cache, states_ULL).clone()
     out = []
-    for level, (start, size) in enumerate(zip(model.offsets.tolist(), model.level_sizes, strict=True)):
-        consistent_UN, own = table.consistent(states_ULL[:, level]) & (mass_UN > 0), slice(start, start + size)
+    for level, own in enumerate(model.levels.slices):
+        consistent_UN = table.consistent(states_ULL[:, level]) & (mass_UN > 0)
         evidence_UC = item_evidence(mass_UN, consistent_UN, table, level)
         legal_UC = table.sum_by_code(consistent_UN.float(), level) > 0
         parts = (logits_ULT[:, level, own], evidence_UC, legal_UC, codes_UL[:, level])

@@ -113,7 +113,7 @@ def block_loss(
         read = _read(model, rows_BW, config, generator, config.block_targets)
     if model.reader is not None:
         read = _read_codes(model, rows_BW, read)
-    codes_ML = (model.tokens_NL - model.offsets)[read.target_M]
+    codes_ML = model.levels.codes(model.tokens_NL[read.target_M])
     if model.config.objective == "ar":
         states = _States(codes_ML, codes_ML, torch.ones(codes_ML.shape, device=codes_ML.device), 1)
     else:
@@ -236,7 +236,9 @@ def _item_loss(model: CompactDenoiser, read: _Read, allowed_MN: torch.Tensor, st
     open_states = replace(states, weight_SL=(states.seen_SL == MASKED).float())
     hidden_SLD = _block_states(model, read, open_states)
     logits_ST = model._head(hidden_SLD, read.asked_MD.repeat_interleave(states.views, 0)).float()
-    scores_SN = item_scores(logits_ST, states.seen_SL, model.tokens_NL, model.level_of_T)
+    scores_SN = item_scores(
+        logits_ST, states.seen_SL, model.tokens_NL, model.levels.level_of_token(model.tokens_NL.device)
+    )
     views = states.views
     return item_cross_entropy(
         scores_SN, allowed_MN.repeat_interleave(views, 0), read.target_M.repeat_interleave(views, 0)

@@ -261,7 +261,7 @@ def _record(job: _Job, model: CompactDenoiser, records: list[dict]) -> dict:
 
 
 def _table(model: CompactDenoiser) -> CodeTable:
-    return CodeTable((model.tokens_NL - model.offsets).cpu(), model.level_sizes).to(model.offsets.device)
+    return CodeTable(model.levels.codes(model.tokens_NL).cpu(), model.level_sizes).to(model.tokens_NL.device)
 
 
 def _new_model(preset: Preset, tokenizer: Tokenizer, objective: str, place) -> CompactDenoiser:
@@ -382,11 +382,11 @@ def dense_validation(data: PreparedData, seed: int) -> Callable:
 def make_validation(data: PreparedData, tokenizer: Tokenizer, decode: DecodeConfig, seed: int, device) -> Callable:
     """model -> validation metrics of a decode and of the dense head; "score" is the decode's NDCG@10."""
     asked = validation_cases(data, VALIDATION_USERS, seed)
-    index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(device), tokenizer.level_sizes)
+    index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(device), tokenizer.layout)
     of_dense = dense_validation(data, seed)
 
     def validate(model: CompactDenoiser) -> dict:
-        ranking = rank(model, index, asked, decode, n_categories=tokenizer.n_category_levels)
+        ranking = rank(model, index, asked, decode)
         found = measure(ranking, asked, tokenizer.codes, tokenizer.n_items)
         dense = of_dense(model)
         return dense | {

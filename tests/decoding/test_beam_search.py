@@ -31,7 +31,7 @@ def config_for(made: Toy, **settings) -> DecodeConfig:
 
 def run(made: Toy, histories, config: DecodeConfig, denoiser=None, **how) -> list:
     denoiser = denoiser or made.oracle()
-    return list(search(denoiser, made.index, histories, config, n_categories=made.n_categories, **how))
+    return list(search(denoiser, made.index, histories, config, **how))
 
 
 def answers(made: Toy, histories, config: DecodeConfig, denoiser=None) -> list[dict[int, float]]:
@@ -617,7 +617,7 @@ def test_a_given_cache_gives_the_same_answer(case, width):
     cache = model.encode([history[:1]])
     for row in history[1:]:
         cache = model.extend(cache, row)
-    grown = final(search(model, made.index, [history], config, n_categories=made.n_categories, cache=cache))
+    grown = final(search(model, made.index, [history], config, cache=cache))
     fresh = run(made, [history], config, model)[-1]
     assert torch.equal(grown.beams.codes, fresh.beams.codes)
     assert torch.allclose(grown.beams.score, fresh.beams.score, atol=1e-5)

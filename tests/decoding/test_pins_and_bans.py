@@ -16,12 +16,12 @@ from mindrec.trace.records import Rethink
 
 def answers(made: Toy, model, history: list[int], config: DecodeConfig) -> tuple[list[int], Rethink | None]:
     """Recommended rows, the second look of `rethink` included, and how that went."""
-    last = final(decode(model, made.index, [history], config, n_categories=made.n_categories))
+    last = final(decode(model, made.index, [history], config))
     rows, scores = ranked_items(made.index, last.beams, 1, config.beam_size)
     ranked = [(row, score) for row, score in zip(rows[0].tolist(), scores[0].tolist(), strict=True) if row >= 0]
     thought = None
     if config.rethink:
-        ranked, thought = rethink(model, made.index, history, config, ranked, n_categories=made.n_categories)
+        ranked, thought = rethink(model, made.index, history, config, ranked)
     return [row for row, _ in ranked], thought
 
 

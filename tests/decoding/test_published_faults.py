@@ -19,16 +19,12 @@ OFF = {"evidence": "off"}
 
 
 def ours(made, history, **settings):
-    steps = search(
-        made.oracle(), made.index, [history], DecodeConfig(**(OFF | settings)), n_categories=made.n_categories
-    )
+    steps = search(made.oracle(), made.index, [history], DecodeConfig(**(OFF | settings)))
     return final(steps)
 
 
 def published(made, history, beam_size=10):
-    steps = published_search(
-        made.oracle(), made.index, [history], DecodeConfig(beam_size=beam_size), n_categories=made.n_categories
-    )
+    steps = published_search(made.oracle(), made.index, [history], DecodeConfig(beam_size=beam_size))
     return final(steps)
 
 
@@ -111,9 +107,9 @@ def test_every_answer_is_an_item():
     """Fault 5: sets of codes a level tie nothing to the catalog, so answers name items that do not exist."""
     made = toy((4, 4, 4, 4), 30, n_categories=1)
     config = DecodeConfig(**OFF)
-    theirs = final(published_search(Uninformed(made), made.index, [[0]], config, n_categories=1))
+    theirs = final(published_search(Uninformed(made), made.index, [[0]], config))
     assert -1 in rows_of(made, theirs, 10)
-    mine = final(search(Uninformed(made), made.index, [[0]], config, n_categories=1))
+    mine = final(search(Uninformed(made), made.index, [[0]], config))
     assert -1 not in rows_of(made, mine, 10)
 
 
@@ -144,8 +140,8 @@ def test_batch_mates_and_padding_change_nothing():
     model = made.compact()
     config = DecodeConfig(beam_size=5)
     short, long = [1], [2, 3, 4, 5, 6]
-    alone = final(search(model, made.index, [short], config, n_categories=1))
-    together = final(search(model, made.index, [short, long], config, n_categories=1))
+    alone = final(search(model, made.index, [short], config))
+    together = final(search(model, made.index, [short, long], config))
     mine = together.beams.user == 0
     assert torch.equal(together.beams.codes[mine], alone.beams.codes)
     assert torch.allclose(together.beams.score[mine], alone.beams.score, atol=1e-5)
@@ -171,10 +167,10 @@ def test_interventions_and_twins_are_refused_by_the_published_search():
     """What it cannot do is said, not ignored."""
     made = toy((3, 3), 6)
     with pytest.raises(MindRecError, match="pins"):
-        list(published_search(made.oracle(), made.index, [[0]], DecodeConfig(pins=((0, 1),)), n_categories=0))
+        list(published_search(made.oracle(), made.index, [[0]], DecodeConfig(pins=((0, 1),))))
     twin = made.compact(objective="ar")
     with pytest.raises(MindRecError, match="auto-regressive"):
-        list(published_search(twin, made.index, [[0]], DecodeConfig(), n_categories=0))
+        list(published_search(twin, made.index, [[0]], DecodeConfig()))
 
 
 def test_of_equal_answers_the_best_leads_on_several_threads_too():

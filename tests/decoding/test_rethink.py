@@ -13,7 +13,7 @@ CONFIG = DecodeConfig(beam_size=3, evidence="off", rethink=True)
 
 
 def first_answers(made, model, history):
-    last = final(search(model, made.index, [history], CONFIG, n_categories=made.n_categories))
+    last = final(search(model, made.index, [history], CONFIG))
     rows, scores = ranked_items(made.index, last.beams, 1, CONFIG.beam_size)
     return [(r, s) for r, s in zip(rows[0].tolist(), scores[0].tolist(), strict=True) if r >= 0]
 
@@ -27,7 +27,7 @@ def thought():
         model = made.compact(seed)
         for row in range(20):
             ranked = first_answers(made, model, [row])
-            again, told = rethink(model, made.index, [row], CONFIG, ranked, n_categories=1)
+            again, told = rethink(model, made.index, [row], CONFIG, ranked)
             out.append((made, model, row, ranked, again, told))
     return out
 
@@ -80,10 +80,10 @@ def test_pseudo_log_likelihood_is_that_of_each_code_given_all_others():
 def test_a_twin_is_refused():
     made = toy((3, 3), 6)
     with pytest.raises(MindRecError, match="auto-regressive"):
-        rethink(made.compact(objective="ar"), made.index, [0], CONFIG, [(1, 0.0)], n_categories=0)
+        rethink(made.compact(objective="ar"), made.index, [0], CONFIG, [(1, 0.0)])
 
 
 def test_nothing_to_rethink():
     made = toy((3, 3), 6)
-    assert rethink(made.compact(), made.index, [0], CONFIG, [], n_categories=0) == ([], None)
+    assert rethink(made.compact(), made.index, [0], CONFIG, []) == ([], None)
     assert torch.is_inference_mode_enabled() is False

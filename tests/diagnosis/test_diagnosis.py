@@ -44,7 +44,7 @@ def diagnosed(made: Toy, golds: str, *, history=(0,), k: int = 10, train=(), nam
     """The cases of some golds by name ("?" is unknown), indexed by name."""
     asked = [Case(g, tuple(history), names.index(g) if g != "?" else -1) for g in golds]
     config = DecodeConfig(**{"evidence": "off", "exclude_seen": made.exclude_seen} | settings)
-    facts = ItemFacts.of(names, made.codes.numpy(), made.n_categories, [np.array(t) for t in train])
+    facts = ItemFacts.of(names, made.codes.numpy(), made.index.levels.categories, [np.array(t) for t in train])
     return (
         diagnose(made.oracle(), made.index, asked, config, facts, k=k)
         .set_index("user_id", drop=False)
@@ -163,7 +163,7 @@ def test_gold_standing_is_what_counting_one_by_one_gives(expansion, case, beams,
     )
     pairs = [(u, g) for u in range(len(histories)) for g in range(made.n_items)]
     users, golds = torch.tensor(pairs).T
-    for step in search(made.oracle(), made.index, histories, config, n_categories=made.n_categories):
+    for step in search(made.oracle(), made.index, histories, config):
         standing, margin = gold_standing(made.index, step, users, golds)
         for n, (user, gold) in enumerate(pairs):
             want = made.codes[gold]
@@ -190,7 +190,7 @@ def test_every_case_has_a_whole_story(case, beams, expansion):
     names = tuple(f"i{n}" for n in range(made.n_items))
     asked = [Case(name, tuple(history), row) for row, name in enumerate(names)]
     config = DecodeConfig(evidence="off", exclude_seen=made.exclude_seen, beam_size=beams, expansion=expansion)
-    facts = ItemFacts.of(names, made.codes.numpy(), made.n_categories, [])
+    facts = ItemFacts.of(names, made.codes.numpy(), made.index.levels.categories, [])
     found = diagnose(made.oracle(), made.index, asked, config, facts)
     assert (found.cause.isna() == found.gold_rank.notna()).all()
     assert (found.died_step.isna() == found.gold_rank.notna()).all()

@@ -11,7 +11,7 @@ from toys import toy, toys
 
 from mindrec.decoding.exact import enumerate_order
 from mindrec.decoding.item_index import Members
-from mindrec.decoding.scoring import evidence_by_token, normalise, segment_logsumexp
+from mindrec.decoding.scoring import evidence_by_token, segment_logsumexp
 from mindrec.model.diffusion import (
     EVIDENCE_FLOOR,
     MASKED,
@@ -245,7 +245,7 @@ def test_normalise_is_a_distribution_over_the_legal(case, seed):
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(4, sum(made.sizes), generator=generator) * 5
     legal = torch.rand(4, sum(made.sizes), generator=generator) < 0.6
-    logp = normalise(logits, legal, made.sizes)
+    logp = made.index.levels.legal_log_softmax(logits, legal)
     assert torch.equal(logp.isfinite(), legal)
     for part, allowed in zip(logp.split(made.sizes, 1), legal.split(made.sizes, 1), strict=True):
         assert torch.allclose(part.exp().sum(1), allowed.any(1).float(), atol=1e-5)

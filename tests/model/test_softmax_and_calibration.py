@@ -167,7 +167,7 @@ def test_who_is_right_is_believed(believed):
     model, table = MADE.compact(seed=3), CodeTable(MADE.codes, MADE.sizes)
     with torch.no_grad():
         model.token_head.weight.mul_(3)  # an opinion that says something
-    first = (model.tokens_NL - model.offsets)[:, 0]
+    first = model.levels.codes(model.tokens_NL)[:, 0]
 
     rng = np.random.default_rng(0)
     histories = [tuple(map(int, rng.choice(MADE.n_items, 3, replace=False))) for _ in range(3000)]

@@ -104,7 +104,7 @@ def test_repeats_alone_teach_no_powers():
 def test_evidence_only_is_their_ranking_and_the_dense_baseline_is_not():
     model, history = with_transitions((0.6, 0.5)), [3, 9]
     config = DecodeConfig(beam_size=100, evidence="only")
-    beams = final(search(model, MADE.index, [history], config, n_categories=2)).beams
+    beams = final(search(model, MADE.index, [history], config)).beams
     want = model.item_logits(model.encode([history]))[0].double().index_fill(0, torch.tensor(history), -torch.inf)
     rows = {tuple(codes): row for row, codes in enumerate(MADE.codes.tolist())}
     found = {rows[tuple(codes)]: score for codes, score in zip(beams.codes.tolist(), beams.score.tolist(), strict=True)}
@@ -126,7 +126,7 @@ def test_a_checkpoint_of_ordered_data_keeps_them(checkpoint, tmp_path):
     loaded.save(tmp_path / "again")
     again = load_checkpoint(tmp_path / "again", "cpu").denoiser
     assert torch.equal(*(m.item_logits(m.encode(histories)) for m in (model, again)))
-    codes = torch.cat([model.tokens_NL, model.tokens_NL[:2]]) - model.offsets
+    codes = model.levels.codes(torch.cat([model.tokens_NL, model.tokens_NL[:2]]))
     votes = [m.transitions.shares(histories) for m in (model, model.grown(codes))]
     assert torch.equal(votes[0], votes[1][:, :-2])
     assert not votes[1][:, -2:].any()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.model.compact import CompactConfig, CompactDenoiser
 from mindrec.model.oracle import OracleDenoiser
+from mindrec.tokens.levels import Levels
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,11 @@ class Toy:
 
     @property
     def index(self) -> ItemIndex:
-        return ItemIndex(self.tokens, self.sizes)
+        return ItemIndex(self.tokens, Levels(self.sizes, self.n_categories))
 
     @property
     def tokens(self) -> torch.Tensor:
-        return self.codes + torch.tensor([0, *self.sizes]).cumsum(0)[:-1]
+        return Levels(self.sizes).tokens(self.codes)
 
     def truth(self, history: Sequence[int]) -> torch.Tensor:
         """Probability of every item to come next, (N,)."""

@@ -34,7 +34,7 @@ class Card:
 
 
 def ranking(denoiser, batch=16):
-    return rank(denoiser, SMALL.index, CASES, CONFIG, n_categories=1, batch=batch)
+    return rank(denoiser, SMALL.index, CASES, CONFIG, batch=batch)
 
 
 @pytest.mark.parametrize("most", [1, 3, 8, 15])

@@ -205,7 +205,7 @@ def test_added_tokens_start_as_the_mean_of_their_pieces(data, base):
     tokenizer = make_tokenizer(data, RECIPE)
     denoiser = make_denoiser(data, RECIPE, tokenizer, base)
     pieces = denoiser.prompts.tokenizer(tokenizer.levels[1].labels[2])["input_ids"]
-    token, weights = tokenizer.offsets[1] + 2, published_weights()
+    token, weights = tokenizer.layout.offsets[1] + 2, published_weights()
     assert close(denoiser.token_embedding[token], weights["model.transformer.wte.weight"][pieces].mean(0))
     assert close(denoiser.token_head[token], weights["model.transformer.ff_out.weight"][pieces].mean(0))
 

@@ -120,7 +120,7 @@ def test_every_item_has_its_own_tokens(tokenizer):
     for row in range(5):
         assert tokenizer.decode(tokenizer.encode(row)) == row
     assert tokenizer.decode((0, 0, 0, 9)) is None
-    spans = tokenizer.tokens - tokenizer.offsets[:-1]
+    spans = tokenizer.layout.codes(tokenizer.tokens)
     assert (spans == tokenizer.codes).all()
     assert tokenizer.tokens.max() < sum(tokenizer.level_sizes)
     for level in range(2):
@@ -258,7 +258,7 @@ def test_postings_equal_brute_force(case, data):
         codes = [-1] * len(made.sizes)
         if token >= 0:
             level = int(index.level_of_T[token])
-            codes[level] = token - int(index.offsets[level])
+            codes[level] = token - index.levels.offsets[level]
         states.append(codes)
     assume(all(t < 0 or int(index.count_T[t]) for t in tokens))
     want, who = brute_members(made, states, users, excluded), torch.tensor(users)
@@ -272,7 +272,7 @@ def test_postings_equal_brute_force(case, data):
         counts = index.count_in_postings(postings, who, excluded, levels)
         whole = index.count_by_token(members)
         for level in range(len(made.sizes)):
-            own = slice(int(index.offsets[level]), int(index.offsets[level]) + made.sizes[level])
+            own = slice(index.levels.offsets[level], index.levels.offsets[level] + made.sizes[level])
             assert torch.equal(counts[:, own], whole[:, own] if level in levels else torch.zeros_like(whole[:, own]))
 
 

@@ -32,7 +32,7 @@ GOLDEN = Path(__file__).parent / "golden" / "oracle_trace.json"
 
 
 def record(made: Toy, config: DecodeConfig, gold: int | None = None, history=()) -> list:
-    steps = search(made.oracle(), made.index, [list(history)], config, n_categories=made.n_categories)
+    steps = search(made.oracle(), made.index, [list(history)], config)
     return list(Recorder(made.index, 0, gold).record(steps))
 
 

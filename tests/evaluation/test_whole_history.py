@@ -48,8 +48,7 @@ def test_every_path_gives_one_answer_for_long_histories(checkpoint, recommender,
     for case, rows in zip(asked, batch, strict=True):
         assert not set(rows) & set(case.history)
     assert [f.row for f in recommender.recommend(ids[7]).items] == batch[7]
-    ranking = rank(recommender.denoiser, recommender.index, asked, recommender.default_config,
-                   n_categories=recommender.n_categories)  # fmt: skip
+    ranking = rank(recommender.denoiser, recommender.index, asked, recommender.default_config)
     assert [[r for r in rows if r >= 0] for rows in ranking.rows.tolist()] == batch
     recommend_many(checkpoint, histories_file(tmp_path / "h.parquet", long_data, asked), tmp_path / "r.parquet",
                    device="cpu", progress=False)  # fmt: skip

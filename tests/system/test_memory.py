@@ -52,7 +52,7 @@ def test_evaluation_lowers_the_batch_says_so_and_gives_the_same_answers(capsys, 
 
 def test_diagnosis_does_too(capsys):
     model = SMALL.compact()
-    facts = ItemFacts.of([f"i{n}" for n in range(24)], SMALL.codes.numpy(), 1, [np.arange(24)])
+    facts = ItemFacts.of([f"i{n}" for n in range(24)], SMALL.codes.numpy(), range(1), [np.arange(24)])
     card, reported = Card(model, 5), []
     whole = diagnose(model, SMALL.index, CASES, CONFIG, facts)
     found = diagnose(card, SMALL.index, CASES, CONFIG, facts, report=reported.append)

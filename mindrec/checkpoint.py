@@ -106,7 +106,9 @@ def load_checkpoint(folder: Path, device: str = "auto") -> Checkpoint:
         model_config = _model_config(folder, config["kind"], config["model"])
         decode = DecodeConfig.from_dict(config["decode"])
         name, notes, examples = config["name"], tuple(raw.get("notes", ())), tuple(raw.get("examples", ()))
-        cold = range(len(catalog))[int(raw.get("cold", 0))]
+        cold = int(raw.get("cold", 0))
+        if not 0 <= cold < len(catalog):
+            raise ValueError(f"cold is {cold}, 0 to {len(catalog) - 1} is possible")
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise MindRecError(f"{folder}: config.json or catalog.json is damaged ({error}); restore the files") from error
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
@@ -199,6 +201,15 @@ def _catalog_json(checkpoint: Checkpoint) -> dict:
         "cold": checkpoint.cold,
         "items": [[i.item_id, i.title, list(i.categories), i.brand] for i in catalog.items],
     }
+
+
+def weights_digest(folder: Path) -> str:
+    """Digest of a checkpoint's weights, without opening it."""
+    try:
+        with (Path(folder).expanduser() / "model.safetensors").open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise MindRecError(f"checkpoint {folder} has no weights that can be read ({error}); name another") from error
 
 
 def _check_together(folder: Path, config: dict, tokenizer: Tokenizer, catalog: Catalog) -> None:

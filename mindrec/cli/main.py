@@ -111,7 +111,7 @@ def train(
         report=report,
         progress=sys.stderr.isatty(),
     )
-    typer.echo(f"saved {out}")
+    typer.echo(f"saved {out}; the training held {made.training['peak_memory_mb']:,} MB of memory at most")
     typer.echo(_verdict(made, prepared_data))
 
 

@@ -221,6 +221,18 @@ class PreparedData:
     notes: str = ""
     repairs: Sequence[str] = ()
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of all that a training reads: items with their texts, sequences, split, order, semantic IDs."""
+        digest, log = hashlib.sha256(self.catalog.fingerprint.encode()), self.interactions
+        for item in self.catalog.items:
+            digest.update(repr(item).encode())
+        for user, rows in zip(log.user_ids, log.sequences, strict=True):
+            digest.update(f"{user!r}{len(rows)}".encode())
+            digest.update(np.asarray(rows, dtype="<i4").tobytes())
+        digest.update(repr((log.split, log.ordered, self.semantic_ids)).encode())
+        return digest.hexdigest()[:16]
+
 
 FOLDER = FolderKind(
     "prepared data",

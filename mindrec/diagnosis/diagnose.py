@@ -1,6 +1,5 @@
 """Diagnose a checkpoint on a split: chunk by chunk, so that a run that was cut off can go on."""
 
-import shutil
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -17,9 +16,9 @@ from mindrec.diagnosis.cases import Diagnosis, cases_file, read_cases, summary, 
 from mindrec.diagnosis.track_gold import BATCH, ItemFacts, check_followed, diagnose
 from mindrec.errors import MindRecError
 from mindrec.evaluation.report import answerable_cases, open_checkpoint, sample_size
-from mindrec.jobs.chunks import Work, open_parts, spread
+from mindrec.jobs.chunks import ChunkedJob, Work
 from mindrec.recommender import Recommender
-from mindrec.system.files import atomic_path, check_parquet
+from mindrec.system.files import check_parquet
 
 CHUNK = 8 * BATCH
 
@@ -58,25 +57,22 @@ def diagnose_checkpoint(
         recommender, cases(data.interactions, split, sample_size(data, users), seed), config
     )
     about = describe(recommender, config, split=split, users=len(asked), seed=seed, k=k)
-    parts = out.with_name(out.name + ".partial")
-    open_parts(parts, about, resume)
+    run = about | {"data": data.fingerprint}
+    job = ChunkedJob(out, run, resume=resume)
+    if job.finished:
+        return summary(read_cases(out)) | {"nothing_left": nothing_left, "seconds": 0.0}
     started, facts = time.perf_counter(), item_facts(recommender, data)
-    chunks = {parts / f"{n:08d}.parquet": asked[n : n + CHUNK] for n in range(0, len(asked), CHUNK)}
-    missing = [path for path in chunks if not path.exists()]
+    chunks = {n: asked[n : n + CHUNK] for n in range(0, len(asked), CHUNK)}
     if workers:
         open_worker = partial(_opened, checkpoint, facts, config, about, device)
     else:
         open_worker = partial(partial, _diagnosed, recommender, facts, config, about)
     with tqdm(total=len(asked), desc="diagnose", unit="case", disable=not progress, mininterval=2) as bar:
-        bar.update(len(asked) - sum(len(chunks[path]) for path in missing))
-        for number, table in spread([chunks[path] for path in missing], open_worker, workers):
-            with atomic_path(missing[number]) as temporary:
-                temporary.write_bytes(table)
-            bar.update(len(chunks[missing[number]]))
-    found = [read_cases(part).cases for part in sorted(parts.glob("*.parquet"))]
-    done = Diagnosis(pd.concat(found, ignore_index=True), about | {"command": command})
+        job.run(chunks, {n: len(part) for n, part in chunks.items()}, open_worker, workers, bar)
+    found = [read_cases(part).cases for part in job.parts]
+    done = Diagnosis(pd.concat(found, ignore_index=True), about | {"command": command, "run": run})
     write_cases(out, done.cases, done.about)
-    shutil.rmtree(parts)
+    job.close()
     seconds = round(time.perf_counter() - started, 3)
     return summary(done) | {"nothing_left": nothing_left, "seconds": seconds}
 

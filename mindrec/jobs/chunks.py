@@ -4,18 +4,23 @@ Ray (`pip install "ray[data]"`) is the engine: it starts workers, hands out chun
 died to another one. A chunk is worked on alone, so that the results are those of one process whoever works on it.
 """
 
+import json
 import logging
 import os
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
 from mindrec.errors import MindRecError
-from mindrec.system.files import FolderKind, read_json, replace_folder, write_json
+from mindrec.system.files import atomic_path, check_parquet
+from mindrec.system.unfinished import Start, begin
 
 RAY = 'several workers need an optional package: `pip install "ray[data]>=2.55,<3"`'
 
-FOLDER = FolderKind("unfinished work", ("about.json",), ("*.parquet",))
 Work = Callable[[Any], bytes]
 
 
@@ -43,19 +48,46 @@ def spread(chunks: Sequence[Any], open_worker: Callable[[], Work], workers: int 
             yield number, work(chunk)
 
 
-def open_parts(parts: Path, about: dict, resume: bool) -> None:
-    """Begin a folder of finished chunks afresh, or make sure that those in it are of this very run."""
-    if resume and parts.exists():
-        before = read_json(parts / "about.json", "unfinished work")
-        for key, value in about.items():
-            if before.get(key) != value:
-                raise MindRecError(
-                    f"{parts} was begun with {key} {before.get(key)!r}, this run has {value!r}; "
-                    "run it with the same settings, or without --resume to begin afresh"
-                )
-        return
-    with replace_folder(parts, FOLDER) as folder:
-        write_json(folder / "about.json", about)
+class ChunkedJob:
+    """A table made chunk by chunk. Finished chunks lie in `out`.partial until the table is written, whole.
+
+    Attributes:
+        finished: whether the table at `out` is the result already, so that nothing is left to do.
+        parts: the files of the chunks, in order; complete after `run`.
+    """
+
+    def __init__(self, out: Path, about: dict, *, resume: bool):
+        """Raises MindRecError where `out` is no table, or what is resumed was begun with something else."""
+        self.out, self.folder = check_parquet(Path(out)), Path(out).with_name(Path(out).name + ".partial")
+        start = begin(self.folder, about, resume=resume, finished=self._made_with)
+        self.finished, self.parts = start is Start.FINISHED, []
+
+    def run(
+        self, chunks: dict[int, Any], sizes: dict[int, int], open_worker: Callable[[], Work], workers: int, bar: tqdm
+    ) -> None:
+        """Work on the chunks that are not done. `chunks` and `sizes` are by the number of a chunk's first row."""
+        paths = {first: self.folder / f"{first:010d}.parquet" for first in chunks}
+        missing = [first for first, path in paths.items() if not path.exists()]
+        bar.update(sum(sizes.values()) - sum(sizes[first] for first in missing))
+        for number, table in spread([chunks[first] for first in missing], open_worker, workers):
+            with atomic_path(paths[missing[number]]) as temporary:
+                temporary.write_bytes(table)
+            bar.update(sizes[missing[number]])
+        self.parts = [paths[first] for first in sorted(paths)]
+
+    def close(self) -> None:
+        """Remove the chunks; call it when the table is written."""
+        shutil.rmtree(self.folder)
+
+    def _made_with(self) -> dict | None:
+        """What the table at `out` says it was made with; None without one."""
+        return parquet_metadata(self.out).get("run", {}) if self.out.exists() else None
+
+
+def parquet_metadata(path: Path) -> dict:
+    """What this project wrote about a table into its file; nothing where it wrote nothing."""
+    words = (pq.read_schema(path).metadata or {}).get(b"mindrec", b"{}")
+    return json.loads(words)
 
 
 class _Worker:

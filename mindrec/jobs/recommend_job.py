@@ -1,7 +1,8 @@
 """Recommendations for many users: a Parquet file of histories in, a Parquet file of ranked items out."""
 
+import hashlib
 import io
-import shutil
+import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from tqdm import tqdm
 from mindrec.decoding.answerable import answerable
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
-from mindrec.jobs.chunks import Work, open_parts, spread
+from mindrec.jobs.chunks import ChunkedJob, Work, parquet_metadata
 from mindrec.recommender import Recommender
 from mindrec.system.files import atomic_path, check_parquet
 
@@ -61,33 +62,28 @@ def recommend_many(
     if not 1 <= top <= config.beam_size:
         raise MindRecError(f"--top {top} is outside 1..{config.beam_size}, the beams that each user's search keeps")
     users = _checked(histories)
+    with histories.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     about = {
         "fingerprint": recommender.checkpoint.fingerprint,
-        "histories": str(histories),
+        "histories": digest,
         "users": users,
         "decoder": config.to_dict(),
         "top": top,
     }
-    parts = out.with_name(out.name + ".partial")
-    open_parts(parts, about, resume)
-    chunks = [(n, min(CHUNK, users - n)) for n in range(0, users, CHUNK) if not _part(parts, n).exists()]
+    job = ChunkedJob(out, about, resume=resume)
+    if job.finished:
+        return {"users": users} | parquet_metadata(out)["counts"]
+    sizes = {first: min(CHUNK, users - first) for first in range(0, users, CHUNK)}
     if workers:
         open_worker = partial(_opened, checkpoint, histories, config, top, device)
     else:
         open_worker = partial(_worker, recommender, histories, config, top)
-    with tqdm(total=users, initial=users - sum(count for _, count in chunks), disable=not progress) as bar:
-        for number, table in spread(chunks, open_worker, workers):
-            first, count = chunks[number]
-            with atomic_path(_part(parts, first)) as temporary:
-                temporary.write_bytes(table)
-            bar.update(count)
-    counts = _joined(sorted(parts.glob("*.parquet")), out)
-    shutil.rmtree(parts)
+    with tqdm(total=users, disable=not progress) as bar:
+        job.run({first: (first, count) for first, count in sizes.items()}, sizes, open_worker, workers, bar)
+    counts = _joined(job.parts, out, about)
+    job.close()
     return {"users": users} | counts
-
-
-def _part(parts: Path, first: int) -> Path:
-    return parts / f"{first:010d}.parquet"
 
 
 def _checked(histories: Path) -> int:
@@ -180,14 +176,13 @@ def _recommended(
     return out.getvalue()
 
 
-def _joined(parts: list[Path], out: Path) -> dict:
+def _joined(parts: list[Path], out: Path, about: dict) -> dict:
     """Write the chunks as one file, in their order; returns the sums of what each passed over."""
-    counts = {"rows": 0} | dict.fromkeys(COUNTED, 0)
-    with atomic_path(out) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+    files = [pq.read_metadata(part) for part in parts]
+    counts = {name: sum(int(file.metadata[name.encode()]) for file in files) for name in COUNTED}
+    counts = {"rows": sum(file.num_rows for file in files)} | counts
+    schema = SCHEMA.with_metadata({"mindrec": json.dumps({"run": about, "counts": counts})})
+    with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for part in parts:
-            table = pq.read_table(part)
-            for name in COUNTED:
-                counts[name] += int(table.schema.metadata[name.encode()])
-            counts["rows"] += len(table)
-            writer.write_table(table.replace_schema_metadata(None))
+            writer.write_table(pq.read_table(part).replace_schema_metadata(schema.metadata))
     return counts

@@ -13,6 +13,14 @@ from mindrec.system.failures import OutOfMemory, out_of_memory
 Result = TypeVar("Result")
 
 
+def peak_memory_mb() -> int:
+    """The most memory that this process has held so far, in MiB."""
+    import resource  # not on Windows, where nothing else of this module is missing
+
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(kilobytes / (2**20 if sys.platform == "darwin" else 2**10))
+
+
 def say(words: str) -> None:
     """To the error stream, above any progress bar."""
     tqdm.write(words, file=sys.stderr)

@@ -15,16 +15,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedType
-from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
 from mindrec.errors import MindRecError
 from mindrec.model.diffusion import mask_targets, masked_cross_entropy
-from mindrec.system.files import read_json, replace_folder, write_json
+from mindrec.system.memory import say
 from mindrec.text_backbone.llada import LladaDenoiser
 from mindrec.text_backbone.prompts import TEMPLATES
 from mindrec.text_backbone.tuning_presets import LladaTrainConfig
-from mindrec.training.loop import FOLDER
+from mindrec.training.resumable import Progress, is_sound, load_progress, save_progress
 
 COPIES = (DistributedType.NO, DistributedType.MULTI_CPU, DistributedType.MULTI_GPU)
 """Ways to run on several processes (DDP): decoding for validation reads the model itself, not a share of it."""
@@ -110,14 +109,12 @@ def train_llada(
         model.backbone.stack.activation_checkpointing_enable({"use_reentrant": False})
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    records, best, best_weights = [], {"score": -math.inf, "epoch": 0}, {}
-    if resume and state_dir and (state_dir / "state.json").exists():
-        records, best, best_weights = _load_state(state_dir, trained, optimizer, config)
-        yield from records
+    done = load_progress(state_dir, trained, optimizer) if resume and state_dir else Progress()
+    yield from done.records
     wrapped, optimizer = accelerator.prepare(model, optimizer)
     steps = math.ceil(len(data) / config.batch)
-    for epoch in range(len(records), config.epochs):
-        if epoch - best["epoch"] > config.patience:
+    for epoch in range(len(done.records), config.epochs):
+        if not done.is_patient(epoch, config.patience):
             break
         started, losses = time.perf_counter(), []
         torch.manual_seed(config.seed * 100_003 + epoch + 1)  # of dropout
@@ -128,8 +125,15 @@ def train_llada(
                 group["lr"] = config.learning_rate * schedule(epoch * steps + n + 1, steps * config.epochs, config)
             loss = _step(wrapped, share, model.level_sizes, optimizer, accelerator, list(trained.values()))
             losses.append(accelerator.reduce(loss, "sum").item())
+            if not math.isfinite(losses[-1]):
+                break
         seconds = time.perf_counter() - started
         model.eval()
+        if not math.isfinite(losses[-1]) or not is_sound(trained):
+            words = done.diverged(epoch)  # on every process: it may be an error
+            if accelerator.is_main_process:
+                say(words)
+            break
         scores = validate(model)
         record = {
             "epoch": epoch,
@@ -139,16 +143,13 @@ def train_llada(
             "loss_token": float(np.mean(losses)),
             "validation": scores,
         }
-        records.append(record)
-        if scores["score"] > best["score"]:
-            best = {"score": scores["score"], "epoch": epoch}
-            best_weights = {k: v.detach().clone() for k, v in trained.items()}
+        done.add(record, trained)
         if state_dir and accelerator.is_main_process:
-            _save_state(state_dir, records, best, best_weights, trained, optimizer, config)
+            save_progress(state_dir, done, trained, optimizer)
         yield record
     with torch.no_grad():
         for name, value in trained.items():
-            value.copy_(best_weights[name])
+            value.copy_(done.best_weights[name])
     model.eval()
 
 
@@ -174,33 +175,3 @@ def schedule(step: int, total: int, config: LladaTrainConfig) -> float:
 
 def _round_up(count: int, multiple: int) -> int:
     return -(-count // multiple) * multiple
-
-
-def _save_state(state_dir, records, best, best_weights, trained, optimizer, config) -> None:
-    tensors = {f"model.{k}": v.detach() for k, v in trained.items()}
-    tensors |= {f"best.{k}": v for k, v in best_weights.items()}
-    for name, state in zip(trained, optimizer.state_dict()["state"].values(), strict=True):
-        tensors |= {f"{key}.{name}": value for key, value in state.items()}
-    with replace_folder(state_dir, FOLDER) as folder:
-        save_file({k: v.cpu().contiguous().clone() for k, v in tensors.items()}, folder / "state.safetensors")
-        write_json(folder / "state.json", {"config": config.to_dict(), "records": records, "best": best})
-
-
-def _load_state(state_dir, trained, optimizer, config: LladaTrainConfig):
-    state = read_json(state_dir / "state.json", "training state")
-    if state["config"] != config.to_dict():
-        changed = [k for k, v in config.to_dict().items() if state["config"].get(k) != v]
-        raise MindRecError(f"{state_dir}: the run to resume had other settings ({', '.join(changed)}); repeat them")
-    tensors = load_file(state_dir / "state.safetensors")
-    with torch.no_grad():
-        for name, value in trained.items():
-            value.copy_(tensors[f"model.{name}"])
-    saved = optimizer.state_dict()
-    saved["state"] = {
-        n: {key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-        for n, name in enumerate(trained)
-    }
-    optimizer.load_state_dict(saved)
-    device = next(iter(trained.values())).device
-    best_weights = {k[5:]: v.to(device) for k, v in tensors.items() if k.startswith("best.")}
-    return state["records"], state["best"], best_weights

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from mindrec.checkpoint import FOLDER, Checkpoint
+from mindrec.checkpoint import FOLDER, Checkpoint, load_checkpoint
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import cases, training_sequences
 from mindrec.decoding.item_index import ItemIndex
@@ -17,13 +17,23 @@ from mindrec.errors import MindRecError
 from mindrec.evaluation.evaluate import measure, rank
 from mindrec.system import distributed as processes
 from mindrec.system.files import check_replaceable
+from mindrec.system.memory import peak_memory_mb
+from mindrec.system.unfinished import Start, begin
 from mindrec.text_backbone.backbone import about_base
 from mindrec.text_backbone.llada import LladaConfig, LladaDenoiser
 from mindrec.text_backbone.prompts import Prompts, load_text_tokenizer, make_text_tokenizer
 from mindrec.text_backbone.tuning import samples, train_llada
 from mindrec.text_backbone.tuning_presets import LladaPreset, LladaTrainConfig
 from mindrec.tokens.tokenizer import Tokenizer
-from mindrec.training.run import NOTES, VALIDATION_USERS, make_tokenizer, model_card
+from mindrec.training.run import (
+    NOTES,
+    VALIDATION_USERS,
+    check_epochs,
+    finished_run,
+    make_tokenizer,
+    model_card,
+    run_identity,
+)
 
 
 def make_denoiser(
@@ -98,8 +108,22 @@ def train_llada_checkpoint(
     Under torchrun or `accelerate launch` every process calls this, and the first one writes.
     """
     config, out = preset.train, check_replaceable(out, FOLDER)
+    check_epochs(config)
     torch.manual_seed(config.seed)
     processes.start()
+    about = {
+        "base": None if base is None else about_base(base)["fingerprint"],
+        "attention": attention,
+        "quantize": quantize,
+        "whole": whole,
+        "semantic_ids": semantic_ids,
+        **run_identity(data, preset),
+    }
+    state_dir = out.with_name(out.name + ".partial")
+    start = None if processes.rank() else begin(state_dir, about, resume=resume, finished=lambda: finished_run(out))
+    start = processes.gather(start)[0]
+    if start is Start.FINISHED:
+        return load_checkpoint(out, device)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if preset.dtype == "bfloat16" else "no")
     tokenizer = make_tokenizer(data, preset, config.seed, semantic_ids=semantic_ids)
     model = make_denoiser(data, preset, tokenizer, base, attention=attention, quantize=quantize, whole=whole)
@@ -111,8 +135,7 @@ def train_llada_checkpoint(
         found = measure(ranking, asked, tokenizer.codes, tokenizer.n_items)
         return {"score": found["ndcg@10"], **{k: found[k] for k in ("hit@1", "hit@10", "ndcg@10")}}
 
-    state_dir, records = out.with_name(out.name + ".partial"), []
-    first = accelerator.is_main_process
+    records, first = [], accelerator.is_main_process
     for record in train_llada(
         model,
         torch.from_numpy(tokenizer.codes).long(),
@@ -120,8 +143,8 @@ def train_llada_checkpoint(
         config,
         validate,
         accelerator,
-        state_dir=state_dir,
-        resume=resume,
+        state_dir=state_dir / "block",
+        resume=start is Start.GOES_ON,
         progress=progress and first,
     ):
         records.append(record)
@@ -132,6 +155,8 @@ def train_llada_checkpoint(
         "data": {"name": data.catalog.name, "catalog_fingerprint": data.catalog.fingerprint},
         "semantic_ids": semantic_ids,
         **_record(model, config, records, accelerator),
+        "peak_memory_mb": peak_memory_mb(),
+        "run": about,
     }
     checkpoint = Checkpoint(
         name=out.name,

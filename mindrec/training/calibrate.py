@@ -80,10 +80,14 @@ def calibrate(
 
     Returns:
         Mean negative log-likelihood of the true code at each position: of item evidence alone ("evidence"), of the
-        tokens alone ("tokens"), of both as weighed ("both"), in nats.
+        tokens alone ("tokens"), of both as weighed ("both"), in nats. Empty lists, and weights as they are, where every
+        case's item is in its history: nothing could be weighed.
     """
     found = {"evidence": [], "tokens": [], "both": []}
-    for level, parts in enumerate(_by_level(model, table, cases, progress)):
+    levels = _by_level(model, table, cases, progress)
+    if not len(levels[0][-1]):
+        return found
+    for level, parts in enumerate(levels):
         nll_of = partial(_nll, *parts, 1.0)
         beta = minimize_scalar(nll_of, bounds=(LEAST, MOST), method="bounded").x
         with torch.no_grad():

@@ -13,16 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
 from mindrec.errors import MindRecError
 from mindrec.model.compact import CompactDenoiser
-from mindrec.system.files import FolderKind, read_json, replace_folder, write_json
+from mindrec.system.memory import say
 from mindrec.training.batches import batches
 from mindrec.training.objectives import BatchLoss, LossConfig
-
-FOLDER = FolderKind("a training state", ("state.json", "state.safetensors"))
+from mindrec.training.resumable import Progress, is_sound, load_progress, save_progress
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,6 @@ class TrainConfig:
         epochs: at most this many for the block; each stage has a cosine schedule of its own that ends there.
         batch_targets: next-item targets a step, about.
         learning_rate: peak; linear warm-up over `warmup_steps`, cosine to a tenth.
-        ema: decay of the averaged weights that are evaluated and kept; 0 keeps the raw weights.
         patience: epochs without a better validation score before a stage stops.
         dense_rate: learning rate of the dense part while the block is trained, as a share of the block's; 0 freezes it.
     """
@@ -47,7 +44,6 @@ class TrainConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     warmup_steps: int = 100
-    ema: float = 0.0
     patience: int = 5
     dense_rate: float = 1.0
     seed: int = 0
@@ -91,34 +87,35 @@ def train(
     Args:
         validate: model -> {"score": number to maximise, ...}; called after every epoch on the weights to be kept.
         state_dir: where to keep what resuming needs; written whole after each epoch.
+
+    Raises:
+        MindRecError: no sequence teaches anything, or the first epoch diverges. A later one ends the stage, and the
+            best weights so far are kept.
     """
-    run = _Run(model, sequences, config, stage, ordered, progress)
-    records, best, best_weights = [], {"score": -math.inf}, {}
-    if resume and state_dir and (state_dir / "state.json").exists():
-        records, best, best_weights = _load_state(state_dir, run)
-        yield from records
-    for epoch in range(stage.first_epoch + len(records), stage.first_epoch + stage.epochs):
-        if epoch - best.get("epoch", epoch) > config.patience:
+    run, trained, done = _Run(model, sequences, config, stage, ordered, progress), dict(model.named_parameters()), None
+    if resume and state_dir:
+        done = load_progress(state_dir, trained, run.optimizer)
+        model._items_ND = None
+        run.step = done.records[-1]["step"] if done.records else 0
+        yield from done.records
+    done = done or Progress()
+    for epoch in range(stage.first_epoch + len(done.records), stage.first_epoch + stage.epochs):
+        if not done.is_patient(epoch, config.patience):
             break
         record = run.epoch(epoch)
-        raw = _weights(model)
-        if run.average is not None:
-            _set_weights(model, run.average)
-        record["validation"] = validate(model)
-        records.append(record)
-        if record["validation"]["score"] > best["score"]:
-            best = {"score": record["validation"]["score"], "epoch": epoch}
-            best_weights = _weights(model)
-        _set_weights(model, raw)
+        if record is None or not is_sound(trained):
+            say(done.diverged(epoch))
+            break
+        done.add(record | {"validation": validate(model)}, trained)
         if state_dir:
-            _save_state(state_dir, run, records, best, best_weights)
-        yield record
-    _set_weights(model, best_weights)
+            save_progress(state_dir, done, trained, run.optimizer)
+        yield done.records[-1]
+    _set_weights(model, done.best_weights)
     model.requires_grad_(True).eval()
 
 
 class _Run:
-    """What an epoch needs and changes: the model, its optimizer, the averaged weights and the step count."""
+    """What an epoch needs and changes: the model, its optimizer and the step count."""
 
     def __init__(self, model: CompactDenoiser, sequences, config: TrainConfig, stage: Stage, ordered, progress):
         self.model, self.sequences, self.config, self.stage = model, sequences, config, stage
@@ -126,7 +123,6 @@ class _Run:
         self.device = next(model.parameters()).device
         groups = _groups(model, config.weight_decay, stage.dense_rate)
         self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
-        self.average = _weights(model) if config.ema else None
         self.step = 0
         self.steps_an_epoch = sum(1 for _ in self._batches(config.seed))
         if self.steps_an_epoch == 0:
@@ -136,8 +132,8 @@ class _Run:
         width = self.model.max_history + 1
         return batches(self.sequences, width, self.config.batch_targets, seed, ordered=self.ordered)
 
-    def epoch(self, epoch: int) -> dict:
-        """One pass over the data; all its randomness derives from the seed and the epoch's number."""
+    def epoch(self, epoch: int) -> dict | None:
+        """One pass over the data, its randomness from the seed and the epoch's number; None where it diverges."""
         started, dense, token, count = time.perf_counter(), 0.0, 0.0, 0
         seed = self.config.seed * 100_003 + epoch + 1
         torch.manual_seed(seed)
@@ -152,6 +148,8 @@ class _Run:
         )
         for rows in stream:
             out = self._update(rows.to(self.device), generator)
+            if not math.isfinite(out.dense + out.token):
+                return None
             count += out.targets
             dense += out.dense * out.targets
             token += out.token * out.targets
@@ -176,11 +174,6 @@ class _Run:
         out.loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.optimizer.step()
-        if self.average is not None:
-            decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
-            with torch.no_grad():
-                for name, value in self.model.named_parameters():
-                    self.average[name].lerp_(value, 1 - decay)
         return out
 
 
@@ -216,57 +209,8 @@ def _set_learning_rate(optimizer, config: TrainConfig, step: int, total: int) ->
         group["lr"] = config.learning_rate * group["rate"] * warm * cosine
 
 
-def _weights(model: CompactDenoiser) -> dict[str, torch.Tensor]:
-    return {name: value.detach().clone() for name, value in model.named_parameters()}
-
-
 def _set_weights(model: CompactDenoiser, weights: dict[str, torch.Tensor]) -> None:
     with torch.no_grad():
         for name, value in model.named_parameters():
             value.copy_(weights[name])
     model._items_ND = None
-
-
-def _save_state(state_dir: Path, run: _Run, records: list[dict], best: dict, best_weights: dict) -> None:
-    names = _optimizer_names(run)
-    tensors = {f"model.{k}": v for k, v in _weights(run.model).items()}
-    tensors |= {f"best.{k}": v.clone() for k, v in best_weights.items()}
-    tensors |= {f"average.{k}": v.clone() for k, v in (run.average or {}).items()}
-    for number, state in run.optimizer.state_dict()["state"].items():
-        tensors |= {f"{key}.{names[number]}": value.clone() for key, value in state.items()}
-    with replace_folder(state_dir, FOLDER) as folder:
-        save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "state.safetensors")
-        about = {"config": run.config.to_dict(), "stage": run.stage.name, "records": records, "best": best}
-        write_json(folder / "state.json", about)
-
-
-def _load_state(state_dir: Path, run: _Run) -> tuple[list[dict], dict, dict]:
-    """Put a saved state into `run`; return the records, the best score and the best weights."""
-    state = read_json(state_dir / "state.json", "training state")
-    config = run.config.to_dict()
-    if state["config"] != config:
-        changed = [k for k, v in config.items() if state["config"].get(k) != v]
-        raise MindRecError(f"{state_dir}: the run to resume had other settings ({', '.join(changed)}); repeat them")
-    tensors = load_file(state_dir / "state.safetensors", device=str(run.device))
-
-    def under(prefix: str) -> dict[str, torch.Tensor]:
-        return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-    _set_weights(run.model, under("model."))
-    if run.average is not None:
-        run.average = under("average.")
-    saved = run.optimizer.state_dict()
-    saved["state"] = {
-        n: {key: tensors[f"{key}.{name}"] for key in ("step", "exp_avg", "exp_avg_sq")}
-        for n, name in enumerate(_optimizer_names(run))
-        if f"step.{name}" in tensors  # a parameter that never had a gradient has no state
-    }
-    run.optimizer.load_state_dict(saved)
-    run.step = state["records"][-1]["step"] if state["records"] else 0
-    return state["records"], state["best"], under("best.")
-
-
-def _optimizer_names(run: _Run) -> list[str]:
-    """Parameter names in the optimizer's order."""
-    by_id = {id(p): name for name, p in run.model.named_parameters()}
-    return [by_id[id(p)] for group in run.optimizer.param_groups for p in group["params"]]

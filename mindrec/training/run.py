@@ -5,13 +5,13 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from mindrec.checkpoint import FOLDER, Checkpoint, device_name, load_checkpoint, pick_device
+from mindrec.checkpoint import FOLDER, Checkpoint, device_name, load_checkpoint, pick_device, weights_digest
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import MOSTLY, Case, cases, repeat_share, training_sequences, with_something_left
 from mindrec.decoding.config import DecodeConfig
@@ -22,7 +22,10 @@ from mindrec.evaluation.metrics import accuracy, gold_ranks
 from mindrec.model.compact import CompactConfig, CompactDenoiser
 from mindrec.model.diffusion import CodeTable
 from mindrec.model.transitions import Transitions
+from mindrec.system.failures import OutOfMemory
 from mindrec.system.files import check_replaceable, read_json, write_json
+from mindrec.system.memory import peak_memory_mb
+from mindrec.system.unfinished import Start, begin
 from mindrec.text.features import Embed, text_vectors
 from mindrec.text.features import text_model as open_text_model
 from mindrec.tokens.semantic_id import codes_of_vectors, item_vectors, semantic_codes
@@ -33,10 +36,12 @@ from mindrec.training.loop import Stage, train
 from mindrec.training.model_card import model_card
 from mindrec.training.objectives import block_loss, dense_loss, reader_loss
 from mindrec.training.presets import Preset
+from mindrec.training.resumable import STATE_FORMAT
 
 VALIDATION_USERS, CALIBRATION_USERS = 1000, 3000
 SHOWN = ("hit@1", "hit@10", "ndcg@10")
 START_NORM = 0.6
+SIZES = ("hidden_size", "heads", "intermediate_size", "encoder_layers", "max_history")
 NOTES = {
     "grocery": (
         "Histories are shopping carts: order inside a trip carries nothing.",
@@ -85,13 +90,73 @@ def train_checkpoint(
         dense_from: a checkpoint of the same catalog whose encoder, item vectors and semantic IDs are taken as they
             are; only the block is trained. So two objectives differ in nothing else. A code reader, which learns apart
             from the dense part, gets semantic IDs that are not made of it.
+        resume: go on after the last finished epoch; where the run is finished, its checkpoint is opened.
+
+    Raises:
+        MindRecError: the run cannot be made or went wrong before any weights were kept; a run to resume was another.
+            Work that this very call began is then removed, except where memory ran out.
     """
     out = check_replaceable(out, FOLDER)
     preset = for_repeats(data, preset)
-    config, place, started = preset.train, pick_device(device), time.perf_counter()
+    check_epochs(preset.train)
+    about = {
+        "objective": objective,
+        "semantic_ids": semantic_ids,
+        "text_model": None if text_model is None else str(Path(text_model).expanduser().resolve()),
+        "dense_from": None if dense_from is None else weights_digest(dense_from),
+        "sequences": most_sequences,
+        **run_identity(data, preset),
+    }
+    state_dir = out.with_name(out.name + ".partial")
+    start = begin(state_dir, about, resume=resume, finished=lambda: finished_run(out))
+    if start is Start.FINISHED:
+        return load_checkpoint(out, device)
+    sequences = some_sequences(training_sequences(data.interactions), most_sequences, preset.train.seed)
+    try:
+        job = _Job(data, preset, sequences, pick_device(device), state_dir, start is Start.GOES_ON, report, progress)
+        checkpoint = _trained(job, out.name, objective, semantic_ids, text_model, dense_from, about, command)
+        checkpoint.save(out)
+    except MindRecError as error:
+        if start is Start.AFRESH and not isinstance(error, OutOfMemory):
+            shutil.rmtree(state_dir, ignore_errors=True)
+        raise
+    shutil.rmtree(state_dir, ignore_errors=True)
+    return checkpoint
+
+
+def check_epochs(config) -> None:
+    """Raises MindRecError for a schedule without an epoch of the target block."""
+    if config.epochs < 1 or getattr(config, "dense_epochs", 0) < 0:
+        raise MindRecError(
+            f"--epochs {config.epochs} trains no block; a whole number from 1 up is needed (--dense-epochs: from 0 up)"
+        )
+
+
+def run_identity(data: PreparedData, preset) -> dict:
+    """What decides the result of every kind of training: data, the recipe with its seed, and how states are written."""
+    return {"state": STATE_FORMAT, "data": data.fingerprint, "preset": asdict(preset)}
+
+
+def finished_run(out: Path) -> dict | None:
+    """What the checkpoint at `out` was trained with; None where there is none."""
+    path = out / "training.json"
+    return read_json(path, "training record").get("run", {}) if path.exists() else None
+
+
+def _trained(
+    job: "_Job",
+    name: str,
+    objective: str,
+    semantic_ids: str,
+    text_model: Path | None,
+    dense_from: Path | None,
+    about: dict,
+    command: str,
+) -> Checkpoint:
+    """Both stages, evidence weighed, and the record of it all."""
+    data, preset, started = job.data, job.preset, time.perf_counter()
+    config = preset.train
     torch.manual_seed(config.seed)
-    sequences = some_sequences(training_sequences(data.interactions), most_sequences, config.seed)
-    job = _Job(data, preset, sequences, place, out.with_name(out.name + ".partial"), resume, report, progress)
     records: list[dict] = []
     embed = None if text_model is None else open_text_model(text_model)
     if dense_from is not None:
@@ -116,20 +181,19 @@ def train_checkpoint(
         **_record(job, model, records),
         **measured,
         "seconds_in_all": round(time.perf_counter() - started, 1),
+        "peak_memory_mb": peak_memory_mb(),
+        "run": about,
     }
-    checkpoint = Checkpoint(
-        name=out.name,
+    return Checkpoint(
+        name=name,
         denoiser=model,
         tokenizer=tokenizer,
         catalog=data.catalog,
         decode=decode,
         notes=NOTES.get(data.catalog.name, ()),
         training=training,
-        card=model_card(out.name, data, training),
+        card=model_card(name, data, training),
     )
-    checkpoint.save(out)
-    shutil.rmtree(job.state_dir, ignore_errors=True)
-    return checkpoint
 
 
 @dataclass(frozen=True)
@@ -332,6 +396,12 @@ def _from_dense(folder: Path, job: _Job, objective: str, semantic_ids: str, embe
             f"--dense-from {folder} is a {source.denoiser.kind} checkpoint of catalog {source.catalog.fingerprint}; a "
             f"compact one of {job.data.catalog.fingerprint} is needed"
         )
+    wanted = CompactConfig(source.tokenizer.level_sizes, source.tokenizer.n_items, **job.preset.model)
+    has = source.denoiser.config
+    sizes = [name for name in SIZES if getattr(has, name) != getattr(wanted, name)]
+    if sizes:
+        told = ", ".join(f"{name} {getattr(has, name)} there and {getattr(wanted, name)} here" for name in sizes)
+        raise MindRecError(f"--dense-from {folder} is of other sizes than the preset ({told}); take its own preset")
     tokenizer = source.tokenizer
     if job.preset.model.get("token_encoder") == "codes":
         tokenizer = _first_tokenizer(job, semantic_ids, embed)

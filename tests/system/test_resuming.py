@@ -3,12 +3,16 @@
 from dataclasses import replace
 
 import pytest
+import torch
 from commands import refused
 
 from mindrec.data.catalog import save_prepared
+from mindrec.data.splits import Case
 from mindrec.errors import MindRecError
+from mindrec.model.diffusion import CodeTable
 from mindrec.system.files import read_json
 from mindrec.system.unfinished import Start, begin, differences
+from mindrec.training.calibrate import calibrate
 from mindrec.training.run import train_checkpoint
 
 RUN = {"seed": 1, "preset": {"train": {"epochs": 3}, "levels": (4, 16)}, "data": "abc"}
@@ -150,7 +154,16 @@ def test_training_whose_validation_targets_are_all_known_ends_with_a_checkpoint(
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, epochs=1))
     made = train_checkpoint(data, recipe, tmp_path / "model", device="cpu", progress=False)
     assert (tmp_path / "model" / "model.safetensors").exists()
-    assert made.training["calibration_nll"] == {"evidence": [], "tokens": [], "both": []}
+    assert made.decode.exclude_seen is False
+
+
+def test_cases_whose_item_is_known_leave_the_weights_as_they_are(recommender):
+    model = recommender.denoiser
+    assert not model.config.repeats
+    before = model.opinion.clone()
+    table = CodeTable(torch.from_numpy(recommender.tokenizer.codes), model.level_sizes)
+    assert calibrate(model, table, [Case("u", (1, 2, 3), 2)]) == {"evidence": [], "tokens": [], "both": []}
+    assert torch.equal(model.opinion, before)
 
 
 def _with_known_target(sequence):

@@ -113,8 +113,7 @@ PRESETS: dict[str, Preset] = {
 
 
 # A block that reads codes by an encoder of its own and learns whole items: no teacher, no states of the dense part.
-# What it says beside evidence is then its own (assets/results/second-opinion.json). An experiment: the reader was
-# measured on Beauty alone, this whole recipe never. On the grocery data such a reader adds nothing.
+# An experiment: this whole recipe has not been measured.
 PRESETS["beauty-codes"] = replace(
     BEAUTY,
     sid_levels=4,

@@ -347,5 +347,8 @@ def test_add_items_from_a_table(measured, tmp_path):
     assert code == 0
     assert "(cold)" in out
     assert "cold: added after training" in out
-    assert "no column 'item_id'" in refused("add-items", *arguments)
-    assert not [p for p in tmp_path.iterdir() if p.name not in ("new.csv", "grown")]
+    nameless = tmp_path / "nameless.csv"
+    nameless.write_text("wording,shelf\nkind3 thing50,Top 0\nkind4 thing51,Top 0\n")
+    refusal = refused("add-items", *arguments[:2], "--items", nameless, "--out", tmp_path / "none")
+    assert "item_id" in refusal
+    assert not [p for p in tmp_path.iterdir() if p.name not in ("new.csv", "nameless.csv", "grown")]

@@ -74,7 +74,7 @@ def test_the_app_shows_and_decodes_the_whole_history_of_a_trip(recommender, long
         [long_data.catalog.items[r].item_id for r in c.history] for c in cases(long_data.interactions, "test")
     ]
     bundle = handlers.decode({"ids": ids})
-    assert len(bundle["trace"]["history"]) == len(ids) == 26
+    assert len(bundle["trace"].history) == len(ids) == 26
 
 
 @pytest.fixture(scope="module")

@@ -439,7 +439,7 @@ def test_options_belong_to_their_source(tmp_path):
 
 def test_a_folder_with_other_things_is_never_replaced(tmp_path):
     write(tmp_path / "home" / "thesis.tex", "years of work")
-    with pytest.raises(MindRecError, match=r"holds 'thesis.tex', no prepared data"):
+    with pytest.raises(MindRecError, match=r"holds 'thesis.tex': it is not, or not only, prepared data"):
         prepare("synthetic", tmp_path / "home", {}, **quiet)
     assert (tmp_path / "home" / "thesis.tex").read_text() == "years of work"
     prepare("synthetic", tmp_path / "out", {}, **quiet)

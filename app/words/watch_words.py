@@ -40,6 +40,7 @@ STAGE = {
     "found_none": "Nothing found for “{query}”. Try another word.",
     "empty_history": "No items yet. Search above, or start from a story.",
     "items_count": "{count} of at most {most} items",
+    "items_beyond": "{count} items; the model reads the last {most}",
     "full": "The history is full: this checkpoint reads at most {most} items. Remove one first.",
     "twice": "{title} is in the history already.",
     "remove": "Remove {title}",

@@ -213,7 +213,10 @@ export function makeHistory(app) {
       most = app.checkpoint().max_history;
     chips.replaceChildren(...items.map(chip));
     app.part("empty").hidden = items.length > 0;
-    setText(app.part("count"), app.stale ? T.changed : fill(items.length > most ? T.items_beyond : T.items_count, { count: items.length, most }));
+    setText(
+      app.part("count"),
+      app.stale ? T.changed : fill(items.length > most ? T.items_beyond : T.items_count, { count: items.length, most }),
+    );
     app.part("count").classList.toggle("stale", app.stale);
     const box = app.part("target");
     box.hidden = !target;

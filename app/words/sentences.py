@@ -3,7 +3,7 @@
 The long lists are in app.words.watch_words and app.words.tab_words; all are used from here.
 """
 
-from math import exp
+from math import exp, floor
 
 from app.words.tab_words import (
     CAUSE_NAMES,
@@ -97,12 +97,12 @@ TRIP_ABOUT = "A real shopping trip; its true next item is “{title}”. Will th
 
 
 def percent(p: float) -> str:
-    """A probability as a person says it."""
-    if p >= 0.995 and p < 1:
+    """A probability in words. `percent` of page/js/words.js keeps the same rule with signs: ">99%", "<0.1%"."""
+    if 0.995 <= p < 1:
         return "over 99%"
-    if 0 < p < 0.01:
-        return f"{p * 100:.1g}%" if p >= 0.0001 else "under 0.01%"
-    return f"{p * 100:.0f}%"
+    if p == 0 or p >= 0.0095:
+        return f"{floor(p * 100 + 0.5)}%"
+    return f"{p * 100:.1f}%" if p >= 0.001 else "under 0.1%"
 
 
 def captions(trace: DecodeTrace, possible: dict | None = None, since: int = 0) -> list[str]:

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pandas as pd
 import pytest
+from percents import PERCENTS
 
 from app.tabs.case_table import FILTERS
 from app.views import diagnosis_charts as charts
@@ -113,10 +114,7 @@ def test_captions_are_one_for_each_step_and_name_the_answer(trace):
     assert all("{" not in line and "None" not in line for line in lines)
 
 
-@pytest.mark.parametrize(
-    ("p", "words"),
-    [(1.0, "100%"), (0.999, "over 99%"), (0.5, "50%"), (0.004, "0.4%"), (1e-6, "under 0.01%"), (0, "0%")],
-)
+@pytest.mark.parametrize(("p", "words"), [(p, words) for p, words, _ in PERCENTS])
 def test_percent_as_a_person_says_it(p, words):
     assert text.percent(p) == words
 

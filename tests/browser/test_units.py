@@ -7,6 +7,7 @@ import zlib
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from percents import PERCENTS
 
 from app.page import assets
 from app.page.modules import join_modules
@@ -28,22 +29,7 @@ def units(chromium):
     page.close()
 
 
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (0, "0%"),
-        (0.00001, "<0.1%"),
-        (0.0011, "0.1%"),
-        (0.0094, "0.9%"),
-        (0.0096, "1%"),
-        (0.126, "13%"),
-        (0.995, "100%"),
-        (0.9951, ">99%"),
-        (0.99999, ">99%"),
-        (1, "100%"),
-        (None, ""),
-    ],
-)
+@pytest.mark.parametrize(("value", "words"), [(p, signs) for p, _, signs in PERCENTS] + [(None, "")])
 def test_percents_are_short_and_never_say_all_or_nothing_falsely(units, value, words):
     assert units("words.percent(x)", value) == words
 

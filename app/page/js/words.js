@@ -8,9 +8,8 @@ export function fill(words, values) {
 
 export function percent(p) {
   if (p === null || p === undefined) return "";
-  if (p > 0.995 && p < 1) return ">99%";
-  if (p >= 0.1 || p === 0) return Math.round(p * 100) + "%";
-  if (p >= 0.0095) return Math.round(p * 100) + "%";
+  if (p >= 0.995 && p < 1) return ">99%";
+  if (p >= 0.0095 || p === 0) return Math.round(p * 100) + "%";
   if (p >= 0.001) return (p * 100).toFixed(1) + "%";
   return "<0.1%";
 }

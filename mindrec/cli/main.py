@@ -134,11 +134,10 @@ def _recipe(name: str | None, prepared_data, device: str):
 
 def _verdict(checkpoint, prepared_data) -> str:
     """Whether the saved model is ahead of counting, on the validation cases of its own record."""
-    from mindrec.data.splits import cases
-    from mindrec.training.run import VALIDATION_USERS
+    from mindrec.training.run import VALIDATION_USERS, validation_cases
     from mindrec.training.verdict import verdict
 
-    asked = cases(prepared_data.interactions, "validation", VALIDATION_USERS, checkpoint.training["seed"])
+    asked = validation_cases(prepared_data, VALIDATION_USERS, checkpoint.training["seed"])
     ndcg = checkpoint.training["validation"]["ndcg@10"]
     return verdict(prepared_data.interactions, asked, ndcg, exclude_seen=checkpoint.decode.exclude_seen)[0]
 

@@ -19,6 +19,7 @@ UNITS = (("seconds", 1e8, 1e11, 1.0), ("milliseconds", 1e11, 1e14, 1e3), ("micro
 
 SLASHED = re.compile(r"^\s*\d{1,2}([/.-])\d{1,2}\1(?:\d{4}|\d{2})(?!\d)")
 _ZONE_NAME = re.compile(r"\s*\b(?:UTC|GMT|Z)$")
+_TIME_OF_DAY = r"(?i)^\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]m)?$"
 _DECIMAL_COMMA = re.compile(r"^\s*[+-]?\d+,\d+\s*$")
 
 
@@ -114,7 +115,11 @@ class TimeColumn:
 
 
 def parse_dates(texts: pd.Series, *, day_first: bool) -> np.ndarray:
-    """Seconds of date texts by pandas: the form of the first for all, and each by its own where that fails."""
+    """Seconds of date texts by pandas: the form of the first for all, and each by its own where that fails.
+
+    A time of day without a date is no time: pandas would read it as that of today.
+    """
+    texts = texts.mask(texts.str.match(_TIME_OF_DAY).fillna(False).to_numpy(bool))
     seconds = _to_seconds(texts, dayfirst=day_first)
     left = np.isnan(seconds)
     if left.any():

@@ -229,13 +229,11 @@ def test_an_address_that_cannot_be_is_one_sentence(monkeypatch, capsys, argument
     assert arguments[1] in refused(monkeypatch, capsys, *arguments).replace(",", "")
 
 
-def test_the_home_folder_may_be_written_short(monkeypatch):
-    monkeypatch.setenv("HOME", "/home/me")
+def test_the_home_folder_may_be_written_short(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
     options = read_options(["--checkpoint=~/c", "--data=~/d", "--cases=~/e.parquet"], {}, [])
     assert list(map(os.fspath, (*options.checkpoints, options.data, *options.cases))) == [
-        "/home/me/c",
-        "/home/me/d",
-        "/home/me/e.parquet",
+        str(tmp_path / name) for name in ("c", "d", "e.parquet")
     ]
     named = {"MINDREC_CHECKPOINTS": "~/c", "MINDREC_DATA": "~/d", "MINDREC_CASES": "~/e.parquet"}
     assert read_options([], named, []) == options

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import math
 import zipfile
 
 import pandas as pd
@@ -318,3 +319,9 @@ def test_rounded_ids_are_said():
     repairs = Repairs()
     collect([("", "u", "9.78E+12", 1.0), ("", "u", "12E", 2.0)], repairs)
     assert any("rounded" in line for line in repairs.lines())
+
+
+def test_a_time_of_day_without_a_date_is_no_time():
+    """Read as that of today, the order would depend on the clock."""
+    values, _ = read_times("10:20", "9:05:30", "11:00 PM", "2020-01-02 10:20")
+    assert [math.isnan(v) for v in values] == [True, True, True, False]

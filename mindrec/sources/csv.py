@@ -18,7 +18,12 @@ BATCH = 50_000
 
 
 def _events(path: Path, options: LogOptions, repairs: Repairs) -> Events:
-    table = look_at(path, options.table, repairs)
+    return events_of(look_at(path, options.table, repairs), options, repairs)
+
+
+def events_of(table: Table, options: LogOptions, repairs: Repairs) -> Events:
+    """The events of a table with a row each, as `options` say that it is to be read."""
+    path = table.path
     roles = log_roles(table.columns, options.wanted, path.name, repairs, header=bool(table.header_lines))
     rules = filters.rules(options.keep, options.min_rating, table.columns, path.name)
     if not rules:

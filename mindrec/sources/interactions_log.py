@@ -11,7 +11,7 @@ from itertools import islice
 
 import numpy as np
 
-from mindrec.data.catalog import Catalog, Interactions, Item, PreparedData, Ragged
+from mindrec.data.catalog import SPLITS, Catalog, Interactions, Item, PreparedData, Ragged
 from mindrec.errors import MindRecError
 from mindrec.sources.meaning import check_match, judge_order, ordered_labels, without_roots
 from mindrec.sources.repairs import REFUSE_AFTER, Repairs, clean_items, usable_id
@@ -26,6 +26,7 @@ class Events:
         users, items: the ids, in order of first appearance.
         user_M, item_M: int32 places in those lists.
         time_M: float64; only its order matters.
+        split_M: uint8 places in `SPLITS` where the publisher split the log; None otherwise.
     """
 
     users: Sequence[str]
@@ -33,12 +34,14 @@ class Events:
     user_M: np.ndarray
     item_M: np.ndarray
     time_M: np.ndarray
+    split_M: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.user_M)
 
     def keep(self, mask_M: np.ndarray) -> "Events":
-        return Events(self.users, self.items, self.user_M[mask_M], self.item_M[mask_M], self.time_M[mask_M])
+        split_M = None if self.split_M is None else self.split_M[mask_M]
+        return Events(self.users, self.items, self.user_M[mask_M], self.item_M[mask_M], self.time_M[mask_M], split_M)
 
 
 class Numbering:
@@ -209,12 +212,17 @@ def assemble(
     catalog = Catalog(tuple(items), name=name, category_depth=None)
     found = sequences(events, catalog, repairs)
     judge_order(found, [item.item_id for item in items], timed, repairs)
+    if events.split_M is not None:
+        found = as_split(found, events)
     return PreparedData(catalog, found, notes=notes, repairs=repairs.lines())
 
 
 def sequences(events: Events, catalog: Catalog, repairs: Repairs) -> Interactions:
-    """Each user's items in time order; the order of the file decides between equal times."""
-    order = np.lexsort((events.time_M, events.user_M))
+    """Each user's items in time order; the order of the file decides between equal times.
+
+    A split that the publisher made comes before the time: what is held out there follows what is not.
+    """
+    order = _order(events)
     user_M, time_M = events.user_M[order], events.time_M[order]
     tied = (user_M[1:] == user_M[:-1]) & (time_M[1:] == time_M[:-1])
     repairs.count("time_tie", n=int(tied.sum()))
@@ -222,3 +230,30 @@ def sequences(events: Events, catalog: Catalog, repairs: Repairs) -> Interaction
     starts = np.flatnonzero(np.r_[True, user_M[1:] != user_M[:-1]])
     names = tuple(events.users[n] for n in user_M[starts])
     return Interactions(names, Ragged(row_of_I[events.item_M[order]], np.r_[starts, len(order)]), len(catalog))
+
+
+def _order(events: Events) -> np.ndarray:
+    split = () if events.split_M is None else (events.split_M,)
+    return np.lexsort((events.time_M, *split, events.user_M))
+
+
+def as_split(found: Interactions, events: Events) -> Interactions:
+    """Whole sequences as the publisher's split has them: the training rows, and a sequence for each held-out row.
+
+    The sequence of a held-out row is all that came before it, with the row last, as `data.splits.cases` asks it.
+    """
+    split_M = events.split_M[_order(events)]
+    names, rows, splits = [], [], []
+    for n, user in enumerate(found.user_ids):
+        items = found.sequences[n]
+        parts = split_M[found.sequences.starts[n] : found.sequences.starts[n + 1]]
+        n_train = int((parts == 0).sum())
+        if n_train > 1:
+            names.append(user)
+            rows.append(items[:n_train])
+            splits.append(SPLITS[0])
+        for place in range(max(n_train, 1), len(items)):
+            names.append(user)
+            rows.append(items[: place + 1])
+            splits.append(SPLITS[parts[place]])
+    return Interactions(tuple(names), Ragged.of(rows), found.n_items, tuple(splits))

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from tqdm import tqdm
 
 from mindrec.errors import MindRecError
-from mindrec.sources.packing import unpacked
+from mindrec.sources.packing import GZIP, unpacked
 from mindrec.sources.repairs import Repairs
 
 MAX_LINE = 8 << 20
@@ -202,7 +202,8 @@ class Bundle:
                 yield stream
             return
         try:
-            with self.zip.open(self.names[name]) as stream:
-                yield io.BufferedReader(stream, 1 << 20)
+            with self.zip.open(self.names[name]) as member:
+                stream = io.BufferedReader(member, 1 << 20)
+                yield gzip.GzipFile(fileobj=stream) if stream.peek(2)[:2] == GZIP else stream
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
             raise MindRecError(f"{self.path}, {name}: damaged or locked ({error}); fetch it again") from error

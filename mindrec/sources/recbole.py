@@ -1,19 +1,25 @@
-"""RecBole atomic files: NAME.inter and NAME.item, tab-separated, each column headed name:type."""
+"""RecBole atomic files: NAME.inter (or its train, valid and test parts) and NAME.item, columns headed name:type."""
 
-import csv
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mindrec.data.catalog import Item, PreparedData
+from mindrec.data.catalog import SPLITS, Item, PreparedData
 from mindrec.errors import MindRecError
-from mindrec.sources.interactions_log import assemble, collect, parse_time
-from mindrec.sources.readers import Bundle, columns_of, csv_rows
+from mindrec.sources.csv import events_of
+from mindrec.sources.interactions_log import Events, assemble, collect
+from mindrec.sources.itemfile import ItemColumns
+from mindrec.sources.predefined import joined, parts_of, unrolled
+from mindrec.sources.readers import Bundle
 from mindrec.sources.repairs import Repairs
+from mindrec.sources.roles import guessed, log_roles
+from mindrec.sources.tables import Options, Table, look_at
+from mindrec.sources.user_columns import LogOptions
 
-TITLES = ("title", "item_title", "movie_title", "name", "item_name", "product_name")
 CATEGORIES = ("categories", "category", "class", "genre", "genres", "item_category")
-BRANDS = ("brand", "store", "artist", "publisher")
+_ENDING = re.compile(r"\.(inter|item)(\.(gz|bz2|xz|zst))?$")
+_TYPED = re.compile(r"^([^:]+):(token|token_seq|float|float_seq)$")
 NOTES = """# {name} (RecBole atomic files)
 Read from `{file}`. Category path: {path}.
 
@@ -21,87 +27,181 @@ Licence: that of the data set behind the atomic files; set it down here before y
 """
 
 
+@dataclass(frozen=True)
+class Atomic:
+    """An atomic file with the types of its columns.
+
+    Attributes:
+        types: {column: token, token_seq, float or float_seq}; empty where the header names none.
+    """
+
+    table: Table
+    types: dict[str, str]
+
+    def list_column(self) -> str | None:
+        """The column that holds a whole history a row, where the file is one of rolled-out sequences."""
+        lists = [column for column in self.table.columns if column.endswith("_list")]
+        typed = [column for column in lists if not self.types or self.types.get(column) == "token_seq"]
+        return next((column for column in typed if guessed("item", [column.removesuffix("_list")])), None)
+
+
 def load(
     path: Path,
     *,
-    user_column: str = "user_id",
-    item_column: str = "item_id",
-    time_column: str | None = "timestamp",
+    user_column: str | None = None,
+    item_column: str | None = None,
+    time_column: str | None = None,
+    no_time: bool = False,
     title_column: str | None = None,
     brand_column: str | None = None,
     category_columns: str | None = None,
+    separator: str | None = None,
+    min_rating: float | None = None,
+    keep: list[str] | None = None,
+    labels: str | None = None,
     core: int = 1,
     keep_unused: bool = False,
 ) -> PreparedData:
-    """Read a folder or zip with one NAME.inter, and NAME.item where there is one.
+    """Read a folder, zip or file with one NAME.inter, or NAME.train.inter and the like, and NAME.item if there is one.
 
     `category_columns` names one column a level, or one whose cell holds the path; by default the first column called
     categories, category, class, genre(s) or item_category.
     """
-    bundle, repairs = Bundle(path), Repairs()
-    found = [n for n in bundle.names if n.endswith(".inter")]
-    if len(found) != 1:
-        raise MindRecError(f"{path} holds {len(found)} .inter files ({sorted(found)[:5]}); exactly one is needed")
-    name = found[0].removesuffix(".inter")
-    events = collect(
-        _rows(bundle, found[0], {"user": user_column, "item": item_column, "time": time_column or None}, repairs),
-        repairs,
-    )
-    records, what = (), "none"
-    if f"{name}.item" in bundle:
-        wanted = {"title": title_column, "brand": brand_column, "category": category_columns}
-        records = list(_items(bundle, f"{name}.item", item_column, wanted, repairs))
-        what = category_columns or f"the first column of {', '.join(CATEGORIES)}"
-    notes = NOTES.format(name=name, file=Path(path).name, path=what)
-    return assemble(events, records, repairs, name=name, core=core, keep_unused=keep_unused, notes=notes)
+    bundle, repairs = _bundle(Path(path)), Repairs()
+    wanted = {"user": user_column, "item": item_column, "time": "" if no_time else time_column}
+    options = LogOptions(wanted, core, Options(separator, None, quotes=False), keep, min_rating)
+    name, files = _files(bundle)
+    parts = {part: _atomic(bundle, file, options.table, repairs) for part, file in files.items()}
+    events = _events(parts, options, repairs)
+    columns = ItemColumns(item_column, title_column, brand_column, None, category_columns)
+    items = _named(bundle, "item").get(name)
+    records = [] if items is None else list(_items(_atomic(bundle, items, options.table, repairs), columns, repairs))
+    chosen = "none" if items is None else category_columns or f"the first column of {', '.join(CATEGORIES)}"
+    notes = NOTES.format(name=name, file=Path(path).name, path=chosen)
+    return assemble(
+        events, records, repairs, name=name, core=core, keep_unused=keep_unused, labels=labels, notes=notes,
+        timed=wanted["time"] != "",
+    )  # fmt: skip
 
 
-def _open(stream, name: str, repairs: Repairs) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
-    """Column names without their types, and the rows below them."""
-    rows = csv_rows(stream, name, repairs, delimiter="\t", quoting=csv.QUOTE_NONE)
-    header = next(rows, (1, []))[1]
-    if not header or not all(re.fullmatch(r"[^:]+:(token|token_seq|float|float_seq)", h.strip()) for h in header):
-        raise MindRecError(f"{name}, line 1: {header[:6]} are no atomic columns like user_id:token; check the file")
-    return [h.strip().split(":")[0] for h in header], rows
+def _bundle(path: Path) -> Bundle:
+    """The folder or zip, or of a folder what belongs to the file that `path` names."""
+    match = _ENDING.search(path.name)
+    if not match or not path.is_file():
+        return Bundle(path)
+    bundle, stem = Bundle(path.parent), path.name[: match.start()]
+    bundle.names = {name: file for name, file in bundle.names.items() if name in (path.name, f"{stem}.item")}
+    return bundle
 
 
-def _rows(bundle: Bundle, name: str, wanted: dict, repairs: Repairs) -> Iterator[tuple[str, str, str, float]]:
-    with bundle.open(name) as stream:
-        header, rows = _open(stream, name, repairs)
-        place = columns_of(header, wanted, name)
-        for count, (number, row) in enumerate(rows, 1):
-            where = f"{name}, line {number}"
-            short = len(row) <= max(place.values())
-            time = float(count) if "time" not in place or short else parse_time(row[place["time"]])
-            if short:
-                repairs.malformed("row_malformed", where, count)
-            elif time is None:
-                repairs.malformed("bad_time", where, count)
-            else:
-                yield where, row[place["user"]].strip(), row[place["item"]].strip(), time
+def _named(bundle: Bundle, kind: str) -> dict[str, str]:
+    """{stem: file} of the files of one kind, packed or not."""
+    found = {name: match for name in bundle.names if (match := _ENDING.search(name))}
+    return {name[: match.start()]: name for name, match in found.items() if match[1] == kind}
 
 
-def _items(bundle: Bundle, name: str, item_column: str, wanted: dict, repairs: Repairs) -> Iterator[Item]:
-    with bundle.open(name) as stream:
-        header, rows = _open(stream, name, repairs)
-        title = wanted["title"] or next((c for c in TITLES if c in header), None)
-        brand = wanted["brand"] or next((c for c in BRANDS if c in header), None)
-        chosen = wanted["category"] or next((c for c in CATEGORIES if c in header), "")
-        levels = [c.strip() for c in chosen.split(",") if c.strip()]
-        place = columns_of(header, {"item": item_column, "title": title, "brand": brand}, name)
-        path_places = list(columns_of(header, {f"category {c}": c for c in levels}, name).values())
-        for number, row in rows:
-            if len(row) < len(header):
-                repairs.malformed("row_malformed", f"{name}, line {number}", number)
-                continue
-            cells = [row[p] for p in path_places]
-            names = split_path(cells[0]) if len(cells) == 1 else cells
-            yield Item(
-                row[place["item"]].strip(),
-                row[place["title"]] if title else "",
-                tuple(n for n in names if n.strip()),
-                row[place["brand"]] if brand else None,
-            )
+def _files(bundle: Bundle) -> tuple[str, dict[str, str]]:
+    """(name of the data, {split: file}); {"": file} where the log is one file."""
+    found = _named(bundle, "inter")
+    if len(found) == 1:
+        stem, file = next(iter(found.items()))
+        return stem, {"": file}
+    parts = parts_of(sorted(found), str(bundle.path))
+    if parts is None:
+        raise MindRecError(
+            f"{bundle.path} holds {len(found)} .inter files ({sorted(found.values())[:5]}); one, or the parts "
+            "NAME.train.inter, NAME.valid.inter and NAME.test.inter, is needed"
+        )
+    return parts[0] or bundle.path.name.split(".")[0], {part: found[stem] for part, stem in parts[1].items()}
+
+
+def _atomic(bundle: Bundle, file: str, options: Options, repairs: Repairs) -> Atomic:
+    """A file with its columns' names and types apart. A header of names alone is read, and that is said."""
+    table = look_at(Path(file), options, repairs, lambda: bundle.open(file))
+    typed = [_TYPED.match(column) for column in table.columns]
+    if table.separator != "\t":
+        repairs.note(f"{file}: fields are separated by {table.separator!r}, not by tabs as atomic files are")
+    if all(typed):
+        names = [match[1] for match in typed]
+        return Atomic(replace(table, columns=names), {match[1]: match[2] for match in typed})
+    columns = [column.split(":")[0] for column in table.columns]
+    if not any(typed) and not any(guessed(use, columns) for use in ("user", "item")):
+        raise MindRecError(
+            f"{file}, line 1: {table.columns[:6]} are no atomic columns like user_id:token; check the file"
+        )
+    repairs.note(f"{file}: the header gives names without types; columns are known by their names")
+    return Atomic(replace(table, columns=columns), {})
+
+
+def _events(parts: dict[str, Atomic], options: LogOptions, repairs: Repairs) -> Events:
+    if any(atomic.list_column() for atomic in parts.values()):
+        return _listed(parts, options, repairs)
+    events = {part: events_of(atomic.table, options, repairs) for part, atomic in parts.items()}
+    return events[""] if "" in events else joined(events, repairs)
+
+
+def _listed(parts: dict[str, Atomic], options: LogOptions, repairs: Repairs) -> Events:
+    """Events of rows that hold a history and the item after it; a held-out row gives that item alone."""
+    train, held_out = [], {}
+    for part, atomic in parts.items():
+        rows = list(_histories(atomic, options, repairs))
+        repairs.note(
+            f"{atomic.table.path}: rows hold a history ({atomic.list_column()!r}) and the item after it; they are "
+            "joined to one sequence a user"
+        )
+        if part in ("", SPLITS[0]):
+            train += [(user, [*history, *target]) for user, history, target in rows]
+        else:
+            held_out[part] = rows
+    # What a held-out row holds before its target is training's where training has nothing of that user.
+    known = {user for user, _ in train}
+    train += [(user, history) for rows in held_out.values() for user, history, _ in rows if user not in known]
+    sequences = unrolled((user, items) for user, items in train)
+    whole = collect(_placed((user, item) for user, items in sequences.items() for item in items), repairs)
+    if not held_out:
+        return whole
+    targets = {
+        part: collect(_placed((user, item) for user, _, target in rows for item in target), repairs)
+        for part, rows in held_out.items()
+    }
+    return joined({SPLITS[0]: whole} | targets, repairs)
+
+
+def _placed(pairs: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str, str, float]]:
+    return (("", user, item, float(place)) for place, (user, item) in enumerate(pairs))
+
+
+def _histories(atomic: Atomic, options: LogOptions, repairs: Repairs) -> Iterator[tuple[str, list[str], list[str]]]:
+    """(user, history, the item after it or nothing) of every row."""
+    table, listed = atomic.table, atomic.list_column()
+    if listed is None:
+        raise MindRecError(f"{table.path} has no column of lists, which the other parts have; give parts of one form")
+    wanted = {"user": options.wanted["user"]}
+    user = table.columns.index(log_roles(table.columns, wanted, table.path.name, repairs)["user"])
+    column = options.wanted["item"] or listed.removesuffix("_list")
+    target = table.columns.index(column) if column in table.columns else None
+    place = table.columns.index(listed)
+    for seen, (number, row) in enumerate(table.rows(repairs), 1):
+        if len(row) <= max(user, place, target or 0):
+            repairs.malformed("row_malformed", f"{table.path}, line {number}", seen)
+            continue
+        yield row[user].strip(), split_path(row[place]), [] if target is None else [row[target].strip()]
+
+
+def _items(atomic: Atomic, columns: ItemColumns, repairs: Repairs) -> Iterator[Item]:
+    table = atomic.table
+    chosen = columns.categories or next((c for c in CATEGORIES if c in table.columns), None)
+    columns = replace(columns, categories=chosen)
+    fields = columns.fields(table.columns, str(table.path), repairs)
+    listed = columns.levels[0] if len(columns.levels) == 1 else None
+    for seen, (number, row) in enumerate(table.rows(repairs), 1):
+        if len(row) < len(table.columns):
+            repairs.malformed("row_malformed", f"{table.path}, line {number}", seen)
+            continue
+        cells: dict[str, object] = dict(zip(table.columns, row, strict=False))
+        if listed:
+            cells[listed] = split_path(row[table.columns.index(listed)])
+        yield columns.record(cells, fields)
 
 
 def split_path(cell: str) -> list[str]:

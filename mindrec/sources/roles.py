@@ -15,7 +15,8 @@ NAMES = {
     "contentid newsid id",
     "time": "timestamp time datetime date ts unixreviewtime eventtime invoicedate orderdate purchasedate createdat "
     "created reviewtime eventdate ratedat tstamp unixtime when visitdate transactiondate utctime",
-    "title": "title itemtitle movietitle producttitle name itemname productname booktitle songtitle artistname",
+    "title": "title itemtitle movietitle producttitle name itemname productname appname booktitle songtitle "
+    "trackname artistname gamename productdescription",
     "brand": "brand store manufacturer publisher",
     "description": "description",
     "category": "categories category categorypath genres genre categoryname itemcategory productcategory",

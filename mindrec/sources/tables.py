@@ -4,7 +4,8 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -26,11 +27,19 @@ _NUMBER = re.compile(r"^[+-]?\d+([.,:/-]\d+)*([ T]\d\d:\d\d.*)?$")
 
 @dataclass(frozen=True)
 class Options:
-    """How a table is to be read where the person said it; None is judged by the file."""
+    """How a table is to be read where the person said it; None is judged by the file.
+
+    Attributes:
+        quotes: whether quotation marks enclose fields; False where a tab alone ends one, as in atomic files.
+    """
 
     separator: str | None = None
     encoding: str | None = None
     no_header: bool = False
+    quotes: bool = True
+
+
+Opener = Callable[[], AbstractContextManager[BinaryIO]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class Table:
     Attributes:
         columns: names; "1", "2", ... where the file has no header, and NAME.1, NAME.2 for a name that occurs twice.
         header_lines: 1 where the first row is the header, 0 where the file has none.
+        opener: opens the bytes of a table inside an archive; None where `path` is the file.
     """
 
     path: Path
@@ -49,6 +59,12 @@ class Table:
     columns: list[str]
     header_lines: int
     head: list[list[str]] = field(default_factory=list, compare=False)
+    opener: Opener | None = None
+    quotes: bool = True
+
+    def open(self) -> AbstractContextManager[BinaryIO]:
+        """The bytes of the table, unpacked."""
+        return open_binary(self.path) if self.opener is None else self.opener()
 
     def rows(self, repairs: Repairs) -> Iterator[tuple[int, list[str]]]:
         """(line number, fields) of every row below the header, each as long as the header or shorter.
@@ -57,7 +73,7 @@ class Table:
             MindRecError: a quotation mark is left open, or many rows have more fields than the header.
         """
         width, left, seen, long = len(self.columns), self.header_lines, 0, 0
-        with open_binary(self.path) as stream:
+        with self.open() as stream:
             for number, row in records(stream, self, repairs):
                 if left:
                     left -= 1
@@ -142,10 +158,10 @@ def _plain_separator(text: str, separator: str) -> str:
 
 def _format(table: Table) -> dict:
     delimiter = {COLONS: "\x1f", BLANKS: " "}.get(table.separator, table.separator)
-    quoting = csv.QUOTE_NONE if table.separator == COLONS else csv.QUOTE_MINIMAL
+    plain = table.separator == COLONS or (table.separator == "\t" and not table.quotes)
     return {
         "delimiter": delimiter,
-        "quoting": quoting,
+        "quoting": csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
         "skipinitialspace": table.separator == BLANKS,
         "escapechar": "\\" if table.escape else None,
     }
@@ -171,23 +187,20 @@ def _lines(stream: BinaryIO, table: Table, repairs: Repairs) -> Iterator[str]:
             f"{table.path}, after line {number}: not {table.encoding} ({error.reason}); give another --encoding"
         ) from error
     finally:
-        reader.detach()
+        with suppress(ValueError):  # the stream is closed already where the reading ended with a fault elsewhere
+            reader.detach()
 
 
-def look_at(path: Path, options: Options, repairs: Repairs) -> Table:
-    """The dialect of a file, by its head.
+def look_at(path: Path, options: Options, repairs: Repairs, opener: Opener | None = None) -> Table:
+    """The dialect of a file, by its head; `opener` opens one that is inside an archive, where `path` names it.
 
     Raises:
         MindRecError: the file is empty or no text, or its encoding cannot be told.
     """
     path = Path(path)
-    with open_binary(path) as stream:
-        encoding = named(options.encoding) if options.encoding else encoding_of(stream, path)
-    if encoding not in ("utf-8", "utf-8-sig", MIXED) and not options.encoding:
-        sure = repairs.note if encoding.startswith("utf") else repairs.warn
-        sure(f"{path.name} is read as {encoding}, which its bytes say; --encoding names another")
-    rough = Table(path, encoding, "", False, [], 0)
-    with open_binary(path) as stream:
+    rough = Table(path, "", "", False, [], 0, opener=opener, quotes=options.quotes)
+    rough = replace(rough, encoding=_encoding(rough, options, repairs))
+    with rough.open() as stream:
         lines = _head_lines(stream, rough)
     if not lines:
         raise MindRecError(f"{path} is empty; a header line with column names is needed")
@@ -195,12 +208,24 @@ def look_at(path: Path, options: Options, repairs: Repairs) -> Table:
         raise MindRecError(f"{path} is no text table (its first line is {lines[0][:40]!r}); check --path")
     separator = SEPARATORS.get(options.separator, options.separator) if options.separator else separator_of(lines, path)
     escape = bool(re.search(r'[^\\"]\\"(?=[^\s,;|\t])', "".join(lines)))
-    rough = Table(path, encoding, separator, escape, [], 0)
-    with open_binary(path) as stream:
+    rough = replace(rough, separator=separator, escape=escape and options.quotes)
+    with rough.open() as stream:
         rows = _head_rows(stream, rough)
     if not rows:
         raise MindRecError(f"{path} is empty; a header line with column names is needed")
     return _with_header(rough, rows, options, repairs)
+
+
+def _encoding(table: Table, options: Options, repairs: Repairs) -> str:
+    """The encoding of a table, said where it is none that needs no saying."""
+    if options.encoding:
+        return named(options.encoding)
+    with table.open() as stream:
+        encoding = encoding_of(stream, table.path)
+    if encoding not in ("utf-8", "utf-8-sig", MIXED):
+        sure = repairs.note if encoding.startswith("utf") else repairs.warn
+        sure(f"{table.path.name} is read as {encoding}, which its bytes say; --encoding names another")
+    return encoding
 
 
 def _head_lines(stream: BinaryIO, table: Table) -> list[str]:

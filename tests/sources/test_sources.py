@@ -376,7 +376,7 @@ def test_recbole(tmp_path):
     options = {"path": str(tmp_path / "ml"), "category_columns": "class,release_year"}
     data = prepare("recbole", tmp_path / "b", options, **quiet)
     assert {i.item_id: i.categories for i in data.catalog.items}["p0"] == ("Action Sci-Fi", "1995")
-    write(tmp_path / "ml" / "ml.inter", "user,item\n")
+    write(tmp_path / "ml" / "ml.inter", "price,stock\n")
     with pytest.raises(MindRecError, match="no atomic columns"):
         prepare("recbole", tmp_path / "c", {"path": str(tmp_path / "ml")}, **quiet)
     assert split_path("'Movies & TV', 'Drama'") == ["Movies & TV", "Drama"]

@@ -329,9 +329,7 @@ def stories(
     out: Annotated[Path, typer.Option(help="Folder to write; replaced whole.")] = Path("assets/stories"),
 ) -> None:
     """Find decodes worth telling (a clear hit, a near miss, a wrong turn …) and store their traces for the app."""
-    import numpy as np
-
-    from mindrec.data.splits import cases, training_sequences
+    from mindrec.data.splits import cases, item_counts
     from mindrec.recommender import Recommender
     from mindrec.stories import FOLDER, find_stories, write_stories
     from mindrec.system.files import check_replaceable
@@ -339,8 +337,7 @@ def stories(
     check_replaceable(out, FOLDER)
     prepared_data = load_data(data, checkpoint)
     recommender = Recommender.from_pretrained(checkpoint)
-    bought = np.concatenate([np.unique(s) for s in training_sequences(prepared_data.interactions)])
-    popularity = np.bincount(bought, minlength=len(prepared_data.catalog))
+    popularity = item_counts(prepared_data.interactions)
     found = find_stories(recommender, cases(prepared_data.interactions, "test", users), popularity, avoid=avoid or ())
     for path in write_stories(recommender, found, opening or [], out):
         typer.echo(path)

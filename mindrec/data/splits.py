@@ -26,6 +26,12 @@ def training_sequences(interactions: Interactions) -> list[np.ndarray]:
     return [rows for rows, split in pairs if split == "train"]
 
 
+def item_counts(interactions: Interactions) -> np.ndarray:
+    """How many training sequences hold each item (a repeat within one counts once), int64 (N,)."""
+    held = [np.unique(rows) for rows in training_sequences(interactions)]
+    return np.bincount(np.concatenate([np.zeros(0, np.int64), *held]), minlength=interactions.n_items)
+
+
 def with_something_left(asked: Sequence[Case], n_items: int) -> list[Case]:
     """The cases whose history does not hold the whole catalog: only to them can something new be recommended."""
     return [case for case in asked if len(case.history) < n_items or len(set(case.history)) < n_items]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mindrec.data.catalog import PreparedData
-from mindrec.data.splits import Case, cases, repeats_warning, training_sequences
+from mindrec.data.splits import Case, cases, item_counts, repeats_warning, training_sequences
 from mindrec.decoding.answerable import answerable
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
@@ -157,12 +157,10 @@ def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int
         "seconds": round(ranking.seconds, 3),
         "device": recommender.device,
     }
+    popularity = item_counts(data.interactions)
+    metrics |= reach(ranking.rows, targets, popularity)
     if sliced:
-        counts = [np.unique(s) for s in training_sequences(data.interactions)]
-        popularity = np.bincount(np.concatenate(counts), minlength=len(data.catalog))
-        ranks = gold_ranks(ranking.rows, targets)
-        metrics |= reach(ranking, ranks, targets, popularity)
-        out["slices"] = slices(ranking, ranks, asked, popularity)
+        out["slices"] = slices(ranking, gold_ranks(ranking.rows, targets), asked, popularity)
     return out
 
 
@@ -181,5 +179,6 @@ def _baseline(name: str, recommender, data: PreparedData, asked, config: DecodeC
             ordered=data.interactions.ordered,
             exclude_seen=config.exclude_seen,
         )
-    ranks = gold_ranks(rows, np.array([c.target for c in asked]))
-    return accuracy(ranks) | diversity(rows.tolist(), recommender.tokenizer.codes, recommender.tokenizer.n_items)
+    targets, codes = np.array([c.target for c in asked]), recommender.tokenizer.codes
+    measured = accuracy(gold_ranks(rows, targets)) | diversity(rows.tolist(), codes, recommender.tokenizer.n_items)
+    return measured | reach(rows, targets, item_counts(data.interactions))

@@ -9,9 +9,11 @@ import numpy as np
 
 from mindrec.data.splits import Case
 from mindrec.evaluation.evaluate import Ranking
-from mindrec.evaluation.metrics import hit_at_k, ndcg_at_k
+from mindrec.evaluation.metrics import gold_ranks, hit_at_k, ndcg_at_k
 
 K, BINS, HEAD, TAIL = 10, 10, 0.1, 0.2
+PROPENSITY = 0.5
+"""Power of an item's count in its propensity: 0 counts users alike, 1 counts items alike."""
 LENGTHS = ((1, 3), (4, 5), (6, 10), (11, 20), (21, None))
 
 
@@ -59,32 +61,47 @@ def _by_popularity(ranks_U: np.ndarray, popularity_U: np.ndarray) -> list[dict]:
 
 def popularity_bias(ranking: Ranking, targets_U: np.ndarray, popularity_N: np.ndarray) -> dict[str, float]:
     """Share of the first ten answers, and of the true items, that are among the most popular tenth of the catalog."""
-    head = np.zeros(len(popularity_N), dtype=bool)
-    head[np.argsort(-popularity_N, kind="stable")[: max(1, round(HEAD * len(popularity_N)))]] = True
+    head_N = _head(popularity_N)
     answers = ranking.rows[:, :K][np.isfinite(ranking.scores[:, :K]) & (ranking.rows[:, :K] >= 0)]
     return {
-        "head_share_of_answers": float(head[answers].mean()) if len(answers) else 0.0,
-        "head_share_of_targets": float(head[targets_U].mean()),
+        "head_share_of_answers": float(head_N[answers].mean()) if len(answers) else 0.0,
+        "head_share_of_targets": float(head_N[targets_U].mean()),
     }
 
 
-def reach(ranking: Ranking, ranks_U: np.ndarray, targets_U: np.ndarray, popularity_N: np.ndarray) -> dict:
-    """How far the first ten answers reach beyond what everybody takes.
+def _head(popularity_N: np.ndarray) -> np.ndarray:
+    """Whether each item is among the most popular tenth, bool (N,); of equally popular ones the first are."""
+    head = np.zeros(len(popularity_N), dtype=bool)
+    head[np.argsort(-popularity_N, kind="stable")[: max(1, round(HEAD * len(popularity_N)))]] = True
+    return head
+
+
+def reach(rows_UK: np.ndarray, targets_U: np.ndarray, popularity_N: np.ndarray) -> dict:
+    """How far the first ten answers reach beyond the items that everybody takes.
+
+    Args:
+        rows_UK: answers, best first, -1 where there is none.
+        popularity_N: how many training sequences hold each item.
 
     Returns:
         coverage@10, the share of the catalog that is an answer to somebody; tail_hit@10, Hit@10 of the cases whose true
         item is in the least taken fifth of the catalog (None without such cases); popular_share, the share of answers
-        among the most taken tenth.
+        among the most taken tenth; propensity_hit@10, Hit@10 with every case weighted by the inverse propensity of its
+        true item, (training sequences that hold it + 1) ** PROPENSITY, the weights adding up to 1 over the cases
+        (Swaminathan and Joachims 2015, "The self-normalized estimator for counterfactual learning").
     """
-    rows = ranking.rows[:, :K]
-    answers = rows[np.isfinite(ranking.scores[:, :K]) & (rows >= 0)]
+    rows = rows_UK[:, :K]
+    answers = rows[rows >= 0]
+    hits_U = hit_at_k(gold_ranks(rows, targets_U), K)
     tail = np.zeros(len(popularity_N), dtype=bool)
     tail[np.argsort(popularity_N, kind="stable")[: round(TAIL * len(popularity_N))]] = True
     of_tail = tail[targets_U]
+    weights_U = (popularity_N[targets_U] + 1.0) ** -PROPENSITY
     return {
         "coverage@10": len(np.unique(answers)) / len(popularity_N),
-        "tail_hit@10": float(hit_at_k(ranks_U[of_tail], K).mean()) if of_tail.any() else None,
-        "popular_share": popularity_bias(ranking, targets_U, popularity_N)["head_share_of_answers"],
+        "tail_hit@10": float(hits_U[of_tail].mean()) if of_tail.any() else None,
+        "popular_share": float(_head(popularity_N)[answers].mean()) if len(answers) else 0.0,
+        "propensity_hit@10": float(hits_U @ weights_U / weights_U.sum()),
     }
 
 

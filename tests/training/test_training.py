@@ -40,6 +40,8 @@ def test_a_predictable_chain_is_learned(checkpoint, chain_data):
     assert result["metrics"]["hit@1"] > 0.95
     assert result["baselines"]["dense"]["hit@1"] > 0.95
     assert result["baselines"]["popularity"]["hit@1"] < 0.2
+    assert result["metrics"]["coverage@10"] > result["baselines"]["popularity"]["coverage@10"]
+    assert {"tail_hit@10", "popular_share", "propensity_hit@10"} <= result["metrics"].keys()
 
 
 @pytest.mark.parametrize("settings", [{"order": "confidence"}, {"steps": 1}, {"evidence": "only"}, {"scoring": "item"},

@@ -16,7 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from mindrec.data.catalog import Catalog, Item
+from mindrec.data.catalog import Catalog, Item, PreparedData
+from mindrec.data.splits import item_counts
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.model.compact import CompactConfig, CompactDenoiser
@@ -43,6 +44,8 @@ class Checkpoint:
         card: README.md.
         fingerprint: digest of the weights and codes; filled in when loaded.
         cold: how many items, the last ones of the catalog, were added after training.
+        popularity: how many training sequences hold each item, (N,); None in a checkpoint made before it was kept,
+            until `add_popularity` counts it.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Checkpoint:
     card: str = ""
     fingerprint: str = ""
     cold: int = 0
+    popularity: tuple[int, ...] | None = None
 
     def save(self, folder: Path) -> None:
         """Write the folder whole or not at all. Raises MindRecError where something else than a checkpoint lies."""
@@ -109,6 +113,7 @@ def load_checkpoint(folder: Path, device: str = "auto") -> Checkpoint:
         cold = int(raw.get("cold", 0))
         if not 0 <= cold < len(catalog):
             raise ValueError(f"cold is {cold}, 0 to {len(catalog) - 1} is possible")
+        popularity = _popularity(raw.get("popularity"), len(catalog))
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise MindRecError(f"{folder}: config.json or catalog.json is damaged ({error}); restore the files") from error
     tokenizer = Tokenizer.load(folder / "tokenizer.json")
@@ -130,7 +135,38 @@ def load_checkpoint(folder: Path, device: str = "auto") -> Checkpoint:
         card=card,
         fingerprint=digest,
         cold=cold,
+        popularity=popularity,
     )
+
+
+def add_popularity(folder: Path, data: PreparedData) -> Checkpoint:
+    """Count how often training took each item, and keep the counts in a checkpoint that lacks them.
+
+    Only catalog.json is written again; weights and fingerprints stay. Items added after training count 0.
+
+    Raises:
+        MindRecError: the data is not that of the checkpoint's training.
+    """
+    checkpoint = load_checkpoint(folder, "cpu")
+    trained = checkpoint.catalog.items[: len(checkpoint.catalog) - checkpoint.cold]
+    if [item.item_id for item in trained] != [item.item_id for item in data.catalog.items]:
+        raise MindRecError(
+            f"{folder} was trained on {len(trained):,} items, the data has {len(data.catalog):,} or other ones; "
+            "give the data it was trained on"
+        )
+    counts = (*item_counts(data.interactions).tolist(), *[0] * checkpoint.cold)
+    counted = replace(checkpoint, popularity=counts)
+    write_json(Path(folder) / "catalog.json", _catalog_json(counted), indent=None)
+    return counted
+
+
+def _popularity(raw, n_items: int) -> tuple[int, ...] | None:
+    """The counts as catalog.json holds them. Raises ValueError for others than a whole number from 0 an item."""
+    if raw is None:
+        return None
+    if len(raw) != n_items or not all(type(count) is int and count >= 0 for count in raw):
+        raise ValueError(f"popularity is not {n_items} whole numbers from 0 up")
+    return tuple(raw)
 
 
 def _model_config(folder: Path, kind: str, model: dict):
@@ -199,6 +235,7 @@ def _catalog_json(checkpoint: Checkpoint) -> dict:
         "notes": list(checkpoint.notes),
         "examples": list(checkpoint.examples),
         "cold": checkpoint.cold,
+        **({} if checkpoint.popularity is None else {"popularity": list(checkpoint.popularity)}),
         "items": [[i.item_id, i.title, list(i.categories), i.brand] for i in catalog.items],
     }
 

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from mindrec.cli import backbone_commands, bench_commands, data_commands, job_commands
+from mindrec.cli import backbone_commands, bench_commands, data_commands, guidance_commands, job_commands
 from mindrec.cli.shared import Decoder, JsonOut, emit, load_data, settings_of
 from mindrec.errors import MindRecError
 from mindrec.system.files import check_json
@@ -387,6 +387,7 @@ def _sweep(path: Path) -> list[dict]:
 
 
 job_commands.register(app)
+guidance_commands.register(app)
 backbone_commands.register(app)
 app.add_typer(bench_commands.bench, name="bench")
 

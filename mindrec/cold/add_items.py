@@ -66,6 +66,7 @@ def add_items(checkpoint: Checkpoint, items: Sequence[Item], embed: Embed | None
         tokenizer=grown,
         catalog=catalog,
         cold=checkpoint.cold + len(items),
+        popularity=None if checkpoint.popularity is None else (*checkpoint.popularity, *[0] * len(items)),
     )
     moved = (new.item_id for item, new in zip(items, filed, strict=True) if not _same_path(item, new, depth))
     return Added(made, tuple(moved))

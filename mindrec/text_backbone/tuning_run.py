@@ -11,7 +11,7 @@ from accelerate import Accelerator
 
 from mindrec.checkpoint import FOLDER, Checkpoint, load_checkpoint
 from mindrec.data.catalog import PreparedData
-from mindrec.data.splits import cases, training_sequences
+from mindrec.data.splits import cases, item_counts, training_sequences
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.errors import MindRecError
 from mindrec.evaluation.evaluate import measure, rank
@@ -167,6 +167,7 @@ def train_llada_checkpoint(
         notes=NOTES.get(data.catalog.name, ()),
         training=training,
         card=model_card(out.name, data, training),
+        popularity=tuple(item_counts(data.interactions).tolist()),
     )
     if first:
         checkpoint.save(out)

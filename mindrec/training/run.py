@@ -13,7 +13,7 @@ import torch
 
 from mindrec.checkpoint import FOLDER, Checkpoint, device_name, load_checkpoint, pick_device, weights_digest
 from mindrec.data.catalog import PreparedData
-from mindrec.data.splits import MOSTLY, Case, cases, repeat_share, training_sequences, with_something_left
+from mindrec.data.splits import MOSTLY, Case, cases, item_counts, repeat_share, training_sequences, with_something_left
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.errors import MindRecError
@@ -193,6 +193,7 @@ def _trained(
         notes=NOTES.get(data.catalog.name, ()),
         training=training,
         card=model_card(name, data, training),
+        popularity=tuple(item_counts(data.interactions).tolist()),
     )
 
 

@@ -78,6 +78,14 @@ def _parquet(rows: int, folder: Path) -> list[str]:
     return ["--path", str(log)]
 
 
+def _csv(rows: int, folder: Path) -> list[str]:
+    with (folder / "log.csv").open("w") as stream:
+        stream.write("user_id,item_id,timestamp\n")
+        for columns in _chunks(rows):
+            stream.writelines("%d,%d,%d\n" % row for row in zip(*(c.tolist() for c in columns), strict=True))
+    return ["--path", str(folder / "log.csv")]
+
+
 def _amazon(rows: int, folder: Path) -> list[str]:
     """Files in the published form of 2023."""
     reviews, metadata = folder / "made.jsonl.gz", folder / "meta_made.jsonl.gz"
@@ -102,6 +110,7 @@ def _synthetic(rows: int, folder: Path) -> list[str]:
 
 
 MAKERS: dict[str, Callable[[int, Path], list[str]]] = {
+    "csv": _csv,
     "parquet": _parquet,
     "amazon": _amazon,
     "synthetic": _synthetic,

@@ -48,10 +48,23 @@ def repeat_share(asked: Sequence[Case]) -> float:
 
 def repeats_warning(asked: Sequence[Case], split: str) -> str | None:
     """One line where exclude_seen rules most targets of a split out, else None."""
-    if (share := repeat_share(asked)) <= MOSTLY:
+    return _repeats_line(sum(case.target in case.history for case in asked), len(asked), split)
+
+
+def repeats_in_test(interactions: Interactions) -> str | None:
+    """`repeats_warning` of the test split, without a case for each sequence: a large log has millions."""
+    split = interactions.split
+    asked = [n for n in range(len(interactions)) if split is None or split[n] == "test"]
+    held = (interactions.sequences[n] for n in asked)
+    repeats = [bool((rows[:-1] == rows[-1]).any()) for rows in held if len(rows) >= 2]
+    return _repeats_line(sum(repeats), len(repeats), "test")
+
+
+def _repeats_line(repeats: int, n_cases: int, split: str) -> str | None:
+    if repeats <= MOSTLY * n_cases:
         return None
     return (
-        f"note: {share:.0%} of {len(asked):,} {split} targets are in their own history, and exclude_seen=true rules "
+        f"note: {repeats / n_cases:.0%} of {n_cases:,} {split} targets are in their own history, and exclude_seen=true rules "
         "them out; people come back to the same items here: set exclude_seen=false"
     )
 

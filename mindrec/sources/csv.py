@@ -1,6 +1,7 @@
 """Your own log as a text table of any dialect, with an optional item file."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from mindrec.sources.tables import Table, look_at
 from mindrec.sources.times import TimeColumn
 from mindrec.sources.user_columns import LogOptions, own_log
 
-BATCH = 50_000
+BATCH = 20_000
 
 
 def _events(path: Path, options: LogOptions, repairs: Repairs) -> Events:
@@ -38,11 +39,11 @@ def events_of(table: Table, options: LogOptions, repairs: Repairs) -> Events:
         usable = numbering.add(users, items, numbers, str(path))
         if "time" in place:
             times.add([text for text, use in zip(texts, usable, strict=True) if use])
-            lines.append(np.array(numbers, dtype=np.int64)[usable])
+            lines.append(np.array(numbers, dtype=np.uint32)[usable])
     events = numbering.events()
     if "time" not in place:
-        return events
-    return _timed(events, times, np.concatenate(lines) if lines else np.zeros(0, np.int64), path, repairs)
+        return replace(events, time_M=np.arange(len(events), dtype=np.float64))
+    return _timed(events, times, np.concatenate(lines) if lines else np.zeros(0, np.uint32), path, repairs)
 
 
 def _kept(table: Table, place: dict[str, int], tests: list, repairs: Repairs) -> Iterator[tuple]:
@@ -80,7 +81,8 @@ def _timed(events: Events, times: TimeColumn, line_M: np.ndarray, path: Path, re
             f"{times.name!r} is not a time there; name the time with --time-column, its form with --time-format "
             "(as '%d/%m/%Y %H:%M'), or give --no-time"
         )
-    return Events(events.users, events.items, events.user_M, events.item_M, time_M).keep(~bad)
+    events = replace(events, time_M=time_M)
+    return events.keep(~bad) if lost else events
 
 
 load = own_log(_events)

@@ -51,6 +51,7 @@ class Numbering:
         self.repairs, self.seen = repairs, 0
         self.users: dict[str, int] = {}
         self.items: dict[str, int] = {}
+        # Other spellings of the same ids, and -1 for texts that are none.
         self.user_of: dict[str, int] = {}
         self.item_of: dict[str, int] = {}
         self.user_M, self.item_M = array("i"), array("i")
@@ -69,7 +70,7 @@ class Numbering:
         return usable
 
     def events(self) -> "Events":
-        """The events so far, timed by their place. Raises MindRecError where half of the rows have no id."""
+        """The events so far, without times. Raises MindRecError where half of the rows have no id."""
         lost = self.seen - len(self.user_M)
         if lost > REFUSE_AFTER and 2 * lost > self.seen:
             raise MindRecError(
@@ -83,17 +84,19 @@ class Numbering:
                 f"{len(rounded):,} item ids are numbers rounded by a sheet (first: {rounded[0]}), so that several "
                 "items may share one; export the column as text"
             )
-        user_M, item_M = (np.array(held, dtype=np.int32) for held in (self.user_M, self.item_M))
-        return Events(list(self.users), list(self.items), user_M, item_M, np.arange(len(user_M), dtype=np.float64))
+        user_M, item_M = (np.frombuffer(held, dtype=np.int32) for held in (self.user_M, self.item_M))
+        return Events(list(self.users), list(self.items), user_M, item_M, np.zeros(0))
 
 
 def _codes(texts: Sequence[str], code_of: dict[str, int], ids: dict[str, int]) -> list[int]:
     codes = []
     for text in texts:
-        code = code_of.get(text)
-        if code is None:
+        code = ids.get(text)
+        if code is None and (code := code_of.get(text)) is None:
             name = normal_id(text)
-            code = code_of[text] = ids.setdefault(name, len(ids)) if usable_id(name) else -1
+            code = ids.setdefault(name, len(ids)) if usable_id(name) else -1
+            if code < 0 or name != text:
+                code_of[text] = code
         codes.append(code)
     return codes
 
@@ -106,7 +109,7 @@ def collect(rows: Iterable[tuple[str, str, str, float]], repairs: Repairs) -> Ev
         usable = numbering.add(users, items, where)
         time_M.frombytes(np.array(times, dtype=np.float64)[usable].tobytes())
     events = numbering.events()
-    return replace(events, time_M=np.array(time_M, dtype=np.float64))
+    return replace(events, time_M=np.frombuffer(time_M, dtype=np.float64))
 
 
 def parse_time(text: str) -> float | None:

@@ -3,12 +3,11 @@
 import inspect
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from mindrec.data.catalog import FOLDER, PreparedData, save_prepared
-from mindrec.data.splits import cases, repeats_warning, training_sequences
+from mindrec.data.splits import repeats_in_test, training_sequences
 from mindrec.errors import MindRecError
 from mindrec.sources import source
 from mindrec.sources.data_card import readme
@@ -73,9 +72,8 @@ def prepare(
         quality = quality_report(data, training_sequences(data.interactions), embed=embed)
         say(as_text(quality))
     save_prepared(replace(data, notes=readme(data, command, extra)), out, quality)
-    with suppress(MindRecError):  # data without test cases can be prepared
-        if line := repeats_warning(cases(data.interactions, "test"), "test"):
-            print(line, file=sys.stderr)
+    if line := repeats_in_test(data.interactions):
+        print(line, file=sys.stderr)
     for line in data.repairs:
         say(line if line.startswith((WARNING, NOTE)) else f"mended: {line}")
     return data

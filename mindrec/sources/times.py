@@ -7,12 +7,15 @@ import re
 import warnings
 from array import array
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from mindrec.errors import MindRecError
 from mindrec.sources.values import MISSING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 UNITS = (("seconds", 1e8, 1e11, 1.0), ("milliseconds", 1e11, 1e14, 1e3), ("microseconds", 1e14, 1e17, 1e6))
 """(name, from, below, a second) of numbers that count from 1970; what is larger is nanoseconds."""
@@ -20,11 +23,14 @@ UNITS = (("seconds", 1e8, 1e11, 1.0), ("milliseconds", 1e11, 1e14, 1e3), ("micro
 SLASHED = re.compile(r"^\s*\d{1,2}([/.-])\d{1,2}\1(?:\d{4}|\d{2})(?!\d)")
 _ZONE_NAME = re.compile(r"\s*\b(?:UTC|GMT|Z)$")
 _TIME_OF_DAY = r"(?i)^\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]m)?$"
+_ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?$")
 _DECIMAL_COMMA = re.compile(r"^\s*[+-]?\d+,\d+\s*$")
 
 
 class TimeColumn:
-    """Times as they come, a batch of texts at a time; 16 bytes a row, for both orders of day and month.
+    """Times as they come, a batch of texts at a time; 8 bytes a row, and 16 more where day and month may be swapped.
+
+    pandas reads dates of any form; it is loaded when there are such, since it weighs more than a million rows.
 
     Attributes:
         day_first: True or False where the person said it, None to judge by the column.
@@ -33,55 +39,55 @@ class TimeColumn:
 
     def __init__(self, name: str, day_first: bool | None = None, time_format: str | None = None):
         self.name, self.day_first, self.time_format = name, day_first, time_format
-        self.day_M, self.month_M = array("d"), array("d")
+        self.values = array("d")  # month first where both readings are possible
+        self.swapped_at, self.swapped = (
+            array("q"),
+            array("d"),
+        )  # rows with slashes, and their reading with the day first
         self.differ, self.day_bad, self.month_bad = "", 0, 0
         self.numbers = self.dates = False
 
     def add(self, texts: Sequence[str]) -> None:
         """Read a batch. A text that is no time becomes NaN."""
-        try:
-            values = np.array(texts, dtype=np.float64)
-            values[~np.isfinite(values)] = np.nan
-            if self.time_format:
-                raise ValueError
+        values = None if self.time_format else _plain_numbers(texts)
+        if values is not None:
             self.numbers = True
-            self._both(values, values)
-        except (ValueError, OverflowError):
-            self._add_texts(texts)
+        elif not self.time_format and (values := _iso_dates(texts)) is not None:
+            self.dates = True
+        else:
+            values = self._read(texts)
+        self.values.frombytes(values.tobytes())
 
-    def _both(self, day_M: np.ndarray, month_M: np.ndarray) -> None:
-        self.day_M.frombytes(day_M.astype(np.float64).tobytes())
-        self.month_M.frombytes(month_M.astype(np.float64).tobytes())
+    def _read(self, texts: Sequence[str]) -> np.ndarray:
+        """Seconds or numbers of texts of any form, month first; the other reading is put aside."""
+        import pandas as pd
 
-    def _add_texts(self, texts: Sequence[str]) -> None:
         column = pd.Series(list(texts), dtype=object).astype("string").str.strip()
         column = column.mask(column.isin(MISSING))
         if self.time_format:
-            seconds = _seconds(pd.to_datetime(column, format=self.time_format, errors="coerce", utc=True))
             self.dates = True
-            self._both(seconds, seconds)
-            return
+            return _seconds(pd.to_datetime(column, format=self.time_format, errors="coerce", utc=True))
         decimal = column.str.match(_DECIMAL_COMMA).fillna(False).to_numpy(bool)
         column = column.where(~decimal, column.str.replace(",", ".", regex=False))
-        number = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-        number[~np.isfinite(number)] = np.nan
-        rest = np.isnan(number) & column.notna().to_numpy(bool)
-        self.numbers |= bool(np.isfinite(number).any())
-        day, month = number.copy(), number.copy()
+        values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan).copy()
+        values[~np.isfinite(values)] = np.nan
+        rest = np.isnan(values) & column.notna().to_numpy(bool)
+        self.numbers |= bool(np.isfinite(values).any())
         if rest.any():
             self.dates = True
             texts = column[rest].str.replace(_ZONE_NAME, "+00:00", regex=True)
             texts = texts.where(texts.str.contains(r"\d:\d\d", regex=True), texts.str.removesuffix("+00:00"))
+            values[rest] = parse_dates(texts, day_first=False)
             slashed = texts.str.match(SLASHED).fillna(False).to_numpy(bool)
-            month[rest] = parse_dates(texts, day_first=False)
-            day[rest] = month[rest]
             if slashed.any():
                 place = np.flatnonzero(rest)[slashed]
-                day[place] = parse_dates(texts[slashed], day_first=True)
-                self._compare(day[place], month[place], texts[slashed])
-        self._both(day, month)
+                day = parse_dates(texts[slashed], day_first=True)
+                self.swapped_at.frombytes((len(self.values) + place).astype(np.int64).tobytes())
+                self.swapped.frombytes(day.tobytes())
+                self._compare(day, values[place], texts[slashed])
+        return values
 
-    def _compare(self, day: np.ndarray, month: np.ndarray, texts: pd.Series) -> None:
+    def _compare(self, day: np.ndarray, month: np.ndarray, texts: "pd.Series") -> None:
         self.day_bad += int((np.isnan(day) & ~np.isnan(month)).sum())
         self.month_bad += int((np.isnan(month) & ~np.isnan(day)).sum())
         apart = np.flatnonzero((day != month) & ~np.isnan(day) & ~np.isnan(month))
@@ -106,15 +112,37 @@ class TimeColumn:
                 f"dates of column {self.name!r} are read {'day' if day_first else 'month'} first ({self.differ!r}), "
                 "since other rows allow nothing else"
             )
-        day_M, month_M = (np.array(held, dtype=np.float64) for held in (self.day_M, self.month_M))
+        values = np.frombuffer(self.values, dtype=np.float64)
+        place, day = np.array(self.swapped_at, dtype=np.int64), np.array(self.swapped, dtype=np.float64)
         if day_first is None:  # no row has two readings: each has the one that it allows
-            values = np.where(np.isnan(month_M), day_M, month_M)
-        else:
-            values = day_M if day_first else month_M
+            values[place] = np.where(np.isnan(values[place]), day, values[place])
+        elif day_first:
+            values[place] = day
         return one_unit(values, self.name, warn, dates=self.dates and self.numbers)
 
 
-def parse_dates(texts: pd.Series, *, day_first: bool) -> np.ndarray:
+def _plain_numbers(texts: Sequence[str]) -> np.ndarray | None:
+    """Texts that are all numbers as such, NaN for those that are not finite; None where one is no number."""
+    try:
+        values = np.array(texts, dtype=np.float64)
+    except (ValueError, OverflowError):
+        return None
+    values[~np.isfinite(values)] = np.nan
+    return values
+
+
+def _iso_dates(texts: Sequence[str]) -> np.ndarray | None:
+    """Seconds of texts that are all dates as 2020-09-25, with a time of day or without; None where one is not."""
+    if not all(map(_ISO.match, texts)):
+        return None
+    try:
+        moments = np.array(texts, dtype="datetime64[us]")
+    except ValueError:  # a day or an hour that there is not
+        return None
+    return moments.astype(np.int64) / 1e6
+
+
+def parse_dates(texts: "pd.Series", *, day_first: bool) -> np.ndarray:
     """Seconds of date texts by pandas: the form of the first for all, and each by its own where that fails.
 
     A time of day without a date is no time: pandas would read it as that of today.
@@ -132,7 +160,9 @@ def parse_dates(texts: pd.Series, *, day_first: bool) -> np.ndarray:
     return seconds
 
 
-def _to_seconds(texts: pd.Series, **options) -> np.ndarray:
+def _to_seconds(texts: "pd.Series", **options) -> np.ndarray:
+    import pandas as pd
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns of the forms it guesses; they are judged by the column here
         try:
@@ -142,15 +172,19 @@ def _to_seconds(texts: pd.Series, **options) -> np.ndarray:
     return _seconds(found)
 
 
-def _seconds(moments: pd.Series) -> np.ndarray:
+def _seconds(moments: "pd.Series") -> np.ndarray:
     raw = moments.to_numpy(dtype="datetime64[us]")
     return np.where(np.isnat(raw), np.nan, raw.astype(np.int64) / 1e6)
 
 
 def one_unit(values: np.ndarray, name: str, warn: Callable[[str], None], *, dates: bool = False) -> np.ndarray:
     """Numbers of several units (seconds and milliseconds joined) as seconds; of one unit, as they are."""
-    size = np.abs(values)
     edges = np.array([UNITS[0][1], *(below for _, _, below, _ in UNITS)])
+    if not dates and len(values):
+        low, high = np.nanmin(values), np.nanmax(values)
+        if low > 0 and np.searchsorted(edges, low, side="right") == np.searchsorted(edges, high, side="right"):
+            return values
+    size = np.abs(values)
     # -1: too small for a count of seconds since 1973.
     unit = np.where(np.isfinite(size), np.searchsorted(edges, size, side="right") - 1, -1)
     if dates:

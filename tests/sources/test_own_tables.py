@@ -4,6 +4,8 @@ import bz2
 import gzip
 import lzma
 import math
+import subprocess
+import sys
 import zipfile
 
 import pandas as pd
@@ -325,3 +327,24 @@ def test_a_time_of_day_without_a_date_is_no_time():
     """Read as that of today, the order would depend on the clock."""
     values, _ = read_times("10:20", "9:05:30", "11:00 PM", "2020-01-02 10:20")
     assert [math.isnan(v) for v in values] == [True, True, True, False]
+
+
+def test_a_log_of_numbers_or_iso_dates_needs_no_library_of_dates(tmp_path):
+    """It weighs as much as a million rows, so that it is loaded for dates of other forms alone."""
+    dated = frame(timestamp=lambda d: pd.to_datetime(d.timestamp, unit="s").dt.strftime("%Y-%m-%d %H:%M:%S"))
+    paths = [log(tmp_path, frame().to_csv(index=False), "n.csv"), log(tmp_path, dated.to_csv(index=False), "d.csv")]
+    code = (
+        "import sys; from mindrec.sources import source; read = [source('csv')(path) for path in sys.argv[1:]]; "
+        "print([len(data.interactions) for data in read], 'pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[-2] == "[8, 8] False"
+
+
+def test_repeats_of_the_test_split_are_counted_without_cases():
+    from mindrec.data.catalog import Interactions, Ragged
+    from mindrec.data.splits import cases, repeats_in_test, repeats_warning
+
+    for sequences, split in (([[0, 1, 0], [1, 1], [0, 1]], None), ([[0, 1, 0], [1, 1]], ("train", "test"))):
+        made = Interactions(tuple(map(str, range(len(sequences)))), Ragged.of(sequences), 2, split)
+        assert repeats_in_test(made) == repeats_warning(cases(made, "test"), "test") is not None

@@ -82,7 +82,7 @@ def _csv(rows: int, folder: Path) -> list[str]:
     with (folder / "log.csv").open("w") as stream:
         stream.write("user_id,item_id,timestamp\n")
         for columns in _chunks(rows):
-            stream.writelines("%d,%d,%d\n" % row for row in zip(*(c.tolist() for c in columns), strict=True))
+            stream.writelines(",".join(map(str, row)) + "\n" for row in zip(*columns, strict=True))
     return ["--path", str(folder / "log.csv")]
 
 

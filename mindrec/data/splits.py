@@ -64,8 +64,8 @@ def _repeats_line(repeats: int, n_cases: int, split: str) -> str | None:
     if repeats <= MOSTLY * n_cases:
         return None
     return (
-        f"note: {repeats / n_cases:.0%} of {n_cases:,} {split} targets are in their own history, and exclude_seen=true rules "
-        "them out; people come back to the same items here: set exclude_seen=false"
+        f"note: {repeats / n_cases:.0%} of {n_cases:,} {split} targets are in their own history, and exclude_seen=true "
+        "rules them out; people come back to the same items here: set exclude_seen=false"
     )
 
 

@@ -42,10 +42,15 @@ def prepare(
     no_header: Annotated[bool, typer.Option("--no-header", help="csv: no line of names; columns 1, 2 ...")] = False,
     min_rating: Annotated[float | None, typer.Option(help="csv, parquet: keep ratings from this on.")] = None,
     keep: Annotated[list[str] | None, typer.Option(help="COLUMN=VALUE,... or COLUMN>NUMBER: rows that count.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Levels of a category path that are used; default 3.")] = None,
     labels: Annotated[str | None, typer.Option(help="Categories in no order: first, rarest or sorted.")] = None,
-    title_column: Annotated[str | None, typer.Option(help="Of the item file; default title if there.")] = None,
-    brand_column: Annotated[str | None, typer.Option(help="Of the item file; default brand if there.")] = None,
-    description_column: Annotated[str | None, typer.Option(help="Of the item file.")] = None,
+    title_column: Annotated[
+        str | None, typer.Option(help="Of the items; default by its name (title, name ...).")
+    ] = None,
+    brand_column: Annotated[
+        str | None, typer.Option(help="Of the items; default by its name (brand, author ...).")
+    ] = None,
+    description_column: Annotated[str | None, typer.Option(help="Of the items.")] = None,
     category_columns: Annotated[str | None, typer.Option(help="Coarse to fine, comma-separated.")] = None,
     category_separator: Annotated[str | None, typer.Option(help="Splits a cell into a path, e.g. '>'.")] = None,
     core: Annotated[int | None, typer.Option(help="k-core; default 5 for amazon, movielens, else 1.")] = None,
@@ -80,6 +85,7 @@ def prepare(
         "min_rating": min_rating,
         "keep": keep or None,
         "labels": labels,
+        "depth": depth,
         "title_column": title_column,
         "brand_column": brand_column,
         "description_column": description_column,

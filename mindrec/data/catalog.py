@@ -276,14 +276,22 @@ def save_prepared(data: PreparedData, out: Path, report: dict | None = None) -> 
         )
         if data.semantic_ids:
             write_text(folder / "semantic_ids.json", json.dumps(data.semantic_ids, ensure_ascii=False))
-        write_json(folder / "catalog.json", {"name": data.catalog.name, "induced": data.catalog.induced})
+        about = {"name": data.catalog.name, "induced": data.catalog.induced}
+        if data.catalog.category_depth not in (None, DEFAULT_DEPTH):
+            about["depth"] = data.catalog.category_depth
+        write_json(folder / "catalog.json", about)
         if report is not None:
             write_json(folder / "report.json", report)
         write_text(folder / "README.md", data.notes)
 
 
-def load_prepared(folder: Path, *, name: str | None = None, category_depth: int | None = DEFAULT_DEPTH) -> PreparedData:
+AS_PREPARED = 0
+
+
+def load_prepared(folder: Path, *, name: str | None = None, category_depth: int | None = AS_PREPARED) -> PreparedData:
     """Read a prepared folder (see design section 4). Paths longer than `category_depth` are cut to it.
+
+    `AS_PREPARED` is the depth that `prepare` was given, three levels where it was given none; None is all levels.
 
     Raises:
         MindRecError: a file is missing or damaged, or an item or sequence breaks its rule; file and line are named.
@@ -292,6 +300,8 @@ def load_prepared(folder: Path, *, name: str | None = None, category_depth: int 
     if not folder.is_dir():
         raise MindRecError(f"{folder} is not a folder; `python -m mindrec prepare SOURCE --out {folder}` makes one")
     about = read_json(folder / "catalog.json", "catalog") if (folder / "catalog.json").exists() else {}
+    if category_depth == AS_PREPARED:
+        category_depth = _depth(about, folder)
     catalog = Catalog(
         tuple(_item(row, folder) for row in read_jsonl_gz(folder / "items.jsonl.gz")),
         name=name or folder.name,
@@ -302,6 +312,16 @@ def load_prepared(folder: Path, *, name: str | None = None, category_depth: int 
     readme = folder / "README.md"
     notes = readme.read_text(encoding="utf-8", errors="replace") if readme.exists() else ""
     return PreparedData(catalog, interactions, read_semantic_ids(folder), notes)
+
+
+def _depth(about: dict, folder: Path) -> int:
+    """The depth that catalog.json names. Raises MindRecError where it is none."""
+    depth = about.get("depth", DEFAULT_DEPTH)
+    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+        raise MindRecError(
+            f"{folder / 'catalog.json'}: depth {depth!r} is no number of levels from 1 on; prepare again"
+        )
+    return depth
 
 
 def _interactions(path: Path, catalog: Catalog) -> Interactions:

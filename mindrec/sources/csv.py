@@ -8,7 +8,8 @@ import numpy as np
 
 from mindrec.errors import MindRecError
 from mindrec.sources import filters
-from mindrec.sources.interactions_log import Events, Numbering
+from mindrec.sources.described import Described, OwnColumns
+from mindrec.sources.interactions_log import Events, Log, Numbering
 from mindrec.sources.repairs import REFUSE_AFTER, REFUSE_SHARE, Repairs
 from mindrec.sources.roles import log_roles
 from mindrec.sources.tables import Table, look_at
@@ -18,14 +19,19 @@ from mindrec.sources.user_columns import LogOptions, own_log
 BATCH = 20_000
 
 
-def _events(path: Path, options: LogOptions, repairs: Repairs) -> Events:
-    return events_of(look_at(path, options.table, repairs), options, repairs)
+def _read(path: Path, options: LogOptions, repairs: Repairs) -> Log:
+    return log_of(look_at(path, options.table, repairs), options, repairs, describe=options.item_file is None)
 
 
-def events_of(table: Table, options: LogOptions, repairs: Repairs) -> Events:
-    """The events of a table with a row each, as `options` say that it is to be read."""
+def log_of(table: Table, options: LogOptions, repairs: Repairs, *, describe: bool) -> Log:
+    """The events of a table with a row each, as `options` say that it is to be read.
+
+    With `describe` the items come from the columns of the table that are named or known as theirs.
+    """
     path = table.path
     roles = log_roles(table.columns, options.wanted, path.name, repairs, header=bool(table.header_lines))
+    own = OwnColumns.of(table.columns, roles, options.items, path.name) if describe else None
+    items = Described(own, table.columns, path.name) if own else None
     rules = filters.rules(options.keep, options.min_rating, table.columns, path.name)
     if not rules:
         filters.hint(table.columns, table.head, path.name, repairs)
@@ -34,27 +40,32 @@ def events_of(table: Table, options: LogOptions, repairs: Repairs) -> Events:
     numbering = Numbering(repairs)
     times = TimeColumn(roles.get("time", ""), options.day_first, options.time_format)
     lines: list[np.ndarray] = []
-    for batch in _batches(_kept(table, place, tests, repairs)):
-        numbers, users, items, texts = zip(*batch, strict=True)
-        usable = numbering.add(users, items, numbers, str(path))
+    for batch in _batches(_kept(table, place, tests, items, repairs)):
+        numbers, users, item_ids, texts = zip(*batch, strict=True)
+        usable = numbering.add(users, item_ids, numbers, str(path))
         if "time" in place:
             times.add([text for text, use in zip(texts, usable, strict=True) if use])
             lines.append(np.array(numbers, dtype=np.uint32)[usable])
     events = numbering.events()
     if "time" not in place:
-        return replace(events, time_M=np.arange(len(events), dtype=np.float64))
-    return _timed(events, times, np.concatenate(lines) if lines else np.zeros(0, np.uint32), path, repairs)
+        events = replace(events, time_M=np.arange(len(events), dtype=np.float64))
+    else:
+        events = _timed(events, times, np.concatenate(lines) if lines else np.zeros(0, np.uint32), path, repairs)
+    return Log(events, list(items.items(repairs)) if items else ())
 
 
-def _kept(table: Table, place: dict[str, int], tests: list, repairs: Repairs) -> Iterator[tuple]:
+def _kept(table: Table, place: dict, tests: list, items: Described | None, repairs: Repairs) -> Iterator[tuple]:
+    """(line, user, item, time) of every row that counts; `items` sees it."""
     user, item, time = place["user"], place["item"], place.get("time", place["user"])
-    last = max([*place.values(), *(column for column, _ in tests)])
+    last = max([*place.values(), *(column for column, _ in tests), *(items.places if items else ())])
     for seen, (number, row) in enumerate(table.rows(repairs), 1):
         if len(row) <= last:
             repairs.malformed("row_malformed", f"{table.path}, line {number}", seen)
         elif tests and not all(passes(row[column]) for column, passes in tests):
             repairs.count("filtered", f"{table.path.name}, line {number}")
         else:
+            if items:
+                items.see(row[item], row)
             yield number, row[user], row[item], row[time]
 
 
@@ -85,4 +96,4 @@ def _timed(events: Events, times: TimeColumn, line_M: np.ndarray, path: Path, re
     return events.keep(~bad) if lost else events
 
 
-load = own_log(_events)
+load = own_log(_read)

@@ -44,8 +44,9 @@ def readme(data: PreparedData, command: str, extra: str = "") -> str:
     )
 
 
-def tree_line(data: PreparedData, depth: int = DEFAULT_DEPTH) -> str:
+def tree_line(data: PreparedData) -> str:
     """The tree as it is read by default: nodes a level, children a node, and the paths that were padded or cut."""
+    depth = data.catalog.category_depth or DEFAULT_DEPTH
     tree = CategoryTree([item.categories for item in data.catalog.items], depth)
     if not tree.depth:
         return "Tree: none (no item has a category); `prepare --induce-tree` makes one."

@@ -13,7 +13,7 @@ import numpy as np
 
 from mindrec.data.catalog import SPLITS, Catalog, Interactions, Item, PreparedData, Ragged
 from mindrec.errors import MindRecError
-from mindrec.sources.meaning import check_match, judge_order, ordered_labels, without_roots
+from mindrec.sources.meaning import check_match, judge_depth, judge_order, ordered_labels, without_roots
 from mindrec.sources.repairs import REFUSE_AFTER, Repairs, clean_items, usable_id
 from mindrec.sources.values import SCIENTIFIC, normal_id
 
@@ -42,6 +42,14 @@ class Events:
     def keep(self, mask_M: np.ndarray) -> "Events":
         split_M = None if self.split_M is None else self.split_M[mask_M]
         return Events(self.users, self.items, self.user_M[mask_M], self.item_M[mask_M], self.time_M[mask_M], split_M)
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a source has read: its events, and the items as its rows describe them, if they do."""
+
+    events: Events
+    items: Sequence[Item] = ()
 
 
 class Numbering:
@@ -178,6 +186,7 @@ def assemble(
     require_record: bool = False,
     drop_root: bool = False,
     labels: str | None = None,
+    depth: int | None = None,
     timed: bool = True,
     notes: str = "",
 ) -> PreparedData:
@@ -187,6 +196,7 @@ def assemble(
         require_record: drop events of items that have no record, instead of keeping those items under their id.
         drop_root: leave out a first category name that all paths share.
         labels: how names without an order become a path, see `meaning.ordered_labels`.
+        depth: levels of a path that are used; None for the usual number.
         timed: whether the log has times; without them its order is the order of the rows.
     """
     known = clean_items(records, repairs)
@@ -196,28 +206,33 @@ def assemble(
         repairs.count("unknown_item", n=int(missing.sum()))
         events = events.keep(~missing)
     events = filtered(events, core, repairs)
-    used = np.zeros(len(events.items), dtype=bool)
-    used[events.item_M] = True
-    taken = {events.items[n] for n in np.flatnonzero(used)}
-    unused = [item_id for item_id in known if item_id not in taken]
-    repairs.count("unused_item_kept" if keep_unused else "unused_item", f"item {unused[:1]}", len(unused))
-    items = [item for item_id, item in known.items() if keep_unused or item_id in taken]
-    without = [events.items[n] for n in np.flatnonzero(used) if events.items[n] not in known]
-    if known:
-        repairs.count("item_without_record", f"item {without[:1]}", len(without))
-        check_match(without, len(taken), list(known)[:3], repairs)
-    items += [Item(item_id, f"Item {item_id}") for item_id in without]
-    paths = [item.categories for item in items]
-    paths = ordered_labels(paths, labels, repairs)
+    items = _items(events, known, keep_unused, repairs)
+    paths = ordered_labels([item.categories for item in items], labels, repairs)
     if drop_root:
         paths = without_roots(paths, repairs)
+    depth = judge_depth(paths, depth, repairs)
     items = [replace(item, categories=path) for item, path in zip(items, paths, strict=True)]
-    catalog = Catalog(tuple(items), name=name, category_depth=None)
+    catalog = Catalog(tuple(items), name=name, category_depth=depth)
     found = sequences(events, catalog, repairs)
     judge_order(found, [item.item_id for item in items], timed, repairs)
     if events.split_M is not None:
         found = as_split(found, events)
     return PreparedData(catalog, found, notes=notes, repairs=repairs.lines())
+
+
+def _items(events: Events, known: dict[str, Item], keep_unused: bool, repairs: Repairs) -> list[Item]:
+    """The items of the catalog: those of the log and, where wanted, those that only their records know."""
+    used = np.zeros(len(events.items), dtype=bool)
+    used[events.item_M] = True
+    taken = {events.items[n] for n in np.flatnonzero(used)}
+    unused = [item_id for item_id in known if item_id not in taken]
+    repairs.count("unused_item_kept" if keep_unused else "unused_item", f"item {unused[:1]}", len(unused))
+    without = [events.items[n] for n in np.flatnonzero(used) if events.items[n] not in known]
+    if known:
+        repairs.count("item_without_record", f"item {without[:1]}", len(without))
+        check_match(without, len(taken), list(known)[:3], repairs)
+    items = [item for item_id, item in known.items() if keep_unused or item_id in taken]
+    return items + [Item(item_id, f"Item {item_id}") for item_id in without]
 
 
 def sequences(events: Events, catalog: Catalog, repairs: Repairs) -> Interactions:

@@ -1,6 +1,7 @@
 """A file with a row an item, as a text table, Parquet or JSON lines; columns are named or known by their names."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -10,15 +11,29 @@ from mindrec.errors import MindRecError
 from mindrec.sources import streaming as large
 from mindrec.sources.readers import columns_of, json_lines
 from mindrec.sources.repairs import Repairs
-from mindrec.sources.roles import guessed
+from mindrec.sources.roles import guessed, plain
 from mindrec.sources.tables import Options, look_at
 from mindrec.sources.values import normal_id, path_names, present
 from mindrec.system.files import read_jsonl_gz
 
+TEXTS = ("title", "brand", "description")
+DOTTED = "categorycode"
+"""A column of paths like `electronics.audio.headphone`, as shop logs publish them."""
+_LEVEL = re.compile(r"^(?:item|product)?(?:category|cat)(?:level|lvl|l)?(\d)$")
+
+
+def guessed_levels(header: Sequence[str], taken: Sequence[str | None]) -> list[str]:
+    """Columns of a category path: one whose name is known, or category_1, category_2 and so on."""
+    numbered = {match[1]: column for column in header if (match := _LEVEL.match(plain(column)))}
+    if len(numbered) > 1:
+        return [numbered[digit] for digit in sorted(numbered)]
+    known = guessed("category", header, taken)
+    return [known] if known else []
+
 
 @dataclass(frozen=True)
 class ItemColumns:
-    """Names of the columns. A field that is None is read from the column of its own name, if there.
+    """Names of the columns. A field that is None is read from the column of a name that is known for it, if there.
 
     Attributes:
         categories: columns of the levels coarse to fine, comma-separated; or one whose cells hold the whole path.
@@ -40,14 +55,33 @@ class ItemColumns:
 
     @property
     def named(self) -> bool:
-        """Whether any column beside the id is named."""
-        return bool(self.levels or self.title or self.brand or self.description)
+        """Whether any column beside the id is named, or said to be none."""
+        return any(value is not None for value in (self.categories, self.title, self.brand, self.description))
 
     def fields(self, header: list[str], name: str, repairs: Repairs) -> dict[str, list[str]]:
         """{use: columns}, of those that the file has. Raises MindRecError for a named one that it has not."""
-        own = {use: getattr(self, use) for use in ("title", "brand", "description")}
-        item, levels = self.item or "item_id", self.levels
-        if item not in header and not self.surely and (known := guessed("item", header, [*own.values(), *levels])):
+        texts = {use: getattr(self, use) or None for use in TEXTS}
+        item = self._item(header, name, repairs)
+        columns_of(header, texts | {f"category {c}": c for c in self.levels}, name)
+        for use in TEXTS:
+            if getattr(self, use) is not None:  # named, or "" for none
+                continue
+            texts[use] = guessed(use, header, [item, *self.levels, *texts.values()])
+            if texts[use] is None and any(guessed(use, [c[:-2]]) for c in header if c.endswith(".1")):
+                raise MindRecError(f"{name} has its {use} column more than once; give --{use}-column {use}.1 or .2")
+            if texts[use] and texts[use] != use:
+                repairs.note(f"{name}: column {texts[use]!r} is taken as the {use}; --{use}-column names another")
+        levels = self.levels
+        if self.categories is None and (levels := guessed_levels(header, [item, *texts.values()])):
+            columns = ", ".join(map(repr, levels))
+            repairs.note(f"{name}: column {columns} is taken as the category path; --category-columns names others")
+        return {use: [column] for use, column in ({"item": item} | texts).items() if column} | {"category": levels}
+
+    def _item(self, header: list[str], name: str, repairs: Repairs) -> str:
+        """The column of the id: the one named, or where it was named for the log another known name."""
+        item = self.item or "item_id"
+        taken = [self.title, self.brand, self.description, *self.levels]
+        if item not in header and not self.surely and (known := guessed("item", header, taken)):
             repairs.note(f"{name}: column {known!r} is taken as the item's id; --item-file-id names another")
             item = known
         if item not in header:
@@ -57,21 +91,14 @@ class ItemColumns:
                 f"{name} has no column {item!r} for the item{doubled}; it has {has}: name the right one with "
                 "--item-file-id (--item-column names it for both files)"
             )
-        columns_of(header, own | {f"category {c}": c for c in levels}, name)
-        for use in own:
-            own[use] = own[use] or guessed(use, header, [item, *levels, *own.values()])
-            if own[use] is None and any(guessed(use, [c[:-2]]) for c in header if c.endswith(".1")):
-                raise MindRecError(f"{name} has its {use} column more than once; give --{use}-column {use}.1 or .2")
-        if not levels and (known := guessed("category", header, [item, *own.values()])):
-            repairs.note(f"{name}: column {known!r} is taken as the category path; --category-columns names others")
-            levels = [known]
-        return {use: [column] for use, column in ({"item": item} | own).items() if column} | {"category": levels}
+        return item
 
     def record(self, row: dict[str, object], fields: dict[str, list[str]]) -> Item:
         """An item as the file gives it; a category cell may be a list of names, as a list or as text."""
         levels = fields["category"]
-        if len(levels) == 1 or self.separator:
-            names = [name for column in levels for name in path_names(row.get(column), self.separator)]
+        separator = self.separator or ("." if levels and plain(levels[0]) == DOTTED else None)
+        if len(levels) == 1 or separator:
+            names = [name for column in levels for name in path_names(row.get(column), separator)]
         else:
             cells = [row.get(column) for column in levels]
             names = [

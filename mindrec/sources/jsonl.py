@@ -8,27 +8,29 @@ import numpy as np
 from mindrec.data.catalog import Catalog, Interactions, PreparedData, Ragged, read_semantic_ids
 from mindrec.errors import MindRecError
 from mindrec.sources.itemfile import json_items
+from mindrec.sources.meaning import judge_depth
 from mindrec.sources.repairs import Repairs, clean_items, usable_id
 from mindrec.sources.values import normal_id
 from mindrec.system.files import read_json, read_jsonl_gz
 
 
-def load(path: Path, *, category_depth: int | None = None) -> PreparedData:
+def load(path: Path, *, depth: int | None = None) -> PreparedData:
     """Read `items.jsonl.gz` and `sequences.jsonl.gz` (or the same without .gz) from a folder.
 
     Unlike `load_prepared`, which refuses what breaks a rule, this mends and counts it; a line that is not JSON is
-    refused all the same.
+    refused all the same. `depth` is the number of levels of a path that are used, by default the folder's own.
     """
     folder, repairs = Path(path), Repairs()
     if not folder.is_dir():
         raise MindRecError(f"{folder} is not a folder; one with items.jsonl.gz and sequences.jsonl.gz is needed")
     about = read_json(folder / "catalog.json", "catalog") if (folder / "catalog.json").exists() else {}
     items = clean_items(json_items(_file(folder, "items")), repairs)
+    paths = [item.categories for item in items.values()]
     catalog = Catalog(
         tuple(items.values()),
         name=str(about.get("name") or folder.resolve().name),
         induced=bool(about.get("induced", False)),
-        category_depth=category_depth,
+        category_depth=judge_depth(paths, depth, repairs) if depth is not None else about.get("depth"),
     )
     interactions = _interactions(_file(folder, "sequences"), catalog, repairs)
     used = np.bincount(interactions.sequences.flat, minlength=len(catalog)) > 0

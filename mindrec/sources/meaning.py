@@ -7,7 +7,7 @@ import numpy as np
 
 from mindrec.data.catalog import DEFAULT_DEPTH, Interactions
 from mindrec.errors import MindRecError
-from mindrec.sources.repairs import Repairs, without_common_root
+from mindrec.sources.repairs import MAX_DEPTH, Repairs, without_common_root
 
 LABELS = ("first", "rarest", "sorted")
 LOUD_SHARE = 0.05
@@ -57,7 +57,7 @@ def ordered_labels(paths: list[tuple[str, ...]], how: str | None, repairs: Repai
 
 
 def without_roots(paths: list[tuple[str, ...]], repairs: Repairs) -> list[tuple[str, ...]]:
-    """Paths without the names that all of them begin with; says how many levels of the rest are read."""
+    """Paths without the names that all of them begin with, which is said."""
     dropped: list[str] = []
     while (shorter := without_common_root(paths)) != paths:
         if max(map(len, shorter)) < 2:  # a short tree keeps its shape
@@ -66,13 +66,26 @@ def without_roots(paths: list[tuple[str, ...]], repairs: Repairs) -> list[tuple[
         paths = shorter
     if dropped:
         repairs.warn(f"all category paths begin with {' > '.join(dropped)}, which tells nothing and is left out")
-    deepest = max(map(len, paths), default=0)
-    if deepest > DEFAULT_DEPTH:
-        deep = sum(len(path) > DEFAULT_DEPTH for path in paths)
-        repairs.warn(
-            f"category paths have {deepest} levels; the first {DEFAULT_DEPTH} are used ({deep:,} items are cut)"
-        )
     return paths
+
+
+def judge_depth(paths: list[tuple[str, ...]], depth: int | None, repairs: Repairs) -> int:
+    """The levels of a path that are used, where `depth` says none the usual number; says how many items are cut.
+
+    Raises:
+        MindRecError: a depth outside 1..12.
+    """
+    if depth is not None and not 1 <= depth <= MAX_DEPTH:
+        raise MindRecError(f"--depth {depth} is outside 1..{MAX_DEPTH}, the levels that a category path may have")
+    used = depth or DEFAULT_DEPTH
+    deepest = max(map(len, paths), default=0)
+    if deepest > used:
+        deep = sum(len(path) > used for path in paths)
+        repairs.warn(
+            f"category paths have {deepest} levels; the first {used} are used ({deep:,} items are cut); --depth "
+            f"{deepest} uses all"
+        )
+    return used
 
 
 def judge_order(found: Interactions, ids: Sequence[str], timed: bool, repairs: Repairs) -> None:

@@ -6,38 +6,75 @@ from pathlib import Path
 
 import numpy as np
 
+from mindrec.data.catalog import Item
 from mindrec.errors import MindRecError
 from mindrec.sources import filters
 from mindrec.sources import streaming as large
-from mindrec.sources.interactions_log import Events
+from mindrec.sources.described import VARIES, OwnColumns, records
+from mindrec.sources.interactions_log import Log
 from mindrec.sources.repairs import Repairs
 from mindrec.sources.roles import log_roles
+from mindrec.sources.tables import HEAD_ROWS
 from mindrec.sources.times import TimeColumn, one_unit
 from mindrec.sources.user_columns import LogOptions, own_log
 from mindrec.sources.values import MISSING, WHOLE_FLOAT
 
 
-def _events(path: Path, options: LogOptions, repairs: Repairs) -> Events:
+def _read(path: Path, options: LogOptions, repairs: Repairs) -> Log:
+    pl = large.polars()
     frame = _one_frame(path)
     schema = large.schema(frame, path)
     roles = log_roles(list(schema), options.wanted, path.name, repairs)
     for use, column in roles.items():
         _check_type(use, column, schema[column], path)
+    own = OwnColumns.of(list(schema), roles, options.items, path.name) if options.item_file is None else None
     frame = _kept(frame, schema, options, path, repairs)
+    items = _described(frame, schema, own, path.name, repairs) if own else ()
     if "time" not in roles or not _is_text(schema[roles["time"]]):
         events = large.events(_columns(frame, schema, roles), options.core, repairs)
-        events.time_M = (
-            one_unit(events.time_M, roles.get("time", ""), repairs.warn) if "time" in roles else events.time_M
-        )
-        return events
+        if "time" in roles:
+            events.time_M = one_unit(events.time_M, roles["time"], repairs.warn)
+        return Log(events, items)
     times = TimeColumn(roles["time"], options.day_first, options.time_format)
     ids = _columns(frame, schema, {use: roles[use] for use in ("user", "item")})
     with tempfile.TemporaryDirectory(prefix="mindrec-parquet-") as folder:
-        text = large.polars().col(roles["time"]).cast(large.polars().String)
+        text = pl.col(roles["time"]).cast(pl.String)
         for part in large.batches(frame.select(text)):
             times.add(part[roles["time"]].fill_null("").to_list())
         files = large.stage(_rows(ids, times.finish(repairs.warn)), Path(folder))
-        return large.events(large.polars().scan_parquet(files), options.core, repairs)
+        return Log(large.events(pl.scan_parquet(files), options.core, repairs), items)
+
+
+def _described(frame, schema: dict, own: OwnColumns, name: str, repairs: Repairs) -> list[Item]:
+    """Items by the columns of the log that are theirs, each as its first row with a value has it."""
+    pl = large.polars()
+    key, texts = own.fields["item"][0], [column for column in own.used if not schema[column].is_nested()]
+    cells = [_present(column, schema[column]) for column in own.used]
+    found = large.collected(
+        frame.select(_id(key, schema[key]).alias("_item"), *cells)
+        .filter(pl.col("_item").is_not_null())
+        .group_by("_item")
+        .agg(
+            pl.len().alias("_rows"),
+            *(pl.col(column).drop_nulls().first() for column in own.used),
+            *(pl.col(column).drop_nulls().n_unique().alias(f"_{n}") for n, column in enumerate(texts)),
+        )
+        .sort("_item")
+    )
+    again = max(int((found["_rows"] - 1).sum()), 1)
+    others = {column: int((found[f"_{n}"].clip(1) - 1).sum()) for n, column in enumerate(texts)}
+    own = own.without({column for column, n in others.items() if n > VARIES * again}, name, repairs)
+    return list(records(own, ((row["_item"], row) for row in found.iter_rows(named=True))))
+
+
+def _present(column: str, kind):
+    """A column whose words for a missing value are null."""
+    pl = large.polars()
+    value = pl.col(column)
+    if not _is_text(kind):
+        return value
+    text = value.cast(pl.String)
+    return pl.when(text.str.strip_chars().is_in(sorted(MISSING))).then(None).otherwise(text).alias(column)
 
 
 def _one_frame(path: Path):
@@ -108,6 +145,14 @@ def _kept(frame, schema: dict, options: LogOptions, path: Path, repairs: Repairs
     pl = large.polars()
     rules = filters.rules(options.keep, options.min_rating, list(schema), path.name)
     if not rules:
+        head = large.collected(
+            frame.head(HEAD_ROWS).select(
+                pl.col(c).cast(pl.String, strict=False) for c in schema if not schema[c].is_nested()
+            )
+        )
+        filters.hint(
+            head.columns, [["" if v is None else v for v in row] for row in head.iter_rows()], path.name, repairs
+        )
         return frame
     passes = pl.lit(True)
     for column, sign, values in rules:
@@ -147,4 +192,4 @@ def _id(column: str, kind):
     return pl.when(text.is_in(sorted(MISSING))).then(None).otherwise(text.str.replace(WHOLE_FLOAT, "$1"))
 
 
-load = own_log(_events)
+load = own_log(_read)

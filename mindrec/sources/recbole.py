@@ -7,15 +7,15 @@ from pathlib import Path
 
 from mindrec.data.catalog import SPLITS, Item, PreparedData
 from mindrec.errors import MindRecError
-from mindrec.sources.csv import events_of
-from mindrec.sources.interactions_log import Events, assemble, collect
+from mindrec.sources.csv import log_of
+from mindrec.sources.interactions_log import Events, Log, assemble, collect
 from mindrec.sources.itemfile import ItemColumns
 from mindrec.sources.predefined import joined, parts_of, unrolled
 from mindrec.sources.readers import Bundle
 from mindrec.sources.repairs import Repairs
 from mindrec.sources.roles import guessed, log_roles
-from mindrec.sources.tables import Options, Table, look_at
-from mindrec.sources.user_columns import LogOptions
+from mindrec.sources.tables import Table, look_at
+from mindrec.sources.user_columns import LogOptions, takes_log_options
 
 CATEGORIES = ("categories", "category", "class", "genre", "genres", "item_category")
 _ENDING = re.compile(r"\.(inter|item)(\.(gz|bz2|xz|zst))?$")
@@ -45,43 +45,34 @@ class Atomic:
         return next((column for column in typed if guessed("item", [column.removesuffix("_list")])), None)
 
 
-def load(
-    path: Path,
-    *,
-    user_column: str | None = None,
-    item_column: str | None = None,
-    time_column: str | None = None,
-    no_time: bool = False,
-    title_column: str | None = None,
-    brand_column: str | None = None,
-    category_columns: str | None = None,
-    separator: str | None = None,
-    min_rating: float | None = None,
-    keep: list[str] | None = None,
-    labels: str | None = None,
-    core: int = 1,
-    keep_unused: bool = False,
-) -> PreparedData:
+@takes_log_options(without=("item_file", "item_file_id", "encoding", "no_header", "category_separator"))
+def load(path: Path, **given) -> PreparedData:
     """Read a folder, zip or file with one NAME.inter, or NAME.train.inter and the like, and NAME.item if there is one.
 
     `category_columns` names one column a level, or one whose cell holds the path; by default the first column called
     categories, category, class, genre(s) or item_category.
     """
+    options = LogOptions(**given)
     bundle, repairs = _bundle(Path(path)), Repairs()
-    wanted = {"user": user_column, "item": item_column, "time": "" if no_time else time_column}
-    options = LogOptions(wanted, core, Options(separator, None, quotes=False), keep, min_rating)
     name, files = _files(bundle)
-    parts = {part: _atomic(bundle, file, options.table, repairs) for part, file in files.items()}
-    events = _events(parts, options, repairs)
-    columns = ItemColumns(item_column, title_column, brand_column, None, category_columns)
+    parts = {part: _atomic(bundle, file, options, repairs) for part, file in files.items()}
     items = _named(bundle, "item").get(name)
-    records = [] if items is None else list(_items(_atomic(bundle, items, options.table, repairs), columns, repairs))
-    chosen = "none" if items is None else category_columns or f"the first column of {', '.join(CATEGORIES)}"
-    notes = NOTES.format(name=name, file=Path(path).name, path=chosen)
+    log = _log(parts, options, repairs, describe=items is None)
+    if items is not None:
+        log = replace(log, items=list(_items(_atomic(bundle, items, options, repairs), options.items, repairs)))
+    chosen = "none" if items is None else options.category_columns or f"the first column of {', '.join(CATEGORIES)}"
     return assemble(
-        events, records, repairs, name=name, core=core, keep_unused=keep_unused, labels=labels, notes=notes,
-        timed=wanted["time"] != "",
-    )  # fmt: skip
+        log.events,
+        log.items,
+        repairs,
+        name=name,
+        core=options.core,
+        keep_unused=options.keep_unused,
+        labels=options.labels,
+        depth=options.depth,
+        timed=options.timed,
+        notes=NOTES.format(name=name, file=Path(path).name, path=chosen),
+    )
 
 
 def _bundle(path: Path) -> Bundle:
@@ -115,9 +106,9 @@ def _files(bundle: Bundle) -> tuple[str, dict[str, str]]:
     return parts[0] or bundle.path.name.split(".")[0], {part: found[stem] for part, stem in parts[1].items()}
 
 
-def _atomic(bundle: Bundle, file: str, options: Options, repairs: Repairs) -> Atomic:
+def _atomic(bundle: Bundle, file: str, options: LogOptions, repairs: Repairs) -> Atomic:
     """A file with its columns' names and types apart. A header of names alone is read, and that is said."""
-    table = look_at(Path(file), options, repairs, lambda: bundle.open(file))
+    table = look_at(Path(file), replace(options.table, quotes=False), repairs, lambda: bundle.open(file))
     typed = [_TYPED.match(column) for column in table.columns]
     if table.separator != "\t":
         repairs.note(f"{file}: fields are separated by {table.separator!r}, not by tabs as atomic files are")
@@ -133,11 +124,14 @@ def _atomic(bundle: Bundle, file: str, options: Options, repairs: Repairs) -> At
     return Atomic(replace(table, columns=columns), {})
 
 
-def _events(parts: dict[str, Atomic], options: LogOptions, repairs: Repairs) -> Events:
+def _log(parts: dict[str, Atomic], options: LogOptions, repairs: Repairs, *, describe: bool) -> Log:
     if any(atomic.list_column() for atomic in parts.values()):
-        return _listed(parts, options, repairs)
-    events = {part: events_of(atomic.table, options, repairs) for part, atomic in parts.items()}
-    return events[""] if "" in events else joined(events, repairs)
+        return Log(_listed(parts, options, repairs))
+    logs = {part: log_of(atomic.table, options, repairs, describe=describe) for part, atomic in parts.items()}
+    if "" in logs:
+        return logs[""]
+    items = [item for log in logs.values() for item in log.items]
+    return Log(joined({part: log.events for part, log in logs.items()}, repairs), items)
 
 
 def _listed(parts: dict[str, Atomic], options: LogOptions, repairs: Repairs) -> Events:

@@ -17,9 +17,9 @@ NAMES = {
     "created reviewtime eventdate ratedat tstamp unixtime when visitdate transactiondate utctime",
     "title": "title itemtitle movietitle producttitle name itemname productname appname booktitle songtitle "
     "trackname artistname gamename productdescription",
-    "brand": "brand store manufacturer publisher",
+    "brand": "brand store manufacturer bookauthor author artist publisher",
     "description": "description",
-    "category": "categories category categorypath genres genre categoryname itemcategory productcategory",
+    "category": "categories category categorypath genres genre categoryname itemcategory productcategory categorycode",
     "rating": "rating ratings stars score overall reviewscore bookrating",
     "event": "event eventtype behavior behaviour behaviortype action actiontype interactiontype",
 }
@@ -27,6 +27,7 @@ OPTION = {"user": "--user-column", "item": "--item-column", "time": "--time-colu
 
 
 def plain(name: str) -> str:
+    """A column's name in small letters and digits alone, as names are compared."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 

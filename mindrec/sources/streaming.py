@@ -65,11 +65,11 @@ def events(frame, core: int, repairs: Repairs) -> Events:
     """
     pl = polars()
     usable = [pl.col(c).is_not_null() & pl.col(c).str.len_chars().is_between(1, MAX_ID) for c in ("user", "item")]
-    total = _run(frame.select(pl.len())).item()
+    total = collected(frame.select(pl.len())).item()
     frame = frame.filter(*usable)
-    with_ids = _run(frame.select(pl.len())).item()
+    with_ids = collected(frame.select(pl.len())).item()
     frame = frame.filter(pl.col("time").is_not_null() & pl.col("time").is_finite())
-    with_time = _run(frame.select(pl.len())).item()
+    with_time = collected(frame.select(pl.len())).item()
     for kind, lost in (("missing_id", total - with_ids), ("bad_time", with_ids - with_time)):
         repairs.count(kind, n=lost)
         if lost > 20 and lost > (0.5 if kind == "missing_id" else 0.1) * total:
@@ -93,11 +93,12 @@ def _frequent(frame, column: str, core: int):
     """Ids with `core` rows or more, sorted, with their number as COLUMN_code."""
     pl = polars()
     counted = frame.group_by(column).agg(pl.len().alias("n")).filter(pl.col("n") >= core).select(column)
-    found = _run(counted).sort(column)
+    found = collected(counted).sort(column)
     return found.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias(f"{column}_code"))
 
 
-def _run(frame):
+def collected(frame):
+    """The rows of a lazy frame. Raises MindRecError where the file cannot be read."""
     try:
         return frame.collect(engine="streaming")
     except (polars().exceptions.PolarsError, OSError) as error:

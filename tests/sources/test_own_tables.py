@@ -348,3 +348,59 @@ def test_repeats_of_the_test_split_are_counted_without_cases():
     for sequences, split in (([[0, 1, 0], [1, 1], [0, 1]], None), ([[0, 1, 0], [1, 1]], ("train", "test"))):
         made = Interactions(tuple(map(str, range(len(sequences)))), Ragged.of(sequences), 2, split)
         assert repeats_in_test(made) == repeats_warning(cases(made, "test"), "test") is not None
+
+
+@pytest.mark.parametrize("source", ["csv", "parquet"])
+def test_columns_of_the_log_describe_its_items_and_it_is_said(tmp_path, source):
+    shelf = {n: f"House > Room {n % 2}" for n in range(5)}
+    table = frame(
+        ProductName=lambda d: [f"Tool {i}" if n % 5 else "" for n, i in enumerate(d.item_id)],
+        category=lambda d: [shelf[int(i) % 10] for i in d.item_id],
+        brand=lambda d: [f"shop of row {n}" for n in range(len(d))],
+    )
+    path = tmp_path / f"log.{source}"
+    table.to_csv(path, index=False) if source == "csv" else table.to_parquet(path)
+    data = run(tmp_path, source, path=str(path))
+    by_id = {item.item_id: item for item in data.catalog.items}
+    assert {(i.title, i.brand, i.categories) for i in by_id.values()} == {
+        (f"Tool 70{n}", None, ("House", f"Room {n % 2}")) for n in range(5)
+    }
+    said = " ".join(data.repairs)
+    assert "'ProductName' as the title, 'category' as the category" in said
+    assert "'brand' differs within an item" in said
+    data = run(tmp_path, source, path=str(path), title_column="", category_columns="")
+    assert {(item.title, item.categories) for item in data.catalog.items} == {(f"Item 70{n}", ()) for n in range(5)}
+    data = run(tmp_path, source, path=str(path), title_column="brand")
+    assert all(item.title.startswith("shop of row") for item in data.catalog.items)
+
+
+def test_a_path_in_dots_and_numbered_levels_are_known(tmp_path):
+    dotted = frame(category_code=lambda d: [f"home.room{int(i) % 2}" for i in d.item_id])
+    data = run(tmp_path, path=log(tmp_path, dotted.to_csv(index=False)))
+    assert data.catalog.items[0].categories in (("home", "room0"), ("home", "room1"))
+    levels = frame(category_2=lambda d: [f"Room {int(i) % 2}" for i in d.item_id], category_1="House")
+    data = run(tmp_path, path=log(tmp_path, levels.to_csv(index=False)))
+    assert data.catalog.items[0].categories in (("House", "Room 0"), ("House", "Room 1"))
+
+
+def test_a_depth_that_is_given_is_used_wherever_the_data_is_read(tmp_path):
+    items = "".join(f"70{n},T{n},A{n % 2} > B{n} > C{n} > D{n} > E{n}\n" for n in range(5))
+    options = {"path": log(tmp_path, frame().to_csv(index=False))}
+    options["item_file"] = log(tmp_path, "item_id,title,category\n" + items, "i.csv")
+    data = run(tmp_path, **options)
+    assert any("--depth 5 uses all" in line for line in data.repairs)
+    assert load_prepared(tmp_path / "out").catalog.tree.depth == 3
+    run(tmp_path, **options, depth=5)
+    assert load_prepared(tmp_path / "out").catalog.tree.depth == 5
+    prepare("jsonl", tmp_path / "again", {"path": tmp_path / "out"}, command="…", say=lambda line: None)
+    assert load_prepared(tmp_path / "again").catalog.tree.depth == 5
+    with pytest.raises(MindRecError, match=r"--depth 0 is outside 1\.\.12"):
+        run(tmp_path, **options, depth=0)
+
+
+def test_returns_and_kinds_of_events_in_parquet_are_said(tmp_path):
+    table = frame(event_type=lambda d: ["view", "buy"] * (len(d) // 2), quantity=lambda d: [1, -1] * (len(d) // 2))
+    table.to_parquet(tmp_path / "log.parquet")
+    said = " ".join(run(tmp_path, "parquet", path=str(tmp_path / "log.parquet")).repairs)
+    assert "every row counts, whatever its 'event_type'" in said
+    assert "negative 'quantity'" in said

@@ -434,6 +434,8 @@ def test_reduced_motion_neither_plays_nor_moves(visit):
 @pytest.mark.parametrize("width", [380, 1920])
 def test_the_page_never_scrolls_sideways(visit, width):
     page = visit(width=width, height=800)
+    if width < 1000:
+        page.click("[data-do=view-path]")
     page.wait_for_selector(".js-plotly-plot")
     page.focus("[data-part=stage]")
     page.keyboard.press("End")

@@ -85,7 +85,7 @@ export function addAsking(app) {
     app.about();
   };
 
-  app.decode = async ({ play = false, step = 0 } = {}) => {
+  app.decode = async ({ play = false, step = 0, scroll = play } = {}) => {
     const { query } = app,
       mine = ++turn;
     app.parts.player.stop();
@@ -104,7 +104,7 @@ export function addAsking(app) {
     app.adopt(bundle, { step: streamed ? app.step : step, grown: streamed });
     if ((streamed ? playing && app.step < app.model.last : play) && !calm()) app.parts.player.start();
     if (play) app.part("stage").focus({ preventScroll: true });
-    if (play) app.part("stage").scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+    if (scroll) app.part("stage").scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
     return true;
   };
 
@@ -143,17 +143,25 @@ export function addAsking(app) {
     if (app.model) keep();
     app.adopt(bundle, { story });
   };
-  app.openStory = async (number) => {
+  // A story plays by itself; where motion is not wanted it stands at the answer.
+  app.openStory = async (number, { play = true } = {}) => {
     const bundle = await app.ask("story", { number });
-    if (bundle) app.openBundle(bundle, app.data.stories[number]);
+    if (!bundle) return;
+    app.openBundle(bundle, app.data.stories[number]);
+    if (calm()) app.go(Infinity);
+    else if (play) app.parts.player.start();
   };
-  app.openExample = (example) => app.start({ items: example.items, target: null }, example);
+  app.pickStory = async (number) => {
+    await app.openStory(number);
+    app.part("stage").scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+  };
+  app.openExample = (example, how) => app.start({ items: example.items, target: null }, example, how);
   app.openTrip = (trip) => app.start({ items: trip.items, target: trip.target }, { title: T.trip, about: trip.about });
-  app.start = async (patch, story) => {
+  app.start = async (patch, story, { scroll = true } = {}) => {
     if (app.model) keep();
     app.query = { ...app.query, ...patch, config: { ...app.checkpoint().config } };
     app.parts.history.draw();
-    if (await app.decode()) setText(app.part("story"), `${story.title} — ${story.about}`);
+    if (await app.decode({ play: true, scroll })) setText(app.part("story"), `${story.title} — ${story.about}`);
   };
   // What was pinned or forbidden spoke of the last answer, not of the next one.
   app.goOn = async (item) => {

@@ -4,12 +4,12 @@
 // leaf whose layout is done; a step that no leaf foresaw is drawn into the one in front.
 
 import { make, makeBar, setBar, setClass, setText, whenPainted } from "./core.js";
+import { MANY } from "./model.js";
 import { count, fill, percent } from "./words.js";
 
 const GRID_ROWS = 10;
 const GHOST_ROWS = 3;
 const LEAVES = 3;
-const MANY = 1000; // naming three of so many items would tell nothing
 
 export function makeGrid(app) {
   const T = app.T,

@@ -1,5 +1,5 @@
 // @ts-check
-// The history builder: search answered by the server, chips, stories, a real trip.
+// The history builder: search answered by the server, stories, a test trip.
 
 import { make, setText } from "./core.js";
 import { count, fill } from "./words.js";
@@ -9,14 +9,12 @@ const WAIT = 90;
 export function makeHistory(app) {
   const T = app.T,
     input = app.part("query"),
-    list = app.part("found"),
-    chips = app.part("chips");
+    list = app.part("found");
   let found = [],
     answered = null,
     active = -1,
     asked = 0,
-    timer = null,
-    dragged = null;
+    timer = null;
 
   function stories() {
     const box = app.part("carts"),
@@ -25,7 +23,7 @@ export function makeHistory(app) {
       stories = app.stories();
     [box, told].forEach((row) => row.querySelectorAll("button").forEach((node) => node.remove()));
     told.hidden = !stories.length;
-    stories.forEach(({ story, number }) => told.append(pill(story, () => app.openStory(number))));
+    stories.forEach(({ story, number }) => told.append(pill(story, () => app.pickStory(number))));
     checkpoint.examples.forEach((example) => box.append(pill(example, () => app.openExample(example))));
     if (checkpoint.trips)
       box.append(
@@ -145,96 +143,18 @@ export function makeHistory(app) {
       event.preventDefault();
       enter();
     } else if (event.key === "Escape") close();
-    else if (event.key === "Backspace" && !input.value && app.query.items.length) remove(app.query.items.length - 1);
+    else if (event.key === "Backspace" && !input.value) app.parts.cart.remove(app.query.items.length - 1);
   });
 
-  // -- chips ----------------------------------------------------------------------------------------------------
-
-  function remove(at) {
-    app.change({ items: app.query.items.filter((_, n) => n !== at) });
-  }
-
-  function move(from, to) {
-    const items = app.query.items.slice();
-    if (to < 0 || to >= items.length || from === to) return;
-    items.splice(to, 0, ...items.splice(from, 1));
-    app.change({ items });
-    chips.children[to].focus();
-  }
-
-  function chip(item, at) {
-    const node = make(
-      "li",
-      { class: "chip", tabindex: 0, draggable: "true", "aria-label": fill(T.chip_help, { title: item.title }) },
-      make("span", {}, make("b", { text: item.title }), make("small", { text: item.path.slice(0, 2).join(" › ") })),
-      make("button", {
-        type: "button",
-        tabindex: -1,
-        "aria-label": fill(T.remove, { title: item.title }),
-        text: "×",
-        onclick: () => remove(at),
-      }),
-    );
-    node.addEventListener("keydown", (event) => {
-      if (event.key === "Delete" || event.key === "Backspace") {
-        remove(at);
-        (chips.children[Math.min(at, chips.children.length - 1)] || input).focus();
-      } else if (event.altKey && (event.key === "ArrowLeft" || event.key === "ArrowUp")) move(at, at - 1);
-      else if (event.altKey && (event.key === "ArrowRight" || event.key === "ArrowDown")) move(at, at + 1);
-      else return;
-      event.preventDefault();
-    });
-    node.addEventListener("dragstart", (event) => {
-      dragged = at;
-      event.dataTransfer.effectAllowed = "move";
-      event.dataTransfer.setData("text/plain", item.title);
-    });
-    node.addEventListener("dragover", (event) => {
-      if (dragged !== null) {
-        event.preventDefault();
-        node.classList.add("over");
-      }
-    });
-    node.addEventListener("dragleave", () => node.classList.remove("over"));
-    node.addEventListener("dragend", () => {
-      dragged = null;
-    });
-    node.addEventListener("drop", (event) => {
-      event.preventDefault();
-      if (dragged !== null) move(dragged, at);
-      dragged = null;
-    });
-    return node;
-  }
-
   function draw() {
-    if (app.parts) app.parts.browse.draw();
-    const { items, target } = app.query,
-      most = app.checkpoint().max_history;
-    chips.replaceChildren(...items.map(chip));
-    app.part("empty").hidden = items.length > 0;
-    setText(
-      app.part("count"),
-      app.stale ? T.changed : fill(items.length > most ? T.items_beyond : T.items_count, { count: items.length, most }),
-    );
-    app.part("count").classList.toggle("stale", app.stale);
-    const box = app.part("target");
-    box.hidden = !target;
-    if (target)
-      box.replaceChildren(
-        make("span", { text: "★ " + fill(T.target_known, { title: target.title }) }),
-        make("button", {
-          type: "button",
-          "aria-label": T.forget_target,
-          title: T.forget_target,
-          text: "×",
-          onclick: () => app.change({ target: null }),
-        }),
-      );
-    app.root.querySelector('[data-do="decode"]').disabled = !items.length || !app.server;
-    app.root.querySelector('[data-do="clear"]').disabled = !items.length;
-    app.root.querySelector('[data-do="undo"]').disabled = !app.store.canUndo();
-    app.root.querySelector('[data-do="decode"]').classList.toggle("stale", app.stale);
+    app.parts.browse.draw();
+    app.parts.cart.draw();
+    const { items } = app.query,
+      button = (name) => app.root.querySelector(`[data-do="${name}"]`);
+    button("decode").disabled = !items.length || !app.server;
+    button("clear").disabled = !items.length;
+    button("undo").disabled = !app.store.canUndo();
+    button("decode").classList.toggle("stale", app.stale);
   }
 
   return { stories, draw, add, acts: { clear: () => app.change({ items: [], target: null }) } };

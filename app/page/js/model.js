@@ -3,6 +3,8 @@
 
 import { count } from "./words.js";
 
+export const MANY = 1000; // naming three of so many items would tell nothing
+
 /**
  * @typedef {import("./types.js").Bundle} Bundle
  * @param {Bundle} bundle

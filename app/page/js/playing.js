@@ -21,6 +21,7 @@ export function addPlaying(app) {
     if (!app.server) app.query = { ...app.query, config: bundle.trace.config };
     app.root.classList.add("loaded");
     for (const name of ["grid", "ladder", "alternatives", "results", "player"]) app.parts[name].load();
+    app.parts.cart.draw();
     app.redraw();
     app.parts.tree.load();
     if (app.parts.settings) app.parts.settings.draw();
@@ -29,6 +30,7 @@ export function addPlaying(app) {
 
   app.redraw = () => {
     for (const name of ["player", "grid", "ladder", "alternatives", "results", "tree"]) app.parts[name].draw(app.step);
+    app.parts.cart.drawWinner();
   };
 
   app.go = (step) => {

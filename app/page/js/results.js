@@ -1,15 +1,35 @@
 // @ts-check
-// The ranked items, and where the true next item stands.
+// The three answers that lead at each step, the ranked items at the end, and where the true next item stands.
 
-import { make, makeBar, setClass, setText } from "./core.js";
-import { fill, percent } from "./words.js";
+import { make, makeBar, setBar, setClass, setText } from "./core.js";
+import { MANY } from "./model.js";
+import { count, fill, percent } from "./words.js";
 
 const FIRST = 10;
+const PODIUM = 3;
 
 export function makeResults(app) {
   const T = app.T,
     box = app.part("results");
   let ready = [];
+  const podium = Array.from({ length: PODIUM }, (_, rank) => place(rank));
+  app.part("podium").append(...podium.map((each) => each.row));
+
+  function place(rank) {
+    const title = make("b"),
+      about = make("small"),
+      share = make("span", { class: "p" }),
+      bar = makeBar(0),
+      pick = make(
+        "button",
+        { type: "button", class: "pick", onclick: () => app.choose(rank) },
+        make("span", { class: "n", text: rank + 1 }),
+        make("span", { class: "who" }, title, about),
+        share,
+        bar,
+      );
+    return { row: make("li", {}, pick), pick, title, about, share, bar };
+  }
 
   function load() {
     const model = app.model,
@@ -101,7 +121,35 @@ export function makeResults(app) {
     if (done)
       for (const node of ready)
         if (node.dataset.beam !== undefined) node.classList.toggle("on", Number(node.dataset.beam) === app.focusBeam());
+    podium.forEach((each, rank) => drawPlace(each, rank, number));
     drawGold(number);
+  }
+
+  // One leading partial answer: how far it is known, how many items it can still become, and its share of the search.
+  function drawPlace(each, rank, number) {
+    const { model } = app,
+      beam = model.trace.steps[number].beams[rank];
+    each.row.hidden = rank > 0 && model.mostBeams <= rank;
+    each.pick.disabled = !beam;
+    if (!beam) {
+      setClass(each.row, "empty");
+      for (const node of [each.title, each.about, each.share]) setText(node, "");
+      return setBar(each.bar, 0);
+    }
+    const path = beam.codes.flatMap((code, position) =>
+        code === null || !model.isCategory(position) ? [] : [model.label(position, code)],
+      ),
+      whole = beam.item !== null,
+      share = Math.exp(Math.min(beam.score, 0)),
+      named = beam.items < MANY ? model.beamItems(number, rank) : null,
+      many = beam.items === 1 ? T.item_one : fill(T.items, { count: count(beam.items) }),
+      left = named ? many + ": " + named.titles.join(" · ") : many;
+    setClass(each.row, (whole ? "whole" : "open") + (rank === app.focusBeam(number) ? " on" : ""));
+    setText(each.title, whole ? model.title(beam.item) : path.length ? path[path.length - 1] : T.answer_masked);
+    setText(each.about, whole ? path.join(" › ") : left);
+    setText(each.share, number ? percent(share) : "");
+    each.share.title = fill(T.share, { value: percent(share) });
+    setBar(each.bar, number ? share : 0);
   }
 
   function drawGold(number) {

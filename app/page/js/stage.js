@@ -4,7 +4,9 @@
 import { makeAlternatives } from "./alternatives.js";
 import { addAsking } from "./asking.js";
 import { makeBrowse } from "./browse.js";
-import { remember, setText } from "./core.js";
+import { calm, remember, setText } from "./core.js";
+import { makeCart } from "./cart.js";
+import { makeFront } from "./front.js";
 import { makeGrid } from "./grid.js";
 import { makeHistory } from "./history.js";
 import { makeLadder } from "./ladder.js";
@@ -48,6 +50,8 @@ export function mount(element, data, server) {
     ladder: makeLadder(app),
     alternatives: makeAlternatives(app),
     results: makeResults(app),
+    cart: makeCart(app),
+    front: makeFront(app),
     tree: makeTree(app),
     player: makePlayer(app),
     share: makeShare(app),
@@ -90,9 +94,11 @@ async function begin(app) {
     if (!why) return;
   }
   const examples = app.checkpoint().examples;
-  if (app.stories().length) await app.openStory(app.stories()[0].number);
-  else if (examples.length) await app.openExample(examples[0]);
-  else setText(app.part("caption"), app.T.empty_history);
+  if (app.stories().length) await app.openStory(app.stories()[0].number, { play: !why && !document.hidden });
+  else if (examples.length) {
+    await app.openExample(examples[0], { scroll: false });
+    if (calm()) app.go(Infinity);
+  } else setText(app.part("caption"), app.T.empty_history);
   if (why) app.say(fill(app.T.bad_link, { why }));
   if (document.activeElement === document.body) app.part("stage").focus({ preventScroll: true });
 }

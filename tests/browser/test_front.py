@@ -1,0 +1,87 @@
+"""The first minute: one screen, a story that plays, a cart that is always there, a plain page."""
+
+import pytest
+from page_actions import add, caption, decoded
+
+ROLES = ("cart", "caption", "transport", "picture", "answers")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (1920, 1080), (380, 800)])
+def test_all_of_the_decode_begins_on_the_first_screen(visit, width, height):
+    page = visit(width=width, height=height, reduced_motion="reduce")
+    for step in ("Home", "ArrowRight", "End"):
+        page.keyboard.press(step)
+        for role in ROLES:
+            box = page.locator(f"[data-panel=watch] [data-role={role}]").bounding_box()
+            assert box["height"] > 0, role
+            assert 0 <= box["y"] < height - 40, (role, step)
+    assert page.evaluate("window.scrollY") == 0
+
+
+def test_the_three_answers_grow_firm_and_the_first_drops_into_the_cart(visit):
+    page = visit("?v=1&h=i1,i2", reduced_motion="reduce")
+    page.keyboard.press("Home")
+    places = page.locator("[data-part=podium] li")
+    assert "?" in page.inner_text("[data-part=winner]")
+    assert places.first.locator("b").inner_text() == "Everything masked"
+    page.keyboard.press("End")
+    names = page.locator(".mr-results .pick b").all_inner_texts()[:3]
+    assert [places.nth(n).locator("b").inner_text() for n in range(len(names))] == names
+    assert page.inner_text("[data-part=winner]") == names[0]
+    page.keyboard.press("ArrowLeft")
+    assert page.inner_text("[data-part=winner]") == "?"
+
+
+def test_a_cart_that_has_changed_dims_the_answer_to_the_one_before(visit):
+    page = visit("?v=1&h=i1,i2", reduced_motion="reduce")
+    page.keyboard.press("End")
+    assert page.locator(".mr.outdated").count() == 0
+    page.click("[data-do=clear]")
+    assert page.locator("[data-panel=watch] .mr.outdated").count() == 1
+    assert page.is_hidden("[data-part=winner]")
+    add(page, "Apple 1")
+    decoded(page, lambda: page.click("[data-do=decode]"))
+    assert page.locator(".mr.outdated").count() == 0
+
+
+def test_a_start_that_is_picked_plays_and_the_stage_is_in_view(visit):
+    page = visit("?v=1&h=i1,i2", width=380, height=500)
+    page.locator("[data-part=carts] .pill", has_text="Fruit bowl").click()
+    page.wait_for_function("Number(document.querySelector('[data-part=scrub]').value) > 0")
+    page.keyboard.press(" ")
+    assert page.get_attribute("[data-do=play]", "aria-pressed") == "false"
+    held = caption(page)
+    page.wait_for_timeout(50)
+    assert caption(page) == held
+
+
+def test_the_plain_page_hides_the_expert_panels_and_remembers(visit):
+    page = visit("?v=1&h=i1,i2", reduced_motion="reduce")
+    assert page.is_hidden("[data-part=ladder]")
+    page.click("[data-do=hood]")
+    assert page.is_visible("[data-part=ladder]")
+    page.reload()
+    page.wait_for_selector(".mr.loaded")
+    assert page.is_visible("[data-part=ladder]")
+    page.click("[data-do=about]")
+    assert "not chances of being right" in page.inner_text("[data-part=about]")
+
+
+def test_one_picture_at_a_time_on_a_phone(visit):
+    page = visit("?v=1&h=i1,i2", width=380, height=800, reduced_motion="reduce")
+    assert page.is_visible("[data-part=grid]")
+    assert page.is_hidden("[data-part=tree]")
+    page.click("[data-do=view-path]")
+    assert page.is_hidden("[data-part=grid]")
+    assert page.is_visible("[data-part=tree]")
+
+
+@pytest.mark.parametrize("tab", ["learn", "compare"])
+def test_the_cart_is_in_every_tab_and_what_is_cut_stands_below(visit, tab):
+    page = visit(f"?tab={tab}", reduced_motion="reduce")
+    panel = page.locator(f"[data-panel={tab}]")
+    panel.locator("[data-role=cart] .chip").first.wait_for()
+    assert panel.locator("[data-role=cart] .chip button").count() == 0
+    order = "(node) => Number(getComputedStyle(node).order)"
+    cut, grid = (panel.locator(f".mr-{name}-panel").first.evaluate(order) for name in ("lost", "grid"))
+    assert cut > grid

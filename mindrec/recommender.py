@@ -198,7 +198,8 @@ class Recommender:
 
     @cached_property
     def _text_search(self) -> TextSearch:
-        return TextSearch(self.catalog, text_embedder((self.checkpoint.training or {}).get("text_model")))
+        embed = text_embedder((self.checkpoint.training or {}).get("text_model"))
+        return TextSearch(self.catalog, embed, self.checkpoint.popularity)
 
     def search(self, query: str, limit: int = 10) -> list[int]:
         """Rows of items whose title, brand or path fits the words, best first."""

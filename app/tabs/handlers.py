@@ -160,10 +160,11 @@ class Handlers:
 
     @plainly
     def search(self, ask: dict) -> dict:
-        """Items that fit the words, best first."""
-        recommender = self.recommender(ask)
-        rows = recommender.search(str(ask.get("query", "")), 10)
-        return {"items": [self.item(recommender, row) for row in rows]}
+        """Items that fit the words, best first; `sure` is false where the best is no more than the closest."""
+        recommender, query = self.recommender(ask), str(ask.get("query", ""))
+        rows = recommender.search(query, 10)
+        sure = bool(rows) and recommender.fits(query, rows[0])
+        return {"items": [self.item(recommender, row) for row in rows], "sure": sure}
 
     @plainly
     def decode(self, ask: dict) -> dict:

@@ -42,6 +42,7 @@ STAGE = {
     "browse_help": "Arrow keys move, → or Enter opens, ← goes back, Esc closes.",
     "search_hint": "Type to search {items} items, for example {example}",
     "found": "{count} items found. Use the arrow keys, then Enter.",
+    "found_close": "Nothing is called “{query}”. Closest:",
     "found_none": "Nothing found for “{query}”. Try another word.",
     "empty_history": "No items yet. Search above, or start from a story.",
     "items_count": "{count} of {most} items",

@@ -4,6 +4,7 @@ Shape legend: N items or paths.
 """
 
 import os
+import re
 import unicodedata
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,13 +15,17 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
 from mindrec.data.catalog import HERE, Catalog
 from mindrec.text.features import Embed
+from mindrec.text.synonyms import in_catalog_words
 
 MAX_QUERY = 200
+WORD = re.compile(r"\w+")
 TITLE_WEIGHT = 2.0
 CANDIDATES = 200
 """Items, the best by their words, whose titles are then compared with what was typed."""
 LEAST, LEAST_LIKE = 0.05, 0.3
 """What fits less well is not found: a score of letters, and a likeness by the text model."""
+POPULAR = 0.3
+"""What the most bought item gains over one that was never bought: less than any letter that fits better."""
 SURE = 0.5
 """Share of a word's letters (n-grams) that an item must have before words are taken as its name."""
 
@@ -47,10 +52,14 @@ class TextSearch:
     With a text model, its likeness is added: words that no title has then find what is meant by them.
     """
 
-    def __init__(self, catalog: Catalog, embed: Embed | None = None):
+    def __init__(self, catalog: Catalog, embed: Embed | None = None, popularity: Sequence[int] | None = None):
+        """`popularity`, how often training took each item (N), decides between items that fit alike."""
         self.catalog, self.embed = catalog, embed
+        taken = np.log1p(np.zeros(len(catalog)) if popularity is None else np.asarray(popularity, dtype=float))
+        self.popular_N = POPULAR * taken / max(taken.max(initial=0.0), 1.0)
         self.titles = [fold(item.title) for item in catalog.items]
         paths = [fold(" ".join(filter(None, (*item.categories, item.brand)))) for item in catalog.items]
+        self.known = frozenset(word for text in (*self.titles, *paths) for word in WORD.findall(text))
         self.vectorizer = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
         self.vectorizer.fit([f"{t} {p}" for t, p in zip(self.titles, paths, strict=True)])
         self.matrix = (TITLE_WEIGHT * self.vectorizer.transform(self.titles) + self.vectorizer.transform(paths)).tocsr()
@@ -80,8 +89,9 @@ class TextSearch:
         query = query[:MAX_QUERY].strip()
         if not query:
             return []
-        words = _telling(query)
+        words = self._telling(query)
         scores = self._likeness(query, words, self.matrix, self._vectors_ND)
+        scores[scores > LEAST] += self.popular_N[scores > LEAST]
         for row in np.argsort(-scores, kind="stable")[: max(CANDIDATES, limit)]:
             scores[row] += _typed(self.titles[row], words)
         return _best(scores, limit)
@@ -94,11 +104,19 @@ class TextSearch:
         query, letters = query[:MAX_QUERY].strip(), self.vectorizer.build_analyzer()
         item = self.catalog.items[row]
         own = set(letters(fold(" ".join(filter(None, (item.title, *item.categories, item.brand))))))
-        for word in _telling(query):
+        for word in self._telling(query):
             parts = set(letters(word)) if any(map(str.isalnum, word)) else set()
             if parts and len(parts & own) >= SURE * len(parts):
                 return True
         return self.embed is not None and float(self._vectors_ND[row] @ self.embed([query])[0]) > LEAST_LIKE
+
+    def _telling(self, query: str) -> list[str]:
+        """Words of a query without "something", "for", "a"; one that the catalog lacks gives way to what it means.
+
+        The last word stays, since it may still be being typed.
+        """
+        words = in_catalog_words(fold(query), self.known).split()
+        return [w for w in words[:-1] if w not in ENGLISH_STOP_WORDS] + words[-1:]
 
     def paths(self, query: str, limit: int = 3) -> list[tuple[str, ...]]:
         """Category paths, of any depth, whose names fit the query, best first."""
@@ -106,16 +124,10 @@ class TextSearch:
         nodes, letters, vectors = self._nodes
         if not query or not nodes:
             return []
-        words = _telling(query)
+        words = self._telling(query)
         scores = self._likeness(query, words, letters, vectors)
         scores += [_typed(fold(path[-1]), words) for path in nodes]
         return [nodes[n] for n in _best(scores, limit)]
-
-
-def _telling(query: str) -> list[str]:
-    """Words of a query without "something", "for", "a"; the last one stays, since it may still be being typed."""
-    words = fold(query).split()
-    return [w for w in words[:-1] if w not in ENGLISH_STOP_WORDS] + words[-1:]
 
 
 def _typed(name: str, words: Sequence[str]) -> float:

@@ -85,3 +85,17 @@ def test_the_cart_is_in_every_tab_and_what_is_cut_stands_below(visit, tab):
     order = "(node) => Number(getComputedStyle(node).order)"
     cut, grid = (panel.locator(f".mr-{name}-panel").first.evaluate(order) for name in ("lost", "grid"))
     assert cut > grid
+
+
+def test_what_is_only_the_closest_is_offered_and_not_taken_by_enter(visit):
+    page = visit("?v=1&h=i1,i2", reduced_motion="reduce")
+    page.click("[data-do=clear]")
+    page.fill("#mr-query", "rap")  # some letters of grapes, and no word of this shop
+    page.wait_for_selector("#mr-found li.none")
+    offered = page.locator("#mr-found li[id]").count()
+    page.press("#mr-query", "Enter")
+    assert page.locator(".mr-chips .chip").count() == 0
+    if offered:
+        page.press("#mr-query", "ArrowDown")
+        page.press("#mr-query", "Enter")
+        assert page.locator(".mr-chips .chip").count() == 1

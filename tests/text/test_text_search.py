@@ -64,3 +64,26 @@ def test_a_text_model_finds_what_no_letters_say():
 
 def test_a_query_is_bounded(search):
     assert search.rows("tortilla " * 100_000)
+
+
+TWINS = Catalog(
+    (
+        Item("big", "Soda, large", ("Food", "Drinks")),
+        Item("small", "Soda, small", ("Food", "Drinks")),
+        Item("pop", "Pop art poster", ("Home", "Art")),
+    ),
+    "twins",
+)
+
+
+def test_of_items_that_fit_alike_the_one_that_is_bought_more_comes_first():
+    assert TextSearch(TWINS, popularity=[1, 900, 0]).rows("soda")[0] == 1
+    assert TextSearch(TWINS, popularity=[900, 1, 0]).rows("soda")[0] == 0
+    assert TextSearch(TWINS, popularity=[1, 900, 0]).rows("soda, large")[0] == 0, "letters come before popularity"
+
+
+def test_a_brand_name_finds_what_it_means_and_gives_way_to_the_catalogs_own_word():
+    search = TextSearch(TWINS)
+    assert set(search.rows("coke")[:2]) == {0, 1}
+    assert search.fits("coke", search.rows("coke")[0])
+    assert search.rows("pop")[0] == 2, "this catalog has the word itself"

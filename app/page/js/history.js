@@ -87,9 +87,12 @@ export function makeHistory(app) {
         ),
       ),
     );
+    const closest = found.length > 0 && !answer.sure;
+    if (closest)
+      list.prepend(make("li", { class: "none", role: "option", "aria-disabled": "true", text: words(query) }));
     setText(
       app.part("found-count"),
-      found.length ? fill(T.found, { count: found.length }) : fill(T.found_none, { query }),
+      closest ? words(query) : found.length ? fill(T.found, { count: found.length }) : fill(T.found_none, { query }),
     );
     if (!found.length)
       list.append(
@@ -97,16 +100,20 @@ export function makeHistory(app) {
       );
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
-    mark(found.length ? 0 : -1);
+    mark(found.length && answer.sure ? 0 : -1);
     return true;
   }
 
+  // Nothing is named so: what comes closest is offered, and Enter alone does not take it.
+  const words = (query) => fill(T.found_close, { query });
+
   function mark(at) {
     active = at;
-    [...list.children].forEach((node, n) => node.setAttribute("aria-selected", String(n === at)));
+    const options = [...list.querySelectorAll("[id]")];
+    options.forEach((node, n) => node.setAttribute("aria-selected", String(n === at)));
     if (at < 0) return input.removeAttribute("aria-activedescendant");
     input.setAttribute("aria-activedescendant", "mr-found-" + at);
-    list.children[at].scrollIntoView({ block: "nearest" });
+    options[at].scrollIntoView({ block: "nearest" });
   }
 
   function add(item) {
@@ -138,7 +145,8 @@ export function makeHistory(app) {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       if (!open) return search();
-      mark((active + (event.key === "ArrowDown" ? 1 : -1) + found.length) % found.length);
+      const from = active < 0 && event.key === "ArrowUp" ? 0 : active;
+      mark((from + (event.key === "ArrowDown" ? 1 : -1) + found.length) % found.length);
     } else if (event.key === "Enter") {
       event.preventDefault();
       enter();

@@ -188,8 +188,8 @@ def _new_denoiser(folder: Path, config, tokenizer: Tokenizer, catalog: Catalog):
 
 
 def _stored(denoiser) -> dict[str, torch.Tensor]:
-    """What a checkpoint stores: trained parameters (the frozen rest comes from the base), and counted transitions."""
-    counted = {k: v for k, v in denoiser.named_buffers() if k.startswith("transitions.")}
+    """What a checkpoint stores: trained parameters (the frozen rest comes from the base), and counted pairs."""
+    counted = {k: v for k, v in denoiser.named_buffers() if k.startswith(("transitions.", "item_item."))}
     return {k: v for k, v in denoiser.named_parameters() if v.requires_grad} | counted
 
 
@@ -288,6 +288,8 @@ def _load_weights(denoiser, path: Path, codes: str) -> str:
             "files of two checkpoints are mixed: restore the folder"
         )
     denoiser.load_state_dict(weights, strict=False)
-    if denoiser.kind == "compact" and denoiser.transitions is not None and not denoiser.transitions.is_sound():
-        raise MindRecError(f"weights: {path} is damaged (transitions.*); restore the file or train again")
+    votes = denoiser.votes() if denoiser.kind == "compact" else None
+    if votes is not None and not votes.is_sound():
+        what = "transitions" if denoiser.transitions is not None else "item_item"
+        raise MindRecError(f"weights: {path} is damaged ({what}.*); restore the file or train again")
     return digest

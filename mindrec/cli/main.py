@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from mindrec.cli import backbone_commands, bench_commands, data_commands, guidance_commands, job_commands
+from mindrec.cli import backbone_commands, bench_commands, data_commands, guidance_commands, job_commands, refit_command
 from mindrec.cli.shared import Decoder, JsonOut, emit, load_data, settings_of
 from mindrec.errors import MindRecError
 from mindrec.system.files import check_json
@@ -134,8 +134,8 @@ def _recipe(name: str | None, prepared_data, device: str):
 
 def _verdict(checkpoint, prepared_data) -> str:
     """Whether the saved model is ahead of counting, on the validation cases of its own record."""
-    from mindrec.training.run import VALIDATION_USERS, validation_cases
     from mindrec.training.verdict import verdict
+    from mindrec.training.weigh import VALIDATION_USERS, validation_cases
 
     asked = validation_cases(prepared_data, VALIDATION_USERS, checkpoint.training["seed"])
     ndcg = checkpoint.training["validation"]["ndcg@10"]
@@ -388,6 +388,7 @@ def _sweep(path: Path) -> list[dict]:
 
 job_commands.register(app)
 guidance_commands.register(app)
+refit_command.register(app)
 backbone_commands.register(app)
 app.add_typer(bench_commands.bench, name="bench")
 

@@ -20,12 +20,16 @@ from mindrec.model.attention import causal_mask
 from mindrec.model.code_reader import CodeReader, spread_over_codes
 from mindrec.model.denoiser import HistoryCache
 from mindrec.model.diffusion import MASKED
+from mindrec.model.item_item import ItemItem
 from mindrec.model.item_softmax import LEAST_SCORE, code_log_probability, item_scores
 from mindrec.model.llama_stack import AskedMLP, llama_stack
+from mindrec.model.pair_votes import PairVotes
 from mindrec.model.transitions import Transitions
 from mindrec.tokens.levels import Levels
 
 OBJECTIVES = ("diffusion", "ar")
+VOTES = {"transitions": Transitions, "item_item": ItemItem}
+"""Counted parts of item evidence, by the attribute that holds them."""
 TOKEN_ENCODERS = ("shared", "codes")
 LAST = {"encoder": "last", "reader": "asked"}
 """The stacks whose last state asks something, and its name in the cache: of items, and of codes."""
@@ -41,8 +45,9 @@ class CompactConfig:
     `token_encoder` says which history the block reads: "shared" is the dense part's, "codes" one of its own over the
     codes of items (mindrec.model.code_reader). With `item_softmax` the block's scores are of whole items: those of
     the open positions add up, normalised over the items that exist (mindrec.model.item_softmax).
-    `transitions` is how many pairs of items are kept beside the dense head (mindrec.model.transitions); 0: no such
-    part. `repeats` says that people come back to the same items: what is in the history may be the next item too.
+    `transitions` is how many pairs of items are kept beside the dense head (mindrec.model.transitions), `item_item`
+    how many of what is taken together (mindrec.model.item_item); 0: no such part. `repeats` says that people come back
+    to the same items: what is in the history may be the next item too.
     """
 
     level_sizes: tuple[int, ...]
@@ -57,6 +62,7 @@ class CompactConfig:
     block_dropout: float | None = None
     objective: str = "diffusion"
     transitions: int = 0
+    item_item: int = 0
     repeats: bool = False
     token_encoder: str = "shared"
     item_softmax: bool = False
@@ -74,8 +80,9 @@ class CompactConfig:
         for name in ("hidden_size", "heads", "intermediate_size", "encoder_layers", "decoder_layers", "max_history"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise MindRecError(f"{name} {getattr(self, name)!r} is not a whole number from 1 up")
-        if type(self.transitions) is not int or self.transitions < 0:
-            raise MindRecError(f"transitions {self.transitions!r} is not a whole number from 0 up")
+        for name in VOTES:
+            if type(getattr(self, name)) is not int or getattr(self, name) < 0:
+                raise MindRecError(f"{name} {getattr(self, name)!r} is not a whole number from 0 up")
         if self.block_dropout is None:
             object.__setattr__(self, "block_dropout", self.dropout)
         for name in ("dropout", "block_dropout"):
@@ -90,8 +97,9 @@ class CompactConfig:
         raw = asdict(self) | {"level_sizes": list(self.level_sizes)}
         if self.token_encoder == "shared":  # files of such models stay as they were before there was a choice
             del raw["token_encoder"]
-        if not self.item_softmax:
-            del raw["item_softmax"]
+        for name in ("item_softmax", "item_item"):
+            if not raw[name]:
+                del raw[name]
         return raw
 
 
@@ -136,18 +144,26 @@ class CompactDenoiser(nn.Module):
         self.levels = Levels(config.level_sizes)
         self.register_buffer("tokens_NL", self.levels.tokens(codes_NL), persistent=False)
         self._items_ND: torch.Tensor | None = None
-        self.transitions = None
-        if config.transitions:
-            self.transitions = Transitions(config.n_items, config.transitions, repeats=config.repeats)
+        self.transitions: Transitions | None = None
+        self.item_item: ItemItem | None = None
+        for name, kind in VOTES.items():
+            if getattr(config, name):
+                setattr(self, name, kind(config.n_items, getattr(config, name), repeats=config.repeats))
         self.reader: CodeReader | None = None
         if config.token_encoder == "codes":
             nn.init.zeros_(self.token_head.weight)  # the block corrects a reader that is trained before it
             self.reader = CodeReader(llama_stack(config, config.encoder_layers, config.dropout), T, config.dropout)
 
-    def set_transitions(self, transitions: Transitions) -> None:
-        """Make them part of item evidence from now on."""
-        self.transitions = transitions.to(self.tokens_NL.device)
-        self.config = replace(self.config, transitions=len(transitions.item_P))
+    def votes(self) -> PairVotes | None:
+        """What is counted beside the dense head; None where nothing is."""
+        return self.transitions if self.transitions is not None else self.item_item
+
+    def set_votes(self, votes: PairVotes | None) -> None:
+        """Make counted pairs the part of item evidence beside the dense head from now on; None: the head alone."""
+        for name, kind in VOTES.items():
+            mine = isinstance(votes, kind)
+            setattr(self, name, votes.to(self.tokens_NL.device) if mine else None)
+            self.config = replace(self.config, **{name: len(votes.item_P) if mine else 0})
 
     def grown(self, codes_NL: torch.Tensor, lift: float = 0.0) -> "CompactDenoiser":
         """These weights over a longer catalog whose first items are this one's.
@@ -161,13 +177,13 @@ class CompactDenoiser(nn.Module):
         weights["item_embedding.weight"] = F.pad(self.item_embedding.weight, (0, 0, 0, more))
         weights["item_bias"] = torch.cat([self.item_bias, bias])
         new.load_state_dict({name: value.detach() for name, value in weights.items()}, strict=False)
-        if self.transitions is not None:
-            new.set_transitions(self.transitions.grown(len(codes_NL)))
+        if self.votes() is not None:
+            new.set_votes(self.votes().grown(len(codes_NL)))
         return new.train(self.training)
 
     def bias_for(self, lift: float) -> float:
         """What raises an item's logit by `lift` once added to its bias."""
-        return lift if self.transitions is None else lift / float(self.transitions.powers[0])
+        return lift if self.votes() is None else lift / max(float(self.votes().powers[0]), 1e-6)
 
     # -- parts -------------------------------------------------------------------------------------------------------
 
@@ -387,4 +403,5 @@ class CompactDenoiser(nn.Module):
     @torch.inference_mode()
     def item_logits(self, cache: HistoryCache) -> torch.Tensor:
         dense_BN = self.dense_logits(cache)
-        return dense_BN if self.transitions is None else self.transitions(dense_BN, cache.histories)
+        votes = self.votes()
+        return dense_BN if votes is None else votes(dense_BN, cache.histories)

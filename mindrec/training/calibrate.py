@@ -1,7 +1,7 @@
-"""How much transitions count in item evidence, and the denoiser's own opinion beside it: fitted on validation cases.
+"""How much counted pairs and the denoiser's own opinion count beside the dense head: fitted on validation cases.
 
 Both the dense head and the tokens know their training targets by heart, so weights that training itself would learn
-trust what is memorised; transitions counted from them would too. On held-out cases each is weighed as it will be used.
+trust what is memorised; pairs counted from them would too. On held-out cases each is weighed as it will be used.
 Evidence as a whole keeps its weight of 1: over the positions of an item it then multiplies to the item's probability,
 and the opinion tilts that; a weight of its own at each level, which fits codes a little better, ranks items worse.
 
@@ -21,7 +21,7 @@ from tqdm import tqdm
 from mindrec.data.splits import Case
 from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import MASKED, CodeTable, add_evidence, item_evidence
-from mindrec.model.transitions import Transitions
+from mindrec.model.pair_votes import PairVotes
 
 BATCH = 64
 MOST_NUMBERS = 40_000_000
@@ -30,21 +30,21 @@ LEAST, MOST = 1e-4, 4.0
 """Bounds of a weight: it is kept through the inverse of softplus, which has no zero."""
 
 
-def fit_powers(model: CompactDenoiser, transitions: Transitions, cases: Sequence[Case]) -> dict[str, float]:
+def fit_powers(model: CompactDenoiser, votes: PairVotes, cases: Sequence[Case]) -> dict[str, float]:
     """Set the powers of dense head and votes to what makes the true items of `cases` likeliest.
 
     Cases whose item is in their history are left out, unless people come back to items (`model.config.repeats`); where
     there are no others, the powers stay.
 
     Returns:
-        Mean negative log-likelihood of the true items, in nats: of the dense head alone, and with transitions.
+        Mean negative log-likelihood of the true items, in nats: of the dense head alone, and with votes.
     """
     repeats = model.config.repeats
     asked = [case for case in cases if repeats or case.target not in case.history]
     asked = asked[: max(1, MOST_NUMBERS // model.n_items)]
     if not asked:
         return {}
-    parts = [_dense_and_votes(model, transitions, asked[i : i + BATCH]) for i in range(0, len(asked), BATCH)]
+    parts = [_dense_and_votes(model, votes, asked[i : i + BATCH]) for i in range(0, len(asked), BATCH)]
     dense_UN, votes_UN = (torch.cat(chunks) for chunks in zip(*parts, strict=True))
     target_U = torch.tensor([case.target for case in asked], device=dense_UN.device)
 
@@ -54,17 +54,17 @@ def fit_powers(model: CompactDenoiser, transitions: Transitions, cases: Sequence
         loss.backward()
         return float(loss.detach()), of.grad.double().cpu().numpy()
 
-    found = minimize(nll, transitions.powers.cpu().numpy(), jac=True, bounds=[(0.05, MOST), (0.0, MOST)])
-    transitions.powers.copy_(torch.from_numpy(found.x))
-    return {"dense": round(nll(np.array([1.0, 0.0]))[0], 4), "with transitions": round(float(found.fun), 4)}
+    found = minimize(nll, votes.powers.cpu().numpy(), jac=True, bounds=[(0.05, MOST), (0.0, MOST)])
+    votes.powers.copy_(torch.from_numpy(found.x))
+    return {"dense": round(nll(np.array([1.0, 0.0]))[0], 4), "with votes": round(float(found.fun), 4)}
 
 
 @torch.no_grad()
-def _dense_and_votes(model, transitions, asked: Sequence[Case]) -> tuple[torch.Tensor, torch.Tensor]:
+def _dense_and_votes(model, votes, asked: Sequence[Case]) -> tuple[torch.Tensor, torch.Tensor]:
     """The dense head's logits and the logs of the shares of votes, (U, N) both; very little for what was seen."""
     histories = [case.history for case in asked]
     cache = model.encode(histories)
-    dense_UN, votes_UN = model.dense_logits(cache).clone(), transitions.log_shares(cache.histories)
+    dense_UN, votes_UN = model.dense_logits(cache).clone(), votes.log_shares(cache.histories)
     for user, history in enumerate(() if model.config.repeats else histories):
         dense_UN[user, list(history)] = -1e4  # finite: 0 times infinity is no number
     return dense_UN, votes_UN

@@ -5,7 +5,8 @@ from mindrec.data.catalog import PreparedData
 
 def model_card(name: str, data: PreparedData, training: dict) -> str:
     """README.md of the checkpoint: source, limits, how it was made."""
-    kept = "\n\nThe weights hold how often one item followed another in the training sequences."
+    refit = f" Item evidence and weights were fitted again by `{training['refit']}`." if "refit" in training else ""
+    kept = "\n\nThe weights hold how often one item followed, or was taken with, another in the training sequences."
     return f"""---
 library_name: mindrec
 tags: [recommendation, masked-diffusion, semantic-ids]
@@ -13,11 +14,11 @@ tags: [recommendation, masked-diffusion, semantic-ids]
 # {name}
 A MindRec denoiser ({training["objective"]}, {training["parameters"]:,} parameters) trained on `{data.catalog.name}`
 by `{training["command"]}` (seed {training["seed"]}, {training["seconds"]:.0f} s of training steps on
-{training["machine"]}). Validation NDCG@10 {training["validation"]["ndcg@10"]:.4f}; `training.json` has the whole
+{training["machine"]}).{refit} Validation NDCG@10 {training["validation"]["ndcg@10"]:.4f}; `training.json` has the whole
 curve. Test figures are in the project's README with their command.
 
 ## Data
-{_without_title(data.notes)}{kept if "transitions_nll" in training else ""}
+{_without_title(data.notes)}{kept if training.keys() & {"transitions_nll", "item_item_nll"} else ""}
 
 ## Known failings
 - Popular items win too often; items with few training sequences are seldom named.

@@ -13,15 +13,10 @@ import torch
 
 from mindrec.checkpoint import FOLDER, Checkpoint, device_name, load_checkpoint, pick_device, weights_digest
 from mindrec.data.catalog import PreparedData
-from mindrec.data.splits import MOSTLY, Case, cases, item_counts, repeat_share, training_sequences, with_something_left
+from mindrec.data.splits import MOSTLY, cases, item_counts, repeat_share, training_sequences
 from mindrec.decoding.config import DecodeConfig
-from mindrec.decoding.item_index import ItemIndex
 from mindrec.errors import MindRecError
-from mindrec.evaluation.evaluate import dense_ranking, measure, rank
-from mindrec.evaluation.metrics import accuracy, gold_ranks
 from mindrec.model.compact import CompactConfig, CompactDenoiser
-from mindrec.model.diffusion import CodeTable
-from mindrec.model.transitions import Transitions
 from mindrec.system.failures import OutOfMemory
 from mindrec.system.files import check_replaceable, read_json, write_json
 from mindrec.system.memory import peak_memory_mb
@@ -31,15 +26,22 @@ from mindrec.text.features import text_model as open_text_model
 from mindrec.tokens.semantic_id import codes_of_vectors, item_vectors, semantic_codes
 from mindrec.tokens.tokenizer import Tokenizer, build_tokenizer
 from mindrec.training.batches import some_sequences
-from mindrec.training.calibrate import calibrate, fit_powers, token_likelihood
+from mindrec.training.calibrate import token_likelihood
 from mindrec.training.loop import Stage, train
 from mindrec.training.model_card import model_card
 from mindrec.training.objectives import block_loss, dense_loss, reader_loss
 from mindrec.training.presets import Preset
 from mindrec.training.resumable import STATE_FORMAT
+from mindrec.training.weigh import (
+    CALIBRATION_USERS,
+    VALIDATION_USERS,
+    code_table,
+    dense_validation,
+    make_validation,
+    validation_cases,
+    weigh,
+)
 
-VALIDATION_USERS, CALIBRATION_USERS = 1000, 3000
-SHOWN = ("hit@1", "hit@10", "ndcg@10")
 START_NORM = 0.6
 SIZES = ("hidden_size", "heads", "intermediate_size", "encoder_layers", "max_history")
 NOTES = {
@@ -171,7 +173,7 @@ def _trained(
         records += job.reader(model, embed, len(records))
     decode = replace(preset.decode, order="left_to_right") if objective == "ar" else preset.decode
     records += job.block(model, tokenizer, decode, len(records))
-    measured = job.weigh(model, tokenizer, decode)
+    measured = weigh(model, tokenizer, data, job.sequences, decode, config.seed, progress=job.progress)
     training = {
         "command": command,
         "objective": objective,
@@ -221,7 +223,7 @@ class _Job:
 
     def reader(self, model: CompactDenoiser, embed: Embed | None, epochs_before: int) -> list[dict]:
         """The code reader alone, in place: its codes begin with the texts of their items."""
-        config, table, width = self.preset.train, _table(model), model.config.hidden_size
+        config, table, width = self.preset.train, code_table(model), model.config.hidden_size
         known = text_vectors([item.text for item in self.data.catalog.items], width, config.seed, embed)
         model.set_code_vectors(torch.from_numpy(starting_vectors(known, width, config.seed)))
         asked = cases(self.data.interactions, "validation", VALIDATION_USERS, config.seed)
@@ -236,14 +238,14 @@ class _Job:
 
     def block(self, model: CompactDenoiser, tokenizer: Tokenizer, decode: DecodeConfig, epochs_before: int):
         """The target block, in place; beside it the dense part at its own rate."""
-        config, table = self.preset.train, _table(model)
+        config, table = self.preset.train, code_table(model)
 
         def loss(model, rows, generator):
             return block_loss(model, table, rows, config.loss, generator, dense=config.dense_rate > 0)
 
         if decode.evidence == "on":
             decode = replace(decode, evidence="off")  # evidence is weighed afterwards; until then tokens are judged
-        of_decode = make_validation(self.data, tokenizer, decode, config.seed, self.place)
+        of_decode = make_validation(self.data, tokenizer, decode, config.seed)
         asked = validation_cases(self.data, CALIBRATION_USERS, config.seed)
 
         def validate(model: CompactDenoiser) -> dict:
@@ -251,25 +253,6 @@ class _Job:
             return of_decode(model) | {"score": token_likelihood(model, table, asked)}
 
         return self._stage(model, Stage("block", config.epochs, loss, epochs_before, config.dense_rate), validate)
-
-    def weigh(self, model: CompactDenoiser, tokenizer: Tokenizer, decode: DecodeConfig) -> dict:
-        """Fit how much the denoiser's opinion counts beside evidence, and measure the default decode on validation."""
-        found, seed = {}, self.preset.train.seed
-        if decode.evidence == "on":
-            asked = validation_cases(self.data, CALIBRATION_USERS, seed + 1)
-            if self.data.interactions.ordered:
-                found["transitions_nll"] = self.count_transitions(model, asked)
-            found["calibration_nll"] = calibrate(model, _table(model), asked, progress=self.progress)
-        validate = make_validation(self.data, tokenizer, decode, seed, self.place)
-        return found | {"validation": validate(model)}
-
-    def count_transitions(self, model: CompactDenoiser, asked: Sequence[Case]) -> dict[str, float]:
-        """Give item evidence what followed each item in training, where that tells held-out cases anything."""
-        transitions = Transitions.counted(self.sequences, model.n_items, repeats=model.config.repeats).to(self.place)
-        found = fit_powers(model, transitions, asked)
-        if transitions.powers[1] > 0:
-            model.set_transitions(transitions)
-        return found
 
     def code_weights(self) -> np.ndarray:
         """How often each item is taken, and one: codes tell those items apart that people ask for."""
@@ -323,10 +306,6 @@ def _record(job: _Job, model: CompactDenoiser, records: list[dict]) -> dict:
         "torch": torch.__version__.split("+")[0],
         "python": sys.version.split()[0],
     }
-
-
-def _table(model: CompactDenoiser) -> CodeTable:
-    return CodeTable(model.levels.codes(model.tokens_NL).cpu(), model.level_sizes).to(model.tokens_NL.device)
 
 
 def _new_model(preset: Preset, tokenizer: Tokenizer, objective: str, place) -> CompactDenoiser:
@@ -420,52 +399,3 @@ def for_repeats(data: PreparedData, preset: Preset) -> Preset:
     return replace(
         preset, model=dict(preset.model) | {"repeats": True}, decode=replace(preset.decode, exclude_seen=False)
     )
-
-
-def validation_cases(data: PreparedData, users: int, seed: int) -> list[Case]:
-    """A seeded sample of validation cases, without users who have the whole catalog where repeats are ruled out.
-
-    Raises MindRecError where nobody else is left.
-    """
-    asked = cases(data.interactions, "validation", users, seed)
-    if repeat_share(asked) <= MOSTLY:
-        asked = with_something_left(asked, len(data.catalog))
-    if not asked:
-        raise MindRecError(
-            f"every validation user has all {len(data.catalog):,} items of the catalog: nothing is left to recommend; "
-            "give a larger catalog, or shorter sequences"
-        )
-    return asked
-
-
-def dense_validation(data: PreparedData, seed: int) -> Callable:
-    """model -> validation metrics of its dense head; "score" is NDCG@10."""
-    asked = validation_cases(data, VALIDATION_USERS, seed)
-    targets = np.array([c.target for c in asked])
-
-    def validate(model: CompactDenoiser) -> dict:
-        found = accuracy(gold_ranks(dense_ranking(model, asked, exclude_seen=not model.config.repeats), targets))
-        return {"score": found["ndcg@10"], **{f"dense_{k}": found[k] for k in SHOWN}}
-
-    return validate
-
-
-def make_validation(data: PreparedData, tokenizer: Tokenizer, decode: DecodeConfig, seed: int, device) -> Callable:
-    """model -> validation metrics of a decode and of the dense head; "score" is the decode's NDCG@10."""
-    asked = validation_cases(data, VALIDATION_USERS, seed)
-    index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(device), tokenizer.layout)
-    of_dense = dense_validation(data, seed)
-
-    def validate(model: CompactDenoiser) -> dict:
-        ranking = rank(model, index, asked, decode)
-        found = measure(ranking, asked, tokenizer.codes, tokenizer.n_items)
-        dense = of_dense(model)
-        return dense | {
-            "score": found["ndcg@10"],
-            "evidence": decode.evidence,
-            **{k: found[k] for k in SHOWN},
-            "evidence_weight": [round(w, 3) for w in model.evidence_weight().tolist()],
-            "opinion_weight": [round(w, 3) for w in model.opinion_weight().tolist()],
-        }
-
-    return validate

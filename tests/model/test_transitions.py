@@ -37,7 +37,7 @@ def counted(n_sequences: int = 300, seed: int = 0) -> Transitions:
 def with_transitions(powers: tuple[float, float]):
     model, transitions = MADE.compact(seed=3), counted()
     transitions.powers.copy_(torch.tensor(powers))
-    model.set_transitions(transitions)
+    model.set_votes(transitions)
     return model
 
 
@@ -89,7 +89,7 @@ def test_the_powers_that_made_the_targets_are_found(powers):
     fresh = counted()
     found = fit_powers(made, fresh, [*asked, Case("repeat", (1, 2), 2)])
     assert fresh.powers.tolist() == pytest.approx(powers, abs=0.12)
-    assert found["with transitions"] <= found["dense"] + 1e-4
+    assert found["with votes"] <= found["dense"] + 1e-4
 
 
 def test_repeats_alone_teach_no_powers():
@@ -122,7 +122,7 @@ def test_a_checkpoint_of_ordered_data_keeps_them(checkpoint, tmp_path):
     loaded = load_checkpoint(checkpoint, "cpu")
     model, histories = loaded.denoiser, [[1, 2, 3], [7]]
     assert model.config.transitions == len(model.transitions.item_P) > 0
-    assert set(loaded.training["transitions_nll"]) == {"dense", "with transitions"}
+    assert set(loaded.training["transitions_nll"]) == {"dense", "with votes"}
     loaded.save(tmp_path / "again")
     again = load_checkpoint(tmp_path / "again", "cpu").denoiser
     assert torch.equal(*(m.item_logits(m.encode(histories)) for m in (model, again)))

@@ -1,0 +1,122 @@
+"""After training: item evidence is counted, every part is weighed on held-out cases, and the whole is measured."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from mindrec.data.catalog import PreparedData
+from mindrec.data.splits import MOSTLY, Case, cases, repeat_share, with_something_left
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.item_index import ItemIndex
+from mindrec.errors import MindRecError
+from mindrec.evaluation.evaluate import dense_ranking, measure, rank
+from mindrec.evaluation.metrics import accuracy, gold_ranks
+from mindrec.model.compact import CompactDenoiser
+from mindrec.model.diffusion import CodeTable
+from mindrec.model.item_item import MOST_ITEMS, ItemItem
+from mindrec.model.transitions import Transitions
+from mindrec.tokens.tokenizer import Tokenizer
+from mindrec.training.calibrate import calibrate, fit_powers
+
+VALIDATION_USERS, CALIBRATION_USERS = 1000, 3000
+SHOWN = ("hit@1", "hit@10", "ndcg@10")
+
+
+def weigh(
+    model: CompactDenoiser,
+    tokenizer: Tokenizer,
+    data: PreparedData,
+    sequences: Sequence[np.ndarray],
+    decode: DecodeConfig,
+    seed: int,
+    *,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Fit how much each part of item evidence counts, and the denoiser's own logits beside it, in place.
+
+    Args:
+        sequences: the training sequences of item rows that pairs are counted in.
+
+    Returns:
+        What training.json keeps: likelihoods of held-out cases, and metrics of the default decode on validation.
+    """
+    found = {}
+    if decode.evidence == "on":
+        asked = validation_cases(data, CALIBRATION_USERS, seed + 1)
+        found |= count_votes(model, data, sequences, asked)
+        found["calibration_nll"] = calibrate(model, code_table(model), asked, progress=progress)
+    return found | {"validation": make_validation(data, tokenizer, decode, seed)(model)}
+
+
+def count_votes(
+    model: CompactDenoiser, data: PreparedData, sequences: Sequence[np.ndarray], asked: Sequence[Case]
+) -> dict[str, Any]:
+    """Give item evidence the pairs of items of training, where they tell held-out cases anything.
+
+    What followed an item where the data has an order, what was taken together where it has none.
+    """
+    kind = Transitions if data.interactions.ordered else ItemItem
+    if kind is ItemItem and model.n_items > MOST_ITEMS:
+        model.set_votes(None)
+        return {"item_item": f"none: {model.n_items:,} items, and {MOST_ITEMS:,} at most are joined"}
+    votes = kind.counted(sequences, model.n_items, repeats=model.config.repeats).to(model.tokens_NL.device)
+    found = fit_powers(model, votes, asked)
+    model.set_votes(votes if votes.powers[1] > 0 else None)
+    return {"transitions_nll" if kind is Transitions else "item_item_nll": found}
+
+
+def code_table(model: CompactDenoiser) -> CodeTable:
+    """The model's own codes as a table for sums over items, on its device."""
+    return CodeTable(model.levels.codes(model.tokens_NL).cpu(), model.level_sizes).to(model.tokens_NL.device)
+
+
+def validation_cases(data: PreparedData, users: int, seed: int) -> list[Case]:
+    """A seeded sample of validation cases, without users who have the whole catalog where repeats are ruled out.
+
+    Raises MindRecError where nobody else is left.
+    """
+    asked = cases(data.interactions, "validation", users, seed)
+    if repeat_share(asked) <= MOSTLY:
+        asked = with_something_left(asked, len(data.catalog))
+    if not asked:
+        raise MindRecError(
+            f"every validation user has all {len(data.catalog):,} items of the catalog: nothing is left to recommend; "
+            "give a larger catalog, or shorter sequences"
+        )
+    return asked
+
+
+def dense_validation(data: PreparedData, seed: int) -> Callable:
+    """model -> validation metrics of its dense head; "score" is NDCG@10."""
+    asked = validation_cases(data, VALIDATION_USERS, seed)
+    targets = np.array([c.target for c in asked])
+
+    def validate(model: CompactDenoiser) -> dict:
+        found = accuracy(gold_ranks(dense_ranking(model, asked, exclude_seen=not model.config.repeats), targets))
+        return {"score": found["ndcg@10"], **{f"dense_{k}": found[k] for k in SHOWN}}
+
+    return validate
+
+
+def make_validation(data: PreparedData, tokenizer: Tokenizer, decode: DecodeConfig, seed: int) -> Callable:
+    """model -> validation metrics of a decode and of the dense head; "score" is the decode's NDCG@10."""
+    asked = validation_cases(data, VALIDATION_USERS, seed)
+    tokens = torch.from_numpy(tokenizer.tokens)
+    of_dense = dense_validation(data, seed)
+
+    def validate(model: CompactDenoiser) -> dict:
+        index = ItemIndex(tokens.to(model.tokens_NL.device), tokenizer.layout)
+        ranking = rank(model, index, asked, decode)
+        found = measure(ranking, asked, tokenizer.codes, tokenizer.n_items)
+        dense = of_dense(model)
+        return dense | {
+            "score": found["ndcg@10"],
+            "evidence": decode.evidence,
+            **{k: found[k] for k in SHOWN},
+            "evidence_weight": [round(w, 3) for w in model.evidence_weight().tolist()],
+            "opinion_weight": [round(w, 3) for w in model.opinion_weight().tolist()],
+        }
+
+    return validate

@@ -5,14 +5,12 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import torch
 
 from mindrec.checkpoint import Checkpoint, load_checkpoint
-from mindrec.data.catalog import Item
 from mindrec.data.histories import id_text, item_texts
 from mindrec.decoding.beam_search import Step, ranked_items, rule_out
 from mindrec.decoding.config import DecodeConfig
@@ -21,6 +19,7 @@ from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.rethink import rethink
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import HistoryCache
+from mindrec.recommendation import Recommendation, Recommended
 from mindrec.recording.recorder import Recorder
 from mindrec.recording.step_arrays import StepArrays
 from mindrec.system.hub import download, looks_like_repo, upload
@@ -29,30 +28,6 @@ from mindrec.trace.records import DecodeStep, DecodeTrace, Gold, ItemName, Level
 
 History = Iterable[str | int | float]
 """Item ids or titles, oldest first."""
-
-
-@dataclass(frozen=True)
-class Recommended:
-    """One recommended item.
-
-    Attributes:
-        rank: 1 is the best. (`Result.rank` in a trace counts from 0: its schema says so.)
-        probability: exp(score): the search's own, not a chance of being right.
-    """
-
-    rank: int
-    row: int
-    item: Item
-    score: float
-    probability: float
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """Ranked items, best first, and how they came about (None where no trace was asked for)."""
-
-    items: tuple[Recommended, ...]
-    trace: DecodeTrace | None
 
 
 class Decoding:

@@ -11,11 +11,9 @@ from pathlib import Path
 
 from app.server.lanes import MOST_WAITING, Busy, Gone, Job, Service
 from app.server.observing import CALLER, COUNTERS, log
+from app.tabs.bundles import bundle_of, token_names
 from app.tabs.film import Film
 from app.tabs.trips import Trips
-from app.views.events import events
-from app.views.possible import possible_view, speaks, token_rows
-from app.views.tree import tree_view
 from app.words import sentences as text
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.orders import ORDERS
@@ -210,7 +208,7 @@ class Handlers:
         if job.film is None:
             job.film = Film(recommender, job.config, job.rows, job.gold)
         part = job.film.part(steps, after)
-        return part | {"names": _names(part["trace"], recommender), "checkpoint": job.name}
+        return part | {"names": token_names(part["trace"], recommender), "checkpoint": job.name}
 
     @plainly
     def decode_stop(self, ask: dict) -> dict:
@@ -300,17 +298,7 @@ class Handlers:
         """A trace with what the player draws from it: captions, marks, the tree, and which checkpoint can decode on."""
         same = [n for n, r in self.recommenders.items() if r.catalog.fingerprint == trace.catalog.get("fingerprint")]
         owner = owner or next((n for n in same if n == trace.model.get("name")), same[0] if same else None)
-        recommender = self.recommenders.get(owner)
-        possible = possible_of(trace, recommender)
-        return {
-            "trace": trace,  # becomes bytes in `respond`, once
-            "captions": text.captions(trace, possible),
-            "possible": possible,
-            "events": events(trace),
-            "tree": tree_view(trace, None if recommender is None else recommender.tokenizer.category_parents),
-            "names": _names(trace, recommender),
-            "checkpoint": owner,
-        }
+        return bundle_of(trace, self.recommenders.get(owner), owner)
 
     def name(self, ask: dict) -> str:
         """The checkpoint that a question names, the first one where it names none. Raises MindRecError for another."""
@@ -359,27 +347,3 @@ def setting_fields(checkpoints: list[str]) -> list[dict]:
         choices = [[value, value] for value in checkpoints]
         fields.insert(0, {"key": "checkpoint", "name": name, "help": about, "kind": "choice", "choices": choices})
     return fields
-
-
-def possible_of(trace: DecodeTrace, recommender: Recommender | None) -> dict | None:
-    """The items behind a trace's codes; None where the catalog or the tokens are not those of the checkpoint."""
-    if recommender is None or not speaks(trace, recommender.tokenizer.codes):
-        return None
-    DecodeConfig.from_dict(trace.config)  # a trace from a file may hold anything
-    return possible_view(trace, recommender.tokenizer.codes, recommender.catalog.items)
-
-
-def _names(trace: DecodeTrace, recommender: Recommender | None) -> dict[str, str]:
-    """Readable names of pinned and forbidden tokens, which the trace itself need not mention."""
-    out = {}
-    for position, code in (*trace.config.get("pins", ()), *trace.config.get("forbid_tokens", ())):
-        name = text.label(trace, position, code)
-        if recommender is not None and speaks(trace, recommender.tokenizer.codes):
-            level = recommender.tokenizer.levels[position]
-            name = level.labels[code]
-            if level.kind == "semantic":
-                rows, count = token_rows(trace, recommender.tokenizer.codes, position, code)
-                titles = [recommender.catalog.items[row].title for row in rows]
-                name = text.or_list(titles, count) if rows else text.NO_ITEM
-        out[f"{position}.{code}"] = name
-    return out

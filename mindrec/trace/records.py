@@ -7,10 +7,13 @@ It is the API's result, the cache entry, the story, the export and the test fixt
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 import orjson
 from pydantic import AfterValidator, ConfigDict, FailFast, Field
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 VERSION = 1
 MAX_WHOLE = 2**53 - 1
@@ -262,6 +265,17 @@ class DecodeTrace:
 
     def to_json(self) -> str:
         return orjson.dumps(self).decode()
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row for each beam of each step, in order of step and rank.
+
+        Columns: step, beam (rank from 0), parent (rank in the step before, <NA> at the start), score
+        (log-probability), items (how many are still possible), item, item_id and title of a complete beam, and for
+        each level "position: name" with the readable code, None while it is masked.
+        """
+        from mindrec.trace.frame import frame_of
+
+        return frame_of(self)
 
     @classmethod
     def from_dict(cls, raw: dict) -> "DecodeTrace":

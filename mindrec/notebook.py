@@ -1,6 +1,6 @@
 """How a recommendation shows itself in a notebook: as plain tables, or as a player that somebody has set.
 
-The library knows no player: the repository's `app.notebook.use_player()` sets its own.
+The library knows no player: the repository's `app.player.use_player()` sets its own.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from paths import ROOT
 
-from app.notebook import use_player
+from app.player import use_player
 from mindrec.notebook import set_player
 from mindrec.recommender import Recommender
 
@@ -64,7 +64,7 @@ def test_a_notebook_shows_the_player(checkpoint):
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom mindrec import Recommender\n"
         f"recommender = Recommender.from_pretrained({str(checkpoint)!r}, 'cpu')",
         "recommender.recommend(['i1', 'i2'])",
-        "from app.notebook import use_player\nuse_player()\nrecommender.recommend(['i1', 'i2'])",
+        "from app.player import use_player\nuse_player()\nrecommender.recommend(['i1', 'i2'])",
     )
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()

@@ -1,4 +1,4 @@
-"""The replay player in a notebook: `from app.notebook import use_player; use_player()`, then show a recommendation."""
+"""The replay player in a notebook: `from app.player import use_player; use_player()`, then show a recommendation."""
 
 import html
 

@@ -19,7 +19,7 @@ LEVELS = (20, 400, 4000, 256, 256, 256, 256)
 class RandomDenoiser:
     """Fixed random logits: costs next to nothing, so that what is timed is the search."""
 
-    orders, cache_exact, max_history = None, True, 20
+    orders, adds_up, cache_exact, max_history = None, False, True, 20
 
     def __init__(self, level_sizes: tuple[int, ...], n_items: int, seed: int = 0):
         generator = torch.Generator().manual_seed(seed)

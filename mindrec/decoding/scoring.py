@@ -12,6 +12,9 @@ from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser, HistoryCache
 from mindrec.model.diffusion import add_evidence
 
+LEAST_MASS = 1e-300
+"""Of an item or a code that is possible, so that its logarithm is finite."""
+
 
 @dataclass(frozen=True)
 class Opinions:
@@ -33,14 +36,20 @@ class Opinions:
     rows: int
 
 
-def run_denoiser(denoiser: Denoiser, cache: HistoryCache, user_A: torch.Tensor, codes_AL: torch.Tensor) -> torch.Tensor:
-    """Logits (A, T) of beams sorted by user: users lie along the batch, their beams along the sequence."""
+def run_denoiser(
+    denoiser: Denoiser, cache: HistoryCache, user_A: torch.Tensor, codes_AL: torch.Tensor, *, scores: bool = False
+) -> torch.Tensor:
+    """Logits (A, T) of beams sorted by user: users lie along the batch, their beams along the sequence.
+
+    With `scores`, what adds up to item scores (see Denoiser.code_scores).
+    """
+    ask = denoiser.code_scores if scores else denoiser.token_logits
     users, slot_user = user_A.unique_consecutive(return_inverse=True)
     counts = torch.bincount(slot_user)
     slot = torch.arange(len(user_A), device=user_A.device) - (counts.cumsum(0) - counts)[slot_user]
     padded = codes_AL.new_full((len(users), int(counts.max()), codes_AL.shape[1]), -1)
     padded[slot_user, slot] = codes_AL
-    return denoiser.token_logits(denoiser.select(cache, users), padded)[slot_user, slot]
+    return ask(denoiser.select(cache, users), padded)[slot_user, slot]
 
 
 def evidence_by_token(
@@ -90,6 +99,9 @@ def look(
         raw = torch.zeros_like(by_token)
         logits, calls, rows = by_token.log(), 0, 0
         legal = legal & (by_token > 0)
+    elif by_token is not None and denoiser.adds_up:
+        raw, logits = _by_item(denoiser, cache, index, user_A, codes_AL, members, mass_BN, levels)
+        calls, rows, scoring = 1, len(user_A), "token"  # the items have decided together already
     else:
         raw = run_denoiser(denoiser, cache, user_A, codes_AL)
         logits, calls, rows = raw, 1, len(user_A)
@@ -100,6 +112,45 @@ def look(
     if scoring == "item" and exact:
         logp = item_posterior(index, members, logp, codes_AL)
     return Opinions(logp, counts if exact else legal.long(), raw, by_token, calls, rows)
+
+
+def _by_item(
+    denoiser: Denoiser,
+    cache: HistoryCache,
+    index: ItemIndex,
+    user_A: torch.Tensor,
+    codes_AL: torch.Tensor,
+    members: Members | Postings,
+    mass_BN: torch.Tensor,
+    levels: list[int] | None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a denoiser of whole items says of codes, and the same weighed with evidence: logs of shares, (A, T) both.
+
+    p(item | state) is proportional to evidence^alpha q^beta, where q is the denoiser's own over the items possible in
+    the state; a code has the sum of its items. Weighed code by code, every level would be normalised by itself, and an
+    item in a crowded branch would pay for its neighbours.
+    """
+    scores_AT = run_denoiser(denoiser, cache, user_A, codes_AL, scores=True).double()
+    if isinstance(members, Postings):  # the root: every allowed item is possible
+        members = Members(*(mass_BN[user_A] > 0).nonzero().T, len(user_A))
+    own_M = torch.zeros(len(members.item), dtype=scores_AT.dtype, device=scores_AT.device)
+    for level in (codes_AL < 0).any(0).nonzero()[:, 0].tolist():
+        of_level = scores_AT.masked_fill((codes_AL[:, level] >= 0)[:, None], 0.0)
+        own_M += of_level[members.state, index.tokens_NL[:, level][members.item]]
+    evidence_M = mass_BN[user_A[members.state], members.item].clamp(min=LEAST_MASS).log()
+    alpha, beta = denoiser.evidence_weight()[0].double(), denoiser.opinion_weight()[0].double()
+    return tuple(
+        item_shares(index, members, score_M, levels).clamp(min=LEAST_MASS).log()
+        for score_M in (own_M, alpha * evidence_M + beta * own_M)
+    )
+
+
+def item_shares(
+    index: ItemIndex, members: Members, score_M: torch.Tensor, levels: list[int] | None = None
+) -> torch.Tensor:
+    """Softmax of the members' scores in each state, summed by code: (A, T); at some levels where given."""
+    logp_M = score_M - segment_logsumexp(score_M, members.state, members.n_states)[members.state]
+    return index.sum_by_token(members, logp_M.exp(), levels)
 
 
 def item_log_posterior(

@@ -20,6 +20,7 @@ from mindrec.model.attention import causal_mask
 from mindrec.model.code_reader import CodeReader, spread_over_codes
 from mindrec.model.denoiser import HistoryCache
 from mindrec.model.diffusion import MASKED
+from mindrec.model.filtered_encoder import FilteredEncoder
 from mindrec.model.item_item import ItemItem
 from mindrec.model.item_softmax import LEAST_SCORE, code_log_probability, item_scores
 from mindrec.model.llama_stack import AskedMLP, llama_stack
@@ -31,6 +32,7 @@ OBJECTIVES = ("diffusion", "ar")
 VOTES = {"transitions": Transitions, "item_item": ItemItem}
 """Counted parts of item evidence, by the attribute that holds them."""
 TOKEN_ENCODERS = ("shared", "codes")
+DENSE_ENCODERS = ("llama", "filtered")
 LAST = {"encoder": "last", "reader": "asked"}
 """The stacks whose last state asks something, and its name in the cache: of items, and of codes."""
 MOST_SCORES = 16_000_000
@@ -41,10 +43,13 @@ MOST_SCORES = 16_000_000
 class CompactConfig:
     """Sizes of a compact denoiser. `objective` "ar" makes the auto-regressive twin: causal block, shifted input.
 
-    `block_dropout` is the target block's, which learns from soft targets and needs less; None is `dropout`.
+    `block_dropout` is the target block's, which learns from soft targets and needs less, and its code reader's; None is
+    `dropout`.
     `token_encoder` says which history the block reads: "shared" is the dense part's, "codes" one of its own over the
     codes of items (mindrec.model.code_reader). With `item_softmax` the block's scores are of whole items: those of
     the open positions add up, normalised over the items that exist (mindrec.model.item_softmax).
+    `dense_encoder` is the dense part's: "llama", or "filtered" with a low-pass filter along time beside attention
+    (mindrec.model.filtered_encoder).
     `transitions` is how many pairs of items are kept beside the dense head (mindrec.model.transitions), `item_item`
     how many of what is taken together (mindrec.model.item_item); 0: no such part. `repeats` says that people come back
     to the same items: what is in the history may be the next item too.
@@ -66,12 +71,15 @@ class CompactConfig:
     repeats: bool = False
     token_encoder: str = "shared"
     item_softmax: bool = False
+    dense_encoder: str = "llama"
 
     def __post_init__(self):
         if self.objective not in OBJECTIVES:
             raise MindRecError(f"objective {self.objective!r} is not one of {', '.join(OBJECTIVES)}")
         if self.token_encoder not in TOKEN_ENCODERS:
             raise MindRecError(f"token_encoder {self.token_encoder!r} is not one of {', '.join(TOKEN_ENCODERS)}")
+        if self.dense_encoder not in DENSE_ENCODERS:
+            raise MindRecError(f"dense_encoder {self.dense_encoder!r} is not one of {', '.join(DENSE_ENCODERS)}")
         if not isinstance(self.item_softmax, bool) or (self.item_softmax and self.objective == "ar"):
             raise MindRecError(
                 f"item_softmax {self.item_softmax!r} with objective {self.objective!r}: it is true or false, and true "
@@ -100,6 +108,8 @@ class CompactConfig:
         for name in ("item_softmax", "item_item"):
             if not raw[name]:
                 del raw[name]
+        if self.dense_encoder == "llama":
+            del raw["dense_encoder"]
         return raw
 
 
@@ -127,7 +137,8 @@ class CompactDenoiser(nn.Module):
         self.mask_embedding = nn.Parameter(torch.zeros(D))
         self.level_embedding = nn.Embedding(L, D)
         self.item_embedding = nn.Embedding(config.n_items, D)
-        self.encoder = llama_stack(config, config.encoder_layers, config.dropout)
+        filtered, layers = config.dense_encoder == "filtered", config.encoder_layers
+        self.encoder = FilteredEncoder(config) if filtered else llama_stack(config, layers, config.dropout)
         self.decoder = llama_stack(config, config.decoder_layers, config.block_dropout)
         self.decoder.layers[-1].mlp.__class__ = AskedMLP
         self.token_head = nn.Linear(D, D, bias=False)
@@ -137,7 +148,9 @@ class CompactDenoiser(nn.Module):
         # softplus(0.54) = 1 and softplus(-0.43) = 0.5: start near the dense head, corrected by half an opinion.
         self.evidence = nn.Parameter(torch.full((L,), 0.54))
         self.opinion = nn.Parameter(torch.full((L,), -0.43))
-        self.dropout, self.block_dropout = nn.Dropout(config.dropout), nn.Dropout(config.block_dropout)
+        # The filtered encoder drops what it needs to by itself.
+        self.dropout = nn.Dropout(0.0 if filtered else config.dropout)
+        self.block_dropout = nn.Dropout(config.block_dropout)
         for embedding in (self.token_embedding, self.output_embedding, self.level_embedding, self.item_embedding):
             nn.init.normal_(embedding.weight, std=D**-0.5 / 2)
         nn.init.normal_(self.mask_embedding, std=D**-0.5 / 2)
@@ -152,7 +165,7 @@ class CompactDenoiser(nn.Module):
         self.reader: CodeReader | None = None
         if config.token_encoder == "codes":
             nn.init.zeros_(self.token_head.weight)  # the block corrects a reader that is trained before it
-            self.reader = CodeReader(llama_stack(config, config.encoder_layers, config.dropout), T, config.dropout)
+            self.reader = CodeReader(llama_stack(config, layers, config.block_dropout), T, config.block_dropout)
 
     def votes(self) -> PairVotes | None:
         """What is counted beside the dense head; None where nothing is."""
@@ -369,13 +382,21 @@ class CompactDenoiser(nn.Module):
 
     @torch.inference_mode()
     def token_logits(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
+        scores_BKT = self.code_scores(cache, filled_BKL)
+        return self._of_items(cache, scores_BKT, filled_BKL) if self.config.item_softmax else scores_BKT
+
+    @property
+    def adds_up(self) -> bool:
+        return self.config.item_softmax
+
+    @torch.inference_mode()
+    def code_scores(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
         lengths_B1 = cache.state["lengths"][:, None]
         H = cache.state["decoder"][0][0].shape[2]
         sees = torch.arange(H, device=filled_BKL.device) < lengths_B1[..., None]
         hidden = self._run_blocks(cache.state["decoder"], sees, filled_BKL, lengths_B1.expand(filled_BKL.shape[:2]))
         asked = cache.state["last" if self.reader is None else "asked"]
-        logits = self._head(hidden, asked[:, None].expand(*hidden.shape[:2], -1)).float()
-        return self._of_items(cache, logits, filled_BKL) if self.config.item_softmax else logits
+        return self._head(hidden, asked[:, None].expand(*hidden.shape[:2], -1)).float()
 
     def _of_items(self, cache: HistoryCache, logits_BKT: torch.Tensor, filled_BKL: torch.Tensor) -> torch.Tensor:
         """Log-probability of every code from that of the items, (B, K, T). As in training, a history's items have

@@ -31,6 +31,8 @@ class Denoiser(Protocol):
         n_items: catalog size N.
         max_history: items kept of a history, the most recent ones.
         orders: names of the unmask orders it supports; None means all (an auto-regressive model has one).
+        adds_up: whether its scores of open positions' codes add up to an item's (mindrec.model.item_softmax): it has
+            `code_scores`, and evidence meets it item by item, with one weight for all positions.
         cache_exact: whether cached histories give the same numbers as a full forward pass.
     """
 
@@ -38,6 +40,7 @@ class Denoiser(Protocol):
     n_items: int
     max_history: int
     orders: tuple[str, ...] | None
+    adds_up: bool
     cache_exact: bool
 
     def encode(self, histories: Sequence[Sequence[int]]) -> HistoryCache:
@@ -57,6 +60,10 @@ class Denoiser(Protocol):
 
         `filled_BKL` holds codes, with -1 where the position is masked. Only masked positions' logits mean anything.
         """
+        ...
+
+    def code_scores(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
+        """What a denoiser that `adds_up` sums to item scores, (B, K, T), before any normalisation."""
         ...
 
     def dense_logits(self, cache: HistoryCache) -> torch.Tensor | None:

@@ -21,6 +21,7 @@ class OracleDenoiser:
     """
 
     orders = None
+    adds_up = False
     cache_exact = True
 
     def __init__(

@@ -3,6 +3,8 @@
 Shape legend: M targets, N items, D width.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -50,3 +52,22 @@ def catalog_cross_entropy(
     device = states_MD.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else torch.float32
     return _CatalogCrossEntropy.apply(states_MD.float(), items_ND.float(), bias_N.float(), target_M, dtype)
+
+
+def sampled_cross_entropy(
+    states_MD: torch.Tensor,
+    items_ND: torch.Tensor,
+    bias_N: torch.Tensor,
+    target_M: torch.Tensor,
+    rival_R: torch.Tensor,
+) -> torch.Tensor:
+    """The same with a part of the catalog, drawn evenly, standing for all of it: a scalar.
+
+    Each rival counts for N / R items, so that the sum over the catalog is estimated without bias. A target among the
+    rivals counts once.
+    """
+    share = math.log(len(items_ND) / len(rival_R))
+    own_M = (states_MD * F.embedding(target_M, items_ND)).sum(1) + bias_N[target_M]
+    of_rivals_MR = torch.addmm(bias_N[rival_R] + share, states_MD, F.embedding(rival_R, items_ND).T).float()
+    of_rivals_MR = of_rivals_MR.masked_fill(rival_R == target_M[:, None], -1e9)
+    return (torch.logaddexp(own_M.float(), of_rivals_MR.logsumexp(1)) - own_M).mean()

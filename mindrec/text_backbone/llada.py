@@ -98,6 +98,7 @@ class LladaDenoiser(nn.Module):
     """
 
     kind = "llada"
+    adds_up = False
     orders = None
 
     def __init__(self, config: LladaConfig, tokenizer: Tokenizer, prompts: Prompts):

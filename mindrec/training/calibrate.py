@@ -4,12 +4,14 @@ Both the dense head and the tokens know their training targets by heart, so weig
 trust what is memorised; pairs counted from them would too. On held-out cases each is weighed as it will be used.
 Evidence as a whole keeps its weight of 1: over the positions of an item it then multiplies to the item's probability,
 and the opinion tilts that; a weight of its own at each level, which fits codes a little better, ranks items worse.
+A denoiser of whole items (`adds_up`) is weighed item by item instead, one power for each side: two independent models
+of one thing are each surer than both together should be.
 
 Shape legend: U cases, L levels, T tokens, N items.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -21,11 +23,14 @@ from tqdm import tqdm
 from mindrec.data.splits import Case
 from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import MASKED, CodeTable, add_evidence, item_evidence
+from mindrec.model.item_softmax import item_scores
 from mindrec.model.pair_votes import PairVotes
 
 BATCH = 64
 MOST_NUMBERS = 40_000_000
 """Cases times items that the powers are fitted on: 160 MB of logits, twice."""
+UNSEEN = -1e4
+"""Score of an item that may not be recommended; finite, for 0 times infinity is no number."""
 LEAST, MOST = 1e-4, 4.0
 """Bounds of a weight: it is kept through the inverse of softplus, which has no zero."""
 
@@ -48,12 +53,7 @@ def fit_powers(model: CompactDenoiser, votes: PairVotes, cases: Sequence[Case]) 
     dense_UN, votes_UN = (torch.cat(chunks) for chunks in zip(*parts, strict=True))
     target_U = torch.tensor([case.target for case in asked], device=dense_UN.device)
 
-    def nll(powers: np.ndarray) -> tuple[float, np.ndarray]:
-        of = torch.tensor(powers, dtype=torch.float32, device=dense_UN.device, requires_grad=True)
-        loss = F.cross_entropy(of[0] * dense_UN + of[1] * votes_UN, target_U)
-        loss.backward()
-        return float(loss.detach()), of.grad.double().cpu().numpy()
-
+    nll = _item_nll(dense_UN, votes_UN, target_U)
     found = minimize(nll, votes.powers.cpu().numpy(), jac=True, bounds=[(0.05, MOST), (0.0, MOST)])
     votes.powers.copy_(torch.from_numpy(found.x))
     return {"dense": round(nll(np.array([1.0, 0.0]))[0], 4), "with votes": round(float(found.fun), 4)}
@@ -66,7 +66,7 @@ def _dense_and_votes(model, votes, asked: Sequence[Case]) -> tuple[torch.Tensor,
     cache = model.encode(histories)
     dense_UN, votes_UN = model.dense_logits(cache).clone(), votes.log_shares(cache.histories)
     for user, history in enumerate(() if model.config.repeats else histories):
-        dense_UN[user, list(history)] = -1e4  # finite: 0 times infinity is no number
+        dense_UN[user, list(history)] = UNSEEN
     return dense_UN, votes_UN
 
 
@@ -76,13 +76,16 @@ def calibrate(
     """Set every position's alpha to 1 and its beta to what makes the true items of `cases` likeliest.
 
     A case's states are those on the way to its true item, coarse to fine, so the sum over positions is the
-    log-probability that the default decode gives to that item.
+    log-probability that the default decode gives to that item. For a denoiser that `adds_up` one alpha and one beta are
+    fitted in the all-masked state, on as many cases as memory is meant for, and the lists hold one number, of the item.
 
     Returns:
         Mean negative log-likelihood of the true code at each position: of item evidence alone ("evidence"), of the
         tokens alone ("tokens"), of both as weighed ("both"), in nats. Empty lists, and weights as they are, where every
         case's item is in its history: nothing could be weighed.
     """
+    if model.adds_up:
+        return _calibrate_items(model, cases)
     found = {"evidence": [], "tokens": [], "both": []}
     levels = _by_level(model, table, cases, progress)
     if not len(levels[0][-1]):
@@ -95,6 +98,48 @@ def calibrate(
         for name, weights in (("evidence", (1.0, 0.0)), ("tokens", (0.0, 1.0)), ("both", (1.0, beta))):
             found[name].append(round(_nll(*parts, *weights), 4))
     return found
+
+
+def _calibrate_items(model: CompactDenoiser, cases: Sequence[Case]) -> dict[str, list[float]]:
+    """One alpha and one beta for all positions, by the likelihood of the true items in the all-masked state."""
+    asked = [case for case in cases if model.config.repeats or case.target not in case.history]
+    asked = asked[: max(1, MOST_NUMBERS // model.n_items)]
+    if not asked:
+        return {"evidence": [], "tokens": [], "both": []}
+    parts = [_evidence_and_own(model, asked[i : i + BATCH]) for i in range(0, len(asked), BATCH)]
+    evidence_UN, own_UN = (torch.cat(chunks) for chunks in zip(*parts, strict=True))
+    nll = _item_nll(evidence_UN, own_UN, torch.tensor([case.target for case in asked], device=own_UN.device))
+    found = minimize(nll, (0.7, 0.3), jac=True, bounds=[(LEAST, MOST)] * 2)
+    with torch.no_grad():
+        for kept, weight in zip((model.evidence, model.opinion), found.x, strict=True):
+            kept.fill_(_inverse_softplus(weight))
+    said = {"evidence": (1.0, 0.0), "tokens": (0.0, 1.0), "both": found.x}
+    return {name: [round(nll(np.array(weights))[0], 4)] for name, weights in said.items()}
+
+
+def _item_nll(one_UN: torch.Tensor, other_UN: torch.Tensor, target_U: torch.Tensor) -> Callable:
+    """Powers of two opinions -> mean negative log-likelihood of the targets in nats, and its gradient; convex."""
+
+    def nll(powers: np.ndarray) -> tuple[float, np.ndarray]:
+        of = torch.tensor(powers, dtype=torch.float32, device=one_UN.device, requires_grad=True)
+        loss = F.cross_entropy(of[0] * one_UN + of[1] * other_UN, target_U)
+        loss.backward()
+        return float(loss.detach()), of.grad.double().cpu().numpy()
+
+    return nll
+
+
+@torch.no_grad()
+def _evidence_and_own(model: CompactDenoiser, asked: Sequence[Case]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probability of every item by evidence and by the denoiser itself, all masked: (U, N) both."""
+    cache = model.encode([case.history for case in asked])
+    filled = torch.full((len(asked), 1, len(model.level_sizes)), MASKED, device=model.tokens_NL.device)
+    scores_UT = model.code_scores(cache, filled)[:, 0]
+    own_UN = item_scores(scores_UT, filled[:, 0], model.tokens_NL, model.levels.level_of_token(filled.device)).clone()
+    evidence_UN = model.item_logits(cache).clone()
+    for user, case in enumerate(() if model.config.repeats else asked):
+        own_UN[user, list(case.history)] = evidence_UN[user, list(case.history)] = UNSEEN
+    return evidence_UN.log_softmax(1), own_UN.log_softmax(1)
 
 
 def token_likelihood(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case]) -> float:

@@ -112,19 +112,34 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-# A block that reads codes by an encoder of its own and learns whole items: no teacher, no states of the dense part.
-# An experiment: this whole recipe has not been measured.
+# A block that reads codes by an encoder of its own and learns whole items: no teacher, no states of the dense part. The
+# dense part is of the size and the regime that published dense models have here, which brings more than its width.
 PRESETS["beauty-codes"] = replace(
     BEAUTY,
     sid_levels=4,
     codebook_size=256,
     start_codes=None,
-    model=BEAUTY.model | {"token_encoder": "codes", "item_softmax": True},
+    model={
+        "hidden_size": 64,
+        "heads": 2,
+        "intermediate_size": 256,
+        "decoder_layers": 1,
+        "max_history": 50,
+        "dropout": 0.5,
+        "block_dropout": 0.3,
+        "dense_encoder": "filtered",
+        "token_encoder": "codes",
+        "item_softmax": True,
+    },
     train=replace(
         BEAUTY.train,
+        dense_epochs=20,
         reader_epochs=8,
         epochs=2,
-        loss=LossConfig(mask_floor=0.2, path_share=0.75, views=2, block_targets=4),
+        batch_targets=500,
+        learning_rate=2e-3,
+        weight_decay=0.0,
+        loss=LossConfig(mask_floor=0.2, path_share=0.75, views=2, block_targets=4, rivals=1500),
     ),
 )
 

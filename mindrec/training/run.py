@@ -43,7 +43,7 @@ from mindrec.training.weigh import (
 )
 
 START_NORM = 0.6
-SIZES = ("hidden_size", "heads", "intermediate_size", "encoder_layers", "max_history")
+SIZES = ("hidden_size", "heads", "intermediate_size", "encoder_layers", "max_history", "dense_encoder")
 NOTES = {
     "grocery": (
         "Histories are shopping carts: order inside a trip carries nothing.",

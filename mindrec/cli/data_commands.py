@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mindrec.errors import MindRecError
+
 TextModel = Annotated[
     Path | None, typer.Option("--text-model", help="A sentence-transformers folder that reads texts; TF-IDF without.")
 ]
@@ -25,7 +27,8 @@ def prepare(
         str,
         typer.Argument(help="grocery, jsonl, csv, parquet, amazon, movielens, mindrec-official, recbole or synthetic."),
     ],
-    out: Annotated[Path, typer.Option(help="Folder to write; prepared data in it is replaced whole.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write; prepared data in it is replaced whole.")] = None,
+    look: Annotated[bool, typer.Option("--look", help="csv, parquet: show what is found; nothing is written.")] = False,
     path: Annotated[str | None, typer.Option(help="The source's file or folder, or its https address.")] = None,
     checksum: Annotated[str | None, typer.Option(help="Of --path: sha256:DIGEST or md5:DIGEST.")] = None,
     metadata: Annotated[str | None, typer.Option(help="amazon: the meta_ file, or its https address.")] = None,
@@ -66,6 +69,7 @@ def prepare(
     seed: Annotated[int | None, typer.Option(help="synthetic: default 0.")] = None,
 ) -> None:
     """Write a source in the prepared form: items, sequences, README. Nothing is fetched but what you name."""
+    from mindrec.sources.prepare import local_options
     from mindrec.sources.prepare import prepare as run
 
     options = {
@@ -99,6 +103,13 @@ def prepare(
         "predictability": predictability,
         "seed": seed,
     }
+    if look:
+        from mindrec.sources.look import look as first_look
+
+        typer.echo(first_look(source, local_options(source, options, checksum)))
+        return
+    if out is None:
+        raise MindRecError("--out is missing: name the folder to write, or give --look for a first look at the file")
     data = run(
         source,
         out,

@@ -3,8 +3,6 @@
 Both are read line by line; reviews go to disk as (user, item, time) and come back filtered (polars, streaming).
 """
 
-import ast
-import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,14 +11,13 @@ from mindrec.data.catalog import Item, PreparedData
 from mindrec.errors import MindRecError
 from mindrec.sources import streaming as large
 from mindrec.sources.interactions_log import assemble
-from mindrec.sources.readers import json_lines
+from mindrec.sources.readers import json_lines, parse_record
 from mindrec.sources.repairs import Repairs
 
 KEYS = {  # of a review: release -> (user, item, time)
     "2014 or 2018": ("reviewerID", "asin", "unixReviewTime"),
     "2023": ("user_id", "parent_asin", "timestamp"),
 }
-MAX_LITERAL = 200_000
 PATH_LEVELS = 3
 
 NOTES = """# {name} (Amazon Reviews, {release})
@@ -113,16 +110,6 @@ def _number(value: float) -> float:
         return float(value)
     except OverflowError:  # an integer of hundreds of digits
         return float("nan")
-
-
-def parse_record(text: str) -> dict:
-    """A metadata line: JSON, or (2014) a Python literal, which is read as data and never run."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        if len(text) > MAX_LITERAL:
-            raise
-        return ast.literal_eval(text.strip())
 
 
 def _records(path: Path, wanted: set[str], repairs: Repairs) -> Iterator[Item]:

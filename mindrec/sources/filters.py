@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from mindrec.errors import MindRecError
 from mindrec.sources.repairs import Repairs
 from mindrec.sources.roles import guessed
+from mindrec.sources.values import number
 
 _RULE = re.compile(r"^(.+?)\s*(>=|<=|!=|=|>|<)\s*(.*)$")
 _ORDER = {">=": float.__ge__, "<=": float.__le__, ">": float.__gt__, "<": float.__lt__}
@@ -32,7 +33,7 @@ def rules(keep: Sequence[str] | None, min_rating: float | None, columns: Sequenc
                 f"{', '.join(map(repr, columns[:40]))}"
             )
         values = [value.strip() for value in match[3].split(",")]
-        if match[2] in _ORDER and (len(values) != 1 or _number(values[0]) is None):
+        if match[2] in _ORDER and (len(values) != 1 or number(values[0]) is None):
             raise MindRecError(f"--keep {rule!r}: {match[2]} needs one number")
         found.append((match[1], match[2], values))
     return found
@@ -44,20 +45,13 @@ def test_of(sign: str, values: Sequence[str]) -> Callable[[str], bool]:
         bound, order = float(values[0]), _ORDER[sign]
 
         def passes(cell: str) -> bool:
-            number = _number(cell)
-            return number is not None and order(number, bound)
+            value = number(cell)
+            return value is not None and order(value, bound)
 
         return passes
-    wanted = {plain for value in values for plain in (value, str(_number(value)))} - {"None"}
+    wanted = {plain for value in values for plain in (value, str(number(value)))} - {"None"}
     keep = sign == "="
-    return lambda cell: (cell.strip() in wanted or str(_number(cell)) in wanted) is keep
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text.strip().replace(",", "."))
-    except ValueError:
-        return None
+    return lambda cell: (cell.strip() in wanted or str(number(cell)) in wanted) is keep
 
 
 def hint(columns: Sequence[str], head: Sequence[Sequence[str]], name: str, repairs: Repairs) -> None:
@@ -71,11 +65,11 @@ def hint(columns: Sequence[str], head: Sequence[Sequence[str]], name: str, repai
     column = next((c for c in columns if c.lower() in ("quantity", "qty")), None)
     if column:
         place = columns.index(column)
-        if any(len(row) > place and (_number(row[place]) or 0) < 0 for row in head):
+        if any(len(row) > place and (number(row[place]) or 0) < 0 for row in head):
             repairs.warn(f"{name}: rows with a negative {column!r} (returns) count too; --keep '{column}>0' drops them")
     column = guessed("rating", columns)
     if column:
         place = columns.index(column)
-        numbers = [n for row in head if len(row) > place and (n := _number(row[place])) is not None]
+        numbers = [n for row in head if len(row) > place and (n := number(row[place])) is not None]
         if len(set(numbers)) > 1:
             repairs.note(f"{name}: every rating counts alike; --min-rating {max(numbers) * 0.8:g} keeps the high ones")

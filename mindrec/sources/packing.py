@@ -68,6 +68,13 @@ def _zip(path: Path) -> Iterator[BinaryIO]:
             yield gzip.GzipFile(fileobj=stream) if stream.peek(2)[:2] == GZIP else stream
 
 
+def kind_of(head: bytes) -> str:
+    """The kind of a file in words, by its first bytes."""
+    packed = {GZIP: "a gz file", b"BZh": "a bz2 file", b"\xfd7zXZ": "an xz file", ZSTD: "a zst file", ZIP: "a zip"}
+    kinds = packed | {magic: kind for magic, kind, _ in NAMED}
+    return next((kind for magic, kind in kinds.items() if head and head.startswith(magic[: len(head)])), "a text table")
+
+
 def _hidden(name: str) -> bool:
     parts = PurePosixPath(name).parts
     return "__MACOSX" in parts or not parts or parts[-1].startswith(".")

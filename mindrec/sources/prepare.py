@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mindrec.sources import source
 from mindrec.sources.data_card import readme
 from mindrec.sources.fetch import local
 from mindrec.sources.holdout import hold_out
+from mindrec.sources.look import look
 from mindrec.sources.repairs import NOTE, WARNING
 from mindrec.system.files import cache_folder, check_replaceable
 
@@ -44,18 +46,8 @@ def prepare(
         MindRecError: an option does not belong to the source, one is missing, or the data cannot be used.
     """
     check_replaceable(Path(out), FOLDER)
-    load = source(name)
-    given = checked_options(name, load, options)
     embed = _embedder(text_model, induce or report)
-    for key in PLACES:
-        if key in given:
-            given[key] = local(str(given[key]), checksum if key == "path" else None, cache_folder())
-    data, extra, quality = load(**given), "", None
-    if len(data.catalog) < 2:
-        raise MindRecError(
-            f"the data has {len(data.catalog)} item; a catalog of two or more is needed, so that something is left to "
-            "recommend to those who have one"
-        )
+    data, extra, quality = _loaded(name, local_options(name, options, checksum)), "", None
     if held_out is not None:
         whole = len(data.catalog)
         data = hold_out(data, held_out)
@@ -76,6 +68,31 @@ def prepare(
         print(line, file=sys.stderr)
     for line in data.repairs:
         say(line if line.startswith((WARNING, NOTE)) else f"mended: {line}")
+    return data
+
+
+def local_options(name: str, options: dict[str, object], checksum: str | None = None) -> dict[str, object]:
+    """The options that were given, checked, with files at hand where addresses were named."""
+    given = checked_options(name, source(name), options)
+    for key in PLACES:
+        if key in given:
+            given[key] = local(str(given[key]), checksum if key == "path" else None, cache_folder())
+    return given
+
+
+def _loaded(name: str, given: dict[str, object]) -> PreparedData:
+    """The data of a source with two items or more; on a refusal a first look at the file is printed before it."""
+    try:
+        data = source(name)(**given)
+    except MindRecError:
+        with suppress(MindRecError, OSError):
+            print(look(name, given), file=sys.stderr)
+        raise
+    if len(data.catalog) < 2:
+        raise MindRecError(
+            f"the data has {len(data.catalog)} item; a catalog of two or more is needed, so that something is left to "
+            "recommend to those who have one"
+        )
     return data
 
 

@@ -1,5 +1,6 @@
 """Reading files that others wrote: line by line, in bounded memory, each fault named with its file and line."""
 
+import ast
 import csv
 import gzip
 import io
@@ -20,7 +21,7 @@ from mindrec.sources.repairs import Repairs
 
 MAX_LINE = 8 << 20
 """A longer line is refused: no record of any source comes near it, and a bomb would fill the memory."""
-MAX_JSON = 2 << 30
+MAX_JSON, MAX_LITERAL = 2 << 30, 200_000
 MAX_ZIP_MEMBER, MAX_ZIP_RATIO = 4 << 30, 200
 
 
@@ -94,19 +95,6 @@ def csv_rows(
         ) from error
 
 
-def delimiter_of(path: Path) -> str:
-    """A tab for .tsv and .tab, else a comma."""
-    return "\t" if {".tsv", ".tab"} & set(path.suffixes) else ","
-
-
-def header_of(rows: Iterator[tuple[int, list[str]]], path: Path) -> list[str]:
-    """Column names, from the first of the rows. Raises MindRecError for an empty file."""
-    header = next(rows, None)
-    if header is None:
-        raise MindRecError(f"{path} is empty; a header line with column names is needed")
-    return [name.strip() for name in header[1]]
-
-
 def columns_of(header: Sequence[str], wanted: dict[str, str | None], name: str) -> dict[str, int]:
     """Places of the wanted columns, {use: place}; a use mapped to None is left out. Checked before any row is read."""
     places = {}
@@ -136,6 +124,16 @@ def json_lines(path: Path, repairs: Repairs, parse=json.loads) -> Iterator[tuple
                 yield number, row
             else:
                 repairs.malformed("row_malformed", f"{path}, line {number}", number)
+
+
+def parse_record(text: str) -> dict:
+    """A record: JSON, or a Python literal as older sets are published, which is read as data and never run."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        if len(text) > MAX_LITERAL:
+            raise
+        return ast.literal_eval(text.strip())
 
 
 def json_object(path: Path) -> dict:

@@ -12,6 +12,7 @@ import numpy as np
 
 from mindrec.errors import MindRecError
 from mindrec.sources.interactions_log import Events
+from mindrec.sources.packing import kind_of
 from mindrec.sources.repairs import MAX_ID, Repairs
 
 BATCH = 200_000
@@ -34,6 +35,13 @@ def scan(path: Path):
         raise MindRecError(f"{path} is missing; give a Parquet file or a folder of them with --path")
     if path.is_dir() and not any(path.glob("*.parquet")):
         raise MindRecError(f"{path} holds no *.parquet file; check --path")
+    if path.is_file():
+        with path.open("rb") as stream:
+            head = stream.read(4)
+        if head != b"PAR1":
+            raise MindRecError(
+                f"{path} is no Parquet file but {kind_of(head)}; `prepare csv` reads text tables, packed or not"
+            )
     return pl.scan_parquet(path / "*.parquet" if path.is_dir() else path)
 
 

@@ -2,17 +2,19 @@
 
 import csv
 import io
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from mindrec.errors import MindRecError
 from mindrec.sources.encodings import MIXED, encoding_of, named
-from mindrec.sources.readers import MAX_LINE, open_binary, text_lines
+from mindrec.sources.readers import MAX_LINE, json_lines, open_binary, parse_record, text_lines
 from mindrec.sources.repairs import Repairs
 
 BLANKS, COLONS = "blanks", "::"
@@ -61,6 +63,7 @@ class Table:
     head: list[list[str]] = field(default_factory=list, compare=False)
     opener: Opener | None = None
     quotes: bool = True
+    kind = "text table"
 
     def open(self) -> AbstractContextManager[BinaryIO]:
         """The bytes of the table, unpacked."""
@@ -91,6 +94,44 @@ class Table:
                 f"{self.path}: {long} of {seen} rows have more fields than the {width} columns of the header (first: "
                 f"{repairs.examples['row_long']}); put quotation marks around texts that hold the separator"
             )
+
+
+@dataclass(frozen=True)
+class JsonTable(Table):
+    """JSON lines as a table: a column for each key of the first records, lists and objects as their JSON."""
+
+    kind = "JSON lines"
+
+    def rows(self, repairs: Repairs) -> Iterator[tuple[int, list[str]]]:
+        """(line number, cells as text) of every record; "" where a record lacks the key."""
+        for number, record in json_lines(self.path, repairs, parse_record):
+            yield number, [_cell(record.get(column)) for column in self.columns]
+
+
+def _cell(value: object) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else str(value)
+
+
+def _json_table(table: Table, lines: list[str]) -> JsonTable | None:
+    """The table of a file whose lines are records, None where they are not.
+
+    Raises:
+        MindRecError: the file is one JSON array.
+    """
+    first = lines[0].lstrip("\ufeff").strip()
+    if first[:1] == "[" and first[1:2] in ("", "{"):
+        raise MindRecError(
+            f"{table.path} is one JSON array; write one record a line (JSON lines), as pandas does with "
+            "to_json(orient='records', lines=True)"
+        )
+    if first[:1] != "{" or table.opener is not None:
+        return None
+    records = [record for _, record in islice(json_lines(table.path, Repairs(), parse_record), HEAD_ROWS)]
+    columns = list(dict.fromkeys(key for record in records for key in record))
+    head = [[_cell(record.get(column)) for column in columns] for record in records]
+    return JsonTable(table.path, table.encoding, "", False, columns, 1, head)
 
 
 def records(stream: BinaryIO, table: Table, repairs: Repairs, width: int = 0) -> Iterator[tuple[int, list[str]]]:
@@ -204,6 +245,8 @@ def look_at(path: Path, options: Options, repairs: Repairs, opener: Opener | Non
         lines = _head_lines(stream, rough)
     if not lines:
         raise MindRecError(f"{path} is empty; a header line with column names is needed")
+    if found := _json_table(rough, lines):
+        return found
     if sum(not (char.isprintable() or char in "\r\n\t\x0b\x0c\x85") for char in "".join(lines[:5])[:2000]) > 8:
         raise MindRecError(f"{path} is no text table (its first line is {lines[0][:40]!r}); check --path")
     separator = SEPARATORS.get(options.separator, options.separator) if options.separator else separator_of(lines, path)

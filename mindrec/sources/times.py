@@ -180,7 +180,7 @@ def _seconds(moments: "pd.Series") -> np.ndarray:
 def one_unit(values: np.ndarray, name: str, warn: Callable[[str], None], *, dates: bool = False) -> np.ndarray:
     """Numbers of several units (seconds and milliseconds joined) as seconds; of one unit, as they are."""
     edges = np.array([UNITS[0][1], *(below for _, _, below, _ in UNITS)])
-    if not dates and len(values):
+    if not dates and np.isfinite(values).any():
         low, high = np.nanmin(values), np.nanmax(values)
         if low > 0 and np.searchsorted(edges, low, side="right") == np.searchsorted(edges, high, side="right"):
             return values

@@ -17,6 +17,7 @@ SCIENTIFIC = re.compile(r"^[+-]?[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+$")
 MAX_CELL = 20_000
 
 _WHOLE_FLOAT = re.compile(WHOLE_FLOAT)
+_CURRENCY = re.compile(r"[\s\u00a0\u202f$€£]")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _NUMPY = re.compile(r"['\"]\s+['\"]")
 _PATH_SIGNS = re.compile(r"\s*(?:>|\|)\s*")
@@ -44,6 +45,24 @@ def normal_id(value: object) -> str:
     if text.endswith("0") and (whole := _WHOLE_FLOAT.match(text)):
         return whole.group(1)
     return text
+
+
+def number(text: str) -> float | None:
+    """A number as people write it: 4.5, 4,5, 1.234,50, 1,234.50, $ 12; None where a text is none.
+
+    A single comma is a decimal comma: a sheet that writes thousands with commas writes a point as well.
+    """
+    plain = _CURRENCY.sub("", text)
+    comma, point = plain.rfind(","), plain.rfind(".")
+    if comma > point >= 0 or (comma >= 0 > point and plain.count(",") == 1):
+        plain = plain.replace(".", "").replace(",", ".")
+    else:
+        plain = plain.replace(",", "")
+    try:
+        value = float(plain)
+    except ValueError:
+        return None
+    return value if value - value == 0 else None
 
 
 def path_names(cell: object, separator: str | None = None) -> list[object]:

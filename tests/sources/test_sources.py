@@ -18,11 +18,11 @@ from mindrec.data.catalog import Ragged, load_prepared
 from mindrec.errors import MindRecError
 from mindrec.sources import fetch
 from mindrec.sources.amazon import category_path
-from mindrec.sources.amazon import parse_record as amazon_record
 from mindrec.sources.interactions_log import Events, collect, filtered, parse_time
 from mindrec.sources.movielens import film
 from mindrec.sources.prepare import prepare
 from mindrec.sources.readers import Bundle
+from mindrec.sources.readers import parse_record as amazon_record
 from mindrec.sources.recbole import split_path
 from mindrec.sources.repairs import KINDS, Repairs, clean_item, clean_path, clean_text, without_common_root
 

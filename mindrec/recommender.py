@@ -19,7 +19,7 @@ from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.rethink import rethink
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import HistoryCache
-from mindrec.recommendation import Recommendation, Recommended
+from mindrec.recommendation import Recommendation, Recommended, answer_notes
 from mindrec.recording.recorder import Recorder
 from mindrec.recording.step_arrays import StepArrays
 from mindrec.system.hub import download, looks_like_repo, upload
@@ -79,7 +79,7 @@ class Decoding:
             built = r.build_trace(
                 config, self.rows[user], self.recorded[user], results, self.gold[user], self._elapsed, thought
             )
-        return Recommendation(items, built)
+        return Recommendation(items, built, answer_notes(self.rows[user]))
 
 
 def _from_files(files: dict[str, bytes], device: str) -> "Recommender":
@@ -107,7 +107,8 @@ class Recommender:
         self.max_history = self.denoiser.max_history
         self.torch_device = next(self.denoiser.parameters()).device
         tokens = torch.from_numpy(self.tokenizer.tokens).to(self.torch_device)
-        self.index = ItemIndex(tokens, self.tokenizer.layout)
+        popularity = None if checkpoint.popularity is None else torch.tensor(checkpoint.popularity)
+        self.index = ItemIndex(tokens, self.tokenizer.layout, popularity).to(self.torch_device)
 
     @classmethod
     def from_pretrained(
@@ -202,12 +203,13 @@ class Recommender:
 
         Args:
             history: ids or titles of any number of items, in a list, tuple, array, Series or generator. The model reads
-                the last `max_history` of them; none of them is recommended (unless exclude_seen is off).
+                the last `max_history` of them; none of them is recommended (unless exclude_seen is off). An empty one
+                asks what anybody takes: training popularity answers, and the notes of the answer say so.
             config: decode settings; a mapping changes some of the checkpoint's own.
             target: id or title of the true next item, if known; the trace then follows it.
 
         Raises:
-            MindRecError: an empty history, an unknown item or one whose title several have, settings that exclude each
+            MindRecError: an unknown item or one whose title several have, settings that exclude each
                 other, no item left to recommend.
         """
         return self.recommend_many([history], config, targets=[target], trace=trace)[0]
@@ -348,7 +350,7 @@ class Recommender:
             gold=None if gold is None else self._gold(gold, config, history, steps, results),
             rethink=thought,
             elapsed_ms=None if elapsed_ms is None else six_digits(elapsed_ms),
-            notes=self.notes,
+            notes=(*answer_notes(history), *self.notes),
         )
 
     def _item_name(self, row: int) -> ItemName:

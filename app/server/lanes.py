@@ -265,7 +265,7 @@ class Lane:
         if self.lent is not None:
             run = self.lent(rows, config, gold)
         else:
-            if len(batch) == 1 and config.algorithm == "mindrec":
+            if len(batch) == 1 and rows[0] and config.algorithm == "mindrec":
                 cache = self.caches.of(recommender.denoiser, rows[0])
             run = recommender.decoding_rows(rows, config, gold=gold, cache=cache)
         for job, steps in zip(batch, run.recorded, strict=True):

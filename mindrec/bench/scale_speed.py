@@ -20,6 +20,7 @@ class RandomDenoiser:
     """Fixed random logits: costs next to nothing, so that what is timed is the search."""
 
     orders, adds_up, cache_exact, max_history = None, False, True, 20
+    reads_empty = True
 
     def __init__(self, level_sizes: tuple[int, ...], n_items: int, seed: int = 0):
         generator = torch.Generator().manual_seed(seed)

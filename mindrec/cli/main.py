@@ -287,7 +287,10 @@ def diagnose(
 def recommend(
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("checkpoints/grocery"),
     item: Annotated[
-        list[str] | None, typer.Option(help="An item's id, its title, or words that find it; oldest first, repeatable.")
+        list[str] | None,
+        typer.Option(
+            help="An item's id, its title, or words that find it; oldest first, repeatable. None: what anybody takes."
+        ),
     ] = None,
     decoder: Decoder = None,
     trace: Annotated[
@@ -312,6 +315,8 @@ def recommend(
         title = f"{found.item.title} (cold)" if recommender.is_cold(found.row) else found.item.title
         table.add_row(str(found.rank), title, " > ".join(found.item.categories), f"{found.probability:.4f}")
     Console().print(table)
+    for note in answer.notes:
+        typer.echo(note)
     if recommender.checkpoint.cold:
         typer.echo(f"cold: added after training, {recommender.checkpoint.cold:,} of {len(recommender.catalog):,} items")
     if trace:

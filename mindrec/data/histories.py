@@ -24,7 +24,7 @@ def item_texts(history: Iterable) -> list[str]:
     """The ids of one history, oldest first.
 
     Raises:
-        MindRecError: an empty history, a missing id, or something that is no sequence of ids.
+        MindRecError: a missing id, or something that is no sequence of ids.
     """
     if isinstance(history, (str, bytes, Mapping)) or not isinstance(history, Iterable):
         raise MindRecError(
@@ -33,7 +33,4 @@ def item_texts(history: Iterable) -> list[str]:
         )
     if getattr(history, "ndim", 1) != 1:
         raise MindRecError(f"the history has {history.ndim} dimensions; give one list of item ids, oldest first")
-    ids = [id_text(value) for value in history]
-    if not ids:
-        raise MindRecError("the history is empty; add at least one item")
-    return ids
+    return [id_text(value) for value in history]

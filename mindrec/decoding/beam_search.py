@@ -23,11 +23,12 @@ import torch
 from mindrec.decoding.beams import Beams, StateKeys
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.expansion import Candidates, expand_groups, expand_tokens, merge_states, select
+from mindrec.decoding.guidance import guidance_of
 from mindrec.decoding.item_index import Excluded, ItemIndex, Members, Postings
 from mindrec.decoding.orders import ORDERS, View
 from mindrec.decoding.scoring import Opinions, look
 from mindrec.errors import MindRecError
-from mindrec.model.denoiser import Denoiser
+from mindrec.model.denoiser import Denoiser, HistoryCache
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,11 @@ def _search(denoiser, index, histories, config, cache, everywhere) -> Iterator[S
     check(config, denoiser, index)
     device, B = index.tokens_NL.device, len(histories)
     exact = config.constraint == "exact"
-    cache = denoiser.encode(histories) if cache is None else cache
+    cache = read_histories(denoiser, histories) if cache is None else cache
     excluded = rule_out(index, histories, config)
-    mass_BN = _item_mass(denoiser, cache, excluded) if config.evidence != "off" else None
+    mass_BN = _item_mass(denoiser, cache, excluded) if cache is not None and config.evidence != "off" else None
+    guidance = guidance_of(index, histories, excluded, config.guidance, mass_BN, reads_empty=denoiser.reads_empty)
+    mass_BN = mass_BN if guidance is None else guidance.mass()
     keys = StateKeys(index.levels.sizes, device)
     beams = start(index, excluded, config)
     nfe, rows = torch.zeros(2, B, dtype=torch.int64, device=device)
@@ -108,7 +111,7 @@ def _search(denoiser, index, histories, config, cache, everywhere) -> Iterator[S
         joint, early = config.expansion == "joint", None
         one_by_one = n_positions > 1 or joint or config.scoring == "item" or not exact
         if number > 1:  # at the root, opinions need no expansion; later only the bare search does without
-            one_by_one = one_by_one or everywhere or mass_BN is not None
+            one_by_one = one_by_one or everywhere or mass_BN is not None or guidance is not None
         if isinstance(beams.members, Postings) and one_by_one:
             beams = replace(beams, members=index.expand(beams.members, beams.user, excluded))
         before = beams
@@ -128,6 +131,8 @@ def _search(denoiser, index, histories, config, cache, everywhere) -> Iterator[S
             scoring=config.scoring,
             exact=exact,
             levels=None if early is None else early.any(0).nonzero()[:, 0].tolist(),
+            guidance=guidance,
+            both_sides=everywhere,
         )
         if config.forbid_tokens and not exact:
             opinions = _without_tokens(opinions, index, config)
@@ -149,6 +154,16 @@ def _search(denoiser, index, histories, config, cache, everywhere) -> Iterator[S
 
 
 # -- before the first step ---------------------------------------------------------------------------------------------
+
+
+def read_histories(denoiser: Denoiser, histories: Sequence[Sequence[int]]) -> HistoryCache | None:
+    """The cache of B histories; None where all are empty and the denoiser reads no such, for then it is not asked.
+
+    Beside others an empty one is read as a history of the first item, which nothing makes use of.
+    """
+    if denoiser.reads_empty:
+        return denoiser.encode(histories)
+    return denoiser.encode([history or (0,) for history in histories]) if any(map(len, histories)) else None
 
 
 def check(config: DecodeConfig, denoiser: Denoiser, index: ItemIndex) -> None:

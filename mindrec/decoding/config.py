@@ -75,6 +75,17 @@ class DecodeConfig:
             choices={"on": "on", "off": "off", "only": "only evidence"},
         ),
     )
+    guidance: float = declare(
+        0.0,
+        Number(
+            label="Guidance",
+            help="How far answers move from what anybody takes to what this history alone makes likely; 0 is off.",
+            low=0,
+            high=2,
+            slider=2,
+            needs={"algorithm": "mindrec"},
+        ),
+    )
     expansion: str = declare(
         "partition",
         Choice(

@@ -15,6 +15,9 @@ import torch
 
 from mindrec.tokens.levels import Levels
 
+EVEN = 0.1
+"""Part of what anybody takes that is spread evenly over the catalog, so that hardly any taking is not next to none."""
+
 
 @dataclass(frozen=True)
 class Members:
@@ -117,10 +120,11 @@ class ItemIndex:
     Args:
         tokens_NL: int64 (N, L) global token ids of every item.
         levels: their layout.
+        popularity_N: how many training sequences hold each item, (N,), where that is known.
     """
 
-    def __init__(self, tokens_NL: torch.Tensor, levels: Levels):
-        self.tokens_NL, self.levels = tokens_NL, levels
+    def __init__(self, tokens_NL: torch.Tensor, levels: Levels, popularity_N: torch.Tensor | None = None):
+        self.tokens_NL, self.levels, self.popularity_N = tokens_NL, levels, popularity_N
         self.n_items, self.n_levels = tokens_NL.shape
         self.n_tokens = levels.n_tokens
         self.level_of_T = levels.level_of_token(tokens_NL.device)
@@ -133,7 +137,14 @@ class ItemIndex:
         self._pair_tables: dict[tuple[int, int], _PairTable] = {}
 
     def to(self, device: torch.device) -> "ItemIndex":
-        return ItemIndex(self.tokens_NL.to(device), self.levels)
+        popularity_N = None if self.popularity_N is None else self.popularity_N.to(device)
+        return ItemIndex(self.tokens_NL.to(device), self.levels, popularity_N)
+
+    @cached_property
+    def anyone_N(self) -> torch.Tensor:
+        """The share of each item in what anybody takes, float64 (N,); `popularity_N` must be known."""
+        counts = self.popularity_N.double()
+        return (1 - EVEN) * counts / counts.sum().clamp(min=1) + EVEN / self.n_items
 
     @cached_property
     def codes_NL(self) -> np.ndarray:

@@ -39,8 +39,8 @@ def rethink(
     """
     if denoiser.orders is not None:
         raise MindRecError("rethink re-masks positions; an auto-regressive denoiser cannot fill them in again")
-    if not ranked:
-        return [], None
+    if not ranked or not history:
+        return list(ranked), None
     with torch.inference_mode():
         cache = denoiser.encode([history])
         best = ranked[0][0]

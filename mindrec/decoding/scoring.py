@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from mindrec.decoding.guidance import Guidance, log_share
 from mindrec.decoding.item_index import Excluded, ItemIndex, Members, Postings
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser, HistoryCache
@@ -26,6 +27,8 @@ class Opinions:
         raw: (A, T), the denoiser's own logits; zeros where the evidence decides alone.
         evidence: (A, T), item mass on each token, each level summing to 1; None without evidence.
         calls, rows: denoiser calls and beams they looked at.
+        sides: (A, T) twice, log-probability of each code given the history and for anybody, before guidance joins them;
+            None where nothing is guided or nobody wants to see it.
     """
 
     logp: torch.Tensor
@@ -34,6 +37,7 @@ class Opinions:
     evidence: torch.Tensor | None
     calls: int
     rows: int
+    sides: tuple[torch.Tensor, torch.Tensor] | None = None
 
 
 def run_denoiser(
@@ -70,7 +74,7 @@ def evidence_by_token(
 
 def look(
     denoiser: Denoiser,
-    cache: HistoryCache,
+    cache: HistoryCache | None,
     index: ItemIndex,
     user_A: torch.Tensor,
     codes_AL: torch.Tensor,
@@ -82,36 +86,68 @@ def look(
     scoring: str,
     exact: bool,
     levels: list[int] | None,
+    guidance: Guidance | None = None,
+    both_sides: bool = False,
 ) -> Opinions:
-    """One denoiser call on the beams, evidence added, legality applied; at some levels only where `levels` is given."""
+    """One denoiser call on the beams, evidence and guidance added, legality applied; at some levels only where `levels`
+    is given.
+
+    Args:
+        cache: None where every history is empty: then no denoiser is asked.
+        mass_BN: item evidence, guided where there is guidance.
+        both_sides: whether `Opinions.sides` are wanted where there is guidance.
+    """
     if isinstance(members, Postings):
         wanted = list(range(index.n_levels)) if levels is None else levels
         counts = index.count_in_postings(members, user_A, excluded, wanted)
     else:
         counts = index.count_by_token(members, levels)
     legal = counts > 0 if exact else torch.ones_like(counts, dtype=torch.bool)
-    by_token = None
-    if evidence != "off" and mass_BN is not None:
+    by_token, raw = None, None
+    if mass_BN is not None:
         by_token = evidence_by_token(index, mass_BN, user_A, members, levels)
     elif evidence == "only":
         raise MindRecError("evidence='only' needs a denoiser with a dense head; use evidence='off'")
     if evidence == "only":
-        raw = torch.zeros_like(by_token)
-        logits, calls, rows = by_token.log(), 0, 0
         legal = legal & (by_token > 0)
-    elif by_token is not None and denoiser.adds_up:
-        raw, logits = _by_item(denoiser, cache, index, user_A, codes_AL, members, mass_BN, levels)
-        calls, rows, scoring = 1, len(user_A), "token"  # the items have decided together already
+    raw = given = anyone = sides = None
+    if guidance is not None:
+        anyone = evidence_by_token(index, guidance.anyone_BN, user_A, members, levels)
+    if evidence != "only" and cache is not None and by_token is not None and denoiser.adds_up:
+        raw, logits, given = _by_item(denoiser, cache, index, user_A, codes_AL, members, mass_BN, levels, guidance)
+        scoring = "token"  # the items have decided together already
     else:
-        raw = run_denoiser(denoiser, cache, user_A, codes_AL)
-        logits, calls, rows = raw, 1, len(user_A)
-        if by_token is not None:
-            weights = denoiser.evidence_weight()[index.level_of_T], denoiser.opinion_weight()[index.level_of_T]
-            logits = add_evidence(raw, by_token.to(raw.dtype), *weights)
+        if evidence != "only" and cache is not None:
+            raw = run_denoiser(denoiser, cache, user_A, codes_AL)
+        guided = raw if raw is None or guidance is None else guidance.logits(raw, anyone)
+        logits = join(denoiser, index, guided, by_token)
+    if guidance is not None:
+        logits = guidance.with_empty(logits, anyone, user_A)
+        if both_sides:
+            if given is None:
+                mass = guidance.given_BN
+                mass = None if mass is None else evidence_by_token(index, mass, user_A, members, levels)
+                given = join(denoiser, index, raw, mass)
+            both = guidance.with_empty(given, anyone, user_A), log_share(anyone)
+            sides = tuple(index.levels.legal_log_softmax(side, legal, levels) for side in both)
     logp = index.levels.legal_log_softmax(logits, legal, levels)
     if scoring == "item" and exact:
         logp = item_posterior(index, members, logp, codes_AL)
-    return Opinions(logp, counts if exact else legal.long(), raw, by_token, calls, rows)
+    calls, rows = (0, 0) if raw is None else (1, len(user_A))
+    raw = torch.zeros_like(logp) if raw is None else raw
+    return Opinions(logp, counts if exact else legal.long(), raw, by_token, calls, rows, sides)
+
+
+def join(
+    denoiser: Denoiser, index: ItemIndex, logits_AT: torch.Tensor | None, by_token_AT: torch.Tensor | None
+) -> torch.Tensor:
+    """The denoiser's logits and item evidence in one, (A, T); either may be missing."""
+    if logits_AT is None:
+        return by_token_AT.log()
+    if by_token_AT is None:
+        return logits_AT
+    weights = denoiser.evidence_weight()[index.level_of_T], denoiser.opinion_weight()[index.level_of_T]
+    return add_evidence(logits_AT, by_token_AT.to(logits_AT.dtype), *weights)
 
 
 def _by_item(
@@ -123,12 +159,14 @@ def _by_item(
     members: Members | Postings,
     mass_BN: torch.Tensor,
     levels: list[int] | None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """What a denoiser of whole items says of codes, and the same weighed with evidence: logs of shares, (A, T) both.
+    guidance: Guidance | None,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """What a denoiser of whole items says of codes, and the same weighed with evidence: logs of shares, (A, T) each.
 
     p(item | state) is proportional to evidence^alpha q^beta, where q is the denoiser's own over the items possible in
     the state; a code has the sum of its items. Weighed code by code, every level would be normalised by itself, and an
-    item in a crowded branch would pay for its neighbours.
+    item in a crowded branch would pay for its neighbours. The second is guided where there is guidance, and then the
+    third is the same without; None otherwise.
     """
     scores_AT = run_denoiser(denoiser, cache, user_A, codes_AL, scores=True).double()
     if isinstance(members, Postings):  # the root: every allowed item is possible
@@ -137,12 +175,19 @@ def _by_item(
     for level in (codes_AL < 0).any(0).nonzero()[:, 0].tolist():
         of_level = scores_AT.masked_fill((codes_AL[:, level] >= 0)[:, None], 0.0)
         own_M += of_level[members.state, index.tokens_NL[:, level][members.item]]
-    evidence_M = mass_BN[user_A[members.state], members.item].clamp(min=LEAST_MASS).log()
     alpha, beta = denoiser.evidence_weight()[0].double(), denoiser.opinion_weight()[0].double()
-    return tuple(
-        item_shares(index, members, score_M, levels).clamp(min=LEAST_MASS).log()
-        for score_M in (own_M, alpha * evidence_M + beta * own_M)
-    )
+    place = user_A[members.state], members.item
+
+    def logs(score_M: torch.Tensor) -> torch.Tensor:
+        return item_shares(index, members, score_M, levels).clamp(min=LEAST_MASS).log()
+
+    def weighed(mass_BN: torch.Tensor, own_M: torch.Tensor) -> torch.Tensor:
+        return logs(alpha * mass_BN[place].clamp(min=LEAST_MASS).log() + beta * own_M)
+
+    if guidance is None:
+        return logs(own_M), weighed(mass_BN, own_M), None
+    guided_M = guidance.logits(own_M, guidance.anyone_BN[place])
+    return logs(own_M), weighed(mass_BN, guided_M), weighed(guidance.given_BN, own_M)
 
 
 def item_shares(

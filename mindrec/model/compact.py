@@ -122,6 +122,7 @@ class CompactDenoiser(nn.Module):
 
     kind = "compact"
     cache_exact = True
+    reads_empty = False
 
     def __init__(self, config: CompactConfig, codes_NL: torch.Tensor):
         super().__init__()

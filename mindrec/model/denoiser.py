@@ -33,6 +33,7 @@ class Denoiser(Protocol):
         orders: names of the unmask orders it supports; None means all (an auto-regressive model has one).
         adds_up: whether its scores of open positions' codes add up to an item's (mindrec.model.item_softmax): it has
             `code_scores`, and evidence meets it item by item, with one weight for all positions.
+        reads_empty: whether an empty history means something to it; what anybody takes answers one where not.
         cache_exact: whether cached histories give the same numbers as a full forward pass.
     """
 
@@ -42,6 +43,7 @@ class Denoiser(Protocol):
     orders: tuple[str, ...] | None
     adds_up: bool
     cache_exact: bool
+    reads_empty: bool
 
     def encode(self, histories: Sequence[Sequence[int]]) -> HistoryCache:
         """Read B histories of item rows, once."""

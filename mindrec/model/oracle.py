@@ -23,6 +23,7 @@ class OracleDenoiser:
     orders = None
     adds_up = False
     cache_exact = True
+    reads_empty = True
 
     def __init__(
         self,

@@ -95,7 +95,8 @@ class Recorder:
         rows = np.flatnonzero(arrays.looked_user == self.user).tolist()
         ranks = [arrays.before.rank[arrays.looked[row]] for row in rows]
         chosen = [tuple([n for n, on in enumerate(arrays.chosen[row]) if on]) for row in rows]
-        return tuple([Opinion(*parts) for parts in zip(ranks, chosen, [arrays.places[r] for r in rows], strict=True)])
+        seen = [(arrays.places[row], arrays.sides[row]) for row in rows]
+        return tuple([Opinion(rank, on, *both) for rank, on, both in zip(ranks, chosen, seen, strict=True)])
 
     def _dropped(self, arrays: StepArrays, mine: list[int]) -> tuple[Dropped, ...]:
         """The best candidates that were not kept: the lost by score, then paths that another one took over."""

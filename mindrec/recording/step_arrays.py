@@ -3,6 +3,7 @@
 Shape legend: A beams looked at, S beams, S' beams before, C candidates, L levels, T tokens, N items.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,8 +12,8 @@ import torch
 
 from mindrec.decoding.beam_search import Step
 from mindrec.decoding.item_index import ItemIndex, Members
-from mindrec.recording.positions import Tables, open_positions
-from mindrec.trace.records import OpenPosition
+from mindrec.recording.positions import Tables, open_positions, six_digits_all
+from mindrec.trace.records import OpenPosition, Sides
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,21 @@ class StepArrays:
             excluded=self.step.excluded,
         )
         return open_positions(self.index, tables)
+
+    @cached_property
+    def sides(self) -> list[tuple[Sides, ...]]:
+        """Of each row of the opinions, both sides of guidance at its open positions; nothing without guidance."""
+        if self.step.opinions.sides is None:
+            return [()] * len(self.looked)
+        given, anyone = (side.exp().double().cpu().numpy() for side in self.step.opinions.sides)
+        return [
+            tuple(Sides(*self._side_values(place, given[row], anyone[row])) for place in places)
+            for row, places in enumerate(self.places)
+        ]
+
+    def _side_values(self, place: OpenPosition, *sides_T: np.ndarray) -> Iterator[tuple[float, ...]]:
+        listed = self.index.levels.offsets[place.position] + np.array([other.code for other in place.alternatives])
+        return (tuple(six_digits_all(side[listed]).tolist()) for side in sides_T)
 
     @cached_property
     def logp(self) -> np.ndarray:

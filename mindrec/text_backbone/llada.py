@@ -100,6 +100,7 @@ class LladaDenoiser(nn.Module):
     kind = "llada"
     adds_up = False
     orders = None
+    reads_empty = False
 
     def __init__(self, config: LladaConfig, tokenizer: Tokenizer, prompts: Prompts):
         super().__init__()

@@ -84,12 +84,29 @@ class OpenPosition:
 
 
 @dataclass(frozen=True)
+class Sides:
+    """The two sides of guidance at one open position: probability of each listed alternative, legal codes only.
+
+    Attributes:
+        given: for this history, as a decode without guidance has it.
+        anyone: in what anybody takes, whatever the history.
+    """
+
+    given: Many[float]
+    anyone: Many[float]
+
+
+@dataclass(frozen=True)
 class Opinion:
-    """What the denoiser said of one beam of the step before, and which positions the search chose to branch on."""
+    """What the denoiser said of one beam of the step before, and which positions the search chose to branch on.
+
+    `sides` holds, for each open position, the two sides that guidance joined; nothing where nothing was guided.
+    """
 
     beam: Whole
     chosen: Many[Whole]
     open: Many[OpenPosition]
+    sides: Many[Sides] = ()
 
 
 @dataclass(frozen=True)

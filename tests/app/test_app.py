@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -79,7 +80,6 @@ def test_a_decode_brings_all_the_player_needs(bundle):
 @pytest.mark.parametrize(
     ("ask", "words"),
     [
-        ({"ids": []}, "empty"),
         ({"ids": ["nothing-like-this"]}, "nothing-like-this"),
         ({"ids": "i0"}, "not understood"),
         ({"ids": ["i0"], "config": {"beam_size": 0}}, "beam_size"),
@@ -172,8 +172,19 @@ def test_the_public_api_answers_and_raises_plainly(handlers):
     assert [r["rank"] for r in found] == [1, 2, 3, 4]
     assert DecodeTrace.from_dict(public["trace"](["i0"], None, "i5")).gold.row == 5
     assert public["search"]("Item 7", 2)[0]["id"] == "i7"
-    with pytest.raises(MindRecError, match="empty"):
-        public["recommend"]([])
+    with pytest.raises(MindRecError, match="nope"):
+        public["recommend"](["nope"])
+
+
+def test_an_empty_cart_is_answered_by_what_anybody_takes(handlers, recommender):
+    """And the page is told so, in the notes that it shows."""
+    bundle = handlers.decode({"ids": []})
+    trace = bundle["trace"]
+    assert "history is empty" in trace.notes[0]
+    taken = np.array(recommender.checkpoint.popularity)[[result.row for result in trace.results]]
+    assert taken[0] == max(recommender.checkpoint.popularity)
+    assert (np.diff(taken) <= 0).all()
+    assert handlers.decode({"ids": ["i0"]})["trace"].notes == recommender.notes
 
 
 def test_only_the_public_api_is_listed(handlers):

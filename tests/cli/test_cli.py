@@ -111,15 +111,20 @@ def twins(recommender, tmp_path_factory):
 @pytest.mark.parametrize(
     ("items", "says"),
     [
-        ([], ["history is empty"]),
         (["nothing like it %"], ["unknown item"]),
         (["twin"], ["2 items", "i4, i7"]),
     ],
-    ids=["empty", "unknown", "ambiguous"],
+    ids=["unknown", "ambiguous"],
 )
 def test_a_bad_history(twins, items, says):
     line = refused("recommend", "--checkpoint", twins, *(part for i in items for part in ("--item", i)))
     assert all(words in line for words in says), line
+
+
+def test_no_item_asks_what_anybody_takes(twins):
+    code, out, err = ours("recommend", "--checkpoint", twins, "--device", "cpu", "--decoder", "guidance=0.5")
+    assert code == 0, err
+    assert "The history is empty" in out
 
 
 def test_a_misspelt_title_is_read_as_the_nearest_and_said_so(twins):

@@ -85,6 +85,7 @@ class Uninformed:
     """A denoiser that has learned nothing of which codes go together."""
 
     orders, cache_exact, max_history = None, True, 20
+    reads_empty = True
 
     def __init__(self, made):
         self.level_sizes, self.n_items = made.sizes, made.n_items

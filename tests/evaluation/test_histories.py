@@ -36,8 +36,36 @@ def test_ids_titles_and_settings_as_they_come(recommender):
     assert [f.rank for f in plain.items] == list(range(1, len(plain.items) + 1))
     assert len(recommender.recommend((i.item_id for i in items), {"beam_size": 4}).items) == 4
     assert recommender.recommend_many([]) == []
+    assert recommender.recommend_many([[], ["i1"]])[1].notes == ()
     with pytest.raises(MindRecError, match=r"^history 1: .*nope"):
         recommender.recommend_many([["i1"], ["nope"]])
+
+
+def test_an_empty_history_asks_what_anybody_takes(recommender):
+    """Popularity ranks what the beams find, the answer says so, and a checkpoint that never counted refuses."""
+    counts, answer = recommender.checkpoint.popularity, recommender.recommend([])
+    taken = [counts[found.row] for found in answer.items]
+    assert taken == sorted(taken, reverse=True)
+    assert taken[:3] == sorted(counts, reverse=True)[:3]
+    assert "how often each item was taken" in answer.notes[0]
+    assert answer.trace.notes[0] == answer.notes[0]
+    assert answer.trace.steps[-1].nfe == 0
+    with pytest.raises(MindRecError, match="count-popularity"):
+        Recommender(replace(recommender.checkpoint, popularity=None)).recommend([])
+
+
+def test_guidance_in_the_trace_has_two_sides_that_add_up(recommender):
+    """Of each code listed: for this history as without guidance, and for anybody; both before guidance joins them."""
+    plain, guided = (recommender.recommend(["i1", "i2"], {"guidance": w}).trace for w in (0, 0.7))
+    assert all(not opinion.sides for step in plain.steps for opinion in step.opinions)
+    first, root = guided.steps[1].opinions[0], plain.steps[1].opinions[0]
+    assert len(first.sides) == len(first.open)
+    for place, sides, was in zip(first.open, first.sides, root.open, strict=True):
+        given = dict(zip((a.code for a in place.alternatives), sides.given, strict=True))
+        assert len(sides.anyone) == len(place.alternatives)
+        for other in was.alternatives:
+            if other.code in given:
+                assert given[other.code] == pytest.approx(other.p, rel=1e-4, abs=1e-9)
 
 
 def test_a_title_of_two_items_names_their_ids(recommender):

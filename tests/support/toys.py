@@ -16,13 +16,14 @@ from mindrec.tokens.levels import Levels
 
 @dataclass(frozen=True)
 class Toy:
-    """A catalog of codes (N, L) with a true probability for every item."""
+    """A catalog of codes (N, L) with a true probability for every item; how often each was taken may be known."""
 
     codes: torch.Tensor
     sizes: tuple[int, ...]
     p: torch.Tensor
     n_categories: int = 0
     exclude_seen: bool = True
+    popularity: torch.Tensor | None = None
 
     @property
     def n_items(self) -> int:
@@ -30,7 +31,7 @@ class Toy:
 
     @property
     def index(self) -> ItemIndex:
-        return ItemIndex(self.tokens, Levels(self.sizes, self.n_categories))
+        return ItemIndex(self.tokens, Levels(self.sizes, self.n_categories), self.popularity)
 
     @property
     def tokens(self) -> torch.Tensor:

@@ -1,19 +1,30 @@
-"""The public endpoints: recommend, trace and search, as plain functions with types that Gradio's API page shows."""
+"""The public endpoints (recommend, trace, search, explain): plain functions whose types Gradio's API page shows."""
 
 import json
 from collections.abc import Callable
 
+from app.server.named_settings import by_number
 from app.tabs.handlers import Handlers, config_of
+from app.words.sentences import captions, percent
+from mindrec.errors import MindRecError
 from mindrec.trace.records import ItemName
+
+MOST_FOUND = 50
 
 
 def api(handlers: Handlers) -> dict[str, Callable]:
     """Functions of the public endpoints, by name; each raises MindRecError with words for a person."""
 
     def recommend(item_ids: list[str], settings: dict | None = None) -> list[dict]:
-        """Recommend the next item of a history of item ids, oldest first."""
+        """Recommend the next item of a history of item ids, oldest first.
+
+        For example item_ids ["tortilla-chips", "refried-beans"]. `settings` lays decode settings over the checkpoint's
+        own: {"beam_size": 20, "forbid_items": ["milk-store-brand"], "pins": {"Section": "Pantry"}}. Each result has
+        rank (1 is the best), item_id, title, path and probability, which is the search's own and no chance of being
+        right.
+        """
         name, recommender = next(iter(handlers.recommenders.items()))
-        found = handlers.trace_of(name, item_ids, config_of(recommender, settings), None)
+        found = handlers.trace_of(name, item_ids, config_of(recommender, by_number(recommender, settings)), None)
         named: dict[int, ItemName] = {item.row: item for item in found.items}
         return [
             {
@@ -27,15 +38,42 @@ def api(handlers: Handlers) -> dict[str, Callable]:
         ]
 
     def trace(item_ids: list[str], settings: dict | None = None, target: str | None = None) -> dict:
-        """Decode a history of item ids and return the complete trace."""
+        """Decode a history of item ids and return the complete trace: every step, beam and dropped candidate.
+
+        `settings` as for `recommend`; `target` is the id of the true next item, to be followed through the steps.
+        """
         name, recommender = next(iter(handlers.recommenders.items()))
-        done = handlers.trace_of(name, item_ids, config_of(recommender, settings), target or None)
+        done = handlers.trace_of(
+            name, item_ids, config_of(recommender, by_number(recommender, settings)), target or None
+        )
         return json.loads(done.to_json())
 
     def search(query: str, limit: int = 10) -> list[dict]:
-        """Items of the catalog that fit the words, best first."""
-        recommender = next(iter(handlers.recommenders.values()))
-        rows = recommender.search(query, max(1, min(int(limit), 50)))
-        return [Handlers.item(recommender, row) for row in rows]
+        """Items of the catalog that fit the words, best first: item_id, title, path and brand of each.
 
-    return {"recommend": recommend, "trace": trace, "search": search}
+        `limit` is a whole number from 1 to 50.
+        """
+        if not isinstance(query, str):
+            raise MindRecError(f"query {query!r} is not text")
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_FOUND:
+            raise MindRecError(f"limit {limit!r} is not a whole number from 1 to {MOST_FOUND}")
+        recommender = next(iter(handlers.recommenders.values()))
+        return [_named(Handlers.item(recommender, row)) for row in recommender.search(query, limit)]
+
+    def explain(item_ids: list[str], settings: dict | None = None) -> str:
+        """Tell in some ten lines how the answer to a history was found: a line a step, then the first three answers.
+
+        It is short enough for an assistant; `trace` has everything.
+        """
+        name, recommender = next(iter(handlers.recommenders.items()))
+        done = handlers.trace_of(name, item_ids, config_of(recommender, by_number(recommender, settings)), None)
+        named = {item.row: item for item in done.items}
+        answers = [f"{r.rank + 1}. {named[r.row].title} ({percent(r.probability)})" for r in done.results[:3]]
+        return "\n".join([*captions(done), "The first answers: " + "; ".join(answers)])
+
+    return {"recommend": recommend, "trace": trace, "search": search, "explain": explain}
+
+
+def _named(item: dict) -> dict:
+    """An item of the page as the endpoints name it."""
+    return {"item_id": item["id"], **{key: value for key, value in item.items() if key != "id"}}

@@ -166,11 +166,17 @@ def test_examples_are_the_checkpoints_own(handlers, recommender, monkeypatch):
 
 def test_the_public_api_answers_and_raises_plainly(handlers):
     public = api(handlers)
-    assert list(public) == ["recommend", "trace", "search"]
+    assert list(public) == ["recommend", "trace", "search", "explain"]
     found = public["recommend"](["i0", "i1"], {"beam_size": 4})
     assert [r["rank"] for r in found] == [1, 2, 3, 4]
     assert DecodeTrace.from_dict(public["trace"](["i0"], None, "i5")).gold.row == 5
-    assert public["search"]("Item 7", 2)[0]["id"] == "i7"
+    assert public["search"]("Item 7", 2)[0]["item_id"] == "i7"
+    told = public["explain"](["i0", "i1"])
+    assert told.splitlines()[-1].startswith(f"The first answers: 1. {found[0]['title']}")
+    assert len(told.splitlines()) <= 12
+    for limit in (0, -1, 51, True, "9"):
+        with pytest.raises(MindRecError, match="1 to 50"):
+            public["search"]("Item", limit)
     with pytest.raises(MindRecError, match="nope"):
         public["recommend"](["nope"])
 
@@ -190,8 +196,28 @@ def test_only_the_public_api_is_listed(handlers):
 
     page = build(handlers)
     listed = [f.api_name for f in page.fns.values() if f.api_visibility == "public"]
-    assert sorted(listed) == ["recommend", "search", "trace"]
-    assert len(page.fns) == 3
+    assert sorted(listed) == ["explain", "recommend", "search", "trace"]
+    assert len(page.fns) == 4
+
+
+def test_a_client_names_items_levels_and_categories(handlers, recommender):
+    public = api(handlers)
+    free = public["recommend"](["i0", "i1"])
+    without = public["recommend"](["i0", "i1"], {"forbid_items": [free[0]["item_id"]]})
+    assert free[0]["item_id"] not in [r["item_id"] for r in without]
+    level = recommender.tokenizer.levels[0]
+    label = next(label for label in level.labels if label != free[0]["path"][0])
+    pinned = public["recommend"](["i0", "i1"], {"pins": {level.name: label}})
+    assert {r["path"][0] for r in pinned} == {label}
+    banned = public["recommend"](["i0", "i1"], {"forbid_tokens": {level.name: [label]}})
+    assert label not in {r["path"][0] for r in banned}
+    for settings, words in (
+        ({"forbid_items": ["nothing"]}, "no item has the id"),
+        ({"pins": {"Nowhere": label}}, "no level is called"),
+        ({"pins": {level.name: "nothing"}}, "has nothing called"),
+    ):
+        with pytest.raises(MindRecError, match=words):
+            public["recommend"](["i0"], settings)
 
 
 def test_opening_the_page_copies_nothing_of_the_checkpoint(handlers, monkeypatch):

@@ -35,7 +35,7 @@ def asked(server, ask):
 
 def test_the_public_endpoints_are_the_tools(server):
     tools = asked(server, lambda session: session.list_tools()).tools
-    assert sorted(tool.name.removeprefix("mindrec_") for tool in tools) == ["recommend", "search", "trace"]
+    assert sorted(tool.name.removeprefix("mindrec_") for tool in tools) == ["explain", "recommend", "search", "trace"]
     assert all(tool.description for tool in tools)
 
 

@@ -5,9 +5,19 @@ Nothing here takes a time of its own: a step is computed when the test lets it, 
 
 import re
 
+import pytest
 from page_actions import IDLE, add, caption, decoded
 
 PLAYED = "step => Number(/^Step (\\d+)/.exec(document.querySelector('[data-part=caption]').textContent)?.[1]) >= step"
+CHIPS = ".mr-chips .chip b"
+HELD_BACK = """() => { const ask = window.fetch, gate = new Promise((open) => { window.letGo = open; });
+  window.asked = window.answers = 0;
+  window.fetch = async (...about) => {
+    window.asked += 1;
+    try {
+      if (await gate) throw new Error("no network");
+      return await ask(...about);
+    } finally { window.answers += 1; } } }"""
 CAME = "step => Number(document.querySelector('[data-part=progress-bar]').value) >= step"
 
 
@@ -74,6 +84,45 @@ def test_stop_frees_the_decode_and_keeps_what_came(visit, gated):
     page.focus("[data-part=stage]")
     page.keyboard.press("End")
     assert page.locator(".mr-results > li").count() > 0
+
+
+def test_an_edit_gives_up_the_decode_on_its_way(visit, gated):
+    """Its steps and its answer are never drawn over what a person has changed since."""
+    page, gate = begin(visit, gated, reduced_motion="reduce")
+    gate.let_through()
+    page.wait_for_function(CAME, arg=1)
+    page.locator(".mr-chips .chip").nth(0).focus()
+    page.keyboard.press("Delete")
+    gate.open()
+    page.wait_for_function(IDLE, timeout=60000)
+    assert page.locator(CHIPS).all_inner_texts() == ["Pear 2"]
+    assert page.is_hidden("[data-part=progress]")
+    again = decoded(page, lambda: page.click("[data-do=decode]"))
+    assert len(again["trace"]["history"]) == 1
+    assert page.locator(CHIPS).all_inner_texts() == ["Pear 2"]
+    assert steps(page)[0] == 0, "the steps of the decode that was given up count for the new one"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_late_first_answer_changes_nothing(visit, fails):
+    """The edit comes before the page knows whether its question has a place in the queue: nothing of it is drawn."""
+    page = visit(reduced_motion="reduce")
+    page.wait_for_function(IDLE, timeout=60000)  # the first example
+    page.click("[data-do=clear]")
+    add(page, "Apple 1", "Pear 2")
+    page.evaluate(HELD_BACK)
+    page.click("[data-do=decode]")
+    page.wait_for_function("window.asked === 1")
+    page.locator(".mr-chips .chip").nth(0).focus()
+    page.keyboard.press("Delete")
+    page.evaluate("fails => window.letGo(fails)", fails)
+    page.wait_for_function("window.answers === window.asked")
+    page.wait_for_function(IDLE, timeout=60000)
+    assert page.locator(CHIPS).all_inner_texts() == ["Pear 2"]
+    assert page.is_hidden("[data-part=message]")
+    if not fails:
+        assert len(decoded(page, lambda: page.click("[data-do=decode]"))["trace"]["history"]) == 1
+        assert page.locator(CHIPS).all_inner_texts() == ["Pear 2"]
 
 
 def test_a_decode_that_is_answered_at_once_is_one_question(visit):

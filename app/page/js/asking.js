@@ -24,18 +24,25 @@ export function addAsking(app) {
     setText(box, words || "");
   };
 
-  app.ask = async (name, request) => {
+  // Begin a question, or an edit. Returns a test of whether it is still the newest: an older one is answered in vain.
+  app.begin = () => {
+    const mine = ++turn;
+    app.stop(true);
+    app.root.classList.remove("busy");
+    return () => mine === turn;
+  };
+
+  // The answer, or null when there is none, which is said where the question is still the `newest`.
+  app.ask = async (name, request, newest = () => true) => {
+    let answer = null;
     try {
-      const answer = await app.server[name]({ checkpoint: app.query.checkpoint, ...request });
-      if (!answer || answer.error !== undefined) {
-        app.say(answer && answer.error ? answer.error : T.failed);
-        return null;
-      }
-      return answer;
+      answer = await app.server[name]({ checkpoint: app.query.checkpoint, ...request });
     } catch {
-      app.say(T.failed);
-      return null;
+      // said below
     }
+    if (answer && answer.error === undefined) return answer;
+    if (newest()) app.say((answer && answer.error) || T.failed);
+    return null;
   };
 
   app.about = () => {
@@ -54,6 +61,7 @@ export function addAsking(app) {
   app.change = async (patch, { decode = false } = {}) => {
     keep();
     const before = app.query;
+    app.begin();
     app.store.set({ query: { ...before, ...patch }, stale: true });
     if (app.foreign && patch.items) app.query = { ...app.query, config: { ...app.checkpoint().config } };
     app.say("");
@@ -62,7 +70,7 @@ export function addAsking(app) {
     if (
       decode &&
       app.query.items.length &&
-      !(await app.decode({ step: app.step })) &&
+      (await app.decode({ step: app.step })) === false &&
       app.query.config !== before.config
     ) {
       // What cannot be decoded is not kept: the page shows what was asked for.
@@ -76,18 +84,17 @@ export function addAsking(app) {
   app.undo = () => {
     const was = app.store.takeBack();
     if (!was) return;
-    turn++;
-    app.stop(true);
+    app.begin();
     app.store.set({ query: was.query, stale: was.stale, foreign: was.foreign });
     app.say("");
-    app.root.classList.remove("busy");
     if (was.bundle && was.bundle !== app.model.bundle) app.show(was.bundle, { step: was.step });
     app.about();
   };
 
+  // Whether an answer came; null where the question was given up for a newer one or for an edit.
   app.decode = async ({ play = false, step = 0, scroll = play } = {}) => {
-    const { query } = app,
-      mine = ++turn;
+    const { query, model } = app,
+      newest = app.begin();
     app.parts.player.stop();
     app.root.classList.add("busy");
     const bundle = await app.fetch({
@@ -96,10 +103,10 @@ export function addAsking(app) {
       target: query.target && query.target.id,
       config: query.config,
     });
-    if (mine !== turn) return true;
+    if (!newest()) return null;
     app.root.classList.remove("busy");
     if (!bundle) return false;
-    const streamed = app.model && app.model.bundle.partial,
+    const streamed = app.model !== model && app.model.bundle.partial,
       playing = app.parts.player.following();
     app.adopt(bundle, { step: streamed ? app.step : step, grown: streamed });
     if ((streamed ? playing && app.step < app.model.last : play) && !calm()) app.parts.player.start();
@@ -140,13 +147,15 @@ export function addAsking(app) {
   };
 
   app.openBundle = (bundle, story) => {
+    app.begin();
     if (app.model) keep();
     app.adopt(bundle, { story });
   };
   // A story plays by itself; where motion is not wanted it stands at the answer.
   app.openStory = async (number, { play = true } = {}) => {
-    const bundle = await app.ask("story", { number });
-    if (!bundle) return;
+    const newest = app.begin(),
+      bundle = await app.ask("story", { number }, newest);
+    if (!bundle || !newest()) return;
     app.openBundle(bundle, app.data.stories[number]);
     if (calm()) app.go(Infinity);
     else if (play) app.parts.player.start();
@@ -216,12 +225,16 @@ export function addAsking(app) {
 
   // Open the decode that a link asks for. Returns null, or why it cannot be opened.
   app.follow = async (link) => {
+    const newest = app.begin();
     let bundle = await app.fetch(link),
       lost = [];
+    if (!newest()) return null;
     const why = app.part("message").textContent;
     if (!bundle) {
       const partly = await keepKnown(link);
+      if (!newest()) return null;
       bundle = partly && (await app.fetch(partly.link));
+      if (!newest()) return null;
       if (!bundle) return why;
       lost = partly.lost;
     }

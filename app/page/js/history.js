@@ -37,10 +37,11 @@ export function makeHistory(app) {
     make("button", { type: "button", class: "pill", title: story.about, text: story.title, onclick });
 
   async function trip() {
-    const number = Math.floor(Math.random() * 1e9);
+    const number = Math.floor(Math.random() * 1e9),
+      newest = app.begin();
     for (;;) {
-      const answer = await app.ask("trip", { number });
-      if (!answer) return;
+      const answer = await app.ask("trip", { number }, newest);
+      if (!answer || !newest()) return;
       if (!answer.waiting) return app.openTrip(answer);
       app.say(answer.waiting, "wait");
       await new Promise((resolve) => setTimeout(resolve, 800));

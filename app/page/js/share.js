@@ -92,8 +92,9 @@ export function makeShare(app) {
     file.value = "";
     if (!chosen) return;
     if (chosen.size > MOST_BYTES) return app.say(T.too_big);
-    const bundle = await app.ask("open_trace", { text: await chosen.text() });
-    if (bundle) app.openBundle(bundle, { title: chosen.name, about: "" });
+    const newest = app.begin(),
+      bundle = await app.ask("open_trace", { text: await chosen.text() }, newest);
+    if (bundle && newest()) app.openBundle(bundle, { title: chosen.name, about: "" });
   }
 
   file.addEventListener("change", open);

@@ -10,11 +10,18 @@ const ASK_AGAIN = 350;
 export function addStreaming(app) {
   const T = app.T;
   let running = null; // {job, stopped} of the decode on its way
+  let asked = 0;
 
   // The bundle of a decode, or null when it failed, was stopped, or gave way to a newer one.
   app.fetch = async (request) => {
     app.stop(true);
-    const answer = await app.ask("decode", { ...request, wait: AT_ONCE });
+    const number = asked,
+      newest = () => number === asked;
+    const answer = await app.ask("decode", { ...request, wait: AT_ONCE }, newest);
+    if (!newest()) {
+      if (answer && answer.job) drop(answer.job);
+      return null;
+    }
     if (!answer || !answer.job) return answer;
     const mine = (running = { job: answer.job, stopped: false });
     show(fill(answer.place ? T.waiting_place : T.waiting_first, answer));
@@ -26,12 +33,14 @@ export function addStreaming(app) {
   async function follow(mine) {
     let whole = null;
     while (!mine.stopped) {
-      const answer = await app.ask("decode_poll", { job: mine.job, after: whole ? whole.trace.steps.length : 0 });
+      const after = whole ? whole.trace.steps.length : 0;
+      const answer = await app.ask("decode_poll", { job: mine.job, after }, () => !mine.stopped);
       if (mine.stopped || !answer) return null;
       if (answer.bundle) return answer.bundle;
       if (answer.part) {
+        const first = !whole;
         whole = joined(whole, answer.part);
-        arrive(whole);
+        arrive(whole, first);
       } else if (!whole) show(answer.place ? fill(T.waiting_place, answer) : T.waiting_first);
       await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN));
     }
@@ -48,8 +57,7 @@ export function addStreaming(app) {
 
   // The first part takes the stage; later ones only make the film longer. It plays on by itself, unless motion is
   // not wanted or somebody has paused it.
-  function arrive(whole) {
-    const first = !app.model || !app.model.bundle.partial;
+  function arrive(whole, first) {
     app.root.classList.add("streaming");
     app.show(whole, first ? {} : { step: app.step, grown: true });
     show(
@@ -74,13 +82,19 @@ export function addStreaming(app) {
     app.part("progress").hidden = app.root.querySelector('[data-do="stop"]').hidden = true;
   }
 
-  // `quietly` when a newer decode takes its place.
+  // It is dropped by itself when nobody asks for it; this is sooner.
+  function drop(job) {
+    app.server.decode_stop({ job }).catch(() => {});
+  }
+
+  // `quietly` when a newer question or an edit takes its place; one that has no place in the queue yet is dropped too.
   app.stop = (quietly) => {
+    asked++;
     if (!running) return;
     const { job } = running;
     running.stopped = true;
     end();
-    app.server.decode_stop({ job }).catch(() => {}); // it is dropped by itself when nobody asks for it
+    drop(job);
     if (!quietly) app.stopped();
   };
 }

@@ -4,6 +4,7 @@ Shape legend: B sequences, W window, R = W - 1 targets a sequence, M valid targe
 S = M * V states, L levels, N items, D width.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,6 +21,7 @@ from mindrec.model.diffusion import (
 )
 from mindrec.model.item_softmax import item_cross_entropy, item_scores
 from mindrec.model.softmax import catalog_cross_entropy, sampled_cross_entropy
+from mindrec.training.slices import sum_of_slices
 
 LEAST_MASS = 1e-12
 """Of an item, so that a code which some item has is told from one that none has."""
@@ -27,6 +29,11 @@ CHUNK = 128
 """Targets whose item masses are made at a time on a CPU, whose cache holds them."""
 GPU_CHUNK = 4096
 """The same on a GPU, where the number of kernels counts instead."""
+SLICE = 6144
+"""Positions (targets x views x levels) that the block works on at a time on a CPU: what their gradient needs is held at
+once."""
+GPU_SLICE = 1 << 17
+"""The same on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -124,26 +131,55 @@ def block_loss(
         read = _read(model, rows_BW, config, generator, config.block_targets)
     if model.reader is not None:
         read = _read_codes(model, rows_BW, read)
+    token = _mean_token_loss(model, table, rows_BW, read, config, generator)
+    if not dense:
+        return BatchLoss(token, 0.0, token.item(), len(read.target_M))
+    item = catalog_cross_entropy(read.last_MD, read.items_ND, model.item_bias, read.target_M)
+    return BatchLoss(token + config.dense_weight * item, item.item(), token.item(), len(read.target_M))
+
+
+def _mean_token_loss(
+    model: CompactDenoiser,
+    table: CodeTable,
+    rows_BW: torch.Tensor,
+    read: "_Read",
+    config: LossConfig,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Mean loss of the tokens over the targets that decoding may recommend, a scalar. Some sequences at a time."""
     codes_ML = model.levels.codes(model.tokens_NL[read.target_M])
     if model.config.objective == "ar":
         states = _States(codes_ML, codes_ML, torch.ones(codes_ML.shape, device=codes_ML.device), 1)
     else:
         states = _masked(codes_ML.repeat_interleave(config.views, 0), config, generator)
-    allowed_MN = ~_history_mask(rows_BW, read.after_BR, read.valid_BR, model.n_items)
-    if model.config.repeats:
-        allowed_MN = torch.ones_like(allowed_MN)
     # A target that its own history holds is excluded in decoding, so it teaches the tokens nothing.
-    new_M = allowed_MN.gather(1, read.target_M[:, None])[:, 0]
+    new_M = torch.ones_like(read.target_M, dtype=torch.bool)
+    if not model.config.repeats:
+        new_M = ~(_before(rows_BW, read.after_BR)[read.valid_BR] == read.target_M[:, None]).any(1)
+    slices = list(_slices(read, states))
+
+    def loss_of(number: int, states_BHD: torch.Tensor, asked_MD: torch.Tensor) -> torch.Tensor:
+        sequences, targets = slices[number]
+        some = _part(read, sequences, targets, states_BHD, asked_MD)
+        own = _part_of_states(states, targets)
+        allowed_MN = _allowed(model, rows_BW[sequences], some)
+        if model.config.item_softmax:
+            token_S = _item_loss(model, some, allowed_MN, own)
+        else:
+            token_S = _token_loss(model, table, some, allowed_MN, own, config)
+        return (token_S.view(-1, own.views).mean(1) * new_M[targets]).sum()
+
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    return sum_of_slices(loss_of, slices, (read.states_BHD, read.asked_MD), weights) / new_M.sum().clamp(min=1)
+
+
+def _allowed(model: CompactDenoiser, rows_BW: torch.Tensor, read: "_Read") -> torch.Tensor:
+    """Which items each target could be, bool (M, N): those that its history does not hold, where repeats are out."""
+    if model.config.repeats:
+        return torch.ones(len(read.target_M), model.n_items, dtype=torch.bool, device=rows_BW.device)
+    allowed_MN = _history_mask(rows_BW, read.after_BR, read.valid_BR, model.n_items).logical_not_()
     allowed_MN |= ~allowed_MN.any(1, keepdim=True)  # a history of the whole catalog must not turn the loss into NaN
-    if model.config.item_softmax:
-        token_S = _item_loss(model, read, allowed_MN, states)
-    else:
-        token_S = _token_loss(model, table, read, allowed_MN, states, config)
-    token = (token_S.view(-1, states.views).mean(1) * new_M).sum() / new_M.sum().clamp(min=1)
-    if not dense:
-        return BatchLoss(token, 0.0, token.item(), len(new_M))
-    item = catalog_cross_entropy(read.last_MD, read.items_ND, model.item_bias, read.target_M)
-    return BatchLoss(token + config.dense_weight * item, item.item(), token.item(), len(new_M))
+    return allowed_MN
 
 
 @dataclass(frozen=True)
@@ -210,6 +246,29 @@ class _States:
     seen_SL: torch.Tensor
     weight_SL: torch.Tensor
     views: int
+
+
+def _part(read: _Read, sequences: slice, targets: slice, states_BHD: torch.Tensor, asked_MD: torch.Tensor) -> _Read:
+    """The batch's reading, of some of its sequences."""
+    rows = {"after_BR": read.after_BR[sequences], "valid_BR": read.valid_BR[sequences]}
+    of_targets = {"last_MD": read.last_MD[targets], "target_M": read.target_M[targets]}
+    return replace(read, states_BHD=states_BHD, asked_MD=asked_MD, **rows, **of_targets)
+
+
+def _part_of_states(states: _States, targets: slice) -> _States:
+    own = slice(targets.start * states.views, targets.stop * states.views)
+    return _States(states.codes_SL[own], states.seen_SL[own], states.weight_SL[own], states.views)
+
+
+def _slices(read: _Read, states: _States) -> Iterator[tuple[slice, slice]]:
+    """Runs of sequences that fill SLICE, at least one sequence each, and which targets are theirs."""
+    B, R = read.valid_BR.shape
+    most = SLICE if read.valid_BR.device.type == "cpu" else GPU_SLICE
+    step = max(1, most // (R * states.views * states.codes_SL.shape[1]))
+    ends_B = [0, *read.valid_BR.sum(1).cumsum(0).tolist()]
+    for first in range(0, B, step):
+        last = min(first + step, B)
+        yield slice(first, last), slice(ends_B[first], ends_B[last])
 
 
 def _masked(codes_SL: torch.Tensor, config: LossConfig, generator: torch.Generator) -> _States:
@@ -335,10 +394,15 @@ def _other_opinions(
     return [table.sum_by_code(mass.index_select(0, asked_SL[:, n].nonzero()[:, 0]), n) for n in levels]
 
 
+def _before(rows_BW: torch.Tensor, after_BR: torch.Tensor) -> torch.Tensor:
+    """Items of each target's history, (B, R, H); -1 in the places after it."""
+    before_BRH = torch.arange(rows_BW.shape[1] - 1, device=rows_BW.device) < after_BR[..., None]
+    return rows_BW[:, None, :-1].where(before_BRH, -1)
+
+
 def _history_mask(rows_BW: torch.Tensor, after_BR: torch.Tensor, valid_BR: torch.Tensor, n_items: int) -> torch.Tensor:
     """Which items each target's history holds, bool (M, N)."""
-    H = rows_BW.shape[1] - 1
-    before = torch.arange(H, device=rows_BW.device) < after_BR[..., None]
-    index = torch.where(before, rows_BW[:, None, :-1].clamp(min=0), n_items)[valid_BR]
+    index = _before(rows_BW, after_BR)[valid_BR]
+    index = index.where(index >= 0, n_items)
     mask = torch.zeros(len(index), n_items + 1, dtype=torch.bool, device=rows_BW.device)
     return mask.scatter_(1, index, True)[:, :-1]

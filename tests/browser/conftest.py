@@ -115,7 +115,7 @@ def visit(chromium, address):
         pages.append(page)
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(reduced_motion=reduced_motion)
-        page.set_default_timeout(15000)
+        page.set_default_timeout(60000)  # no test passes by its length: a busy machine takes that long to open a page
         page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: faults.append(f"{e} {e.stack}"))
         own = "/".join((url or address).split("/")[:3])

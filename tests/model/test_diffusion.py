@@ -12,6 +12,7 @@ from toys import toy, toys
 from mindrec.decoding.exact import enumerate_order
 from mindrec.decoding.item_index import Members
 from mindrec.decoding.scoring import evidence_by_token, segment_logsumexp
+from mindrec.model.compact import CompactConfig, CompactDenoiser
 from mindrec.model.diffusion import (
     EVIDENCE_FLOOR,
     MASKED,
@@ -331,3 +332,61 @@ def test_the_legal_loss_is_the_likelihood_that_exact_decoding_gives_the_target(o
         allowed[history] = False
         want -= float(enumerate_order(model, made.index, history, allowed, tuple(range(L)))[target]) / L / 2
     assert out.token == pytest.approx(want, rel=1e-5)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize(
+    ("settings", "loss"),
+    [
+        ({}, LossConfig(views=4, path_share=0.5, legal=True, distil=0.5)),
+        ({"objective": "ar"}, LossConfig(distil=0.5)),
+        ({"token_encoder": "codes"}, LossConfig(views=2, block_targets=3)),
+        ({"item_softmax": True, "repeats": True}, LossConfig(views=2)),
+    ],
+)
+def test_a_step_in_slices_has_the_gradient_of_the_whole(monkeypatch, dense, settings, loss):
+    """However few sequences the block works on at a time, loss and gradients are the same, and so are absent ones."""
+    codes = torch.stack([torch.arange(60) // 10, torch.arange(60) % 10], 1)
+    sizes = {"hidden_size": 16, "heads": 2, "intermediate_size": 24, "encoder_layers": 1, "decoder_layers": 1}
+    torch.manual_seed(0)
+    config = CompactConfig((6, 10), 60, max_history=8, dropout=0.0, block_dropout=0.0, **sizes, **settings)
+    model, table = CompactDenoiser(config, codes), CodeTable(codes, (6, 10))
+    for weight in model.parameters():
+        torch.nn.init.normal_(weight, std=0.2)
+    rows = torch.randint(60, (7, 9))
+    rows[2, 5:] = rows[4, 2:] = -1
+    rows[5, 4] = rows[5, 1]  # a repeat
+    found = {}
+    for most in (10**9, 200, 1):
+        monkeypatch.setattr("mindrec.training.objectives.SLICE", most)
+        model.zero_grad(set_to_none=True)
+        out = block_loss(model, table, rows, loss, torch.Generator().manual_seed(1), dense=dense)
+        out.loss.backward()
+        found[most] = out.loss, {n: w.grad for n, w in model.named_parameters() if w.grad is not None}
+    whole, grads = found.pop(10**9)
+    for total, own in found.values():
+        assert total.item() == pytest.approx(whole.item(), abs=1e-5)
+        assert own.keys() == grads.keys()
+        assert all(torch.allclose(own[name], grads[name], atol=1e-5) for name in grads)
+
+
+def test_a_step_in_slices_never_holds_the_whole_batch(monkeypatch):
+    """What the block is asked at a time is bounded: no more states than fit, but for one sequence."""
+    from mindrec.training import objectives
+
+    seen, run = [], CompactDenoiser.block_states
+    codes = torch.arange(12)[:, None]
+    config = CompactConfig(
+        (12,), 12, hidden_size=16, heads=2, intermediate_size=24, encoder_layers=1, decoder_layers=1, max_history=8
+    )
+
+    def counted(self, states_BHD, filled_BRL, *rest):
+        seen.append(filled_BRL.numel())
+        return run(self, states_BHD, filled_BRL, *rest)
+
+    monkeypatch.setattr(CompactDenoiser, "block_states", counted)
+    monkeypatch.setattr(objectives, "SLICE", 40)
+    rows = torch.randint(12, (9, 6))
+    model, table = CompactDenoiser(config, codes), CodeTable(codes, (12,))
+    block_loss(model, table, rows, LossConfig(views=4), torch.Generator().manual_seed(0))
+    assert seen == [40] * 4 + [20]

@@ -110,7 +110,7 @@ export function addAsking(app) {
       playing = app.parts.player.following();
     app.adopt(bundle, { step: streamed ? app.step : step, grown: streamed });
     if ((streamed ? playing && app.step < app.model.last : play) && !calm()) app.parts.player.start();
-    if (play) app.part("stage").focus({ preventScroll: true });
+    if (scroll) app.part("stage").focus({ preventScroll: true });
     if (scroll) app.part("stage").scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
     return true;
   };

@@ -21,7 +21,7 @@ from mindrec.model.diffusion import (
 )
 from mindrec.model.item_softmax import item_cross_entropy, item_scores
 from mindrec.model.softmax import catalog_cross_entropy, sampled_cross_entropy
-from mindrec.training.slices import sum_of_slices
+from mindrec.training.sliced_loss import sum_of_slices
 
 LEAST_MASS = 1e-12
 """Of an item, so that a code which some item has is told from one that none has."""

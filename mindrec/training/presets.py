@@ -113,7 +113,7 @@ PRESETS: dict[str, Preset] = {
 
 
 # A block that reads codes by an encoder of its own and learns whole items: no teacher, no states of the dense part. The
-# dense part is of the size and the regime that published dense models have here, which brings more than its width.
+# dense part has the size and the regime of published dense models: narrow, much dropout, many epochs.
 PRESETS["beauty-codes"] = replace(
     BEAUTY,
     sid_levels=4,

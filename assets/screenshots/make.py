@@ -44,6 +44,7 @@ def take(browser, url: str, name: str, *, width: int, height: int, query: str = 
     if page.is_visible("[data-do=hint-close]"):
         page.click("[data-do=hint-close]")
     page.focus("[data-part=stage]")
+    page.keyboard.press("Home")  # without motion the story stands at its answer
     for _ in range(STEP):
         page.keyboard.press("ArrowRight")
     if present:

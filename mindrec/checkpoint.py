@@ -194,6 +194,7 @@ def _stored(denoiser) -> dict[str, torch.Tensor]:
 
 
 def with_examples(checkpoint: Checkpoint, examples: list[dict]) -> Checkpoint:
+    """The checkpoint with other named histories."""
     return replace(checkpoint, examples=tuple(examples))
 
 

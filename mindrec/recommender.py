@@ -162,10 +162,12 @@ class Recommender:
 
     @property
     def device(self) -> str:
+        """The kind of device that decodes: "cpu", "cuda" or "mps"."""
         return self.torch_device.type
 
     @property
     def examples(self) -> tuple[dict, ...]:
+        """The checkpoint's named histories."""
         return self.checkpoint.examples
 
     def is_cold(self, row: int) -> bool:

@@ -49,6 +49,7 @@ class LentDecoding:
             yield number
 
     def result(self, user: int) -> Recommendation:
+        """The recommendation of one user, once the decode is over."""
         return self._results[user]
 
 

@@ -80,9 +80,11 @@ class Job:
 
     @property
     def unwanted(self) -> bool:
+        """Whether nobody waits for this decode any more."""
         return self.stopped or self.until < time.monotonic()
 
     def end(self, made: Any = None, error: MindRecError | None = None) -> None:
+        """Keep the result, or the error, and wake those who wait."""
         self.made, self.error = made, error
         self.ended.set()
 
@@ -94,6 +96,7 @@ class Job:
 
 
 def as_it_is(trace: DecodeTrace) -> DecodeTrace:
+    """The trace unchanged: the default way to make an answer of it."""
     return trace
 
 

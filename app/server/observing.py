@@ -31,6 +31,7 @@ CALLER: ContextVar[Caller] = ContextVar("caller", default=Caller())  # noqa: B03
 
 
 def new_request_id() -> str:
+    """A random id for one request."""
     return secrets.token_hex(6)
 
 
@@ -44,10 +45,12 @@ class Counters:
         self._times: dict[str, deque[float]] = {}
 
     def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter."""
         with self._lock:
             self._counts[name] += by
 
     def took(self, stage: str, seconds: float) -> None:
+        """Keep how many seconds a stage took."""
         with self._lock:
             self._times.setdefault(stage, deque(maxlen=RECENT)).append(seconds * 1000)
 

@@ -35,6 +35,7 @@ class Comparing:
         self.handlers = handlers
 
     def opening(self) -> dict:
+        """The ways of comparing that the tab offers."""
         return {"ways": list(WAYS)}
 
     @plainly

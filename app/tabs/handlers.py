@@ -308,10 +308,12 @@ class Handlers:
         return name
 
     def recommender(self, ask: dict) -> Recommender:
+        """The checkpoint that a question names, opened."""
         return self.recommenders[self.name(ask)]
 
     @staticmethod
     def item(recommender: Recommender, row: int) -> dict:
+        """An item as the page lists it."""
         item = recommender.catalog.items[row]
         return {"id": item.item_id, "title": item.title, "path": list(item.categories), "brand": item.brand}
 

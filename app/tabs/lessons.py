@@ -49,6 +49,7 @@ class Lessons:
         self._live = lru_cache(maxsize=16)(self._decode)
 
     def opening(self) -> list[dict]:
+        """Key and title of every lesson that can be shown."""
         return [{"key": key, "title": text.LESSONS[key]["title"]} for key in CARDS if self._there(key)]
 
     def _there(self, key: str) -> bool:

@@ -111,10 +111,12 @@ class TreeBuilder:
         return path
 
     def path(self, codes: Sequence[int | None]) -> list[tuple[int, int]]:
+        """Nodes from the top to the finest filled category of some codes, as (level, code)."""
         filled = [level for level in range(self.depth) if codes[level] is not None]
         return self.chain(filled[-1], codes[filled[-1]]) if filled else []
 
     def node(self, path: Sequence[tuple[int, int]], step: int) -> Node | None:
+        """The last node of a path; nodes that are missing are hung in."""
         above, node = ROOT, None
         for level, code in path:
             name = _name(level, code)
@@ -125,6 +127,7 @@ class TreeBuilder:
         return node
 
     def item(self, above: str, row: int, step: int) -> str:
+        """The name of an item's node, hung under `above` if it is new."""
         name = f"item{row}"
         if name not in self.nodes:
             title = next((item.title for item in self.trace.items if item.row == row), str(row))

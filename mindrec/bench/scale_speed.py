@@ -29,26 +29,33 @@ class RandomDenoiser:
         self.logits_N = torch.randn(n_items, generator=generator)
 
     def encode(self, histories) -> HistoryCache:
+        """Keep the histories; there is nothing to read of them."""
         return HistoryCache(tuple(map(tuple, histories)), None)
 
     def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
+        """The cache of some users."""
         return HistoryCache(tuple(cache.histories[u] for u in users.tolist()), None)
 
     def extend(self, cache: HistoryCache, row: int) -> HistoryCache:
+        """The cache of a history with one more item."""
         return self.encode([(*cache.histories[0], row)])
 
     def token_logits(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
+        """The same random logits for every partial answer, (B, K, T)."""
         return self.logits_T.expand(*filled_BKL.shape[:2], -1).clone()
 
     def item_logits(self, cache: HistoryCache) -> torch.Tensor:
+        """The same random item logits for every history, (B, N)."""
         return self.logits_N.expand(len(cache.histories), -1).clone()
 
     dense_logits = item_logits
 
     def evidence_weight(self) -> torch.Tensor:
+        """One for each level, (L,)."""
         return torch.ones(len(self.level_sizes))
 
     def opinion_weight(self) -> torch.Tensor:
+        """One for each level, (L,)."""
         return torch.ones(len(self.level_sizes))
 
 

@@ -74,6 +74,7 @@ class CategoryTree:
 
     @property
     def sizes(self) -> list[int]:
+        """Number of nodes of every level."""
         return [len(nodes) for nodes in self.levels]
 
     def items_per_leaf(self) -> np.ndarray:
@@ -116,6 +117,7 @@ class Catalog:
 
     @cached_property
     def tree(self) -> CategoryTree:
+        """The category tree of all items."""
         return CategoryTree([item.categories for item in self.items], self.category_depth)
 
     @cached_property

@@ -37,13 +37,16 @@ class OracleDenoiser:
         self.n_items, self.max_history = len(tokens_NL), max_history
 
     def encode(self, histories: Sequence[Sequence[int]]) -> HistoryCache:
+        """Compute the true item probabilities of each history."""
         histories = tuple(tuple(h[-self.max_history :]) for h in histories)
         return HistoryCache(histories, torch.stack([self.item_probability(h).double() for h in histories]))
 
     def extend(self, cache: HistoryCache, row: int) -> HistoryCache:
+        """The cache of a history with one more item."""
         return self.encode([(*cache.histories[0], row)])
 
     def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
+        """The cache of some users."""
         return HistoryCache(tuple(cache.histories[u] for u in users.tolist()), cache.state[users])
 
     def token_logits(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
@@ -58,6 +61,7 @@ class OracleDenoiser:
         return out.log().view(B, K, -1)
 
     def item_logits(self, cache: HistoryCache) -> torch.Tensor:
+        """Log of the true item probabilities, (B, N)."""
         return cache.state.log()
 
     dense_logits = item_logits

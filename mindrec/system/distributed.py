@@ -16,14 +16,17 @@ def start() -> None:
 
 
 def together() -> bool:
+    """Whether this process runs beside others."""
     return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def rank() -> int:
+    """The number of this process, 0 where it is alone."""
     return torch.distributed.get_rank() if together() else 0
 
 
 def world() -> int:
+    """How many processes run together, 1 where there is one."""
     return torch.distributed.get_world_size() if together() else 1
 
 

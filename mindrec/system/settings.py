@@ -48,9 +48,11 @@ class Choice(Setting):
 
     @property
     def allowed(self) -> str:
+        """See `Setting.allowed`."""
         return ", ".join(self.choices)
 
     def clean(self, name: str, value) -> str:
+        """See `Setting.clean`."""
         if self.registry:
             if not isinstance(value, str):
                 raise MindRecError(f"{name}={value!r} is not the name of {self.registry}, such as {self.allowed}")
@@ -59,6 +61,7 @@ class Choice(Setting):
         return value
 
     def control(self) -> dict:
+        """See `Setting.control`."""
         return {"kind": "choice", "choices": [[value, words] for value, words in self.choices.items()]}
 
 
@@ -73,9 +76,11 @@ class Whole(Setting):
 
     @property
     def allowed(self) -> str:
+        """See `Setting.allowed`."""
         return f"{self.low}..{self.high}" + (" or null" if self.optional else "")
 
     def clean(self, name: str, value) -> int | None:
+        """See `Setting.clean`."""
         if self.optional and value is None:
             return None
         if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
@@ -83,6 +88,7 @@ class Whole(Setting):
         return value
 
     def control(self) -> dict:
+        """See `Setting.control`."""
         if self.optional:
             return {"kind": "steps"}
         if self.slider is None:
@@ -100,14 +106,17 @@ class Number(Setting):
 
     @property
     def allowed(self) -> str:
+        """See `Setting.allowed`."""
         return f"{self.low:g}..{self.high:g}"
 
     def clean(self, name: str, value) -> float:
+        """See `Setting.clean`."""
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not self.low <= value <= self.high:
             raise MindRecError(f"{name}={value!r} is outside {self.allowed}")
         return value
 
     def control(self) -> dict:
+        """See `Setting.control`."""
         return {"kind": "range", "low": self.low, "high": self.slider, "step": 0.1}
 
 
@@ -117,14 +126,17 @@ class Switch(Setting):
 
     @property
     def allowed(self) -> str:
+        """See `Setting.allowed`."""
         return "true, false"
 
     def clean(self, name: str, value) -> bool:
+        """See `Setting.clean`."""
         if not isinstance(value, bool):
             raise MindRecError(f"{name}={value!r} is not true or false")
         return value
 
     def control(self) -> dict:
+        """See `Setting.control`."""
         return {"kind": "switch"}
 
 
@@ -134,9 +146,11 @@ class Tokens(Setting):
 
     @property
     def allowed(self) -> str:
+        """See `Setting.allowed`."""
         return "a list of (position, code) pairs"
 
     def clean(self, name: str, value) -> tuple[tuple[int, int], ...]:
+        """See `Setting.clean`."""
         return tuple(sorted(self._pair(name, pair) for pair in _listed(name, value)))
 
     @staticmethod
@@ -152,9 +166,11 @@ class Rows(Setting):
 
     @property
     def allowed(self) -> str:
+        """See `Setting.allowed`."""
         return "a list of item rows"
 
     def clean(self, name: str, value) -> tuple[int, ...]:
+        """See `Setting.clean`."""
         try:
             return tuple(sorted(operator.index(row) for row in _listed(name, value)))
         except TypeError as error:

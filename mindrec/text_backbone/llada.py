@@ -87,6 +87,7 @@ class LladaConfig:
         object.__setattr__(self, "level_sizes", tuple(self.level_sizes))
 
     def to_dict(self) -> dict:
+        """The fields as config.json holds them."""
         return asdict(self) | {"level_sizes": list(self.level_sizes)}
 
 
@@ -126,6 +127,7 @@ class LladaDenoiser(nn.Module):
 
     @property
     def cache_exact(self) -> bool:
+        """Whether decoding with the cache gives the logits of reading everything again."""
         return self.config.attention == "prefix" or not self.config.cache
 
     @torch.no_grad()
@@ -181,6 +183,7 @@ class LladaDenoiser(nn.Module):
 
     @torch.inference_mode()
     def encode(self, histories: Sequence[Sequence[int]]) -> HistoryCache:
+        """Read the prompts of the histories, keeping keys and values where the cache is on."""
         histories = tuple(tuple(h[-self.max_history :]) for h in histories)
         if not all(histories):
             raise MindRecError("a history is empty; give at least one item")
@@ -206,6 +209,7 @@ class LladaDenoiser(nn.Module):
         return self.encode([(*cache.histories[0], row)])
 
     def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
+        """The cache of some users."""
         if len(users) == len(cache.histories) and torch.equal(users.cpu(), torch.arange(len(users))):
             return cache
         state = {name: value[users] for name, value in cache.state.items() if name != "layers"}
@@ -215,6 +219,7 @@ class LladaDenoiser(nn.Module):
 
     @torch.inference_mode()
     def token_logits(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
+        """Logits of every level's codes for every partial answer, (B, K, T)."""
         ids, sees = cache.state["ids"], cache.state["sees"]
         B, K, L = filled_BKL.shape
         if not self.config.cache:
@@ -223,20 +228,25 @@ class LladaDenoiser(nn.Module):
         return self._head(self.backbone.read_blocks(self._embed_block(filled_BKL), cache.state["layers"], sees))
 
     def dense_logits(self, cache: HistoryCache) -> None:
+        """None: there is no dense head."""
         return None
 
     def item_logits(self, cache: HistoryCache) -> None:
+        """None: there is no item evidence."""
         return None
 
     def evidence_weight(self) -> None:
+        """None: there is no item evidence to weigh."""
         return None
 
     def opinion_weight(self) -> None:
+        """None: there is no item evidence to weigh against."""
         return None
 
     # -- in a checkpoint ---------------------------------------------------------------------------------------------
 
     def save_extras(self, folder: Path) -> None:
+        """Write the text tokenizer into a checkpoint folder."""
         self.prompts.save(folder / TEXT_FOLDER)
 
     @classmethod

@@ -89,6 +89,7 @@ class Prompts:
         return ids, sees
 
     def save(self, folder: Path) -> None:
+        """Write the text tokenizer into a folder."""
         self.tokenizer.save_pretrained(folder)
 
 

@@ -29,6 +29,7 @@ class LladaTrainConfig:
     seed: int = 0
 
     def to_dict(self) -> dict:
+        """The fields as training.json holds them."""
         return asdict(self)
 
 

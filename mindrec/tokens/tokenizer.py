@@ -35,6 +35,7 @@ class Level:
 
     @property
     def size(self) -> int:
+        """Number of codes."""
         return len(self.labels)
 
 
@@ -65,18 +66,22 @@ class Tokenizer:
 
     @property
     def n_items(self) -> int:
+        """Number of items N."""
         return len(self.codes)
 
     @property
     def n_levels(self) -> int:
+        """Number of levels L."""
         return len(self.levels)
 
     @property
     def n_category_levels(self) -> int:
+        """Number of category levels, which come first."""
         return sum(level.kind == "category" for level in self.levels)
 
     @cached_property
     def level_sizes(self) -> tuple[int, ...]:
+        """Number of codes of every level, (L,)."""
         return tuple(level.size for level in self.levels)
 
     @cached_property
@@ -114,6 +119,7 @@ class Tokenizer:
         return self._row_of.get(tuple(map(int, codes)))
 
     def save(self, path: Path) -> None:
+        """Write the tokenizer as one JSON file."""
         write_json(
             path,
             {

@@ -281,6 +281,7 @@ class DecodeTrace:
         return orjson.loads(orjson.dumps(self))
 
     def to_json(self) -> str:
+        """The trace as JSON text; `from_json` reads it back to an equal trace."""
         return orjson.dumps(self).decode()
 
     def to_frame(self) -> "pd.DataFrame":

@@ -50,6 +50,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
 
     def to_dict(self) -> dict:
+        """The fields as training.json holds them."""
         return asdict(self)
 
 

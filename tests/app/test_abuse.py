@@ -61,9 +61,9 @@ def question(server):
 # -- what is served ----------------------------------------------------------------------------------------------------
 
 
-def test_exactly_three_endpoints_are_public(server):
+def test_exactly_four_endpoints_are_public(server):
     info = json.loads(ask(server, f"{API}/info")[2])
-    assert sorted(info["named_endpoints"]) == ["/recommend", "/search", "/trace"]
+    assert sorted(info["named_endpoints"]) == ["/explain", "/recommend", "/search", "/trace"]
     assert not info["unnamed_endpoints"]
 
 

@@ -428,7 +428,6 @@ def test_every_way_to_decode_can_be_compared(handlers, way):
         {"ids": ["i0"], "left": {}},
         {"ids": ["i0"], "left": {"way": "?"}, "right": {}},
         {"story": 99, "left": {}, "right": {}},
-        {"ids": ["i0"], "left": {"without": "i0"}, "right": {}},
     ],
 )
 def test_what_cannot_be_compared_is_told(handlers, ask):

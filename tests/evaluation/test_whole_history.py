@@ -133,7 +133,7 @@ def test_nobody_left_is_one_sentence(checkpoint, chain_data):
 
 def test_a_catalog_of_one_item_is_refused_at_prepare(tmp_path):
     (tmp_path / "log.csv").write_text("user_id,item_id,timestamp\n" + "".join(f"u{n},a,{n}\n" for n in range(9)))
-    line = refused("prepare", "csv", "--path", tmp_path / "log.csv", "--out", tmp_path / "out")
+    line = refused("prepare", "csv", "--path", tmp_path / "log.csv", "--out", tmp_path / "out", look=True)
     assert "two or more" in line or "least" in line, line
     assert not (tmp_path / "out").exists()
 

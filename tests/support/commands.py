@@ -46,12 +46,12 @@ def ours(*arguments) -> tuple[int, str, str]:
     return code or 0, out.getvalue(), err.getvalue()
 
 
-def refused(*arguments) -> str:
-    """The one line that a person reads."""
+def refused(*arguments, look: bool = False) -> str:
+    """The one line that a person reads; with `look`, after a look at the file that was refused."""
     code, out, err = ours(*arguments)
     assert code == 2, (code, out, err)
     lines = [line for line in err.splitlines() if line.strip()]
-    assert len(lines) == 1, err
-    assert lines[0].startswith("error: "), err
+    assert (len(lines) > 1) == look, err
+    assert lines[-1].startswith("error: "), err
     assert "Traceback" not in out
-    return lines[0]
+    return lines[-1]

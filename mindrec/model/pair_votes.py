@@ -56,10 +56,12 @@ class PairVotes(nn.Module):
         return new
 
     def is_sound(self) -> bool:
-        """Whether every pair is of this catalog: what a damaged file may say otherwise."""
+        """Whether every pair is of this catalog and every vote a number: what a damaged file may say otherwise."""
         bounds, N = self.start_N, len(self.start_N) - 1
         inside = ((self.item_P >= 0) & (self.item_P < N)).all()
-        return bool(inside) and bool((bounds.diff() >= 0).all()) and bounds[[0, -1]].tolist() == [0, len(self.item_P)]
+        numbers = self.weight_P.isfinite().all() & self.powers.isfinite().all()
+        ordered = (bounds.diff() >= 0).all() and bounds[[0, -1]].tolist() == [0, len(self.item_P)]
+        return bool(inside) and bool(numbers) and bool(ordered)
 
     def shares(self, histories: Sequence[Sequence[int]]) -> torch.Tensor:
         """How strongly each item is voted for, (B, N), from 0 up; 0 for what is in the history unless people come

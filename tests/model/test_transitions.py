@@ -132,7 +132,16 @@ def test_a_checkpoint_of_ordered_data_keeps_them(checkpoint, tmp_path):
     assert not votes[1][:, -2:].any()
 
 
-@pytest.mark.parametrize(("name", "at", "value"), [("item_P", 0, 64), ("item_P", 0, -1), ("start_N", 1, 10**6)])
+@pytest.mark.parametrize(
+    ("name", "at", "value"),
+    [
+        ("item_P", 0, 64),
+        ("item_P", 0, -1),
+        ("start_N", 1, 10**6),
+        ("weight_P", 0, float("nan")),
+        ("powers", 1, float("nan")),
+    ],
+)
 def test_a_damaged_pair_is_refused_when_it_is_read(checkpoint, tmp_path, name, at, value):
     damaged = load_checkpoint(checkpoint, "cpu")
     getattr(damaged.denoiser.transitions, name)[at] = value

@@ -12,9 +12,10 @@ import torch
 
 from mindrec.checkpoint import Checkpoint, load_checkpoint
 from mindrec.data.histories import id_text, item_texts
-from mindrec.decoding.beam_search import Step, ranked_items, rule_out
+from mindrec.decoding.beam_search import Step, ranked_items
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
+from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.rethink import rethink
 from mindrec.errors import MindRecError
@@ -48,11 +49,11 @@ class Decoding:
         """Run the search; yields the number of each step once it is recorded."""
         started, index = time.perf_counter(), self.recommender.index
         recorders = [Recorder(index, user, gold) for user, gold in enumerate(self.gold)]
-        for step in self.recommender.steps(self.rows, self.config, self._cache, everywhere=self.trace):
+        for step in self.recommender.steps(self.rows, self.config, self._cache, full_trace=self.trace):
             if self.trace:
                 arrays = StepArrays(index, step)
                 # Who has no open beam left is done, whatever the others of the batch still need.
-                for user in self.users & set(arrays.looked_user.tolist()) if step.index else self.users:
+                for user in self.users & set(arrays.expanded_user.tolist()) if step.index else self.users:
                     self.recorded[user].append(recorders[user].step(step, arrays))
             self._last, self._elapsed = step, (time.perf_counter() - started) * 1000
             yield step.index
@@ -273,7 +274,7 @@ class Recommender:
         """The same for histories and true next items given as item rows, which the caller has checked."""
         return Decoding(self, rows, config or self.default_config, gold, trace, cache)
 
-    def steps(self, rows: Sequence[Sequence[int]], config: DecodeConfig, cache=None, everywhere=True) -> Iterator[Step]:
+    def steps(self, rows: Sequence[Sequence[int]], config: DecodeConfig, cache=None, full_trace=True) -> Iterator[Step]:
         """The search itself, for histories of item rows."""
         return decode(
             self.denoiser,
@@ -281,7 +282,7 @@ class Recommender:
             rows,
             config,
             cache=cache,
-            everywhere=everywhere,
+            full_trace=full_trace,
         )
 
     def history_rows(self, history: History) -> list[int]:

@@ -90,7 +90,7 @@ def bench_llada(
 def _run(denoiser: LladaDenoiser, index: ItemIndex, histories, cache: bool, config: DecodeConfig) -> Callable[[], None]:
     def run() -> None:
         denoiser.config = replace(denoiser.config, cache=cache)
-        final(decode(denoiser, index, histories, config, everywhere=False))
+        final(decode(denoiser, index, histories, config, full_trace=False))
 
     return run
 

@@ -173,7 +173,7 @@ def _steps(recommender: Recommender, histories, config: DecodeConfig):
         recommender.index,
         histories,
         config,
-        everywhere=False,
+        full_trace=False,
     )
 
 

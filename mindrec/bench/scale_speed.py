@@ -54,7 +54,7 @@ class RandomDenoiser:
         """One for each level, (L,)."""
         return torch.ones(len(self.level_sizes))
 
-    def opinion_weight(self) -> torch.Tensor:
+    def token_weight(self) -> torch.Tensor:
         """One for each level, (L,)."""
         return torch.ones(len(self.level_sizes))
 
@@ -107,7 +107,7 @@ def _median_ms(denoiser, index, histories, config: DecodeConfig, repeats: int) -
     times = []
     for repeat in range(repeats + 1):
         started = time.perf_counter()
-        final(search(denoiser, index, histories, config, everywhere=False))
+        final(search(denoiser, index, histories, config, full_trace=False))
         if repeat:
             times.append((time.perf_counter() - started) * 1000)
     return round(float(np.median(times)), 3)

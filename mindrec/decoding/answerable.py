@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mindrec.decoding.beam_search import rule_out
 from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
 
 

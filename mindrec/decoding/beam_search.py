@@ -3,15 +3,13 @@
 `search` decodes a batch of users and yields a `Step` of tensors after each denoiser step, the first one all masked.
 mindrec.recording.recorder turns the steps of one user into a trace.
 
-Definitions that design section 5 leaves open:
-- Positions of a step with several are picked one after the other: the order is asked again with those picked so far
-  taken as filled, so that "not now" positions follow once the allowed ones are used up.
+The exact definitions are in mindrec/README.md. Beyond them:
 - Several positions a step need expansion="partition" and constraint="exact"; anything else is an error.
 - Under constraint="level" a beam is complete when all positions are filled; it may name no item. History and
   forbidden items are not excluded there, as in the published search; forbidden tokens are.
 - joint keys the merge on the state after forced filling, so that one item reached by two paths is one state.
 
-Shape legend: B users, S beams of all users, A beams looked at, C candidates, L levels, T tokens, N items.
+Shape legend: B users, S beams of all users, A beams expanded, C candidates, L levels, T tokens, N items.
 """
 
 from collections import deque
@@ -21,38 +19,41 @@ from dataclasses import dataclass, replace
 import torch
 
 from mindrec.decoding.beams import Beams, StateKeys
+from mindrec.decoding.children import children, start
 from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.context import SearchContext, StepContext
+from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.expansion import Candidates, expand_groups, expand_tokens, merge_states, select
 from mindrec.decoding.guidance import guidance_of
-from mindrec.decoding.item_index import Excluded, ItemIndex, Members, Postings
-from mindrec.decoding.orders import ORDERS, View
-from mindrec.decoding.scoring import Opinions, look
+from mindrec.decoding.item_index import Excluded, ItemIndex, Postings
+from mindrec.decoding.orders import ORDERS, View, allowed_positions, first_positions
+from mindrec.decoding.scoring import BeamScores, score_beams
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser, HistoryCache
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one denoiser step did to the beams of all users.
+    """The effect of one denoiser step on the beams of all users.
 
     Attributes:
         index: 0 is the start, before any denoiser call.
         before: the beams that were expanded; None at the start.
         beams: the beams kept.
-        looked: int64 (A,), which of `before` were open, in order; the rows of `opinions`.
-        opinions: what was seen of them; None at the start.
+        expanded: int64 (A,), which of `before` were open, in order; the rows of `scores`.
+        scores: of their codes; None at the start.
         chosen: bool (A, L), the positions that each of them branched on.
         candidates: all that competed, best first for each user; the kept ones lead. None at the start.
         coverage: float64 (B,), the search's own probability on items still possible; None where undefined.
-        nfe, rows: int64 (B,), denoiser calls so far, and beams looked at in them.
-        excluded: what may not be recommended; None where the search rules nothing out.
+        nfe, rows: int64 (B,), denoiser calls so far, and the beams in them.
+        excluded: items that may not be recommended; None where the search rules nothing out.
     """
 
     index: int
     before: Beams | None
     beams: Beams
-    looked: torch.Tensor
-    opinions: Opinions | None
+    expanded: torch.Tensor
+    scores: BeamScores | None
     chosen: torch.Tensor
     candidates: Candidates | None
     coverage: torch.Tensor | None
@@ -68,13 +69,13 @@ def search(
     config: DecodeConfig,
     *,
     cache=None,
-    everywhere: bool = True,
+    full_trace: bool = True,
 ) -> Iterator[Step]:
     """Decode B histories of item rows.
 
     Args:
         cache: the histories' cache where the caller has it already.
-        everywhere: whether opinions are formed at every open position, which a trace needs, or only where the
+        full_trace: whether scores are formed at every open position, which a trace needs, or only where the
             search branches, which is all that an answer needs.
 
     Raises:
@@ -82,7 +83,7 @@ def search(
             does not support.
     """
     with torch.inference_mode():
-        yield from _search(denoiser, index, histories, config, cache, everywhere)
+        yield from _search(denoiser, index, histories, config, cache, full_trace)
 
 
 def final(steps: Iterator[Step]) -> Step:
@@ -90,74 +91,79 @@ def final(steps: Iterator[Step]) -> Step:
     return deque(steps, maxlen=1)[0]
 
 
-def _search(denoiser, index, histories, config, cache, everywhere) -> Iterator[Step]:
+def _search(denoiser, index, histories, config, cache, full_trace) -> Iterator[Step]:
     check(config, denoiser, index)
-    device, B = index.tokens_NL.device, len(histories)
-    exact = config.constraint == "exact"
-    cache = read_histories(denoiser, histories) if cache is None else cache
     excluded = rule_out(index, histories, config)
+    cache = read_histories(denoiser, histories) if cache is None else cache
     mass_BN = _item_mass(denoiser, cache, excluded) if cache is not None and config.evidence != "off" else None
     guidance = guidance_of(index, histories, excluded, config.guidance, mass_BN, reads_empty=denoiser.reads_empty)
-    mass_BN = mass_BN if guidance is None else guidance.mass()
-    keys = StateKeys(index.levels.sizes, device)
-    beams = start(index, excluded, config)
-    nfe, rows = torch.zeros(2, B, dtype=torch.int64, device=device)
-    nothing = torch.zeros(0, dtype=torch.int64, device=device)
-    yield Step(0, None, beams, nothing, None, beams.open[:0], None, _coverage(beams, B, config), nfe, rows, excluded)
-    for number, n_positions in enumerate(positions_per_step(int(beams.open.sum(1).max()), config), 1):
-        looked = beams.open.any(1).nonzero()[:, 0]
-        if not len(looked):
+    search = SearchContext(
+        denoiser=denoiser,
+        index=index,
+        config=config,
+        cache=cache,
+        excluded=excluded,
+        item_mass=mass_BN if guidance is None else guidance.mass(),
+        guidance=guidance,
+        keys=StateKeys(index.levels.sizes, index.tokens_NL.device),
+        full_trace=full_trace,
+    )
+    last = _first_step(search)
+    yield last
+    for number, n_positions in enumerate(positions_per_step(int(last.beams.open.sum(1).max()), config), 1):
+        expanded = last.beams.open.any(1).nonzero()[:, 0]
+        if not len(expanded):
             return
-        joint, early = config.expansion == "joint", None
-        one_by_one = n_positions > 1 or joint or config.scoring == "item" or not exact
-        if number > 1:  # at the root, opinions need no expansion; later only the bare search does without
-            one_by_one = one_by_one or everywhere or mass_BN is not None or guidance is not None
-        if isinstance(beams.members, Postings) and one_by_one:
-            beams = replace(beams, members=index.expand(beams.members, beams.user, excluded))
-        before = beams
-        user, codes = before.user[looked], before.codes[looked]
-        if not everywhere and not joint and config.scoring == "token":
-            early = _choose_unseen(index, codes, config, n_positions)
-        opinions = look(
-            denoiser,
-            cache,
-            index,
-            user,
-            codes,
-            _of_states(before.members, looked, len(before.user)),
-            excluded,
-            mass_BN,
-            evidence=config.evidence,
-            scoring=config.scoring,
-            exact=exact,
-            levels=None if early is None else early.any(0).nonzero()[:, 0].tolist(),
-            guidance=guidance,
-            both_sides=everywhere,
-        )
-        if config.forbid_tokens and not exact:
-            opinions = _without_tokens(opinions, index, config)
-        chosen = early if early is not None else choose(opinions, codes, index, config, n_positions)
-        seen = torch.bincount(user, minlength=B)
-        nfe, rows = nfe + (seen > 0) * opinions.calls, rows + seen * (opinions.rows > 0)
-        members = _of_states(before.members, looked, len(before.user))
-        if n_positions == 1:
-            candidates = expand_tokens(index, before, looked, opinions, chosen, config)
-        else:
-            candidates = expand_groups(index, before, looked, opinions, chosen, members, keys)
-        if joint:
-            forcing = members if exact else None  # under constraint="level" nothing is forced
-            candidates = merge_states(index, before, candidates, opinions, forcing, looked, keys, config.merge)
-        candidates = select(candidates, before, keys, config, number)
-        beams = _keep(index, before, candidates, opinions, looked, excluded, config)
-        coverage = _coverage(beams, B, config)
-        yield Step(number, before, beams, looked, opinions, chosen, candidates, coverage, nfe, rows, excluded)
+        before = _with_items(search, last.beams, number, n_positions)
+        last = _next_step(StepContext(search, number, n_positions, before, expanded), last)
+        yield last
+
+
+def _first_step(search: SearchContext) -> Step:
+    """The start: one beam a user, and no denoiser call yet."""
+    beams = start(search.index, search.excluded, search.config)
+    nfe, rows = torch.zeros(2, search.n_users, dtype=torch.int64, device=beams.user.device)
+    nothing = torch.zeros(0, dtype=torch.int64, device=beams.user.device)
+    coverage = _coverage(search, beams)
+    return Step(0, None, beams, nothing, None, beams.open[:0], None, coverage, nfe, rows, search.excluded)
+
+
+def _next_step(context: StepContext, last: Step) -> Step:
+    """Score the open beams, fill positions, and keep the best."""
+    search = context.search
+    early = _choose_unscored(context)
+    scores = score_beams(context, levels=None if early is None else early.any(0).nonzero()[:, 0].tolist())
+    if search.config.forbid_tokens and not search.exact:
+        scores = _without_tokens(search, scores)
+    chosen = _choose(context, scores) if early is None else early
+    candidates = (
+        expand_tokens(context, scores, chosen) if context.n_positions == 1 else expand_groups(context, scores, chosen)
+    )
+    if search.joint:
+        candidates = merge_states(context, candidates, scores)
+    candidates = select(context, candidates)
+    beams = children(context, candidates, scores)
+    seen = torch.bincount(context.user, minlength=search.n_users)
+    return Step(
+        index=context.number,
+        before=context.before,
+        beams=beams,
+        expanded=context.expanded,
+        scores=scores,
+        chosen=chosen,
+        candidates=candidates,
+        coverage=_coverage(search, beams),
+        nfe=last.nfe + (seen > 0) * scores.calls,
+        rows=last.rows + seen * (scores.rows > 0),
+        excluded=search.excluded,
+    )
 
 
 # -- before the first step ---------------------------------------------------------------------------------------------
 
 
 def read_histories(denoiser: Denoiser, histories: Sequence[Sequence[int]]) -> HistoryCache | None:
-    """The cache of B histories; None where all are empty and the denoiser reads no such, for then it is not asked.
+    """The cache of B histories; None where all are empty and the denoiser reads no such, for then it is not run.
 
     Beside others an empty one is read as a history of the first item, which nothing makes use of.
     """
@@ -185,44 +191,6 @@ def check(config: DecodeConfig, denoiser: Denoiser, index: ItemIndex) -> None:
             raise MindRecError(f"forbidden item row {row} is outside 0..{index.n_items - 1}")
 
 
-def rule_out(index: ItemIndex, histories: Sequence[Sequence[int]], config: DecodeConfig) -> Excluded:
-    """The items that the search of `config` cannot recommend, and the only rule for it.
-
-    Pins and forbidden tokens rule items out for all users, in every search that knows them. Forbidden items and, if
-    asked, each user's history do so where the catalog constrains the search: not under constraint="level", nor in the
-    published search, which refuses pins and bans.
-
-    Raises:
-        MindRecError: no item is left for some history.
-    """
-    device, exact = index.tokens_NL.device, config.constraint == "exact" and config.algorithm != "published"
-    forbidden = list(config.forbid_items) if exact else []
-    banned = None
-    if config.pins or config.forbid_tokens or forbidden:
-        banned = torch.zeros(index.n_items, dtype=torch.bool, device=device)
-        codes = index.levels.codes(index.tokens_NL)
-        for position, code in config.pins:
-            banned |= codes[:, position] != code
-        for position, code in config.forbid_tokens:
-            banned |= codes[:, position] == code
-        banned[forbidden] = True
-    seen = [sorted(set(h)) for h in histories] if config.exclude_seen and exact else []
-    excluded = Excluded(
-        torch.tensor([u for u, rows in enumerate(seen) for _ in rows], dtype=torch.int64, device=device),
-        torch.tensor([row for rows in seen for row in rows], dtype=torch.int64, device=device),
-        banned,
-        len(histories),
-        index.n_items,
-    )
-    left = excluded.counts()
-    if not (left > 0).all():
-        user = int((left <= 0).nonzero()[0, 0])
-        raise MindRecError(
-            f"no item is left to recommend (history {user}): the pins, bans and seen items rule all out; lift one"
-        )
-    return excluded
-
-
 def positions_per_step(n_open: int, config: DecodeConfig) -> list[int]:
     """How many positions each step fills: one each, or `steps` even parts with the larger last, or `resolve`."""
     if config.resolve is not None and config.resolve < n_open:
@@ -233,183 +201,64 @@ def positions_per_step(n_open: int, config: DecodeConfig) -> list[int]:
     return [1] * n_open
 
 
-def start(index: ItemIndex, excluded: Excluded, config: DecodeConfig) -> Beams:
-    """One beam a user, all masked but for the pins."""
-    B, device = excluded.n_users, index.tokens_NL.device
-    codes = torch.full((B, index.n_levels), -1, dtype=torch.int64, device=device)
-    for position, code in config.pins:
-        codes[:, position] = code
-    users = torch.arange(B, device=device)
-    zeros = torch.zeros(B, dtype=torch.float64, device=device)
-    members: Members | Postings = Postings(torch.full((B,), -1, dtype=torch.int64, device=device))
-    items = excluded.counts()
-    if excluded.banned is not None or (items == 1).any():
-        members = index.expand(members, users, excluded)
-    nowhere = torch.zeros(B, index.n_levels, dtype=torch.bool, device=device)
-    beams = Beams(users, codes, zeros, users, zeros, nowhere, members, items)
-    return _fill_forced(index, beams) if config.constraint == "exact" else beams
-
-
 def _item_mass(denoiser: Denoiser, cache, excluded: Excluded) -> torch.Tensor | None:
     """How likely each allowed item is next, by dense head and transitions: float64 (B, N)."""
     logits = denoiser.item_logits(cache)
     return None if logits is None else logits.double().masked_fill(~excluded.table(), -torch.inf).softmax(1)
 
 
-def _of_states(members: Members | Postings, states: torch.Tensor, n_states: int) -> Members | Postings:
-    """The members of some states, renumbered 0..len(states)-1."""
-    if len(states) == n_states:
-        return members
-    if isinstance(members, Postings):
-        return Postings(members.token[states])
-    place = torch.full((n_states,), -1, dtype=torch.int64, device=states.device)
-    place[states] = torch.arange(len(states), device=states.device)
-    state = place[members.state]
-    keep = state >= 0
-    return Members(state[keep], members.item[keep], len(states))
-
-
 # -- one step ----------------------------------------------------------------------------------------------------------
 
 
-def choose(opinions: Opinions, codes: torch.Tensor, index: ItemIndex, config: DecodeConfig, n: int) -> torch.Tensor:
-    """The positions each beam branches on, bool (A, L): n for partition, all that the order allows for joint."""
-    order = ORDERS[config.order]
+def _with_items(search: SearchContext, beams: Beams, number: int, n_positions: int) -> Beams:
+    """List the items of each beam one by one, where the step cannot work with the postings of a token."""
+    if not isinstance(beams.members, Postings):
+        return beams
+    one_by_one = n_positions > 1 or search.joint or search.config.scoring == "item" or not search.exact
+    if number > 1:  # at the root, scores need no expansion; later only the bare search does without
+        guided = search.item_mass is not None or search.guidance is not None
+        one_by_one = one_by_one or search.full_trace or guided
+    if not one_by_one:
+        return beams
+    return replace(beams, members=search.index.expand(beams.members, beams.user, search.excluded))
+
+
+def _choose(context: StepContext, scores: BeamScores) -> torch.Tensor:
+    """The positions each beam branches on, bool (A, L): `n_positions`, or all that the order allows for joint."""
+    search, order = context.search, ORDERS[context.search.config.order]
 
     def probabilities():
-        return [p.exp() for p in index.levels.split(opinions.logp)]
+        return [p.exp() for p in search.index.levels.split(scores.logp)]
 
-    view = View(codes < 0, index.levels, config.seed, probabilities)
-    if config.expansion == "joint":
-        return order(view).isfinite() & view.open
-    return _pick(order, view, n)
+    view = View(context.codes < 0, search.index.levels, search.config.seed, probabilities)
+    return allowed_positions(order, view) if search.joint else first_positions(order, view, context.n_positions)
 
 
-def _pick(order, view: View, n: int) -> torch.Tensor:
-    """The n first positions of an order, asked again with those picked so far taken as filled."""
-    open_AL, chosen = view.open, torch.zeros_like(view.open)
-    for _ in range(n):
-        place = order(view).argmax(1, keepdim=True)
-        chosen.scatter_(1, place, True)
-        left = open_AL & ~chosen
-        if not left.any():
-            break
-        view = replace(view, open=left)
-    return chosen
-
-
-class _Asked(Exception):
-    """An order asked for probabilities."""
-
-
-def _choose_unseen(index: ItemIndex, codes: torch.Tensor, config: DecodeConfig, n: int) -> torch.Tensor | None:
-    """The positions to branch on where the order needs no probabilities to tell; else None."""
-
-    def refuse():
-        raise _Asked
-
-    try:
-        return _pick(ORDERS[config.order], View(codes < 0, index.levels, config.seed, refuse), n)
-    except _Asked:
+def _choose_unscored(context: StepContext) -> torch.Tensor | None:
+    """The positions to branch on where they are known before any score, and no trace wants the others; else None."""
+    search = context.search
+    if search.full_trace or search.joint or search.config.scoring != "token":
         return None
+    view = View(context.codes < 0, search.index.levels, search.config.seed, None)
+    return first_positions(ORDERS[search.config.order], view, context.n_positions)
 
 
-def _without_tokens(opinions: Opinions, index: ItemIndex, config: DecodeConfig) -> Opinions:
-    banned = [index.levels.offsets[position] + code for position, code in config.forbid_tokens]
-    legal = opinions.legal.clone()
+def _without_tokens(search: SearchContext, scores: BeamScores) -> BeamScores:
+    """Make forbidden tokens illegal where the catalog does not rule them out."""
+    levels = search.index.levels
+    banned = [levels.offsets[position] + code for position, code in search.config.forbid_tokens]
+    legal = scores.legal.clone()
     legal[:, banned] = 0
-    return replace(opinions, legal=legal, logp=index.levels.legal_log_softmax(opinions.logp, legal > 0))
+    return replace(scores, legal=legal, logp=levels.legal_log_softmax(scores.logp, legal > 0))
 
 
-def _keep(
-    index, before: Beams, candidates: Candidates, opinions: Opinions, looked, excluded: Excluded, config: DecodeConfig
-) -> Beams:
-    """The beams of the kept candidates, with what each can still become."""
-    kept = candidates.kept
-    parent, token = candidates.parent[kept], candidates.token[kept]
-    if isinstance(before.members, Postings):
-        members, items = _child_postings(index, before, parent, token, opinions, looked, excluded)
-    else:
-        members = _child_members(index, before, candidates)
-        items = members.counts()
-    beams = Beams(
-        user=before.user[parent],
-        codes=candidates.codes(kept),
-        score=candidates.score[kept],
-        parent=parent,
-        noisy=candidates.noisy[kept],
-        forced=before.forced[parent],
-        members=members,
-        items=items,
-    )
-    return _fill_forced(index, beams) if config.constraint == "exact" else beams
-
-
-def _child_postings(
-    index, before: Beams, parent, token, opinions: Opinions, looked, excluded: Excluded
-) -> tuple[Members | Postings, torch.Tensor]:
-    """Children of beams that are the postings of one token: postings again where the new token implies the old.
-
-    It does at the root and down a category tree, whose nodes are keyed by their whole path.
-    """
-    place = torch.full((len(before.user),), -1, dtype=torch.int64, device=parent.device)
-    place[looked] = torch.arange(len(looked), device=parent.device)
-    items = opinions.legal[place[parent], token]
-    held = before.members.token[parent]
-    implied = (held < 0) | (index.implied(token, held))
-    user = before.user[parent]
-    if bool(implied.all()) and bool((items > 1).all()):
-        return Postings(token), items
-    members = index.pair_postings(held, token)
-    fits = excluded.allows(user[members.state], members.item)
-    return Members(members.state[fits], members.item[fits], len(token)), items
-
-
-def _child_members(index, before: Beams, candidates: Candidates) -> Members:
-    """Members of the new beams. A new beam's place among the kept is its state number."""
-    kept = candidates.kept
-    parent, token = candidates.parent[kept], candidates.token[kept]
-    new_state = torch.arange(len(kept), device=kept.device)
-    carried, pairs = token < 0, []
-    if candidates.group is not None:  # several positions at once: members were grouped by the codes they share
-        place = torch.full((candidates.n_groups,), -1, dtype=torch.int64, device=kept.device)
-        carried = candidates.group[kept] < 0
-        place[candidates.group[kept][~carried]] = new_state[~carried]
-        pairs.append((place[candidates.group_of_member], candidates.group_members.item))
-    else:
-        table = torch.full((len(before.user), index.n_tokens), -1, dtype=torch.int64, device=kept.device)
-        position_of = index.level_of_T[token.clamp(min=0)]
-        for position in position_of[~carried].unique().tolist():
-            mine = ~carried & (position_of == position)
-            table.fill_(-1)
-            table[parent[mine], token[mine]] = new_state[mine]
-            state = table[before.members.state, index.tokens_NL[before.members.item, position]]
-            pairs.append((state, before.members.item))
-    if carried.any():  # complete beams take their items along
-        place = torch.full((len(before.user),), -1, dtype=torch.int64, device=kept.device)
-        place[parent[carried]] = new_state[carried]
-        pairs.append((place[before.members.state], before.members.item))
-    pairs = [(state[state >= 0], item[state >= 0]) for state, item in pairs]
-    return Members(torch.cat([s for s, _ in pairs]), torch.cat([i for _, i in pairs]), len(kept))
-
-
-def _fill_forced(index: ItemIndex, beams: Beams) -> Beams:
-    """A beam with one item left is complete: its open positions take that item's codes, at p = 1."""
-    alone = (beams.items == 1) & beams.open.any(1)
-    if not alone.any():
-        return beams
-    item = torch.zeros_like(beams.user)
-    item[beams.members.state] = beams.members.item
-    codes = index.levels.codes(index.tokens_NL[item])
-    forced = alone[:, None] & beams.open
-    return replace(beams, codes=torch.where(forced, codes, beams.codes), forced=beams.forced | forced)
-
-
-def _coverage(beams: Beams, n_users: int, config: DecodeConfig) -> torch.Tensor | None:
+def _coverage(search: SearchContext, beams: Beams) -> torch.Tensor | None:
+    """The probability that the search gives to items still possible, float64 (B,); None where it is undefined."""
+    config = search.config
     summed = config.expansion == "partition" or config.merge == "logsumexp"
     if not summed or config.diversity or config.constraint == "level" or config.temperature:
         return None
-    mass = torch.zeros(n_users, dtype=torch.float64, device=beams.user.device)
+    mass = torch.zeros(search.n_users, dtype=torch.float64, device=beams.user.device)
     return mass.index_add_(0, beams.user, beams.score.exp())
 
 

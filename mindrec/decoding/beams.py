@@ -18,8 +18,8 @@ class Beams:
         user: int64 (S,).
         codes: int64 (S, L), -1 where masked.
         score: float64 (S,), log-probability.
-        parent: int64 (S,), place of the parent among the beams before.
-        noisy: float64 (S,), the perturbed score of sampled decoding; equals `score` in a deterministic search.
+        parent: int64 (S,), number of the parent among the beams before.
+        perturbed_score: float64 (S,), the score that sampled decoding ranks by; `score` in a deterministic search.
         forced: bool (S, L), positions filled because one item was left.
         members: items still possible, one by one, or as the postings of one token a beam.
         items: int64 (S,), how many are possible.
@@ -29,7 +29,7 @@ class Beams:
     codes: torch.Tensor
     score: torch.Tensor
     parent: torch.Tensor
-    noisy: torch.Tensor
+    perturbed_score: torch.Tensor
     forced: torch.Tensor
     members: Members | Postings
     items: torch.Tensor
@@ -46,7 +46,7 @@ class Beams:
 
 
 def rank_within(sorted_group: torch.Tensor) -> torch.Tensor:
-    """Place of each element within its run of equal values."""
+    """Rank of each element within its run of equal values."""
     counts = torch.bincount(sorted_group) if len(sorted_group) else sorted_group
     first = counts.cumsum(0) - counts
     return torch.arange(len(sorted_group), device=sorted_group.device) - first[sorted_group]
@@ -82,7 +82,7 @@ class StateKeys:
         return (digits[:, :, None] * self.stride).sum(1)
 
     def change(self, position: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
-        """What filling a masked position adds to a key, (n, W)."""
+        """The change of a key when a masked position is filled, (n, W)."""
         return (code - self.masked[position])[:, None] * self.stride[position]
 
 

@@ -16,12 +16,12 @@ def decode(
     config: DecodeConfig,
     *,
     cache: HistoryCache | None = None,
-    everywhere: bool = True,
+    full_trace: bool = True,
 ) -> Iterator[Step]:
     """Steps of `config.algorithm` on B histories of item rows; `cache` spares reading the histories again.
 
-    `everywhere` asks for opinions at every open position (a trace needs them), not only where the search branches.
+    `full_trace` asks for scores at every open position (a trace needs them), not only where the search branches.
     """
     if config.algorithm == "published":
         return published_search(denoiser, index, histories, config)
-    return search(denoiser, index, histories, config, cache=cache, everywhere=everywhere)
+    return search(denoiser, index, histories, config, cache=cache, full_trace=full_trace)

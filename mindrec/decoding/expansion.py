@@ -1,27 +1,28 @@
-"""From opinions to candidates, and from candidates to the kept beams.
+"""From scores to candidates, and from candidates to the kept beams.
 
-Shape legend: S beams before, A of them looked at, C candidates, L levels, T tokens, M members, K beam size.
+Shape legend: S beams before, A of them expanded, C candidates, L levels, T tokens, M members, K beam size.
 """
 
 from dataclasses import dataclass, replace
 
 import torch
 
-from mindrec.decoding.beams import Beams, StateKeys, group_ids, order_by, rank_within
+from mindrec.decoding.beams import StateKeys, group_ids, order_by, rank_within
 from mindrec.decoding.config import DecodeConfig
-from mindrec.decoding.item_index import ItemIndex, Members
-from mindrec.decoding.scoring import Opinions, segment_logsumexp
+from mindrec.decoding.context import StepContext
+from mindrec.decoding.item_index import Members
+from mindrec.decoding.scoring import BeamScores, segment_logsumexp
 from mindrec.tokens.levels import Levels
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """All that may become a beam.
+    """The candidates of a step: all that may become a beam.
 
     Attributes:
-        parent: int64 (C,), place among the beams before.
+        parent: int64 (C,), the parent's number among the beams before.
         token: int64 (C,), the token filled in; -1 for a complete beam carried over and where several are filled.
-        score, noisy: float64 (C,), log-probability, and the same perturbed where sampling.
+        score, perturbed_score: float64 (C,), log-probability, and the same perturbed where sampling.
         before: int64 (S, L), the codes of the beams before.
         levels: of the answer.
         group: int64 (C,), for several positions at once the group of members a candidate stands for; -1 if carried.
@@ -34,7 +35,7 @@ class Candidates:
     parent: torch.Tensor
     token: torch.Tensor
     score: torch.Tensor
-    noisy: torch.Tensor
+    perturbed_score: torch.Tensor
     before: torch.Tensor
     levels: Levels
     group: torch.Tensor | None = None
@@ -59,67 +60,51 @@ class Candidates:
         return codes
 
 
-def expand_tokens(
-    index: ItemIndex,
-    before: Beams,
-    looked: torch.Tensor,
-    opinions: Opinions,
-    chosen: torch.Tensor,
-    config: DecodeConfig,
-) -> Candidates:
-    """One position a candidate: every legal code of the chosen positions, and the complete beams as they are."""
-    logp = opinions.logp
-    allowed = chosen[:, index.level_of_T] & logp.isfinite()
+def expand_tokens(context: StepContext, scores: BeamScores, chosen: torch.Tensor) -> Candidates:
+    """Make candidates of one position each: every legal code of the chosen positions; complete beams as they are."""
+    index, before, config = context.search.index, context.before, context.search.config
+    allowed = chosen[:, index.level_of_T] & scores.logp.isfinite()
     row, token = allowed.nonzero(as_tuple=True)
-    gain = logp[row, token].double()
+    gain = scores.logp[row, token].double()
     if config.expansion == "joint" and config.merge == "logsumexp":
         gain = gain - chosen.sum(1).double().log()[row]
-    parent = looked[row]
-    done = _complete(before, looked)
-    nothing = torch.full_like(done, -1)
+    parent, done = context.expanded[row], context.complete
     score = torch.cat([before.score[parent] + gain, before.score[done]])
     return Candidates(
         parent=torch.cat([parent, done]),
-        token=torch.cat([token, nothing]),
+        token=torch.cat([token, torch.full_like(done, -1)]),
         score=score,
-        noisy=score,
+        perturbed_score=score,
         before=before.codes,
         levels=index.levels,
     )
 
 
-def expand_groups(
-    index: ItemIndex,
-    before: Beams,
-    looked: torch.Tensor,
-    opinions: Opinions,
-    chosen: torch.Tensor,
-    members: Members,
-    keys: StateKeys,
-) -> Candidates:
-    """Several positions a candidate: the distinct code tuples of the items left, p(tuple) over those tuples.
+def expand_groups(context: StepContext, scores: BeamScores, chosen: torch.Tensor) -> Candidates:
+    """Make candidates of several positions each: the distinct code tuples of the items left, p(tuple) over them.
 
     p(tuple) is proportional to the product of p(code) over the positions that no other chosen one implies: a category
-    is not counted again for each of its ancestors. Under item scoring `opinions.logp` comes from the item
+    is not counted again for each of its ancestors. Under item scoring `scores.logp` comes from the item
     posterior, and the product is over its marginals, renormalised over the tuples that exist.
     """
+    index, before, members, expanded = context.search.index, context.before, context.members, context.expanded
     codes = index.levels.codes(index.tokens_NL[members.item])
-    filled = torch.where(chosen[members.state], codes, before.codes[looked][members.state])
-    group, n_groups = group_ids(members.state, keys.of(filled))
+    filled = torch.where(chosen[members.state], codes, context.codes[members.state])
+    group, n_groups = group_ids(members.state, context.search.keys.of(filled))
     first = torch.full((n_groups,), -1, dtype=torch.int64, device=group.device)
     first[group] = torch.arange(len(group), device=group.device)
     state = members.state[first]
-    picked = opinions.logp.double().masked_fill(~index.telling(chosen)[:, index.level_of_T], 0.0)
+    picked = scores.logp.double().masked_fill(~index.independent_positions(chosen)[:, index.level_of_T], 0.0)
     gain = picked[state[:, None], index.tokens_NL[members.item[first]]].sum(1)
     gain = gain - segment_logsumexp(gain, state, members.n_states)[state]
-    done = _complete(before, looked)
+    done = context.complete
     nothing = torch.full_like(done, -1)
-    score = torch.cat([before.score[looked[state]] + gain, before.score[done]])
+    score = torch.cat([before.score[expanded[state]] + gain, before.score[done]])
     return Candidates(
-        parent=torch.cat([looked[state], done]),
+        parent=torch.cat([expanded[state], done]),
         token=torch.full_like(torch.cat([state, done]), -1),
         score=score,
-        noisy=score,
+        perturbed_score=score,
         before=before.codes,
         levels=index.levels,
         group=torch.cat([torch.arange(n_groups, device=state.device), nothing]),
@@ -130,30 +115,18 @@ def expand_groups(
     )
 
 
-def _complete(before: Beams, looked: torch.Tensor) -> torch.Tensor:
-    done = torch.ones(len(before.user), dtype=torch.bool, device=looked.device)
-    done[looked] = False
-    return done.nonzero()[:, 0]
-
-
-def merge_states(
-    index: ItemIndex,
-    before: Beams,
-    candidates: Candidates,
-    opinions: Opinions,
-    members: Members | None,
-    looked: torch.Tensor,
-    keys: StateKeys,
-    how: str,
-) -> Candidates:
+def merge_states(context: StepContext, candidates: Candidates, scores: BeamScores) -> Candidates:
     """Join candidates that are one state: the best path's score, or the log-sum of all. The best one stays."""
-    everything = torch.arange(len(candidates.parent), device=looked.device)
-    codes = _after_forcing(index, candidates, opinions, members, looked)
-    group, n_groups = group_ids(before.user[candidates.parent], keys.of(codes))
+    keys, user = context.search.keys, context.before.user[candidates.parent]
+    everything = torch.arange(len(candidates.parent), device=user.device)
+    codes = candidates.codes(everything)
+    if context.search.exact:  # under constraint="level" nothing is forced
+        _fill_forced(context, candidates, scores, codes)
+    group, n_groups = group_ids(user, keys.of(codes))
     order = order_by(group, candidates.score, keys.of(candidates.codes(everything)))
-    if how == "logsumexp":
+    if context.search.config.merge == "logsumexp":
         total = segment_logsumexp(candidates.score, group, n_groups)
-        candidates = replace(candidates, score=total[group], noisy=total[group])
+        candidates = replace(candidates, score=total[group], perturbed_score=total[group])
     lead = leaders(group, order, n_groups)[group]
     return replace(candidates, merged_into=torch.where(lead == everything, -1, lead))
 
@@ -169,36 +142,31 @@ def leaders(group: torch.Tensor, order: torch.Tensor, n_groups: int) -> torch.Te
     return order[rank.new_full((n_groups,), len(order)).scatter_reduce_(0, group, rank, "amin")]
 
 
-def _after_forcing(index, candidates: Candidates, opinions: Opinions, members: Members | None, looked) -> torch.Tensor:
-    """Codes after forced filling: a candidate with one item left is that item."""
-    everything = torch.arange(len(candidates.parent), device=looked.device)
-    codes = candidates.codes(everything)
+def _fill_forced(context: StepContext, candidates: Candidates, scores: BeamScores, codes: torch.Tensor) -> None:
+    """Complete, in `codes` (C, L), each candidate with one item left: it is that item."""
+    index, members = context.search.index, context.members
     fresh = (candidates.token >= 0).nonzero()[:, 0]
-    place = torch.full((len(candidates.before),), -1, dtype=torch.int64, device=looked.device)
-    place[looked] = torch.arange(len(looked), device=looked.device)
-    row, token = place[candidates.parent[fresh]], candidates.token[fresh]
-    alone = opinions.legal[row, token] == 1
-    if members is None or not alone.any():
-        return codes
-    # With one item on a token, the sum of item rows over its members is that item.
-    item = index.sum_by_token(members, members.item.double())[row[alone], token[alone]].long()
-    codes[fresh[alone]] = index.levels.codes(index.tokens_NL[item])
-    return codes
+    row, token = context.row_of[candidates.parent[fresh]], candidates.token[fresh]
+    alone = scores.legal[row, token] == 1
+    if alone.any():
+        # With one item on a token, the sum of item rows over its members is that item.
+        item = index.sum_by_token(members, members.item.double())[row[alone], token[alone]].long()
+        codes[fresh[alone]] = index.levels.codes(index.tokens_NL[item])
 
 
-def select(candidates: Candidates, before: Beams, keys: StateKeys, config: DecodeConfig, step: int) -> Candidates:
+def select(context: StepContext, candidates: Candidates) -> Candidates:
     """Choose the beams to keep: the `beam_size` best of each user, ties by token ids."""
-    user = before.user[candidates.parent]
+    config, keys, user = context.search.config, context.search.keys, context.before.user[candidates.parent]
     if config.temperature:
-        candidates = replace(candidates, noisy=_perturb(candidates, before, user, config, step))
-    pool = (candidates.noisy > -torch.inf).nonzero()[:, 0]
+        candidates = replace(candidates, perturbed_score=_perturb(context, candidates, user))
+    pool = (candidates.perturbed_score > -torch.inf).nonzero()[:, 0]
     if candidates.merged_into is not None:
         pool = pool[candidates.merged_into[pool] < 0]
-    pool = _shortlist(pool, user, candidates.noisy, config.beam_size, config.diversity)
+    pool = _shortlist(pool, user, candidates.perturbed_score, config.beam_size, config.diversity)
     if config.diversity:
         kept = _diverse(candidates, pool, user, keys, config)
     else:
-        order = pool[order_by(user[pool], candidates.noisy[pool], keys.of(candidates.codes(pool)))]
+        order = pool[order_by(user[pool], candidates.perturbed_score[pool], keys.of(candidates.codes(pool)))]
         kept = order[rank_within(user[order]) < config.beam_size]
     return replace(candidates, kept=kept)
 
@@ -206,9 +174,9 @@ def select(candidates: Candidates, before: Beams, keys: StateKeys, config: Decod
 def _shortlist(
     pool: torch.Tensor, user: torch.Tensor, score: torch.Tensor, beam_size: int, slack: float
 ) -> torch.Tensor:
-    """Leave out what cannot be kept, ties of the last place included, before the exact sort.
+    """Leave out candidates that cannot be kept, ties of the last rank included, before the exact sort.
 
-    A diversity penalty lowers a score by `slack` at most, so what lies farther behind cannot be kept either.
+    A diversity penalty lowers a score by `slack` at most, so one that lies farther behind cannot be kept either.
     """
     n_users = int(user.max()) + 1
     counts = torch.bincount(user[pool], minlength=n_users)
@@ -222,14 +190,13 @@ def _shortlist(
     return pool[score[pool] >= worst[user[pool]] - slack]
 
 
-def _perturb(
-    candidates: Candidates, before: Beams, user: torch.Tensor, config: DecodeConfig, step: int
-) -> torch.Tensor:
+def _perturb(context: StepContext, candidates: Candidates, user: torch.Tensor) -> torch.Tensor:
     """Gumbel scores whose maximum over a beam's children is the beam's own: sampling without replacement.
 
     Stochastic beam search (Kool, van Hoof and Welling 2019, arXiv 1903.06059, algorithm 1), at a temperature; each
     user draws from a generator of its own, so that a batch draws what its members would draw alone.
     """
+    before, config, step = context.before, context.search.config, context.number
     phi = candidates.score / config.temperature
     uniform = torch.empty_like(phi)
     for one in user.unique().tolist():
@@ -239,7 +206,7 @@ def _perturb(
     gumbel = phi - torch.log(-torch.log(uniform.clamp(1e-300, 1 - 1e-16)))
     n_parents = len(before.user)
     top = gumbel.new_full((n_parents,), -torch.inf).scatter_reduce_(0, candidates.parent, gumbel, "amax")
-    target = before.noisy / (config.temperature if step == 1 else 1.0)
+    target = before.perturbed_score / (config.temperature if step == 1 else 1.0)
     z, t = top[candidates.parent], target[candidates.parent]
     v = t - gumbel + torch.log1p(-torch.exp((gumbel - z).clamp(max=0)))
     conditioned = t - v.clamp(min=0) - torch.log1p(torch.exp(-v.abs()))
@@ -253,8 +220,8 @@ def _diverse(
 
     One round a rank, all users at once; the scores stored stay unpenalised.
     """
-    pool = pool[order_by(user[pool], candidates.noisy[pool], keys.of(candidates.codes(pool)))]
-    codes, owner, score = candidates.codes(pool), user[pool], candidates.noisy[pool].clone()
+    pool = pool[order_by(user[pool], candidates.perturbed_score[pool], keys.of(candidates.codes(pool)))]
+    codes, owner, score = candidates.codes(pool), user[pool], candidates.perturbed_score[pool].clone()
     filled = (codes >= 0).sum(1).clamp(min=1)
     likeness = torch.zeros(len(pool), dtype=torch.float64, device=pool.device)
     n_users = int(user.max()) + 1
@@ -273,4 +240,4 @@ def _diverse(
         same = ((codes == newest[owner]) & (codes >= 0)).sum(1) / filled
         likeness = torch.maximum(likeness, same.double())
     chosen = torch.cat(kept)
-    return pool[chosen[order_by(owner[chosen], candidates.noisy[pool[chosen]], keys.of(codes[chosen]))]]
+    return pool[chosen[order_by(owner[chosen], candidates.perturbed_score[pool[chosen]], keys.of(codes[chosen]))]]

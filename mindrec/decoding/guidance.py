@@ -7,7 +7,7 @@ over the items that a beam can still become. A tenth of the unconditional side i
 (mindrec.decoding.item_index.EVEN): what was hardly ever taken is not preferred without bound. An empty history is
 answered by the unconditional side alone.
 
-Shape legend: A beams looked at, B users, N items, T tokens.
+Shape legend: A beams expanded, B users, N items, T tokens.
 """
 
 from collections.abc import Sequence

@@ -167,7 +167,7 @@ class ItemIndex:
         mutual = out & out.T
         return (out & ~mutual.triu()).to(self.tokens_NL.device)
 
-    def telling(self, open_AL: torch.Tensor) -> torch.Tensor:
+    def independent_positions(self, open_AL: torch.Tensor) -> torch.Tensor:
         """Of each set of positions (A, L) those that no other one of the set implies: their product counts all once."""
         return open_AL & ~(open_AL[:, None, :] & self.implied_LL).any(2)
 

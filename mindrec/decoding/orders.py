@@ -1,10 +1,13 @@
 """Unmask orders: which open position is filled next. Adding one is a function and a line in ORDERS.
 
-Shape legend: A beams looked at, L levels.
+Positions of a step with several are picked one after the other: the order is evaluated again with those picked so far
+taken as filled, so that "not now" positions follow once the allowed ones are used up.
+
+Shape legend: A beams expanded, L levels.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -14,42 +17,42 @@ from mindrec.tokens.levels import Levels
 
 @dataclass(frozen=True)
 class View:
-    """What an order may look at.
+    """The state that an order sees.
 
     Attributes:
         open: bool (A, L), the masked positions.
         levels: of the answer.
         seed: of the decode.
-        probabilities: gives, when first asked, probabilities over legal codes as one (A, size) tensor a level.
+        probabilities: computes probabilities over legal codes as one (A, size) tensor a level; None before the
+            denoiser has run, when only an order that needs none can choose.
     """
 
     open: torch.Tensor
     levels: Levels
     seed: int
-    probabilities: Callable[[], list[torch.Tensor]]
+    probabilities: Callable[[], list[torch.Tensor]] | None
 
     @cached_property
     def entropy(self) -> torch.Tensor:
-        """In nats, (A, L)."""
+        """The entropy of each position in nats, (A, L)."""
         return torch.stack([torch.special.entr(p).sum(1) for p in self.probabilities()], 1)
 
     @cached_property
     def margin(self) -> torch.Tensor:
-        """Likeliest code minus the second, (A, L)."""
+        """The probability of the likeliest code minus that of the second, (A, L)."""
         tops = [p.topk(min(2, p.shape[1]), dim=1).values for p in self.probabilities()]
         return torch.stack([t[:, 0] - t[:, 1] if t.shape[1] > 1 else t[:, 0] for t in tops], 1)
 
 
 def left_to_right(view: View) -> torch.Tensor:
     """Position by position: what an auto-regressive model does."""
-    places = torch.arange(view.open.shape[1], device=view.open.device, dtype=torch.float64)
-    return (-places).masked_fill(~view.open, -torch.inf).where(_first(view.open), -torch.inf)
+    positions = torch.arange(view.open.shape[1], device=view.open.device, dtype=torch.float64)
+    return (-positions).masked_fill(~view.open, -torch.inf).where(_first(view.open), -torch.inf)
 
 
 def coarse_to_fine(view: View) -> torch.Tensor:
     """The paper's: category levels first, in order; then the most certain position."""
-    categories = view.open.clone()
-    categories[:, len(view.levels.categories) :] = False
+    categories = _open_categories(view)
     walking = categories.any(1, keepdim=True)
     if bool(walking.all()):
         return torch.zeros(view.open.shape, dtype=torch.float64, device=view.open.device).masked_fill(
@@ -72,8 +75,8 @@ def margin(view: View) -> torch.Tensor:
 def random(view: View) -> torch.Tensor:
     """One permutation of the positions, drawn from the seed, the same for every beam and user."""
     L = view.open.shape[1]
-    places = torch.randperm(L, generator=torch.Generator().manual_seed(view.seed)).double()
-    return places.to(view.open.device).expand(view.open.shape).masked_fill(~view.open, -torch.inf)
+    rank = torch.randperm(L, generator=torch.Generator().manual_seed(view.seed)).double()
+    return rank.to(view.open.device).expand(view.open.shape).masked_fill(~view.open, -torch.inf)
 
 
 def _first(mask: torch.Tensor) -> torch.Tensor:
@@ -81,11 +84,63 @@ def _first(mask: torch.Tensor) -> torch.Tensor:
     return mask & (mask.cumsum(1) == 1)
 
 
-ORDERS: dict[str, Callable[[View], torch.Tensor]] = {
-    "coarse_to_fine": coarse_to_fine,
-    "confidence": confidence,
-    "left_to_right": left_to_right,
-    "margin": margin,
-    "random": random,
+def _open_categories(view: View) -> torch.Tensor:
+    """The masked category positions, bool (A, L)."""
+    return view.open & (torch.arange(view.open.shape[1], device=view.open.device) < len(view.levels.categories))
+
+
+def _always(view: View) -> bool:
+    return True
+
+
+def _never(view: View) -> bool:
+    return False
+
+
+def _past_categories(view: View) -> bool:
+    """Whether some beam has all its category levels filled."""
+    return not bool(_open_categories(view).any(1).all())
+
+
+@dataclass(frozen=True)
+class Order:
+    """An unmask order.
+
+    Attributes:
+        priority: maps a view to the priority (A, L) of each open position; minus infinity is "not now".
+        needs_probabilities: whether the priorities of a view depend on its probabilities. Where they do not, the
+            search scores only the positions that it fills.
+    """
+
+    priority: Callable[[View], torch.Tensor]
+    needs_probabilities: Callable[[View], bool] = _always
+
+
+ORDERS: dict[str, Order] = {
+    "coarse_to_fine": Order(coarse_to_fine, _past_categories),
+    "confidence": Order(confidence),
+    "left_to_right": Order(left_to_right, _never),
+    "margin": Order(margin),
+    "random": Order(random, _never),
 }
-"""An order maps a view to a priority (A, L) of each open position; minus infinity is "not now"."""
+"""The orders by the name that a decode's settings give."""
+
+
+def allowed_positions(order: Order, view: View) -> torch.Tensor:
+    """All open positions that an order allows now, bool (A, L)."""
+    return order.priority(view).isfinite() & view.open
+
+
+def first_positions(order: Order, view: View, n: int) -> torch.Tensor | None:
+    """The first n positions of an order, bool (A, L); None where it needs probabilities and the view has none."""
+    open_AL, chosen = view.open, torch.zeros_like(view.open)
+    for _ in range(n):
+        if view.probabilities is None and order.needs_probabilities(view):
+            return None
+        position = order.priority(view).argmax(1, keepdim=True)
+        chosen.scatter_(1, position, True)
+        left = open_AL & ~chosen
+        if not left.any():
+            break
+        view = replace(view, open=left)
+    return chosen

@@ -7,7 +7,7 @@ steps fill the category levels in order, each later step lets all open semantic-
 most `beam_size` tokens a position and `beam_size` (position, token) pairs a beam; identical answers are one. Nothing
 ties a code to its category or to the catalog, so an answer may name no item (`CC` counts those).
 
-Left out on purpose: its faults that only crash or change nothing (research table of the design: the division by
+Left out on purpose: its faults that only crash or change nothing (the division by
 `step - 2`, the diversity penalty without effect, the removal of finished items).
 
 Shape legend: B users, S beams, L levels, T tokens, K beam size.
@@ -23,7 +23,7 @@ from mindrec.decoding.beams import Beams, StateKeys, group_ids, order_by, rank_w
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.expansion import Candidates, leaders
 from mindrec.decoding.item_index import ItemIndex, Members
-from mindrec.decoding.scoring import Opinions
+from mindrec.decoding.scoring import BeamScores
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser
 
@@ -55,8 +55,8 @@ def _search(denoiser, index, histories, config: DecodeConfig) -> Iterator[Step]:
     yield Step(0, None, beams, nothing, None, beams.open[:0], None, None, nfe, rows)
     for number in range(1, index.n_levels + 1):
         before = beams
-        looked = torch.arange(len(before.user), device=device)
-        opinions = _look(denoiser, index, histories, before)
+        expanded = torch.arange(len(before.user), device=device)
+        scores = _score_beams(denoiser, index, histories, before)
         nfe, rows = nfe + 1, rows + torch.bincount(before.user, minlength=B)
         chosen = before.open.clone()
         if number <= depth:
@@ -64,9 +64,9 @@ def _search(denoiser, index, histories, config: DecodeConfig) -> Iterator[Step]:
             chosen[:, number - 1] = True
         else:
             chosen[:, :depth] = False
-        candidates = _select(index, before, opinions, chosen, keys, config.beam_size)
+        candidates = _select(index, before, scores, chosen, keys, config.beam_size)
         beams = _keep(index, before, candidates)
-        yield Step(number, before, beams, looked, opinions, chosen, candidates, None, nfe, rows)
+        yield Step(number, before, beams, expanded, scores, chosen, candidates, None, nfe, rows)
 
 
 def _start(index: ItemIndex, B: int, device) -> Beams:
@@ -78,25 +78,25 @@ def _start(index: ItemIndex, B: int, device) -> Beams:
         codes=torch.full((B, index.n_levels), -1, dtype=torch.int64, device=device),
         score=zeros,
         parent=users,
-        noisy=zeros,
+        perturbed_score=zeros,
         forced=torch.zeros(B, index.n_levels, dtype=torch.bool, device=device),
         members=Members(users.repeat_interleave(index.n_items), everything.repeat(B), B),
         items=torch.full((B,), index.n_items, device=device),
     )
 
 
-def _look(denoiser: Denoiser, index: ItemIndex, histories, before: Beams) -> Opinions:
+def _score_beams(denoiser: Denoiser, index: ItemIndex, histories, before: Beams) -> BeamScores:
     """One full forward pass a beam: the history is read again for each of them."""
     own = [histories[u] for u in before.user.tolist()]
-    raw = denoiser.token_logits(denoiser.encode(own), before.codes[:, None])[:, 0]
-    logp = index.levels.log_softmax(raw)
+    denoiser_logits = denoiser.token_logits(denoiser.encode(own), before.codes[:, None])[:, 0]
+    logp = index.levels.log_softmax(denoiser_logits)
     counts = index.count_by_token(before.members)
-    return Opinions(logp, counts, raw, None, 1, len(own))
+    return BeamScores(logp, counts, denoiser_logits, None, 1, len(own))
 
 
-def _select(index: ItemIndex, before: Beams, opinions: Opinions, chosen, keys: StateKeys, K: int) -> Candidates:
+def _select(index: ItemIndex, before: Beams, scores: BeamScores, chosen, keys: StateKeys, K: int) -> Candidates:
     """The K best tokens of each position, then the K best pairs of each beam, then the K best answers of each user."""
-    logp = opinions.logp.double().masked_fill(~chosen[:, index.level_of_T], -torch.inf)
+    logp = scores.logp.double().masked_fill(~chosen[:, index.level_of_T], -torch.inf)
     best = torch.full_like(logp, -torch.inf)
     for own in index.levels.slices:
         top = logp[:, own].topk(min(K, own.stop - own.start), dim=1)
@@ -136,7 +136,7 @@ def _keep(index: ItemIndex, before: Beams, candidates: Candidates) -> Beams:
         codes=candidates.codes(kept),
         score=candidates.score[kept],
         parent=parent,
-        noisy=candidates.score[kept],
+        perturbed_score=candidates.score[kept],
         forced=before.forced[parent],
         members=members,
         items=members.counts(),

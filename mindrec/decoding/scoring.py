@@ -1,14 +1,15 @@
-"""What the denoiser and the evidence say of each beam, over legal codes only.
+"""Scores of the codes of each beam: denoiser, evidence and guidance together, over legal codes only.
 
-Shape legend: A beams looked at, B users, K beams a user (padded), L levels, T tokens, M members.
+Shape legend: A beams expanded, B users, K beams a user (padded), L levels, T tokens, M members.
 """
 
 from dataclasses import dataclass
 
 import torch
 
-from mindrec.decoding.guidance import Guidance, log_share
-from mindrec.decoding.item_index import Excluded, ItemIndex, Members, Postings
+from mindrec.decoding.context import StepContext
+from mindrec.decoding.guidance import log_share
+from mindrec.decoding.item_index import ItemIndex, Members, Postings
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser, HistoryCache
 from mindrec.model.diffusion import add_evidence
@@ -18,22 +19,22 @@ LEAST_MASS = 1e-300
 
 
 @dataclass(frozen=True)
-class Opinions:
-    """Opinions of A beams.
+class BeamScores:
+    """Scores of A beams.
 
     Attributes:
-        logp: (A, T), log-probability of each code of its position, -inf where illegal. What the search uses.
+        logp: (A, T), log-probability of each code of its position, -inf where illegal. The search ranks by it.
         legal: int64 (A, T), items possible on each token; 0 is illegal.
-        raw: (A, T), the denoiser's own logits; zeros where the evidence decides alone.
+        denoiser_logits: (A, T), of the denoiser without evidence; zeros where it is not run.
         evidence: (A, T), item mass on each token, each level summing to 1; None without evidence.
-        calls, rows: denoiser calls and beams they looked at.
+        calls, rows: denoiser calls, and the beams in them.
         sides: (A, T) twice, log-probability of each code given the history and for anybody, before guidance joins them;
-            None where nothing is guided or nobody wants to see it.
+            None without guidance or a full trace.
     """
 
     logp: torch.Tensor
     legal: torch.Tensor
-    raw: torch.Tensor
+    denoiser_logits: torch.Tensor
     evidence: torch.Tensor | None
     calls: int
     rows: int
@@ -72,70 +73,69 @@ def evidence_by_token(
     return sums / total.clamp(min=1e-300)[:, None]
 
 
-def look(
-    denoiser: Denoiser,
-    cache: HistoryCache | None,
-    index: ItemIndex,
-    user_A: torch.Tensor,
-    codes_AL: torch.Tensor,
-    members: Members | Postings,
-    excluded: Excluded,
-    mass_BN: torch.Tensor | None,
-    *,
-    evidence: str,
-    scoring: str,
-    exact: bool,
-    levels: list[int] | None,
-    guidance: Guidance | None = None,
-    both_sides: bool = False,
-) -> Opinions:
-    """One denoiser call on the beams, evidence and guidance added, legality applied; at some levels only where `levels`
-    is given.
+def score_beams(context: StepContext, levels: list[int] | None = None) -> BeamScores:
+    """Score the codes of the expanded beams: one denoiser call, evidence and guidance added, only legal codes left.
 
     Args:
-        cache: None where every history is empty: then no denoiser is asked.
-        mass_BN: item evidence, guided where there is guidance.
-        both_sides: whether `Opinions.sides` are wanted where there is guidance.
+        levels: the only levels that need a score; None for all.
+
+    Raises:
+        MindRecError: evidence="only", and the denoiser has no dense head.
     """
-    if isinstance(members, Postings):
-        wanted = list(range(index.n_levels)) if levels is None else levels
-        counts = index.count_in_postings(members, user_A, excluded, wanted)
-    else:
-        counts = index.count_by_token(members, levels)
-    legal = counts > 0 if exact else torch.ones_like(counts, dtype=torch.bool)
-    by_token, raw = None, None
-    if mass_BN is not None:
-        by_token = evidence_by_token(index, mass_BN, user_A, members, levels)
-    elif evidence == "only":
+    search, index = context.search, context.search.index
+    counts = _items_by_token(context, levels)
+    legal = counts > 0 if search.exact else torch.ones_like(counts, dtype=torch.bool)
+    by_token = _mass_by_token(context, search.item_mass, levels)
+    only = search.config.evidence == "only"
+    if only and by_token is None:
         raise MindRecError("evidence='only' needs a denoiser with a dense head; use evidence='off'")
-    if evidence == "only":
+    if only:
         legal = legal & (by_token > 0)
-    raw = given = anyone = sides = None
-    if guidance is not None:
-        anyone = evidence_by_token(index, guidance.anyone_BN, user_A, members, levels)
-    if evidence != "only" and cache is not None and by_token is not None and denoiser.adds_up:
-        raw, logits, given = _by_item(denoiser, cache, index, user_A, codes_AL, members, mass_BN, levels, guidance)
-        scoring = "token"  # the items have decided together already
+    run = not only and search.cache is not None
+    by_item = run and by_token is not None and search.denoiser.adds_up
+    anyone = None if search.guidance is None else _mass_by_token(context, search.guidance.anyone_BN, levels)
+    denoiser_logits = given = None
+    if by_item:
+        denoiser_logits, logits, given = _by_item(context, levels)
     else:
-        if evidence != "only" and cache is not None:
-            raw = run_denoiser(denoiser, cache, user_A, codes_AL)
-        guided = raw if raw is None or guidance is None else guidance.logits(raw, anyone)
-        logits = join(denoiser, index, guided, by_token)
-    if guidance is not None:
-        logits = guidance.with_empty(logits, anyone, user_A)
-        if both_sides:
+        if run:
+            denoiser_logits = run_denoiser(search.denoiser, search.cache, context.user, context.codes)
+        guided = denoiser_logits
+        if guided is not None and search.guidance is not None:
+            guided = search.guidance.logits(guided, anyone)
+        logits = join(search.denoiser, index, guided, by_token)
+    sides = None
+    if search.guidance is not None:
+        logits = search.guidance.with_empty(logits, anyone, context.user)
+        if search.full_trace:
             if given is None:
-                mass = guidance.given_BN
-                mass = None if mass is None else evidence_by_token(index, mass, user_A, members, levels)
-                given = join(denoiser, index, raw, mass)
-            both = guidance.with_empty(given, anyone, user_A), log_share(anyone)
+                given = join(
+                    search.denoiser, index, denoiser_logits, _mass_by_token(context, search.guidance.given_BN, levels)
+                )
+            both = search.guidance.with_empty(given, anyone, context.user), log_share(anyone)
             sides = tuple(index.levels.legal_log_softmax(side, legal, levels) for side in both)
     logp = index.levels.legal_log_softmax(logits, legal, levels)
-    if scoring == "item" and exact:
-        logp = item_posterior(index, members, logp, codes_AL)
-    calls, rows = (0, 0) if raw is None else (1, len(user_A))
-    raw = torch.zeros_like(logp) if raw is None else raw
-    return Opinions(logp, counts if exact else legal.long(), raw, by_token, calls, rows, sides)
+    if search.config.scoring == "item" and search.exact and not by_item:  # by item, the items have decided already
+        logp = item_posterior(index, context.members, logp, context.codes)
+    calls, rows = (1, len(context.user)) if run else (0, 0)
+    denoiser_logits = torch.zeros_like(logp) if denoiser_logits is None else denoiser_logits
+    return BeamScores(logp, counts if search.exact else legal.long(), denoiser_logits, by_token, calls, rows, sides)
+
+
+def _items_by_token(context: StepContext, levels: list[int] | None) -> torch.Tensor:
+    """How many items of each expanded beam hold each token, int64 (A, T); zero at levels that are not wanted."""
+    index = context.search.index
+    if isinstance(context.members, Postings):
+        wanted = list(range(index.n_levels)) if levels is None else levels
+        return index.count_in_postings(context.members, context.user, context.search.excluded, wanted)
+    return index.count_by_token(context.members, levels)
+
+
+def _mass_by_token(context: StepContext, mass_BN: torch.Tensor | None, levels: list[int] | None) -> torch.Tensor | None:
+    """`evidence_by_token` of the expanded beams; None without mass."""
+    if mass_BN is None:
+        return None
+    return evidence_by_token(context.search.index, mass_BN, context.user, context.members, levels)
 
 
 def join(
@@ -146,47 +146,39 @@ def join(
         return by_token_AT.log()
     if by_token_AT is None:
         return logits_AT
-    weights = denoiser.evidence_weight()[index.level_of_T], denoiser.opinion_weight()[index.level_of_T]
+    weights = denoiser.evidence_weight()[index.level_of_T], denoiser.token_weight()[index.level_of_T]
     return add_evidence(logits_AT, by_token_AT.to(logits_AT.dtype), *weights)
 
 
-def _by_item(
-    denoiser: Denoiser,
-    cache: HistoryCache,
-    index: ItemIndex,
-    user_A: torch.Tensor,
-    codes_AL: torch.Tensor,
-    members: Members | Postings,
-    mass_BN: torch.Tensor,
-    levels: list[int] | None,
-    guidance: Guidance | None,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """What a denoiser of whole items says of codes, and the same weighed with evidence: logs of shares, (A, T) each.
+def _by_item(context: StepContext, levels: list[int] | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Score codes by a denoiser of whole items, alone and weighed with evidence: logs of shares, (A, T) each.
 
     p(item | state) is proportional to evidence^alpha q^beta, where q is the denoiser's own over the items possible in
     the state; a code has the sum of its items. Weighed code by code, every level would be normalised by itself, and an
     item in a crowded branch would pay for its neighbours. The second is guided where there is guidance, and then the
     third is the same without; None otherwise.
     """
-    scores_AT = run_denoiser(denoiser, cache, user_A, codes_AL, scores=True).double()
+    search, user_A, codes_AL, members = context.search, context.user, context.codes, context.members
+    index, denoiser, mass_BN, guidance = search.index, search.denoiser, search.item_mass, search.guidance
+    scores_AT = run_denoiser(denoiser, search.cache, user_A, codes_AL, scores=True).double()
     if isinstance(members, Postings):  # the root: every allowed item is possible
         members = Members(*(mass_BN[user_A] > 0).nonzero().T, len(user_A))
     own_M = torch.zeros(len(members.item), dtype=scores_AT.dtype, device=scores_AT.device)
     for level in (codes_AL < 0).any(0).nonzero()[:, 0].tolist():
         of_level = scores_AT.masked_fill((codes_AL[:, level] >= 0)[:, None], 0.0)
         own_M += of_level[members.state, index.tokens_NL[:, level][members.item]]
-    alpha, beta = denoiser.evidence_weight()[0].double(), denoiser.opinion_weight()[0].double()
-    place = user_A[members.state], members.item
+    alpha, beta = denoiser.evidence_weight()[0].double(), denoiser.token_weight()[0].double()
+    pair_M = user_A[members.state], members.item
 
     def logs(score_M: torch.Tensor) -> torch.Tensor:
         return item_shares(index, members, score_M, levels).clamp(min=LEAST_MASS).log()
 
     def weighed(mass_BN: torch.Tensor, own_M: torch.Tensor) -> torch.Tensor:
-        return logs(alpha * mass_BN[place].clamp(min=LEAST_MASS).log() + beta * own_M)
+        return logs(alpha * mass_BN[pair_M].clamp(min=LEAST_MASS).log() + beta * own_M)
 
     if guidance is None:
         return logs(own_M), weighed(mass_BN, own_M), None
-    guided_M = guidance.logits(own_M, guidance.anyone_BN[place])
+    guided_M = guidance.logits(own_M, guidance.anyone_BN[pair_M])
     return logs(own_M), weighed(mass_BN, guided_M), weighed(guidance.given_BN, own_M)
 
 
@@ -203,9 +195,9 @@ def item_log_posterior(
 ) -> torch.Tensor:
     """Log-probability of each member, float64 (M,), normalised in its beam.
 
-    The sum of log p over the open positions that no other open one implies (ItemIndex.telling).
+    The sum of log p over the open positions that no other open one implies (ItemIndex.independent_positions).
     """
-    open_logp = logp_AT.double().masked_fill(~index.telling(codes_AL < 0)[:, index.level_of_T], 0.0)
+    open_logp = logp_AT.double().masked_fill(~index.independent_positions(codes_AL < 0)[:, index.level_of_T], 0.0)
     member = open_logp[members.state[:, None], index.tokens_NL[members.item]].sum(1)
     return member - segment_logsumexp(member, members.state, members.n_states)[members.state]
 

@@ -14,9 +14,10 @@ import pandas as pd
 import torch
 
 from mindrec.data.splits import Case
-from mindrec.decoding.beam_search import Step, positions_per_step, ranked_items, rule_out
+from mindrec.decoding.beam_search import Step, positions_per_step, ranked_items
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
+from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.diagnosis.cases import CAUSES, COLUMNS
 from mindrec.errors import MindRecError
@@ -29,7 +30,7 @@ BATCH = 64
 
 
 @dataclass(frozen=True)
-class Fate:
+class GoldTrack:
     """What became of the gold of B users. -1 stands for "none" throughout.
 
     Attributes:
@@ -59,7 +60,7 @@ class Fate:
     top_score: np.ndarray
 
 
-def follow(denoiser: Denoiser, index: ItemIndex, part: Sequence[Case], config: DecodeConfig) -> Fate:
+def track_gold(denoiser: Denoiser, index: ItemIndex, part: Sequence[Case], config: DecodeConfig) -> GoldTrack:
     """Decode one batch and follow the gold of each case. A target of -1 is an item that the catalog lacks."""
     device, B, L = index.tokens_NL.device, len(part), index.n_levels
     gold = torch.tensor([c.target for c in part], device=device)
@@ -72,7 +73,7 @@ def follow(denoiser: Denoiser, index: ItemIndex, part: Sequence[Case], config: D
     margin = torch.full((B,), torch.nan, dtype=torch.float64, device=device)
     counts, ranks, held, step = [], [], None, None
     entropy = margin.clone()
-    for step in decode(denoiser, index, histories, config, everywhere=False):
+    for step in decode(denoiser, index, histories, config, full_trace=False):
         standing, behind = gold_standing(index, step, users, gold)
         standing &= possible
         lost = ((died < 0) & ~standing.any(0)).nonzero()[:, 0]
@@ -96,7 +97,7 @@ def follow(denoiser: Denoiser, index: ItemIndex, part: Sequence[Case], config: D
         _to_length(ranks, n_steps),
         *(died, level, passed, margin, sibling, entropy, found, top_codes, scores[:, 0]),
     )
-    return Fate(*(v.cpu().numpy() for v in values))
+    return GoldTrack(*(v.cpu().numpy() for v in values))
 
 
 def _n_steps(index: ItemIndex, config: DecodeConfig) -> int:
@@ -114,9 +115,9 @@ def _to_length(values: list[torch.Tensor], n_steps: int) -> torch.Tensor:
 def _entropy(index: ItemIndex, step: Step, n_users: int) -> torch.Tensor:
     """Entropy of the codes at the positions chosen in a step where each user has one beam, float64 (B,)."""
     chosen = step.chosen[:, index.level_of_T]
-    p = step.opinions.logp.double().exp().masked_fill(~chosen, 0.0)
+    p = step.scores.logp.double().exp().masked_fill(~chosen, 0.0)
     out = torch.full((n_users,), torch.nan, dtype=torch.float64, device=p.device)
-    out[step.before.user[step.looked]] = torch.special.entr(p).sum(1) / step.chosen.sum(1)
+    out[step.before.user[step.expanded]] = torch.special.entr(p).sum(1) / step.chosen.sum(1)
     return out
 
 
@@ -153,14 +154,14 @@ def _revealed(
     best = best_gold_candidate(index, step, lost, gold[lost])
     parent = held.int().argmax(0)  # beams stand in rank order: the first that could become the gold is the best
     row = torch.full_like(before.user, -1)
-    row[step.looked] = torch.arange(len(step.looked), device=row.device)
+    row[step.expanded] = torch.arange(len(step.expanded), device=row.device)
     some = best >= 0
     parent[some] = c.parent[best[some]]
     revealed = step.chosen[row[parent]] & (row[parent] >= 0)[:, None]
     revealed[some] = (c.codes(best[some]) >= 0) & (before.codes[parent[some]] < 0)
     # A complete answer was cut by others that went on: what those revealed is what was revealed there.
     carried = (~revealed.any(1)).nonzero()[:, 0]
-    going_on = before.user[step.looked] == lost[carried][:, None]
+    going_on = before.user[step.expanded] == lost[carried][:, None]
     revealed[carried] = step.chosen[going_on.int().argmax(1)]
     return revealed, parent
 
@@ -179,7 +180,7 @@ def _sibling_kept(index: ItemIndex, step: Step, lost: torch.Tensor, gold: torch.
 
 @dataclass(frozen=True)
 class ItemFacts:
-    """What the table tells of items besides their fate.
+    """What the table tells of items besides their track.
 
     Attributes:
         ids: one a row.
@@ -230,7 +231,7 @@ def diagnose(
 
     def table(part: range) -> pd.DataFrame:
         some = asked[part.start : part.stop]
-        found = case_table(follow(denoiser, index, some, config), some, facts, k)
+        found = case_table(track_gold(denoiser, index, some, config), some, facts, k)
         report(len(some))
         return found
 
@@ -246,26 +247,26 @@ def check_followed(config: DecodeConfig) -> None:
         )
 
 
-def case_table(fate: Fate, part: Sequence[Case], facts: ItemFacts, k: int) -> pd.DataFrame:
+def case_table(track: GoldTrack, part: Sequence[Case], facts: ItemFacts, k: int) -> pd.DataFrame:
     """One batch as a table."""
     gold = np.array([c.target for c in part])
     known, C = gold >= 0, len(facts.categories)
-    ranks = np.where(known, gold_ranks(fate.ranked, gold), -1)
-    top = fate.ranked[:, 0]
+    ranks = np.where(known, gold_ranks(track.ranked, gold), -1)
+    top = track.ranked[:, 0]
     columns = {
         "user_id": [c.user_id for c in part],
         "history": [[facts.ids[row] for row in c.history] for c in part],
         "gold": [facts.ids[row] if row >= 0 else None for row in gold],
         **{f"hit@{n}": hit_at_k(ranks, n).astype(bool) for n in HITS},
         "gold_rank": _or_null(ranks),
-        "gold_beams": list(fate.beams),
-        "gold_best_rank": list(fate.best),
-        "died_step": _or_null(fate.died),
-        "died_level": _or_null(fate.level),
-        "levels_passed": list(fate.passed),
-        "margin": np.where(np.isfinite(fate.margin), fate.margin, np.nan),
-        "cause": causes_of(fate, ranks, known, C, k),
-        "entropy": fate.entropy,
+        "gold_beams": list(track.beams),
+        "gold_best_rank": list(track.best),
+        "died_step": _or_null(track.died),
+        "died_level": _or_null(track.level),
+        "levels_passed": list(track.passed),
+        "margin": np.where(np.isfinite(track.margin), track.margin, np.nan),
+        "cause": causes_of(track, ranks, known, C, k),
+        "entropy": track.entropy,
         "history_length": [len(c.history) for c in part],
         "item_popularity": np.where(known, facts.popularity[gold], 0),
         "category_popularity": _or_null(np.full(len(gold), -1)),
@@ -273,8 +274,8 @@ def case_table(fate: Fate, part: Sequence[Case], facts: ItemFacts, k: int) -> pd
         "repeated_category": pd.array([None] * len(gold), dtype="boolean"),
         "gold_path": list(np.where(known[:, None], facts.codes[gold, :C], -1)),
         "top_item": [facts.ids[row] if row >= 0 else None for row in top],
-        "top_path": list(fate.top_codes[:, :C]),
-        "top_probability": np.exp(fate.top_score),
+        "top_path": list(track.top_codes[:, :C]),
+        "top_probability": np.exp(track.top_score),
     }
     if C:
         leaf = facts.codes[:, C - 1]
@@ -284,15 +285,15 @@ def case_table(fate: Fate, part: Sequence[Case], facts: ItemFacts, k: int) -> pd
     return pd.DataFrame(columns)[list(COLUMNS)]
 
 
-def causes_of(fate: Fate, ranks: np.ndarray, known: np.ndarray, depth: int, k: int) -> list[str | None]:
+def causes_of(track: GoldTrack, ranks: np.ndarray, known: np.ndarray, depth: int, k: int) -> list[str | None]:
     """Why each case is a miss, None for a hit: the first of CAUSES that holds."""
-    died = fate.died >= 0
+    died = track.died >= 0
     holds = {
         "unknown": ~known,
-        "excluded": ~fate.possible,
-        "not_proposed": died & np.isposinf(fate.margin),
-        "early_category": died & (fate.level < depth),
-        "sibling": died & fate.sibling,
+        "excluded": ~track.possible,
+        "not_proposed": died & np.isposinf(track.margin),
+        "early_category": died & (track.level < depth),
+        "sibling": died & track.sibling,
         "cut": died,
         "outranked": np.ones_like(died),
     }

@@ -101,7 +101,7 @@ def _rank_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig) -> 
 def _decode_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig) -> tuple:
     started = time.perf_counter()
     histories = [c.history for c in part]
-    last = final(decode(denoiser, index, histories, config, everywhere=False))
+    last = final(decode(denoiser, index, histories, config, full_trace=False))
     found, score = ranked_items(index, last.beams, len(part), config.beam_size)
     calls = last.nfe.clone()
     if config.rethink:

@@ -239,7 +239,7 @@ class CompactDenoiser(nn.Module):
         """alpha >= 0 of each position, (L,)."""
         return F.softplus(self.evidence)
 
-    def opinion_weight(self) -> torch.Tensor:
+    def token_weight(self) -> torch.Tensor:
         """beta >= 0 of each position, (L,)."""
         return F.softplus(self.opinion)
 

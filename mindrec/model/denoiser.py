@@ -80,6 +80,6 @@ class Denoiser(Protocol):
         """alpha (L,), the weight of item evidence at each position; None without a dense head."""
         ...
 
-    def opinion_weight(self) -> torch.Tensor | None:
+    def token_weight(self) -> torch.Tensor | None:
         """beta (L,), the weight of the denoiser's own logits where evidence is on; None without a head."""
         ...

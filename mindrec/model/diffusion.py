@@ -64,7 +64,7 @@ def mask_path(
 
 
 def add_evidence(
-    logits: torch.Tensor, evidence: torch.Tensor, weight: torch.Tensor, opinion_weight: torch.Tensor
+    logits: torch.Tensor, evidence: torch.Tensor, weight: torch.Tensor, token_weight: torch.Tensor
 ) -> torch.Tensor:
     """beta l + alpha log(e + 1e-5): the one place where evidence meets the denoiser, in weighing and decoding alike.
 
@@ -74,9 +74,9 @@ def add_evidence(
     Args:
         logits: l, (..., T).
         evidence: e, (..., T), for each position the share of item mass on each code, each level summing to 1.
-        weight, opinion_weight: alpha and beta of each token's position, (T,).
+        weight, token_weight: alpha and beta of each token's position, (T,).
     """
-    return opinion_weight * logits + weight * torch.log(evidence + EVIDENCE_FLOOR)
+    return token_weight * logits + weight * torch.log(evidence + EVIDENCE_FLOOR)
 
 
 class CodeTable(torch.nn.Module):

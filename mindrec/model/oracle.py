@@ -70,6 +70,6 @@ class OracleDenoiser:
         """The oracle needs no evidence."""
         return torch.zeros(len(self.level_sizes), dtype=torch.float64)
 
-    def opinion_weight(self) -> torch.Tensor:
+    def token_weight(self) -> torch.Tensor:
         """The oracle's own opinion counts in full."""
         return torch.ones(len(self.level_sizes), dtype=torch.float64)

@@ -1,6 +1,6 @@
 """What was thought of every open position, for all beams of a batch at once: from tables to the trace's records.
 
-Shape legend: A beams looked at, R those of them where a position is open, K codes listed, L levels, T tokens.
+Shape legend: A beams expanded, R those of them where a position is open, K codes listed, L levels, T tokens.
 """
 
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Tables:
 
 
 def open_positions(index: ItemIndex, tables: Tables) -> list[tuple[OpenPosition, ...]]:
-    """For each beam looked at, its open positions in order."""
+    """For each expanded beam, its open positions in order."""
     places: list[list[OpenPosition]] = [[] for _ in tables.user]
     reasons = _Reasons(index, tables)
     for position in range(index.n_levels):

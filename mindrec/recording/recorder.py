@@ -1,6 +1,6 @@
 """From the search's tensors to the trace's records, for one user of a batch.
 
-Shape legend: A beams looked at, S beams, L levels, T tokens, N items.
+Shape legend: A beams expanded, S beams, L levels, T tokens, N items.
 """
 
 import math
@@ -92,8 +92,8 @@ class Recorder:
         return min(value if math.isfinite(value) else score - arrays.before.score[parent], 0.0)
 
     def _opinions(self, arrays: StepArrays) -> tuple[Opinion, ...]:
-        rows = np.flatnonzero(arrays.looked_user == self.user).tolist()
-        ranks = [arrays.before.rank[arrays.looked[row]] for row in rows]
+        rows = np.flatnonzero(arrays.expanded_user == self.user).tolist()
+        ranks = [arrays.before.rank[arrays.expanded[row]] for row in rows]
         chosen = [tuple([n for n, on in enumerate(arrays.chosen[row]) if on]) for row in rows]
         seen = [(arrays.places[row], arrays.sides[row]) for row in rows]
         return tuple([Opinion(rank, on, *both) for rank, on, both in zip(ranks, chosen, seen, strict=True)])

@@ -1,6 +1,6 @@
 """One step's tensors as plain arrays, for all users of a batch at once: what recording reads.
 
-Shape legend: A beams looked at, S beams, S' beams before, C candidates, L levels, T tokens, N items.
+Shape legend: A beams expanded, S beams, S' beams before, C candidates, L levels, T tokens, N items.
 """
 
 from collections.abc import Iterator
@@ -39,17 +39,17 @@ class StepArrays:
         self.parent = step.beams.parent.tolist()
         self.items = step.beams.items.tolist()
         self.forced = step.beams.forced.tolist()
-        self.looked = step.looked.tolist()
-        self.row_of = {place: row for row, place in enumerate(self.looked)}
+        self.expanded = step.expanded.tolist()
+        self.row_of = {place: row for row, place in enumerate(self.expanded)}
 
     @cached_property
     def before(self) -> BeamLists:
         return BeamLists.of(self.step.before)
 
     @cached_property
-    def looked_user(self) -> np.ndarray:
+    def expanded_user(self) -> np.ndarray:
         """(A,), whose beam each row of the opinions is."""
-        return self.before.user[np.array(self.looked, dtype=np.int64)]
+        return self.before.user[np.array(self.expanded, dtype=np.int64)]
 
     @cached_property
     def chosen(self) -> list[list[bool]]:
@@ -80,15 +80,15 @@ class StepArrays:
     @cached_property
     def places(self) -> list[tuple[OpenPosition, ...]]:
         """Of each row of the opinions, what was thought of its open positions."""
-        opinions = self.step.opinions
+        scores = self.step.scores
         tables = Tables(
-            user=self.looked_user,
-            codes=np.array([self.before.codes[place] for place in self.looked]).reshape(-1, self.index.n_levels),
-            p=opinions.logp.exp().double().cpu().numpy(),
+            user=self.expanded_user,
+            codes=np.array([self.before.codes[place] for place in self.expanded]).reshape(-1, self.index.n_levels),
+            p=scores.logp.exp().double().cpu().numpy(),
             raw=self._raw(),
             token=self._token(),
-            evidence=None if opinions.evidence is None else opinions.evidence.double().cpu().numpy(),
-            legal=opinions.legal.cpu().numpy(),
+            evidence=None if scores.evidence is None else scores.evidence.double().cpu().numpy(),
+            legal=scores.legal.cpu().numpy(),
             excluded=self.step.excluded,
         )
         return open_positions(self.index, tables)
@@ -96,9 +96,9 @@ class StepArrays:
     @cached_property
     def sides(self) -> list[tuple[Sides, ...]]:
         """Of each row of the opinions, both sides of guidance at its open positions; nothing without guidance."""
-        if self.step.opinions.sides is None:
-            return [()] * len(self.looked)
-        given, anyone = (side.exp().double().cpu().numpy() for side in self.step.opinions.sides)
+        if self.step.scores.sides is None:
+            return [()] * len(self.expanded)
+        given, anyone = (side.exp().double().cpu().numpy() for side in self.step.scores.sides)
         return [
             tuple(Sides(*self._side_values(place, given[row], anyone[row])) for place in places)
             for row, places in enumerate(self.places)
@@ -110,16 +110,16 @@ class StepArrays:
 
     @cached_property
     def logp(self) -> np.ndarray:
-        return self.step.opinions.logp.cpu().numpy()
+        return self.step.scores.logp.cpu().numpy()
 
     def _raw(self) -> np.ndarray:
         """(A, T), the denoiser's own probabilities over each level's whole vocabulary."""
-        return self.index.levels.softmax(self.step.opinions.raw).double().cpu().numpy()
+        return self.index.levels.softmax(self.step.scores.denoiser_logits).double().cpu().numpy()
 
     def _token(self) -> np.ndarray:
         """(A, T), the same over legal codes only."""
-        opinions = self.step.opinions
-        logp = self.index.levels.legal_log_softmax(opinions.raw, opinions.legal > 0)
+        scores = self.step.scores
+        logp = self.index.levels.legal_log_softmax(scores.denoiser_logits, scores.legal > 0)
         return logp.exp().double().cpu().numpy()
 
     # -- candidates ----------------------------------------------------------------------------------------------------

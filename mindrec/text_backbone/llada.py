@@ -239,7 +239,7 @@ class LladaDenoiser(nn.Module):
         """None: there is no item evidence to weigh."""
         return None
 
-    def opinion_weight(self) -> None:
+    def token_weight(self) -> None:
         """None: there is no item evidence to weigh against."""
         return None
 

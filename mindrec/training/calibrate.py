@@ -152,26 +152,26 @@ def token_likelihood(model: CompactDenoiser, table: CodeTable, cases: Sequence[C
 
 
 def _by_level(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case], progress: bool) -> list[list]:
-    """What `_opinions` gives, of all cases together, for each level."""
+    """What `_scores_by_level` gives, of all cases together, for each level."""
     batches = tqdm(range(0, len(cases), BATCH), desc="calibrate", disable=not progress, mininterval=2)
-    kept = [_opinions(model, table, cases[i : i + BATCH]) for i in batches]
+    kept = [_scores_by_level(model, table, cases[i : i + BATCH]) for i in batches]
     return [[torch.cat(chunks) for chunks in zip(*level, strict=True)] for level in zip(*kept, strict=True)]
 
 
 @torch.no_grad()
-def _opinions(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case]) -> list[tuple[torch.Tensor, ...]]:
+def _scores_by_level(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case]) -> list[tuple[torch.Tensor, ...]]:
     """For each level: logits, evidence and legality of its codes (U, codes of the level), and the true codes (U,)."""
-    place = model.tokens_NL.device
+    device = model.tokens_NL.device
     cache = model.encode([c.history for c in cases])
     dense_UN = model.item_logits(cache).clone()
     for user, case in enumerate(() if model.config.repeats else cases):
         dense_UN[user, list(case.history)] = -torch.inf
-    target_U = torch.tensor([c.target for c in cases], device=place)
+    target_U = torch.tensor([c.target for c in cases], device=device)
     asked_U = dense_UN.gather(1, target_U[:, None])[:, 0] > -torch.inf  # a repeated item is never recommended
     codes_UL = model.levels.codes(model.tokens_NL[target_U])
     mass_UN, L = dense_UN.softmax(1), len(model.level_sizes)
     states_ULL = codes_UL[:, None].repeat(1, L, 1)
-    states_ULL[:, torch.ones(L, L, dtype=torch.bool, device=place).triu()] = MASKED
+    states_ULL[:, torch.ones(L, L, dtype=torch.bool, device=device).triu()] = MASKED
     logits_ULT = model.token_logits(cache, states_ULL).clone()
     out = []
     for level, own in enumerate(model.levels.slices):

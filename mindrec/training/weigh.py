@@ -116,7 +116,7 @@ def make_validation(data: PreparedData, tokenizer: Tokenizer, decode: DecodeConf
             "evidence": decode.evidence,
             **{k: found[k] for k in SHOWN},
             "evidence_weight": [round(w, 3) for w in model.evidence_weight().tolist()],
-            "opinion_weight": [round(w, 3) for w in model.opinion_weight().tolist()],
+            "opinion_weight": [round(w, 3) for w in model.token_weight().tolist()],
         }
 
     return validate

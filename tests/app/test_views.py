@@ -18,7 +18,7 @@ from app.words import sentences as text
 from mindrec.data import splits as protocol
 from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis import cases as tables
-from mindrec.diagnosis import track_gold as fate
+from mindrec.diagnosis import track_gold as track
 from mindrec.diagnosis.diagnose import item_facts
 from mindrec.trace.records import DecodeTrace
 
@@ -203,7 +203,7 @@ def cases(recommender, chain_data):
     facts = item_facts(recommender, chain_data)
     asked = protocol.cases(chain_data.interactions, "test", 60)
     config = DecodeConfig(beam_size=3)
-    return fate.diagnose(recommender.denoiser, recommender.index, asked, config, facts, k=2)
+    return track.diagnose(recommender.denoiser, recommender.index, asked, config, facts, k=2)
 
 
 def figures(cases, recommender, palette) -> dict[str, dict]:

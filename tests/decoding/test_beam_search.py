@@ -41,7 +41,7 @@ def answers(made: Toy, histories, config: DecodeConfig, denoiser=None) -> list[d
     """
     last = run(made, histories, config, denoiser)[-1]
     rows, scores = ranked_items(made.index, last.beams, len(histories), config.beam_size)
-    bare = run(made, histories, config, denoiser, everywhere=False)[-1]
+    bare = run(made, histories, config, denoiser, full_trace=False)[-1]
     assert torch.equal(ranked_items(made.index, bare.beams, len(histories), config.beam_size)[0], rows)
     assert torch.allclose(bare.beams.score, last.beams.score, atol=1e-6), "a search without a trace differs"
     out = []
@@ -306,13 +306,13 @@ def test_every_kept_beam_can_be_completed(expansion):
 def test_a_complete_beam_costs_no_denoiser_row(case, width):
     made, histories = case
     steps = run(made, histories, config_for(made, beam_size=width))
-    looked = torch.zeros(len(histories), dtype=torch.int64)
+    expanded = torch.zeros(len(histories), dtype=torch.int64)
     for step in steps[1:]:
-        assert (step.before.codes[step.looked] < 0).any(1).all()
-        looked += torch.bincount(step.before.user[step.looked], minlength=len(histories))
+        assert (step.before.codes[step.expanded] < 0).any(1).all()
+        expanded += torch.bincount(step.before.user[step.expanded], minlength=len(histories))
         alone = step.beams.items == 1
         assert (step.beams.codes[alone] >= 0).all(), "a beam with one item left is complete"
-    assert torch.equal(steps[-1].rows, looked)
+    assert torch.equal(steps[-1].rows, expanded)
 
 
 def test_level_constraint_leaves_the_catalog_and_exact_never_does():

@@ -113,9 +113,9 @@ def test_without_guidance_nothing_changes_by_a_bit():
     for one, other in zip(known, unknown, strict=True):
         assert torch.equal(one.beams.score, other.beams.score)
         assert torch.equal(one.beams.codes, other.beams.codes)
-        if one.opinions is not None:
-            assert torch.equal(one.opinions.logp, other.opinions.logp)
-            assert one.opinions.sides is None
+        if one.scores is not None:
+            assert torch.equal(one.scores.logp, other.scores.logp)
+            assert one.scores.sides is None
 
 
 def test_guidance_moves_away_from_what_is_taken_by_all():
@@ -141,8 +141,8 @@ def test_a_denoiser_of_whole_items_is_guided_item_by_item():
     """Evidence and denoiser each move away from what anybody takes, each by its own weight."""
     made = counted((16,))
     model = made.compact(item_softmax=True, token_encoder="codes")
-    plain, guided = (list(search(model, made.index, [HISTORY], DecodeConfig(guidance=w)))[1].opinions for w in (0, 0.6))
-    weight = (model.evidence_weight()[0] + model.opinion_weight()[0]).item()
+    plain, guided = (list(search(model, made.index, [HISTORY], DecodeConfig(guidance=w)))[1].scores for w in (0, 0.6))
+    weight = (model.evidence_weight()[0] + model.token_weight()[0]).item()
     code_u = torch.zeros(16, dtype=torch.float64).index_add_(0, made.codes[:, 0], anyone(made))
     want = (1.6 * plain.logp[0].double() - 0.6 * weight * code_u.log()).nan_to_num(-torch.inf).log_softmax(0)
     legal = plain.logp[0].isfinite()
@@ -153,8 +153,8 @@ def test_a_denoiser_of_whole_items_is_guided_item_by_item():
 def test_both_sides_are_kept_apart():
     """What the history makes likely is the decode without guidance; the other side sums to one at every position."""
     made, model = counted(), counted().compact()
-    guided = list(search(model, made.index, [HISTORY], DecodeConfig(guidance=0.8)))[1].opinions
-    plain = list(search(model, made.index, [HISTORY], DecodeConfig()))[1].opinions
+    guided = list(search(model, made.index, [HISTORY], DecodeConfig(guidance=0.8)))[1].scores
+    plain = list(search(model, made.index, [HISTORY], DecodeConfig()))[1].scores
     given, everyone = guided.sides
     assert torch.allclose(given, plain.logp)
     assert not torch.allclose(guided.logp, plain.logp)

@@ -54,13 +54,13 @@ def test_a_later_state_is_read_again_by_the_denoiser():
     step = list(search(model, MADE.index, [HISTORY], DecodeConfig(beam_size=3, order="left_to_right")))[2]
     evidence, _ = both_opinions(model, [HISTORY])
     cache = model.encode([HISTORY])
-    for beam, codes in enumerate(step.before.codes[step.looked]):
+    for beam, codes in enumerate(step.before.codes[step.expanded]):
         scores = model.code_scores(cache, codes[None, None])[0, 0].double()
         agrees = ((MADE.codes == codes) | (codes < 0)).all(1)
         agrees[HISTORY] = False
         total = 0.7 * evidence[0] + 0.4 * scores[MADE.tokens[:, codes < 0]].sum(1)
         p = total.masked_fill(~agrees, -torch.inf).softmax(0)
-        found = step.opinions.logp[beam, 3:7].exp().double()
+        found = step.scores.logp[beam, 3:7].exp().double()
         want = torch.stack([p[MADE.codes[:, 1] == code].sum() for code in range(4)])
         assert torch.allclose(found, want, atol=1e-5)
 
@@ -75,5 +75,5 @@ def test_weights_are_found_again():
     asked = [Case(str(n), tuple(h), int(rng.choice(MADE.n_items, p=p[n]))) for n, h in enumerate(histories)]
     found = calibrate(model, CodeTable(MADE.codes, MADE.sizes), asked)
     assert model.evidence_weight().tolist() == pytest.approx([0.8] * 3, abs=0.15)
-    assert model.opinion_weight().tolist() == pytest.approx([0.5] * 3, abs=0.15)
+    assert model.token_weight().tolist() == pytest.approx([0.5] * 3, abs=0.15)
     assert found["both"][0] < min(found["evidence"][0], found["tokens"][0])

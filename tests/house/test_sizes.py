@@ -15,9 +15,7 @@ LONG_FUNCTIONS = {
     "mindrec/checkpoint.py:load_checkpoint",
     "mindrec/cli/data_commands.py:prepare",
     "mindrec/cold/cold_evaluation.py:evaluate_cold",
-    "mindrec/decoding/beam_search.py:_search",
     "mindrec/decoding/rethink.py:rethink",
-    "mindrec/decoding/scoring.py:look",
     "mindrec/diagnosis/diagnose.py:diagnose_checkpoint",
     "mindrec/evaluation/report.py:evaluate_checkpoint",
     "mindrec/model/attention.py:block_attention",
@@ -29,7 +27,6 @@ LONG_FUNCTIONS = {
 LONG_MODULES = {
     "app/words/tab_words.py",
     "mindrec/cli/main.py",
-    "mindrec/decoding/beam_search.py",
     "mindrec/model/compact.py",
     "mindrec/training/objectives.py",
     "mindrec/training/run.py",

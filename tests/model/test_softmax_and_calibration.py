@@ -181,7 +181,7 @@ def test_who_is_right_is_believed(believed):
     targets = [int(rng.choice(MADE.n_items, p=p)) for p in (p_UN / p_UN.sum(1, keepdim=True)).numpy()]
     calibrate(model, table, [Case(str(n), h, t) for n, (h, t) in enumerate(zip(histories, targets, strict=True))])
     expected = 1.5 if believed == "tokens" else 0.0
-    assert model.opinion_weight()[0].item() == pytest.approx(expected, abs=0.3)
+    assert model.token_weight()[0].item() == pytest.approx(expected, abs=0.3)
     assert model.evidence_weight().tolist() == pytest.approx([1.0] * 3)
 
 

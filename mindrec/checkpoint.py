@@ -2,8 +2,8 @@
 
 config.json, model.safetensors, tokenizer.json, catalog.json, training.json, README.md
 
-`kind` in config.json names the denoiser. One of kind "llada" stores only what was trained (adapters and added tokens,
-where it has a base) and its text tokenizer in a folder of its own.
+`kind` in config.json names the denoiser (mindrec.model.registry). Only trained parameters and counted pairs are stored:
+a base's frozen weights stay in the base's folder. A denoiser may add a folder, as "llada" does for its text tokenizer.
 """
 
 import hashlib
@@ -20,7 +20,9 @@ from mindrec.data.catalog import Catalog, Item, PreparedData
 from mindrec.data.splits import item_counts
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
-from mindrec.model.compact import CompactConfig, CompactDenoiser
+from mindrec.model.denoiser import StoredDenoiser
+from mindrec.model.registry import denoiser_type
+from mindrec.system.devices import pick_device
 from mindrec.system.files import FolderKind, read_json, replace_folder, write_json, write_text
 from mindrec.tokens.tokenizer import Tokenizer
 
@@ -49,7 +51,7 @@ class Checkpoint:
     """
 
     name: str
-    denoiser: Any
+    denoiser: StoredDenoiser
     tokenizer: Tokenizer
     catalog: Catalog
     decode: DecodeConfig
@@ -67,8 +69,7 @@ class Checkpoint:
             weights = {k: v.detach().cpu().contiguous() for k, v in _stored(self.denoiser).items()}
             save_file(weights, out / "model.safetensors", {"codes_fingerprint": codes_fingerprint(self.tokenizer)})
             self.tokenizer.save(out / "tokenizer.json")
-            if self.denoiser.kind == "llada":
-                self.denoiser.save_extras(out)
+            self.denoiser.save_extras(out)
             write_json(
                 out / "config.json",
                 {
@@ -101,42 +102,51 @@ def load_checkpoint(folder: Path, device: str = "auto") -> Checkpoint:
         raise MindRecError(f"{folder}: checkpoint format {config.get('format')!r}; this release reads {FORMAT}")
     raw = read_json(folder / "catalog.json", "catalog")
     try:
-        catalog = Catalog(
-            tuple(Item(i[0], i[1], tuple(i[2]), i[3]) for i in raw["items"]),
-            name=raw["name"],
-            induced=raw["induced"],
-            category_depth=raw["category_depth"],
-        )
-        model_config = _model_config(folder, config["kind"], config["model"])
-        decode = DecodeConfig.from_dict(config["decode"])
-        name, notes, examples = config["name"], tuple(raw.get("notes", ())), tuple(raw.get("examples", ()))
-        cold = int(raw.get("cold", 0))
-        if not 0 <= cold < len(catalog):
-            raise ValueError(f"cold is {cold}, 0 to {len(catalog) - 1} is possible")
-        popularity = _popularity(raw.get("popularity"), len(catalog))
+        denoiser_class = denoiser_type(config["kind"])
+        model_config = denoiser_class.config_type(**config["model"])
+        described = _described(config, raw)
+    except MindRecError as error:
+        raise MindRecError(f"{folder}: config.json: {error}") from error
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise MindRecError(f"{folder}: config.json or catalog.json is damaged ({error}); restore the files") from error
-    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    tokenizer, catalog = Tokenizer.load(folder / "tokenizer.json"), described["catalog"]
     _check_together(folder, config, tokenizer, catalog)
-    denoiser = _new_denoiser(folder, model_config, tokenizer, catalog)
+    titles = [item.title for item in catalog.items]
+    denoiser = denoiser_class.from_folder(folder, model_config, tokenizer, titles)
     digest = _load_weights(denoiser, folder / "model.safetensors", config["codes_fingerprint"])
     denoiser.to(pick_device(device)).eval()
-    training = read_json(folder / "training.json", "training record") if (folder / "training.json").exists() else None
-    card = (folder / "README.md").read_text(encoding="utf-8") if (folder / "README.md").exists() else ""
+    record, card = folder / "training.json", folder / "README.md"
     return Checkpoint(
-        name=name,
+        **described,
         denoiser=denoiser,
         tokenizer=tokenizer,
-        catalog=catalog,
-        decode=decode,
-        notes=notes,
-        examples=examples,
-        training=training,
-        card=card,
+        training=read_json(record, "training record") if record.exists() else None,
+        card=card.read_text(encoding="utf-8") if card.exists() else "",
         fingerprint=digest,
-        cold=cold,
-        popularity=popularity,
     )
+
+
+def _described(config: dict, raw: dict) -> dict[str, Any]:
+    """The fields of a checkpoint that config.json and catalog.json hold. Raises MindRecError, or for damaged files
+    KeyError, TypeError, IndexError, AttributeError or ValueError."""
+    catalog = Catalog(
+        tuple(Item(i[0], i[1], tuple(i[2]), i[3]) for i in raw["items"]),
+        name=raw["name"],
+        induced=raw["induced"],
+        category_depth=raw["category_depth"],
+    )
+    cold = int(raw.get("cold", 0))
+    if not 0 <= cold < len(catalog):
+        raise ValueError(f"cold is {cold}, 0 to {len(catalog) - 1} is possible")
+    return {
+        "name": config["name"],
+        "catalog": catalog,
+        "decode": DecodeConfig.from_dict(config["decode"]),
+        "notes": tuple(raw.get("notes", ())),
+        "examples": tuple(raw.get("examples", ())),
+        "cold": cold,
+        "popularity": _popularity(raw.get("popularity"), len(catalog)),
+    }
 
 
 def add_popularity(folder: Path, data: PreparedData) -> Checkpoint:
@@ -169,24 +179,6 @@ def _popularity(raw, n_items: int) -> tuple[int, ...] | None:
     return tuple(raw)
 
 
-def _model_config(folder: Path, kind: str, model: dict):
-    if kind == "compact":
-        return CompactConfig(**model)
-    if kind == "llada":
-        from mindrec.text_backbone.llada import LladaConfig
-
-        return LladaConfig(**model)
-    raise MindRecError(f"{folder}: config.json is of kind {kind!r}; this release reads compact and llada")
-
-
-def _new_denoiser(folder: Path, config, tokenizer: Tokenizer, catalog: Catalog):
-    if isinstance(config, CompactConfig):
-        return CompactDenoiser(config, torch.from_numpy(tokenizer.codes))
-    from mindrec.text_backbone.llada import LladaDenoiser
-
-    return LladaDenoiser.from_folder(folder, config, tokenizer, [item.title for item in catalog.items])
-
-
 def _stored(denoiser) -> dict[str, torch.Tensor]:
     """What a checkpoint stores: trained parameters (the frozen rest comes from the base), and counted pairs."""
     counted = {k: v for k, v in denoiser.named_buffers() if k.startswith(("transitions.", "item_item."))}
@@ -196,29 +188,6 @@ def _stored(denoiser) -> dict[str, torch.Tensor]:
 def with_examples(checkpoint: Checkpoint, examples: list[dict]) -> Checkpoint:
     """The checkpoint with other named histories."""
     return replace(checkpoint, examples=tuple(examples))
-
-
-def pick_device(device: str) -> torch.device:
-    """ "auto" is CUDA where there is one, else MPS, else CPU. Raises MindRecError for one that this machine lacks."""
-    if device != "auto":
-        try:
-            chosen = torch.device(device)
-        except RuntimeError as error:
-            raise MindRecError(f"device {device!r} is not known; use auto, cpu, cuda or mps") from error
-        try:
-            torch.zeros(1, device=chosen).item()
-        except Exception as error:  # torch raises AssertionError, RuntimeError or NotImplementedError, by device
-            why = str(error).partition("\n")[0][:120]
-            raise MindRecError(f"device {device!r} is not there ({why}); use auto, or cpu") from error
-        return chosen
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def device_name(place: torch.device) -> str:
-    """What figures are said to be measured on: a GPU's own name, else the kind of device."""
-    return torch.cuda.get_device_name(place) if place.type == "cuda" else place.type
 
 
 def codes_fingerprint(tokenizer: Tokenizer) -> str:
@@ -289,8 +258,6 @@ def _load_weights(denoiser, path: Path, codes: str) -> str:
             "files of two checkpoints are mixed: restore the folder"
         )
     denoiser.load_state_dict(weights, strict=False)
-    votes = denoiser.votes() if denoiser.kind == "compact" else None
-    if votes is not None and not votes.is_sound():
-        what = "transitions" if denoiser.transitions is not None else "item_item"
-        raise MindRecError(f"weights: {path} is damaged ({what}.*); restore the file or train again")
+    if damaged := denoiser.damage():
+        raise MindRecError(f"weights: {path} is damaged ({damaged}); restore the file or train again")
     return digest

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from mindrec.bench.decode_speed import _interleaved, _rounded
-from mindrec.checkpoint import device_name, pick_device
 from mindrec.data.catalog import Catalog, Item
 from mindrec.decoding.beam_search import final
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.errors import MindRecError
+from mindrec.system.devices import device_name, pick_device
 from mindrec.text_backbone.llada import LladaConfig, LladaDenoiser
 from mindrec.text_backbone.prompts import Prompts, make_text_tokenizer
 from mindrec.tokens.tokenizer import Tokenizer, build_tokenizer

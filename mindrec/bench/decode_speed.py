@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mindrec.checkpoint import device_name
 from mindrec.decoding.beam_search import final
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
 from mindrec.recommender import Recommender
+from mindrec.system.devices import device_name
 
 HISTORY = 20
 BATCHES = (1, 64)

@@ -10,12 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from mindrec.checkpoint import pick_device
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import training_sequences
-from mindrec.model.compact import OBJECTIVES, CompactConfig, CompactDenoiser
+from mindrec.model.architecture import OBJECTIVES, CompactConfig
+from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import CodeTable
 from mindrec.model.softmax import catalog_cross_entropy
+from mindrec.system.devices import pick_device
 from mindrec.training.batches import batches
 from mindrec.training.loop import fast_bf16
 from mindrec.training.objectives import block_loss, dense_loss

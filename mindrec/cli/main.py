@@ -117,7 +117,7 @@ def train(
 
 def _recipe(name: str | None, prepared_data, device: str):
     """The preset of a name, or one that fits the data; the choice and the time that it takes are printed."""
-    from mindrec.checkpoint import pick_device
+    from mindrec.system.devices import pick_device
     from mindrec.training.auto_preset import choose_preset, estimate_seconds
     from mindrec.training.presets import preset
 

@@ -5,6 +5,7 @@ Shape legend: B users, K beams a user, L levels (positions of the answer), T tok
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -82,4 +83,31 @@ class Denoiser(Protocol):
 
     def token_weight(self) -> torch.Tensor | None:
         """beta (L,), the weight of the denoiser's own logits where evidence is on; None without a head."""
+        ...
+
+
+class StoredDenoiser(Denoiser, Protocol):
+    """A denoiser that a checkpoint folder can hold (mindrec.model.registry lists them).
+
+    Attributes:
+        kind: its name in config.json.
+        config_type: the frozen dataclass of its sizes and choices.
+        config: one of these; `to_dict()` gives it as config.json holds it.
+    """
+
+    kind: str
+    config_type: type
+    config: Any
+
+    @classmethod
+    def from_folder(cls, folder: Path, config: Any, tokenizer: Any, titles: Sequence[str]) -> "StoredDenoiser":
+        """The denoiser of a checkpoint folder, before its trained weights are put in."""
+        ...
+
+    def save_extras(self, folder: Path) -> None:
+        """Write the files that it needs beside its weights."""
+        ...
+
+    def damage(self) -> str | None:
+        """Name of a loaded weight whose values no training makes; None where all is sound."""
         ...

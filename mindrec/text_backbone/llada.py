@@ -99,6 +99,7 @@ class LladaDenoiser(nn.Module):
     """
 
     kind = "llada"
+    config_type = LladaConfig
     adds_up = False
     orders = None
     reads_empty = False
@@ -258,6 +259,10 @@ class LladaDenoiser(nn.Module):
         return cls(
             config, tokenizer, Prompts(text, tokenizer, titles if config.titles else None, config.start_token_id)
         )
+
+    def damage(self) -> None:
+        """None: any finite weights could have been trained."""
+        return None
 
 
 def _check_base(config: LladaConfig) -> None:

@@ -15,7 +15,8 @@ import torch
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import training_sequences
 from mindrec.decoding.config import DecodeConfig
-from mindrec.model.compact import CompactConfig, CompactDenoiser
+from mindrec.model.architecture import CompactConfig
+from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import CodeTable
 from mindrec.training.batches import batches
 from mindrec.training.loop import TrainConfig, fast_bf16

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mindrec.checkpoint import FOLDER, Checkpoint, device_name, load_checkpoint, pick_device, weights_digest
+from mindrec.checkpoint import FOLDER, Checkpoint, load_checkpoint, weights_digest
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import MOSTLY, cases, item_counts, repeat_share, training_sequences
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
-from mindrec.model.compact import CompactConfig, CompactDenoiser
+from mindrec.model.architecture import CompactConfig
+from mindrec.model.compact import CompactDenoiser
+from mindrec.system.devices import device_name, pick_device
 from mindrec.system.failures import OutOfMemory
 from mindrec.system.files import check_replaceable, read_json, write_json
 from mindrec.system.memory import peak_memory_mb

@@ -4,8 +4,8 @@ import pytest
 import torch
 from commands import ours, refused
 
-from mindrec.checkpoint import pick_device
 from mindrec.errors import MindRecError
+from mindrec.system.devices import pick_device
 
 MISSING = "mps" if torch.cuda.is_available() else "cuda"
 

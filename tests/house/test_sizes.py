@@ -12,7 +12,6 @@ FUNCTION_LINES, MODULE_LINES, DOCUMENTED = 50, 400, 0.95
 LONG_FUNCTIONS = {
     "app/server/public.py:api",
     "mindrec/bench/decode_speed.py:bench_decode",
-    "mindrec/checkpoint.py:load_checkpoint",
     "mindrec/cli/data_commands.py:prepare",
     "mindrec/cold/cold_evaluation.py:evaluate_cold",
     "mindrec/decoding/rethink.py:rethink",
@@ -27,7 +26,6 @@ LONG_FUNCTIONS = {
 LONG_MODULES = {
     "app/words/tab_words.py",
     "mindrec/cli/main.py",
-    "mindrec/model/compact.py",
     "mindrec/training/objectives.py",
     "mindrec/training/run.py",
 }

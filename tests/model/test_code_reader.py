@@ -13,7 +13,7 @@ from mindrec.checkpoint import load_checkpoint
 from mindrec.decoding.exact import enumerate_all_orders
 from mindrec.errors import MindRecError
 from mindrec.evaluation.report import evaluate_checkpoint
-from mindrec.model.compact import CompactConfig
+from mindrec.model.architecture import CompactConfig
 from mindrec.model.diffusion import MASKED, CodeTable
 from mindrec.model.item_softmax import code_log_probability, item_cross_entropy, item_scores
 from mindrec.training.objectives import LossConfig, block_loss, reader_loss

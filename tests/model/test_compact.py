@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from toys import toy
 
 from mindrec.errors import MindRecError
-from mindrec.model.compact import CompactConfig, CompactDenoiser
+from mindrec.model.architecture import CompactConfig
+from mindrec.model.compact import CompactDenoiser
 
 MADE = toy((3, 4, 5), 25, seed=1)
 LIMIT = 6

@@ -12,7 +12,8 @@ from toys import toy, toys
 from mindrec.decoding.exact import enumerate_order
 from mindrec.decoding.item_index import Members
 from mindrec.decoding.scoring import evidence_by_token, segment_logsumexp
-from mindrec.model.compact import CompactConfig, CompactDenoiser
+from mindrec.model.architecture import CompactConfig
+from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import (
     EVIDENCE_FLOOR,
     MASKED,

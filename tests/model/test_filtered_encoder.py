@@ -12,7 +12,7 @@ from toys import toy
 from mindrec.checkpoint import load_checkpoint
 from mindrec.errors import MindRecError
 from mindrec.evaluation.report import evaluate_checkpoint
-from mindrec.model.compact import CompactConfig
+from mindrec.model.architecture import CompactConfig
 from mindrec.model.filtered_encoder import low_pass_kernel
 from mindrec.model.softmax import catalog_cross_entropy, sampled_cross_entropy
 from mindrec.training.objectives import LossConfig, dense_loss

@@ -9,7 +9,8 @@ import torch
 from hypothesis import strategies as st
 
 from mindrec.decoding.item_index import ItemIndex
-from mindrec.model.compact import CompactConfig, CompactDenoiser
+from mindrec.model.architecture import CompactConfig
+from mindrec.model.compact import CompactDenoiser
 from mindrec.model.oracle import OracleDenoiser
 from mindrec.tokens.levels import Levels
 

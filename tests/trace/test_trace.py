@@ -20,7 +20,8 @@ from mindrec.data.catalog import Catalog, Item
 from mindrec.decoding.beam_search import search
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
-from mindrec.model.compact import CompactConfig, CompactDenoiser
+from mindrec.model.architecture import CompactConfig
+from mindrec.model.compact import CompactDenoiser
 from mindrec.recommender import Recommender
 from mindrec.recording.recorder import Recorder
 from mindrec.tokens.semantic_id import residual_kmeans

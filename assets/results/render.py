@@ -211,8 +211,25 @@ def _bench_train(r: dict) -> str:
         f"\n`{r['command']}` on {r['device']}, {r['threads']} threads: {stages}. The auto-regressive twin's block sees "
         f"{r['twin']['ratio']} times as many samples a second. A dense step over "
         f"{entropy['items']:,} items takes {entropy['step_ms']} ms, {entropy['ratio']} times as fast as with "
-        "`F.cross_entropy`, which holds all logits at once.\n"
+        "`F.cross_entropy`, which holds all logits at once.\n" + _beside(r)
     )
+
+
+def _beside(r: dict) -> str:
+    """A training on a machine that others use: its time beside a working process, and its memory."""
+    told = []
+    if busy := r.get("busy"):
+        times = ", ".join(
+            f"{name} {busy[key]['quiet_ms']} ms quiet and {busy[key]['busy_ms']} ms busy ({busy[key]['ratio']} times)"
+            for key, name in (("dense", "dense part"), ("block", "target block"))
+        )
+        told.append(
+            f"A step beside a process that keeps all {busy['cores']} cores busy, with "
+            f"`OMP_WAIT_POLICY={busy['omp_wait_policy']}`, which every command sets: {times}."
+        )
+    if memory := r.get("memory"):
+        told.append(f"A whole `train {memory['train']}` holds {memory['peak_mb']:,} MB of memory at most.")
+    return "\n" + " ".join(told) + "\n" if told else ""
 
 
 def _bench_llada(r: dict) -> str:

@@ -3,7 +3,7 @@ measured matrix throughput that each reaches, and the catalog's cross-entropy ag
 
 import time
 from collections.abc import Callable
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import CodeTable
 from mindrec.model.softmax import catalog_cross_entropy
 from mindrec.system.devices import pick_device
+from mindrec.tokens.tokenizer import Tokenizer
 from mindrec.training.batches import batches
 from mindrec.training.loop import fast_bf16
 from mindrec.training.objectives import block_loss, dense_loss
@@ -31,30 +32,11 @@ def bench_train(data: PreparedData, preset: Preset, device: str = "auto") -> dic
     """Time optimizer steps of a preset on its data. A sample is one next-item target; tokens are its positions."""
     place = pick_device(device)
     tokenizer = make_tokenizer(data, preset)
-    model, twin = (
-        CompactDenoiser(
-            CompactConfig(tokenizer.level_sizes, tokenizer.n_items, objective=objective, **preset.model),
-            torch.from_numpy(tokenizer.codes),
-        ).to(place)
-        for objective in OBJECTIVES
-    )
-    table = CodeTable(torch.from_numpy(tokenizer.codes), tokenizer.level_sizes).to(place)
-    generator = torch.Generator().manual_seed(0)
-    stream = batches(
-        training_sequences(data.interactions),
-        model.max_history + 1,
-        preset.train.batch_targets,
-        seed=0,
-        ordered=data.interactions.ordered,
-    )
-    some = [rows.to(place) for rows in islice(stream, WARM + TIMED)]
-    config, learns = preset.train.loss, preset.train.dense_rate > 0
+    model, twin = (new_model(tokenizer, preset, objective, place) for objective in OBJECTIVES)
+    some = first_batches(data, preset, model)
     peak = _matrix_throughput(place)
-    dense = _stage(model, some, peak, lambda rows: dense_loss(model, rows, config, generator))
-    block, of_twin = (
-        _stage(side, some, peak, lambda rows, side=side: block_loss(side, table, rows, config, generator, dense=learns))
-        for side in (model, twin)
-    )
+    dense, block = (_stage(model, some, peak, loss) for loss in losses(model, tokenizer, preset).values())
+    of_twin = _stage(twin, some, peak, losses(twin, tokenizer, preset)["block"])
     return {
         "dataset": data.catalog.name,
         "device": place.type,
@@ -68,9 +50,35 @@ def bench_train(data: PreparedData, preset: Preset, device: str = "auto") -> dic
     }
 
 
-def _stage(model: CompactDenoiser, some: list[torch.Tensor], peak: float, loss: Callable) -> dict:
-    """Samples a second of one stage's steps, and their share of `peak` (floating-point operations a second)."""
-    place = some[0].device
+def new_model(tokenizer: Tokenizer, preset: Preset, objective: str, place: torch.device) -> CompactDenoiser:
+    """An untrained model of a preset's sizes."""
+    config = CompactConfig(tokenizer.level_sizes, tokenizer.n_items, objective=objective, **preset.model)
+    return CompactDenoiser(config, torch.from_numpy(tokenizer.codes)).to(place)
+
+
+def first_batches(data: PreparedData, preset: Preset, model: CompactDenoiser) -> list[torch.Tensor]:
+    """The first WARM + TIMED batches of a training, windows (B, W) each, on the model's device; small data comes again."""
+    sequences, ordered = training_sequences(data.interactions), data.interactions.ordered
+    width, targets = model.max_history + 1, preset.train.batch_targets
+    epochs = (batches(sequences, width, targets, seed, ordered=ordered) for seed in range(WARM + TIMED))
+    stream = chain.from_iterable(epochs)
+    return [rows.to(model.tokens_NL.device) for rows in islice(stream, WARM + TIMED)]
+
+
+def losses(model: CompactDenoiser, tokenizer: Tokenizer, preset: Preset) -> dict[str, Callable]:
+    """The loss of each stage, by its name: windows -> BatchLoss."""
+    table = CodeTable(torch.from_numpy(tokenizer.codes), tokenizer.level_sizes).to(model.tokens_NL.device)
+    generator = torch.Generator().manual_seed(0)
+    config, learns = preset.train.loss, preset.train.dense_rate > 0
+    return {
+        "dense": lambda rows: dense_loss(model, rows, config, generator),
+        "block": lambda rows: block_loss(model, table, rows, config, generator, dense=learns),
+    }
+
+
+def make_step(model: CompactDenoiser, loss: Callable) -> Callable[[torch.Tensor], int]:
+    """One step of the optimizer on a batch, which gives the number of its targets."""
+    place = model.tokens_NL.device
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 
     def step(rows: torch.Tensor) -> int:
@@ -81,15 +89,21 @@ def _stage(model: CompactDenoiser, some: list[torch.Tensor], peak: float, loss: 
         optimizer.step()
         return out.targets
 
+    return step
+
+
+def _stage(model: CompactDenoiser, some: list[torch.Tensor], peak: float, loss: Callable) -> dict:
+    """Samples a second of one stage's steps, and their share of `peak` (floating-point operations a second)."""
+    place, step = some[0].device, make_step(model, loss)
     for rows in some[:WARM]:
         step(rows)
     with FlopCounterMode(display=False) as counter:
         step(some[0])
     flops_a_target = counter.get_total_flops() / int((some[0][:, 1:] >= 0).sum())
-    _finish(place)
+    finish(place)
     started = time.perf_counter()
     targets = sum(step(rows) for rows in some[WARM:])
-    _finish(place)
+    finish(place)
     seconds = time.perf_counter() - started
     reached = targets * flops_a_target / seconds
     return {
@@ -119,7 +133,7 @@ def _cross_entropies(model: CompactDenoiser, some: list[torch.Tensor], place: to
                 valid_BR, target_BR = rows[:, 1:] >= 0, rows[:, 1:]
                 loss = of(states_BHD[valid_BR], items_ND, model.item_bias, target_BR[valid_BR])
             loss.backward()
-            _finish(place)
+            finish(place)
             times[name].append(time.perf_counter() - started)
     ours, other = (float(np.median(kept[WARM:])) * 1000 for kept in times.values())
     return {
@@ -130,7 +144,8 @@ def _cross_entropies(model: CompactDenoiser, some: list[torch.Tensor], place: to
     }
 
 
-def _finish(place: torch.device) -> None:
+def finish(place: torch.device) -> None:
+    """Wait until an accelerator has done what it was given."""
     if place.type == "cuda":
         torch.cuda.synchronize()
 

@@ -36,14 +36,25 @@ def decode(
 def train(
     data: Annotated[Path, typer.Option("--data", help="Prepared data folder, or 'grocery'.")] = Path("grocery"),
     preset: Annotated[str, typer.Option(help="Recipe whose steps are timed.")] = "grocery",
+    busy: Annotated[
+        bool, typer.Option("--busy", help="Also a step beside a process that keeps every core busy.")
+    ] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="Also the peak memory of a short, whole training.")] = False,
     device: Device = "auto",
     json_out: JsonOut = None,
 ) -> None:
     """Training samples a second, and the share of the machine's matrix throughput that is reached."""
+    from mindrec.bench.train_beside import bench_busy, bench_memory
     from mindrec.bench.train_speed import bench_train
     from mindrec.training.presets import preset as find
 
-    emit(bench_train(load_data(data), find(preset), device), json_out)
+    prepared, recipe = load_data(data), find(preset)
+    found = bench_train(prepared, recipe, device)
+    if busy:
+        found["busy"] = bench_busy(prepared, recipe, device)
+    if memory:
+        found["memory"] = bench_memory(data, preset, device)
+    emit(found, json_out)
 
 
 @bench.command("app")

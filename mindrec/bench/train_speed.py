@@ -57,7 +57,7 @@ def new_model(tokenizer: Tokenizer, preset: Preset, objective: str, place: torch
 
 
 def first_batches(data: PreparedData, preset: Preset, model: CompactDenoiser) -> list[torch.Tensor]:
-    """The first WARM + TIMED batches of a training, windows (B, W) each, on the model's device; small data comes again."""
+    """The first WARM + TIMED batches of a training, windows (B, W) each; small data comes again."""
     sequences, ordered = training_sequences(data.interactions), data.interactions.ordered
     width, targets = model.max_history + 1, preset.train.batch_targets
     epochs = (batches(sequences, width, targets, seed, ordered=ordered) for seed in range(WARM + TIMED))

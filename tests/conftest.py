@@ -34,6 +34,7 @@ class _ByFile(LoadScopeScheduling):
         return "browser" if "browser/" in file else file
 
 
+@pytest.hookimpl(optionalhook=True)  # the tests run without xdist's workers too
 def pytest_xdist_make_scheduler(config, log):
     return _ByFile(config, log)
 

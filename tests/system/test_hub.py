@@ -14,6 +14,7 @@ from paths import ROOT
 
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
+from mindrec.system.hub import upload
 
 SHA = "a" * 40
 
@@ -131,6 +132,20 @@ def test_without_a_network_one_sentence_says_so(tmp_path):
     said = read_from("http://127.0.0.1:9", tmp_path / "home")
     assert said.startswith("refused: me/x is no folder here, and it was not read from the Hub")
     assert len(said.splitlines()) == 1
+
+
+def test_an_upload_without_a_network_is_one_sentence(tmp_path, monkeypatch):
+    """Whatever HTTP library the Hub's client is made with."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(MindRecError, match="me/x was not uploaded") as refusal:
+        upload("me/x", tmp_path, token="made-up")
+    assert str(refusal.value).endswith("; check the network, the name and the token")
+    assert len(str(refusal.value).splitlines()) == 1
 
 
 def test_a_missing_folder_is_still_a_missing_folder(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from mindrec.training.batches import batches
 from mindrec.training.loop import fast_bf16
 from mindrec.training.objectives import block_loss, dense_loss
 from mindrec.training.presets import Preset
-from mindrec.training.run import make_tokenizer
+from mindrec.training.starting import make_tokenizer
 
 WARM, TIMED = 3, 15
 SIDE = 2048

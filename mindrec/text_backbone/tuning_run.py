@@ -25,15 +25,10 @@ from mindrec.text_backbone.prompts import Prompts, load_text_tokenizer, make_tex
 from mindrec.text_backbone.tuning import samples, train_llada
 from mindrec.text_backbone.tuning_presets import LladaPreset, LladaTrainConfig
 from mindrec.tokens.tokenizer import Tokenizer
-from mindrec.training.run import (
-    NOTES,
-    VALIDATION_USERS,
-    check_epochs,
-    finished_run,
-    make_tokenizer,
-    model_card,
-    run_identity,
-)
+from mindrec.training.model_card import model_card
+from mindrec.training.run import NOTES, check_epochs, finished_run, run_identity
+from mindrec.training.starting import make_tokenizer
+from mindrec.training.weigh import VALIDATION_USERS
 
 
 def make_denoiser(

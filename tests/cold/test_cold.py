@@ -145,7 +145,7 @@ def test_a_llada_grows_too(chain_data, tmp_path):
     from mindrec.checkpoint import Checkpoint
     from mindrec.text_backbone.tuning_presets import llada_preset
     from mindrec.text_backbone.tuning_run import make_denoiser
-    from mindrec.training.run import make_tokenizer
+    from mindrec.training.starting import make_tokenizer
 
     recipe = llada_preset("tiny")
     tokenizer = make_tokenizer(chain_data, recipe)

@@ -20,14 +20,12 @@ LONG_FUNCTIONS = {
     "mindrec/model/attention.py:block_attention",
     "mindrec/text_backbone/tuning.py:train_llada",
     "mindrec/text_backbone/tuning_run.py:train_llada_checkpoint",
-    "mindrec/training/run.py:_trained",
     "mindrec/training/run.py:train_checkpoint",
 }
 LONG_MODULES = {
     "app/words/tab_words.py",
     "mindrec/cli/main.py",
     "mindrec/training/objectives.py",
-    "mindrec/training/run.py",
 }
 
 

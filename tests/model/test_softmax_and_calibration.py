@@ -23,7 +23,8 @@ from mindrec.evaluation.slices import calibration, popularity_bias, slices
 from mindrec.model.diffusion import MASKED, CodeTable
 from mindrec.model.softmax import CHUNK, catalog_cross_entropy
 from mindrec.training.calibrate import calibrate, token_likelihood
-from mindrec.training.run import starting_vectors, train_checkpoint
+from mindrec.training.run import train_checkpoint
+from mindrec.training.stages import starting_vectors
 
 MADE = toy((3, 4, 5), 26, seed=2, n_categories=2)
 
@@ -116,7 +117,7 @@ def test_a_frozen_dense_part_does_not_move(twins):
 def test_semantic_ids_are_made_again_from_trained_vectors(chain_data, tiny_preset, tmp_path):
     """The codes of a run with a dense stage are those of its own item vectors, not of texts and co-occurrence."""
     from mindrec.tokens.semantic_id import codes_of_vectors
-    from mindrec.training.run import make_tokenizer
+    from mindrec.training.starting import make_tokenizer
 
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, dense_epochs=3, epochs=1, dense_rate=0.0))
     made = train_checkpoint(chain_data, recipe, tmp_path / "c", device="cpu", progress=False)

@@ -9,7 +9,7 @@ from mindrec.data.catalog import Interactions, PreparedData
 from mindrec.sources.synthetic import load as synthetic
 from mindrec.text_backbone.tuning_presets import LladaTrainConfig, llada_preset
 from mindrec.text_backbone.tuning_run import make_denoiser
-from mindrec.training.run import make_tokenizer
+from mindrec.training.starting import make_tokenizer
 
 RECIPE = replace(
     llada_preset("tiny"),

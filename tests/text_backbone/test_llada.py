@@ -28,7 +28,7 @@ from mindrec.text_backbone.import_llada import import_llada
 from mindrec.text_backbone.prompts import TEMPLATES, make_text_tokenizer, token_strings
 from mindrec.text_backbone.tuning import batches, samples
 from mindrec.text_backbone.tuning_run import make_denoiser, train_llada_checkpoint
-from mindrec.training.run import make_tokenizer
+from mindrec.training.starting import make_tokenizer
 
 WIDTH, LAYERS, HEADS, FEED, VOCAB, THETA, EPS = 64, 2, 4, 96, 640, 500_000.0, 1e-5
 PUBLISHED = {

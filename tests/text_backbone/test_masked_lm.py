@@ -25,7 +25,7 @@ from mindrec.text_backbone.import_masked_lm import import_masked_lm
 from mindrec.text_backbone.prompts import make_text_tokenizer
 from mindrec.text_backbone.tuning_presets import LladaTrainConfig
 from mindrec.text_backbone.tuning_run import make_denoiser, train_llada_checkpoint
-from mindrec.training.run import make_tokenizer
+from mindrec.training.starting import make_tokenizer
 
 SHAPE = {
     "vocab_size": 400, "hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 96,

@@ -19,7 +19,7 @@ from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.recommender import Recommender
 from mindrec.sources.synthetic import load as synthetic
 from mindrec.system.files import read_json
-from mindrec.training import run
+from mindrec.training import starting
 from mindrec.training.batches import batches
 from mindrec.training.run import train_checkpoint
 
@@ -100,8 +100,8 @@ def test_resuming_after_a_stop_is_the_uninterrupted_run(chain_data, tiny_preset,
         trained(chain_data, tiny_preset, tmp_path / "cut", 4, report=stop)
     assert not (tmp_path / "cut").exists()
     assert (tmp_path / "cut.partial").exists()
-    made = run.semantic_codes
-    monkeypatch.setattr(run, "semantic_codes", lambda *args: made(*args)[::-1].copy())
+    made = starting.semantic_codes
+    monkeypatch.setattr(starting, "semantic_codes", lambda *args: made(*args)[::-1].copy())
     resumed = trained(chain_data, tiny_preset, tmp_path / "cut", 4, resume=True)
     assert_same_curve(curve(whole), curve(resumed))
     for (name, one), (_, other) in zip(

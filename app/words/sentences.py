@@ -1,19 +1,17 @@
 """Every word that a person reads. Curly braces hold values; plain functions below put sentences together.
 
-The long lists are in app.words.watch_words and app.words.tab_words; all are used from here.
+The long lists are in app.words.watch_words, app.words.tab_words and app.words.lesson_words; all are used from here.
 """
 
 from math import exp, floor
 
+from app.words.lesson_words import GLOSSARY, LEARN, LESSONS
 from app.words.tab_words import (
     CAUSE_NAMES,
     CAUSES,
     CHARTS,
     COMPARE,
     DIAGNOSE,
-    GLOSSARY,
-    LEARN,
-    LESSONS,
     PAGE,
     PART_NONE,
     PART_ORDER,

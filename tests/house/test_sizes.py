@@ -23,8 +23,6 @@ LONG_FUNCTIONS = {
     "mindrec/training/run.py:train_checkpoint",
 }
 LONG_MODULES = {
-    "app/words/tab_words.py",
-    "mindrec/cli/main.py",
     "mindrec/training/objectives.py",
 }
 

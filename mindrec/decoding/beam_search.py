@@ -91,13 +91,30 @@ def final(steps: Iterator[Step]) -> Step:
     return deque(steps, maxlen=1)[0]
 
 
-def _search(denoiser, index, histories, config, cache, full_trace) -> Iterator[Step]:
+def open_search(
+    denoiser: Denoiser,
+    index: ItemIndex,
+    histories: Sequence[Sequence[int]],
+    config: DecodeConfig,
+    *,
+    cache: HistoryCache | None = None,
+    full_trace: bool = False,
+    excluded: Excluded | None = None,
+) -> SearchContext:
+    """Everything that a search of B histories needs before its first step: checks, reads, item mass, guidance.
+
+    Args:
+        excluded: the items that may not be recommended, where it is not the settings and histories that say so.
+
+    Raises:
+        MindRecError: as `search`.
+    """
     check(config, denoiser, index)
-    excluded = rule_out(index, histories, config)
+    excluded = rule_out(index, histories, config) if excluded is None else excluded
     cache = read_histories(denoiser, histories) if cache is None else cache
     mass_BN = _item_mass(denoiser, cache, excluded) if cache is not None and config.evidence != "off" else None
     guidance = guidance_of(index, histories, excluded, config.guidance, mass_BN, reads_empty=denoiser.reads_empty)
-    search = SearchContext(
+    return SearchContext(
         denoiser=denoiser,
         index=index,
         config=config,
@@ -108,13 +125,17 @@ def _search(denoiser, index, histories, config, cache, full_trace) -> Iterator[S
         keys=StateKeys(index.levels.sizes, index.tokens_NL.device),
         full_trace=full_trace,
     )
+
+
+def _search(denoiser, index, histories, config, cache, full_trace) -> Iterator[Step]:
+    search = open_search(denoiser, index, histories, config, cache=cache, full_trace=full_trace)
     last = _first_step(search)
     yield last
     for number, n_positions in enumerate(positions_per_step(int(last.beams.open.sum(1).max()), config), 1):
         expanded = last.beams.open.any(1).nonzero()[:, 0]
         if not len(expanded):
             return
-        before = _with_items(search, last.beams, number, n_positions)
+        before = with_items(search, last.beams, number, n_positions)
         last = _next_step(StepContext(search, number, n_positions, before, expanded), last)
         yield last
 
@@ -131,14 +152,7 @@ def _first_step(search: SearchContext) -> Step:
 def _next_step(context: StepContext, last: Step) -> Step:
     """Score the open beams, fill positions, and keep the best."""
     search = context.search
-    early = _choose_unscored(context)
-    scores = score_beams(context, levels=None if early is None else early.any(0).nonzero()[:, 0].tolist())
-    if search.config.forbid_tokens and not search.exact:
-        scores = _without_tokens(search, scores)
-    chosen = _choose(context, scores) if early is None else early
-    candidates = (
-        expand_tokens(context, scores, chosen) if context.n_positions == 1 else expand_groups(context, scores, chosen)
-    )
+    scores, chosen, candidates = expand(context)
     if search.joint:
         candidates = merge_states(context, candidates, scores)
     candidates = select(context, candidates)
@@ -157,6 +171,18 @@ def _next_step(context: StepContext, last: Step) -> Step:
         rows=last.rows + seen * (scores.rows > 0),
         excluded=search.excluded,
     )
+
+
+def expand(context: StepContext) -> tuple[BeamScores, torch.Tensor, Candidates]:
+    """Scores of the open beams, the positions bool (A, L) that each branches on, and all that its beams may become."""
+    search = context.search
+    early = _choose_unscored(context)
+    scores = score_beams(context, levels=None if early is None else early.any(0).nonzero()[:, 0].tolist())
+    if search.config.forbid_tokens and not search.exact:
+        scores = _without_tokens(search, scores)
+    chosen = _choose(context, scores) if early is None else early
+    several = context.n_positions > 1
+    return scores, chosen, (expand_groups if several else expand_tokens)(context, scores, chosen)
 
 
 # -- before the first step ---------------------------------------------------------------------------------------------
@@ -210,7 +236,7 @@ def _item_mass(denoiser: Denoiser, cache, excluded: Excluded) -> torch.Tensor | 
 # -- one step ----------------------------------------------------------------------------------------------------------
 
 
-def _with_items(search: SearchContext, beams: Beams, number: int, n_positions: int) -> Beams:
+def with_items(search: SearchContext, beams: Beams, number: int, n_positions: int) -> Beams:
     """List the items of each beam one by one, where the step cannot work with the postings of a token."""
     if not isinstance(beams.members, Postings):
         return beams

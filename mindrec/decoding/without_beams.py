@@ -1,0 +1,177 @@
+"""The search without beams: the exact score and rank of items, where a beam search only tells of those that it keeps.
+
+Partition's scores are log-probabilities of disjoint item sets, so no descendant of a partial answer scores above it.
+That bounds the work: of an item that scores s, the exact rank needs only the partial answers that score s or more,
+fewer than exp(-s) at each step. They are expanded depth first, `ROWS` at a time, so that memory does not grow with
+the catalog.
+
+Shape legend: B users, S partial answers of all users, L levels, R answers found.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+
+from mindrec.decoding.beam_search import expand, open_search, positions_per_step, with_items
+from mindrec.decoding.beams import Beams, order_by, rank_within
+from mindrec.decoding.children import children, start
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.context import SearchContext, StepContext
+from mindrec.decoding.expansion import Candidates
+from mindrec.decoding.item_index import Excluded, ItemIndex, Members, Postings
+from mindrec.errors import MindRecError
+from mindrec.model.denoiser import Denoiser, HistoryCache
+
+ROWS = 4096
+"""Partial answers expanded at once."""
+SLACK = 1e-3
+"""Nats below a floor that are expanded too: a denoiser of 32 bits gives one answer in another batch another last digit."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Complete answers of a search without beams, sorted by user, score downwards, and token ids.
+
+    Attributes:
+        user, item: int64 (R,); an item is -1 where the answer names none, under constraint="level".
+        score: float64 (R,), log-probability.
+    """
+
+    user: torch.Tensor
+    item: torch.Tensor
+    score: torch.Tensor
+
+    @property
+    def rank(self) -> torch.Tensor:
+        """Of each answer within its user's, 0 the best, (R,); exact, where the floor was not above it."""
+        return rank_within(self.user)
+
+    def of(self, items: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Score float64 and rank int64 of one item a user, (B,) each: -inf and -1 where it is not among the answers."""
+        score = torch.full((len(items),), -torch.inf, dtype=torch.float64, device=items.device)
+        rank = torch.full_like(items, -1)
+        mine = ((self.item == items[self.user]) & (self.item >= 0)).nonzero()[:, 0]
+        score[self.user[mine]], rank[self.user[mine]] = self.score[mine], self.rank[mine]
+        return score, rank
+
+
+def is_defined(config: DecodeConfig) -> bool:
+    """Whether scores without beams mean anything: partition's do; joint's add up over paths that beams cut."""
+    return config.algorithm == "mindrec" and config.expansion == "partition"
+
+
+def answers_above(
+    denoiser: Denoiser,
+    index: ItemIndex,
+    histories: Sequence[Sequence[int]],
+    config: DecodeConfig,
+    floor_B: torch.Tensor,
+    *,
+    targets_B: torch.Tensor | None = None,
+    excluded: Excluded | None = None,
+    cache: HistoryCache | None = None,
+) -> Answers:
+    """Every answer of each history whose log-probability is at least `floor_B`, whatever the beam size.
+
+    Args:
+        floor_B: float64; -inf finds every item, inf none but the targets.
+        targets_B: an item row a user that is followed whatever its score; -1 for none.
+        excluded: the items that may not be recommended, where it is not the settings and histories that say so.
+        cache: of the histories, where the caller has it already.
+
+    Raises:
+        MindRecError: settings whose scores are defined by beams (joint, published), or that `search` refuses.
+    """
+    if not is_defined(config):
+        raise MindRecError("scores without beams need algorithm='mindrec' and expansion='partition'")
+    plain = replace(config, temperature=0.0)
+    with torch.inference_mode():
+        search = open_search(denoiser, index, histories, plain, cache=cache, excluded=excluded)
+        targets = floor_B.new_full((len(histories),), -1).long() if targets_B is None else targets_B
+        wanted_BL = index.levels.codes(index.tokens_NL[targets.clamp(min=0)]).where(targets[:, None] >= 0, -2)
+        return _walk(search, floor_B.double() - SLACK, wanted_BL)
+
+
+def score_of(
+    denoiser: Denoiser,
+    index: ItemIndex,
+    histories: Sequence[Sequence[int]],
+    config: DecodeConfig,
+    targets_B: torch.Tensor,
+    *,
+    excluded: Excluded | None = None,
+    cache: HistoryCache | None = None,
+) -> torch.Tensor:
+    """Exact log-probability of one item a history, float64 (B,): one partial answer a user; -inf where impossible."""
+    never = torch.full(targets_B.shape, torch.inf, dtype=torch.float64, device=targets_B.device)
+    found = answers_above(
+        denoiser, index, histories, config, never, targets_B=targets_B, excluded=excluded, cache=cache
+    )
+    return found.of(targets_B)[0]
+
+
+# -- the walk ----------------------------------------------------------------------------------------------------------
+
+
+def _walk(search: SearchContext, floor_B: torch.Tensor, wanted_BL: torch.Tensor) -> Answers:
+    first = start(search.index, search.excluded, search.config)
+    plan = positions_per_step(int(first.open.sum(1).max()), search.config)
+    waiting, done = [(1, part) for part in _slices(first)], []
+    while waiting:
+        number, beams = waiting.pop()
+        complete = ~beams.open.any(1)
+        done.append(_answers(beams, complete))
+        if complete.all():
+            continue
+        before = with_items(search, _taken(beams, (~complete).nonzero()[:, 0]), number, plan[number - 1])
+        everything = torch.arange(len(before.user), device=before.user.device)
+        context = StepContext(search, number, plan[number - 1], before, everything)
+        scores, _, candidates = expand(context)
+        kept = _at_least(context, candidates, floor_B, wanted_BL)
+        if len(kept.kept):
+            waiting += [(number + 1, part) for part in _slices(children(context, kept, scores))]
+    user, item, score, codes = (torch.cat(values) for values in zip(*done, strict=True))
+    order = order_by(user, score, search.keys.of(codes))
+    return Answers(user[order], item[order], score[order])
+
+
+def _at_least(
+    context: StepContext, candidates: Candidates, floor_B: torch.Tensor, wanted_BL: torch.Tensor
+) -> Candidates:
+    """Keep the candidates that reach their user's floor, and those that can become its target."""
+    user, before = context.before.user[candidates.parent], context.before
+    keep = candidates.score >= floor_B[user]
+    held = ((before.codes < 0) | (before.codes == wanted_BL[before.user])).all(1)
+    which = (held[candidates.parent] & candidates.score.isfinite()).nonzero()[:, 0]
+    codes = candidates.codes(which)
+    keep[which] |= ((codes < 0) | (codes == wanted_BL[user[which]])).all(1)
+    kept = (keep & candidates.score.isfinite()).nonzero()[:, 0]
+    return replace(candidates, kept=kept[user[kept].argsort(stable=True)])
+
+
+def _answers(beams: Beams, complete: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    item = torch.full_like(beams.user, -1)
+    if not isinstance(beams.members, Postings):
+        item[beams.members.state] = beams.members.item
+    item = item.where(beams.items == 1, -1)
+    return beams.user[complete], item[complete], beams.score[complete], beams.codes[complete]
+
+
+def _slices(beams: Beams) -> list[Beams]:
+    if len(beams.user) <= ROWS:
+        return [beams]
+    return [_taken(beams, part) for part in torch.arange(len(beams.user), device=beams.user.device).split(ROWS)]
+
+
+def _taken(beams: Beams, which: torch.Tensor) -> Beams:
+    """Some beams, ascending, by themselves."""
+    if isinstance(beams.members, Postings):
+        members: Members | Postings = Postings(beams.members.token[which])
+    else:
+        new = torch.full_like(beams.user, -1)
+        new[which] = torch.arange(len(which), device=which.device)
+        state = new[beams.members.state]
+        members = Members(state[state >= 0], beams.members.item[state >= 0], len(which))
+    values = {name: getattr(beams, name)[which] for name in ("user", "codes", "score", "parent", "perturbed_score")}
+    return Beams(**values, forced=beams.forced[which], members=members, items=beams.items[which])

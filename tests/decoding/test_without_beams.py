@@ -1,0 +1,93 @@
+"""The search without beams: every item's exact score and rank, against brute force and against the widest beam search."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toys import toy, toys
+
+from mindrec.decoding import without_beams
+from mindrec.decoding.beam_search import final, ranked_items, search
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.exact import enumerate_order
+from mindrec.decoding.exclusions import rule_out
+from mindrec.decoding.without_beams import answers_above, score_of
+from mindrec.errors import MindRecError
+
+
+def everything(histories) -> torch.Tensor:
+    return torch.full((len(histories),), -torch.inf, dtype=torch.float64)
+
+
+@settings(max_examples=20)
+@given(case=toys(), rows=st.sampled_from([2, 4096]))
+def test_scores_and_ranks_are_those_of_brute_force(case, rows):
+    made, histories = case
+    config = DecodeConfig(evidence="off", exclude_seen=made.exclude_seen, order="left_to_right", beam_size=1)
+    allowed = rule_out(made.index, histories, config).table()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(without_beams, "ROWS", rows)
+        found = answers_above(made.oracle(), made.index, histories, config, everything(histories))
+    order = tuple(range(len(made.sizes)))
+    for user, history in enumerate(histories):
+        want = enumerate_order(made.oracle(), made.index, history, allowed[user], order)
+        mine = found.user == user
+        assert torch.allclose(found.score[mine], want[found.item[mine]], atol=1e-9)
+        assert sorted(found.item[mine].tolist()) == (want > -torch.inf).nonzero()[:, 0].tolist()
+        for item, rank in zip(found.item[mine].tolist(), found.rank[mine].tolist(), strict=True):
+            assert int((want > want[item] + 1e-12).sum()) <= rank < int((want >= want[item] - 1e-12).sum())
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"order": "confidence"},
+        {"steps": 2},
+        {"scoring": "item", "guidance": 0.5},
+        {"evidence": "off", "order": "random"},
+        {"evidence": "only"},
+        {"constraint": "level", "exclude_seen": False},
+        {"pins": ((0, 1),), "forbid_items": (3, 4)},
+    ],
+)
+def test_it_is_the_widest_beam_search_at_any_beam_size(settings):
+    """A model of small numbers, 40 items: a beam search of 100 drops nothing, and both give the same answers."""
+    made = toy((3, 3, 5), 40, n_categories=2, popularity=torch.arange(40))
+    model, histories = made.compact(), [[0, 5, 7], [2], [9, 1]]
+    wide = DecodeConfig(beam_size=100, **settings)
+    last = final(search(model, made.index, histories, wide))
+    rows, scores = ranked_items(made.index, last.beams, 3, 100)
+    found = answers_above(model, made.index, histories, DecodeConfig(beam_size=1, **settings), everything(histories))
+    for user in range(3):
+        mine, real = found.user == user, scores[user].isfinite()
+        assert found.item[mine].tolist() == rows[user][real].tolist()
+        assert torch.allclose(found.score[mine], scores[user][real], atol=1e-5)
+    targets = torch.stack([found.item[(found.user == user) & (found.item >= 0)][-1] for user in range(3)])
+    score, rank = found.of(targets)
+    assert torch.allclose(score_of(model, made.index, histories, wide, targets), score, atol=1e-5)
+    above = answers_above(model, made.index, histories, wide, score, targets_B=targets)
+    assert above.of(targets)[1].tolist() == rank.tolist()
+
+
+def test_a_floor_spares_what_lies_below_it_and_never_the_target():
+    made = toy((3, 3, 5), 40, n_categories=2)
+    oracle, config = made.oracle(), DecodeConfig(evidence="off")
+    p = made.truth([0]).log()
+    floor = p.sort(descending=True).values[4:5]
+    last = int(p.masked_fill(p.isinf(), torch.inf).argmin())
+    found = answers_above(oracle, made.index, [[0]], config, floor, targets_B=torch.tensor([last]))
+    assert found.item.tolist() == [*p.sort(descending=True, stable=True).indices[:5].tolist(), last]
+
+
+def test_an_item_that_is_ruled_out_or_unknown_has_no_score():
+    made = toy((3, 3, 5), 40)
+    targets = torch.tensor([0, -1])
+    score = score_of(made.oracle(), made.index, [[0], [0]], DecodeConfig(evidence="off"), targets)
+    assert score.tolist() == [-torch.inf, -torch.inf]
+
+
+@pytest.mark.parametrize("settings", [{"expansion": "joint"}, {"algorithm": "published"}])
+def test_scores_that_beams_define_are_refused(settings):
+    made = toy((3, 3), 8)
+    with pytest.raises(MindRecError, match="partition"):
+        score_of(made.oracle(), made.index, [[0]], DecodeConfig(**settings), torch.tensor([1]))

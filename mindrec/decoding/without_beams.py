@@ -26,7 +26,7 @@ from mindrec.model.denoiser import Denoiser, HistoryCache
 ROWS = 4096
 """Partial answers expanded at once."""
 SLACK = 1e-3
-"""Nats below a floor that are expanded too: a denoiser of 32 bits gives one answer in another batch another last digit."""
+"""Nats below a floor that are expanded too: in another batch, 32 bits give one answer another last digit."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The search without beams: every item's exact score and rank, against brute force and against the widest beam search."""
+"""The search without beams: every item's exact score and rank, against brute force and the widest beam search."""
 
 import pytest
 import torch

@@ -25,6 +25,8 @@ from mindrec.model.denoiser import Denoiser, HistoryCache
 
 ROWS = 4096
 """Partial answers expanded at once."""
+FEW = 16
+"""Partial answers of a user that are not worth a denoiser call of their own."""
 SLACK = 1e-3
 """Nats below a floor that are expanded too: in another batch, 32 bits give one answer another last digit."""
 
@@ -159,9 +161,11 @@ def _answers(beams: Beams, complete: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def _slices(beams: Beams) -> list[Beams]:
-    if len(beams.user) <= ROWS:
-        return [beams]
-    return [_taken(beams, part) for part in torch.arange(len(beams.user), device=beams.user.device).split(ROWS)]
+    """Parts of at most `ROWS`, of users with about equally many: a denoiser pads a user's rows to those of the most."""
+    count = torch.bincount(beams.user).clamp(min=FEW)[beams.user]
+    size = count.double().log2().ceil().long()
+    parts = [part for n in size.unique() for part in (size == n).nonzero()[:, 0].split(ROWS)]
+    return [beams] if len(parts) == 1 else [_taken(beams, part) for part in parts]
 
 
 def _taken(beams: Beams, which: torch.Tensor) -> Beams:

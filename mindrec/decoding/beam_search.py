@@ -26,7 +26,7 @@ from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.expansion import Candidates, expand_groups, expand_tokens, merge_states, select
 from mindrec.decoding.guidance import guidance_of
 from mindrec.decoding.item_index import Excluded, ItemIndex, Postings
-from mindrec.decoding.orders import ORDERS, View, allowed_positions, first_positions
+from mindrec.decoding.orders import ORDERS, View, allowed_positions, first_positions, order_of
 from mindrec.decoding.scoring import BeamScores, score_beams
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser, HistoryCache
@@ -70,11 +70,13 @@ def search(
     *,
     cache=None,
     full_trace: bool = True,
+    excluded: Excluded | None = None,
 ) -> Iterator[Step]:
     """Decode B histories of item rows.
 
     Args:
         cache: the histories' cache where the caller has it already.
+        excluded: the items that may not be recommended, where it is not the settings and histories that say so.
         full_trace: whether scores are formed at every open position, which a trace needs, or only where the
             search branches, which is all that an answer needs.
 
@@ -83,7 +85,8 @@ def search(
             does not support.
     """
     with torch.inference_mode():
-        yield from _search(denoiser, index, histories, config, cache, full_trace)
+        opened = open_search(denoiser, index, histories, config, cache=cache, full_trace=full_trace, excluded=excluded)
+        yield from _search(opened)
 
 
 def final(steps: Iterator[Step]) -> Step:
@@ -127,11 +130,10 @@ def open_search(
     )
 
 
-def _search(denoiser, index, histories, config, cache, full_trace) -> Iterator[Step]:
-    search = open_search(denoiser, index, histories, config, cache=cache, full_trace=full_trace)
+def _search(search: SearchContext) -> Iterator[Step]:
     last = _first_step(search)
     yield last
-    for number, n_positions in enumerate(positions_per_step(int(last.beams.open.sum(1).max()), config), 1):
+    for number, n_positions in enumerate(positions_per_step(int(last.beams.open.sum(1).max()), search.config), 1):
         expanded = last.beams.open.any(1).nonzero()[:, 0]
         if not len(expanded):
             return
@@ -205,8 +207,12 @@ def check(config: DecodeConfig, denoiser: Denoiser, index: ItemIndex) -> None:
     if denoiser.orders is not None and config.order not in denoiser.orders:
         raise MindRecError(f"order={config.order!r}: this denoiser decodes {' or '.join(denoiser.orders)} only")
     several = config.steps is not None or config.resolve is not None
-    if denoiser.orders is not None and (several or config.expansion == "joint"):
-        raise MindRecError("an auto-regressive denoiser fills one position a step, with expansion='partition'")
+    if denoiser.orders is not None and (several or config.expansion == "joint" or config.postpone is not None):
+        raise MindRecError(
+            "an auto-regressive denoiser fills one position a step, in its own order, with expansion='partition'"
+        )
+    if config.postpone is not None and config.postpone >= index.n_levels:
+        raise MindRecError(f"postpone={config.postpone}: levels are 0..{index.n_levels - 1}")
     for position, code in (*config.pins, *config.forbid_tokens):
         if position >= index.n_levels or code >= index.levels.sizes[position]:
             raise MindRecError(
@@ -251,7 +257,8 @@ def with_items(search: SearchContext, beams: Beams, number: int, n_positions: in
 
 def _choose(context: StepContext, scores: BeamScores) -> torch.Tensor:
     """The positions each beam branches on, bool (A, L): `n_positions`, or all that the order allows for joint."""
-    search, order = context.search, ORDERS[context.search.config.order]
+    search = context.search
+    order = order_of(search.config.order, search.config.postpone)
 
     def probabilities():
         return [p.exp() for p in search.index.levels.split(scores.logp)]
@@ -266,7 +273,7 @@ def _choose_unscored(context: StepContext) -> torch.Tensor | None:
     if search.full_trace or search.joint or search.config.scoring != "token":
         return None
     view = View(context.codes < 0, search.index.levels, search.config.seed, None)
-    return first_positions(ORDERS[search.config.order], view, context.n_positions)
+    return first_positions(order_of(search.config.order, search.config.postpone), view, context.n_positions)
 
 
 def _without_tokens(search: SearchContext, scores: BeamScores) -> BeamScores:

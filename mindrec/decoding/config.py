@@ -37,6 +37,16 @@ class DecodeConfig:
             registry="an order",
         ),
     )
+    postpone: int | None = declare(
+        None,
+        Whole(
+            help="The level that every order leaves open until the last, counted from 0; none without.",
+            low=0,
+            high=63,
+            optional=True,
+            needs={"algorithm": "mindrec"},
+        ),
+    )
     steps: int | None = declare(
         None,
         Whole(

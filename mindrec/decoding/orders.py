@@ -126,6 +126,20 @@ ORDERS: dict[str, Order] = {
 """The orders by the name that a decode's settings give."""
 
 
+def order_of(name: str, postponed: int | None = None) -> Order:
+    """The order of a name; with `postponed`, that level is filled when no other is open."""
+    order = ORDERS[name]
+    if postponed is None:
+        return order
+
+    def before_it(view: View) -> View:
+        others = view.open.clone()
+        others[:, postponed] = False
+        return replace(view, open=others.where(others.any(1, keepdim=True), view.open))
+
+    return Order(lambda view: order.priority(before_it(view)), lambda view: order.needs_probabilities(before_it(view)))
+
+
 def allowed_positions(order: Order, view: View) -> torch.Tensor:
     """All open positions that an order allows now, bool (A, L)."""
     return order.priority(view).isfinite() & view.open

@@ -731,3 +731,23 @@ def test_most_certain_position_first(order):
     made = Toy(codes, (3, 3), p / p.sum(), exclude_seen=False)
     step = run(made, [[]], config_for(made, order=order))[1]
     assert step.chosen.tolist() == [[False, True]]
+
+
+@every_order
+@pytest.mark.parametrize("postponed", [0, 1, 3])
+def test_a_postponed_level_is_filled_last_and_costs_no_truth(order, postponed):
+    made = toy((2, 3, 3, 4), 30, n_categories=2)
+    config = config_for(made, order=order, postpone=postponed, beam_size=100)
+    steps = run(made, [[0], [3]], config)
+    for step in steps[1:]:
+        others = [level for level in range(4) if level != postponed]
+        still = (step.before.codes[step.expanded][:, others] < 0).any(1)
+        assert not step.chosen[still, postponed].any()
+    for history, one in zip([[0], [3]], answers(made, [[0], [3]], config), strict=True):
+        assert_is_truth(one, made.truth(history))
+
+
+def test_a_level_that_does_not_exist_cannot_be_postponed():
+    made = toy((2, 3), 5)
+    with pytest.raises(MindRecError, match=r"postpone=2: levels are 0\.\.1"):
+        run(made, [[0]], config_for(made, postpone=2))

@@ -292,7 +292,7 @@ class Recommender:
     def item_row(self, item) -> int:
         """The row of an item given by id (1001, 1001.0 and "1001" are one) or by a title that no other item has."""
         text = id_text(item)
-        if (row := self.row_of_id(text)) is not None:
+        if (row := self.catalog.ids.row(text)) is not None:
             return row
         rows = self._rows_of_title.get(text.casefold(), ())
         if len(rows) > 1:
@@ -300,11 +300,6 @@ class Recommender:
             more = f" and {len(ids) - 10:,} more" if len(ids) > 10 else ""
             raise MindRecError(f"{text!r} is the title of {len(ids)} items; give one id: {', '.join(ids[:10])}{more}")
         return rows[0] if rows else self.catalog.rows([text])[0]
-
-    def row_of_id(self, text: str) -> int | None:
-        """The row of an id, None for an unknown one. An id that a table wrote as a float ("1001.0") is found too."""
-        row = self.catalog.row_of.get(text)
-        return self.catalog.row_of.get(text.removesuffix(".0")) if row is None else row
 
     @cached_property
     def _rows_of_title(self) -> dict[str, list[int]]:

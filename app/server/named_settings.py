@@ -35,9 +35,11 @@ def by_number(recommender: Recommender, settings: dict[str, Any] | None) -> dict
 def _row(recommender: Recommender, item: Any) -> Any:
     if not isinstance(item, str):
         return item
-    if item not in recommender.catalog.row_of:
-        raise MindRecError(f"forbid_items: no item has the id {item[:80]!r}; `search` finds ids")
-    return recommender.catalog.row_of[item]
+    ids = recommender.catalog.ids
+    if (row := ids.row(item)) is None:
+        hint = ids.hint(item[:256]) or "`search` finds ids"
+        raise MindRecError(f"forbid_items: no item has the id {item[:80]!r}; {hint}")
+    return row
 
 
 def _token(recommender: Recommender, level: str, label: Any) -> list[int]:

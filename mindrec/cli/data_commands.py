@@ -149,7 +149,12 @@ def add_items(
     loaded, repairs = load_checkpoint(checkpoint), Repairs()
     columns = ItemColumns(item_column, title_column, brand_column, None, category_columns, category_separator)
     found = clean_items(item_records(items, columns, repairs), repairs)
-    new = [item for item_id, item in found.items() if item_id not in loaded.catalog.row_of]
+    new = [item for item_id, item in found.items() if loaded.catalog.ids.row(item_id) is None]
+    if not new:
+        why = (
+            f"all its {len(found):,} items are in the checkpoint already (first: {next(iter(found))})" if found else ""
+        )
+        raise MindRecError(f"{items} brings no items to add: {why or 'it has no rows'}; nothing is written")
     embed = text_embedder((loaded.training or {}).get("text_model"))
     added = run(loaded, new, embed, lift=lift)
     added.checkpoint.save(out)

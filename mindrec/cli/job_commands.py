@@ -2,6 +2,7 @@
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def recommend_many(
-    histories: Annotated[Path, typer.Option(help="Parquet: user_id, item_ids (oldest first).")],
+    histories: Annotated[Path, typer.Option(help="Parquet, CSV or JSON lines: user_id, item_ids (oldest first).")],
     out: Annotated[Path, typer.Option(help="Parquet to write: a row for each user and rank.")],
     checkpoint: Annotated[Path, typer.Option(help="Checkpoint folder.")] = Path("checkpoints/grocery"),
     top: Annotated[int, typer.Option(help="Items for each user.")] = 10,
@@ -44,5 +45,6 @@ def recommend_many(
         resume=resume,
         device=device,
         progress=sys.stderr.isatty(),
+        say=partial(typer.echo, err=True),
     )
     emit(found | {"seconds": round(time.perf_counter() - started, 1)}, json_out)

@@ -247,8 +247,8 @@ def resolve(recommender, words: str, say=lambda line: None) -> str:
     Raises MindRecError for a title that several items have, and for words that fit nothing.
     """
     catalog = recommender.catalog
-    if words in catalog.row_of:
-        return words
+    if (row := catalog.ids.row(words)) is not None:
+        return catalog.items[row].item_id
     same = [i.item_id for i in catalog.items if i.title.casefold() == words.casefold()]
     if len(same) == 1:
         return same[0]
@@ -256,7 +256,8 @@ def resolve(recommender, words: str, say=lambda line: None) -> str:
         raise MindRecError(f"{words!r} is the title of {len(same)} items; give one id: {', '.join(same)}")
     near = [catalog.items[row] for row in recommender.search(words, 5) if recommender.fits(words, row)]
     if not near:
-        raise MindRecError(f"unknown item {words!r}: no id, title or words of an item of {catalog.name!r}")
+        hint = catalog.ids.hint(words) or "search the catalog for its title"
+        raise MindRecError(f"unknown item {words!r}: no id, title or words of an item of {catalog.name!r}; {hint}")
     named = [f"{i.title} ({i.item_id})" for i in near]
     paths = [" > ".join(path) for path in recommender.search_paths(words, 3)]
     say(

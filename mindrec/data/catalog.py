@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindrec.data.ids import IdLookup
 from mindrec.errors import MindRecError
 from mindrec.system.files import (
     FolderKind,
@@ -128,17 +129,22 @@ class Catalog:
             digest.update(json.dumps([item.item_id, item.title, item.categories], ensure_ascii=False).encode())
         return digest.hexdigest()[:16]
 
+    @cached_property
+    def ids(self) -> IdLookup:
+        """Rows by id, whatever an id has become on its way through other programs."""
+        return IdLookup(self.row_of)
+
     def rows(self, item_ids: Iterable[str]) -> list[int]:
-        """Rows of the given ids. Raises MindRecError naming the first unknown id."""
-        out = []
-        for item_id in item_ids:
-            if str(item_id) not in self.row_of:
-                raise MindRecError(
-                    f"unknown item {item_id!r}: not one of the {len(self):,} items of {self.name!r}; "
-                    "search the catalog for its title"
-                )
-            out.append(self.row_of[str(item_id)])
-        return out
+        """Rows of the given ids. Raises MindRecError naming the first unknown id, and those that are near it."""
+        return [self._row(str(item_id)) for item_id in item_ids]
+
+    def _row(self, text: str) -> int:
+        if (row := self.ids.row(text)) is None:
+            hint = self.ids.hint(text) or "search the catalog for its title"
+            raise MindRecError(
+                f"unknown item {text[:80]!r}: not one of the {len(self):,} items of {self.name!r}; {hint}"
+            )
+        return row
 
 
 class Ragged(Sequence):

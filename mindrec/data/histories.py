@@ -2,22 +2,34 @@
 
 from collections.abc import Iterable, Mapping
 
+from mindrec.data.ids import normal_id
 from mindrec.errors import MindRecError
 
 
 def id_text(value) -> str:
     """An id as text. A whole number that a table made a float is the same id: 1001, 1001.0 and "1001" are one.
 
+    Text stays as it is, since it may be a title. Scalars of numpy, torch and pyarrow are the values that they hold.
+
     Raises:
-        MindRecError: a missing value (None, NaN, NaT).
+        MindRecError: a missing value (None, NaN, NaT, NA), or a list in place of an id.
     """
+    if isinstance(value, (list, tuple, set, Mapping)) or getattr(value, "ndim", 0):
+        raise MindRecError(
+            f"an item id is a {type(value).__name__} ({str(value)[:60]}); recommend_many reads several histories"
+        )
+    for unwrap in ("as_py", "item"):
+        if callable(method := getattr(value, unwrap, None)):
+            value = method()
     if isinstance(value, str):
         return value
-    if value is None or value != value:  # NaN and NaT are the values that differ from themselves
-        raise MindRecError(f"an item id is missing ({value!r}); drop it from the history")
-    if not isinstance(value, (bool, int)) and hasattr(value, "is_integer") and value.is_integer():
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value)
+    if value is None or not (text := normal_id(value)) or text == "NaT":
+        raise MindRecError(f"an item id is missing ({value!r}); drop it from the history")
+    return text
 
 
 def item_texts(history: Iterable) -> list[str]:

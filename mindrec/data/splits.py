@@ -90,5 +90,31 @@ def cases(interactions: Interactions, split: str, users: int | None = None, seed
         chosen = np.sort(np.random.default_rng(seed).choice(len(out), users, replace=False))
         out = [out[n] for n in chosen]
     if not out:
-        raise MindRecError(f"the data has no {split} cases; sequences of two or more held-out items are needed")
+        raise MindRecError(_no_cases(interactions, split))
     return out
+
+
+LEAST = 4
+"""Items that a sequence must have to teach something where its last two are held out: a history and what followed."""
+
+
+def too_short(interactions: Interactions) -> str | None:
+    """Why nothing can be learned where no sequence is long enough for leave-one-out; None where one is."""
+    longest = int(np.diff(interactions.sequences.starts).max(initial=0))
+    if interactions.split is not None or longest >= LEAST:
+        return None
+    return (
+        f"the longest of {len(interactions):,} sequences has {longest} items, and {LEAST} are needed: one item for "
+        "validation and one for the test are held out, two are left to learn from; use more of the log, or leave fewer "
+        "rows out (--core, --min-rating, --keep), or join the sequences of one person (--user-column)"
+    )
+
+
+def _no_cases(interactions: Interactions, split: str) -> str:
+    """The words of a refusal of data without a case of a split."""
+    why = too_short(interactions)
+    if interactions.split is not None:
+        held = interactions.split.count(split)
+        why = f"{held:,} sequences are marked {split!r}, and none of them has two items (a history and its next item)"
+        why += "; mark some, or leave the marks out: the last two items of each sequence are then held out"
+    return f"the data has no {split} cases: {why or 'sequences of two items or more are needed'}"

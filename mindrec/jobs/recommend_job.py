@@ -3,12 +3,11 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from tqdm import tqdm
 
@@ -16,6 +15,7 @@ from mindrec.decoding.answerable import answerable
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.jobs.chunks import ChunkedJob, Work, parquet_metadata
+from mindrec.jobs.history_file import Histories, open_histories, repeated_people
 from mindrec.recommender import Recommender
 from mindrec.system.files import atomic_path, check_parquet
 
@@ -46,12 +46,14 @@ def recommend_many(
     resume: bool = False,
     device: str = "auto",
     progress: bool = True,
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict:
     """Recommend for every row of `histories` (columns user_id, item_ids: oldest first) and write `out`, a row an item.
 
     Items that the checkpoint does not know are passed over. Of the others the last `max_history` are read, and none is
     recommended (unless exclude_seen is off). A user with none, or to whom nothing is left to recommend, has no row: all
-    are counted in what is returned. Finished chunks lie in `out`.partial until the end.
+    are counted in what is returned, and the first of each is told through `say`. Finished chunks lie in `out`.partial
+    until the end.
 
     Raises:
         MindRecError: a file that is no such table; other settings than those of the work that is resumed.
@@ -60,8 +62,12 @@ def recommend_many(
     recommender = Recommender.from_pretrained(checkpoint, device)
     config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
     if not 1 <= top <= config.beam_size:
-        raise MindRecError(f"--top {top} is outside 1..{config.beam_size}, the beams that each user's search keeps")
-    users = _checked(histories)
+        raise MindRecError(
+            f"--top {top} is outside 1..{config.beam_size}, the beams that each user's search keeps; "
+            "--decoder beam_size=N, at most 100, keeps more"
+        )
+    table = open_histories(histories)
+    users = len(table)
     with histories.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     about = {
@@ -78,81 +84,55 @@ def recommend_many(
     if workers:
         open_worker = partial(_opened, checkpoint, histories, config, top, device)
     else:
-        open_worker = partial(_worker, recommender, histories, config, top)
+        open_worker = partial(_worker, recommender, table, config, top)
     with tqdm(total=users, disable=not progress) as bar:
         job.run({first: (first, count) for first, count in sizes.items()}, sizes, open_worker, workers, bar)
-    counts = _joined(job.parts, out, about)
+    counts, firsts = _joined(job.parts, out, about)
     job.close()
+    for line in (*repeated_people(table), *_notes(counts, firsts, users, recommender)):
+        say(line)
     return {"users": users} | counts
 
 
-def _checked(histories: Path) -> int:
-    """How many users a file has. Raises MindRecError where it is not a table of histories."""
-    try:
-        file = pq.ParquetFile(histories)
-    except FileNotFoundError as error:
-        raise MindRecError(f"--histories {histories} is missing; give a Parquet file") from error
-    except (pa.ArrowException, OSError) as error:
-        raise MindRecError(f"--histories {histories} is not a Parquet file that can be read ({error})") from error
-    with file:
-        columns = file.schema_arrow
-        for name in ("user_id", "item_ids"):
-            if name not in columns.names:
-                raise MindRecError(
-                    f"--histories {histories} lacks the column {name!r}; it has {', '.join(columns.names)}"
-                )
-        kind = columns.field("item_ids").type
-        if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-            raise MindRecError(f"--histories {histories}: item_ids is {kind}; a list of ids in each row is needed")
-        return file.metadata.num_rows
-
-
-class _Histories:
-    """Rows of a Parquet file by number; one row group of it is held at a time."""
-
-    def __init__(self, path: Path):
-        self.file, self._held = pq.ParquetFile(path), (-1, None)
-        sizes = [self.file.metadata.row_group(n).num_rows for n in range(self.file.num_row_groups)]
-        self.ends = [sum(sizes[: n + 1]) for n in range(len(sizes))]
-
-    def rows(self, first: int, count: int) -> Iterator[tuple[str, list[str]]]:
-        """(user id, item ids) of rows first .. first + count; fewer where the file ends."""
-        begin = 0
-        for group, end in enumerate(self.ends):
-            low, high = max(first, begin), min(first + count, end)
-            if low < high:
-                for row in self._group(group).slice(low - begin, high - low).to_pylist():
-                    yield row["user_id"], [item for item in row["item_ids"] or () if item is not None]
-            begin = end
-
-    def _group(self, number: int) -> pa.Table:
-        if self._held[0] != number:
-            table = self.file.read_row_group(number, columns=["user_id", "item_ids"])
-            ids = table["item_ids"].cast(pa.list_(pa.string()))
-            self._held = number, pa.table({"user_id": pc.cast(table["user_id"], pa.string()), "item_ids": ids})
-        return self._held[1]
+def _notes(counts: dict[str, int], firsts: dict[str, str], users: int, recommender: Recommender) -> list[str]:
+    """What was passed over, a line a kind, with the first of each."""
+    hint = recommender.catalog.ids.hint(firsts.get("unknown_items", ""))
+    words = {
+        "unknown_items": "items in histories are unknown to the checkpoint and passed over",
+        "without_history": f"of {users:,} rows have no item that the checkpoint knows, and no answer",
+        "nothing_left": f"of {users:,} rows have nothing left to recommend, and no answer",
+    }
+    return [
+        f"note: {counts[kind]:,} {told} (first: {firsts[kind]}{'; ' + hint if hint and kind == COUNTED[0] else ''})"
+        for kind, told in words.items()
+        if counts[kind]
+    ]
 
 
 def _opened(checkpoint: Path, histories: Path, config: DecodeConfig, top: int, device: str) -> Work:
     """A worker of its own process."""
-    return _worker(Recommender.from_pretrained(checkpoint, device), histories, config, top)
+    return _worker(Recommender.from_pretrained(checkpoint, device), open_histories(histories), config, top)
 
 
-def _worker(recommender: Recommender, histories: Path, config: DecodeConfig, top: int) -> Work:
-    return partial(_recommended, recommender, _Histories(histories), config, top)
+def _worker(recommender: Recommender, histories: Histories, config: DecodeConfig, top: int) -> Work:
+    return partial(_recommended, recommender, histories, config, top)
 
 
 def _recommended(
-    recommender: Recommender, histories: _Histories, config: DecodeConfig, top: int, chunk: tuple[int, int]
+    recommender: Recommender, histories: Histories, config: DecodeConfig, top: int, chunk: tuple[int, int]
 ) -> bytes:
     """One chunk's rows as a Parquet file, whose metadata counts what was passed over."""
-    asked, unknown, without, catalog = [], 0, 0, recommender.catalog
+    asked, unknown, without, catalog = [], [], [], recommender.catalog
     for user, ids in histories.rows(*chunk):
-        known = [row for item in ids if (row := recommender.row_of_id(item)) is not None]
-        unknown, without = unknown + len(ids) - len(known), without + (not known)
+        found = [catalog.ids.row(item) for item in ids]
+        known = [row for row in found if row is not None]
+        unknown += [item for item, row in zip(ids, found, strict=True) if row is None]
         if known:
             asked.append((user, known))
+        else:
+            without.append(user)
     served = answerable(recommender.index, [history for _, history in asked], config)
+    full = [user for (user, _), able in zip(asked, served, strict=True) if not able]
     asked = [
         (user, [catalog.items[row].item_id for row in rows])
         for (user, rows), able in zip(asked, served, strict=True)
@@ -166,18 +146,16 @@ def _recommended(
                 values = (user, found.rank, found.item.item_id, found.score, found.probability)
                 for name, value in zip(SCHEMA.names, values, strict=True):
                     rows[name].append(value)
-    told = {
-        b"unknown_items": str(unknown),
-        b"without_history": str(without),
-        b"nothing_left": str(int((~served).sum())),
-    }
+    passed = dict(zip(COUNTED, (unknown, without, full), strict=True))
+    told = {kind: str(len(values)) for kind, values in passed.items()}
+    told["firsts"] = json.dumps({kind: str(values[0])[:80] for kind, values in passed.items() if values})
     out = io.BytesIO()
     pq.write_table(pa.table(rows, SCHEMA).replace_schema_metadata(told), out, compression="zstd")
     return out.getvalue()
 
 
-def _joined(parts: list[Path], out: Path, about: dict) -> dict:
-    """Write the chunks as one file, in their order; returns the sums of what each passed over."""
+def _joined(parts: list[Path], out: Path, about: dict) -> tuple[dict[str, int], dict[str, str]]:
+    """Write the chunks as one file, in their order; returns sums of what they passed over, and the first of each."""
     files = [pq.read_metadata(part) for part in parts]
     counts = {name: sum(int(file.metadata[name.encode()]) for file in files) for name in COUNTED}
     counts = {"rows": sum(file.num_rows for file in files)} | counts
@@ -185,4 +163,7 @@ def _joined(parts: list[Path], out: Path, about: dict) -> dict:
     with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
         for part in parts:
             writer.write_table(pq.read_table(part).replace_schema_metadata(schema.metadata))
-    return counts
+    firsts: dict[str, str] = {}
+    for file in files:
+        firsts = json.loads(file.metadata.get(b"firsts", b"{}")) | firsts
+    return counts, firsts

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mindrec.data.catalog import Item
+from mindrec.data.ids import MISSING, normal_id
 from mindrec.sources.itemfile import TEXTS, ItemColumns
 from mindrec.sources.repairs import Repairs, usable_id
-from mindrec.sources.values import MISSING, is_missing, normal_id
+from mindrec.sources.values import is_missing
 
 VARIES = 0.3
 """Share of an item's later rows from which on a column that says otherwise than the first is none of the item."""

@@ -12,10 +12,11 @@ from itertools import islice
 import numpy as np
 
 from mindrec.data.catalog import SPLITS, Catalog, Interactions, Item, PreparedData, Ragged
+from mindrec.data.ids import normal_id
 from mindrec.errors import MindRecError
 from mindrec.sources.meaning import check_match, judge_depth, judge_order, ordered_labels, without_roots
 from mindrec.sources.repairs import REFUSE_AFTER, Repairs, clean_items, usable_id
-from mindrec.sources.values import SCIENTIFIC, normal_id
+from mindrec.sources.values import SCIENTIFIC
 
 
 @dataclass
@@ -230,7 +231,7 @@ def _items(events: Events, known: dict[str, Item], keep_unused: bool, repairs: R
     without = [events.items[n] for n in np.flatnonzero(used) if events.items[n] not in known]
     if known:
         repairs.count("item_without_record", f"item {without[:1]}", len(without))
-        check_match(without, len(taken), list(known)[:3], repairs)
+        check_match(without, len(taken), list(known), repairs)
     items = [item for item_id, item in known.items() if keep_unused or item_id in taken]
     return items + [Item(item_id, f"Item {item_id}") for item_id in without]
 

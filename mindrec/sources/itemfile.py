@@ -7,13 +7,14 @@ from itertools import chain, islice
 from pathlib import Path
 
 from mindrec.data.catalog import Item
+from mindrec.data.ids import normal_id
 from mindrec.errors import MindRecError
 from mindrec.sources import streaming as large
 from mindrec.sources.readers import columns_of, json_lines
 from mindrec.sources.repairs import Repairs
 from mindrec.sources.roles import guessed, plain
 from mindrec.sources.tables import Options, look_at
-from mindrec.sources.values import normal_id, path_names, present
+from mindrec.sources.values import path_names, present
 from mindrec.system.files import read_jsonl_gz
 
 TEXTS = ("title", "brand", "description")

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from mindrec.data.catalog import Catalog, Interactions, PreparedData, Ragged, read_semantic_ids
+from mindrec.data.ids import normal_id
 from mindrec.errors import MindRecError
 from mindrec.sources.itemfile import json_items
-from mindrec.sources.meaning import judge_depth
+from mindrec.sources.meaning import judge_depth, whole_semantic_ids
 from mindrec.sources.repairs import Repairs, clean_items, usable_id
-from mindrec.sources.values import normal_id
 from mindrec.system.files import read_json, read_jsonl_gz
 
 
@@ -36,10 +36,7 @@ def load(path: Path, *, depth: int | None = None) -> PreparedData:
     used = np.bincount(interactions.sequences.flat, minlength=len(catalog)) > 0
     repairs.count("unused_item_kept", n=int((~used).sum()))
     own = read_semantic_ids(folder)
-    if own is not None and len({len(own.get(i, ())) for i in items} | {0}) != 2:
-        repairs.count("semantic_ids_incomplete")
-        own = None
-    own = own and {item_id: own[item_id] for item_id in items}
+    own = None if own is None else whole_semantic_ids(own, list(items), repairs)
     return PreparedData(catalog, interactions, own, _notes(folder, catalog.name), repairs.lines())
 
 

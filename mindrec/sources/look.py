@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from itertools import islice
 from pathlib import Path
 
+from mindrec.data.ids import normal_id
 from mindrec.errors import MindRecError
 from mindrec.sources import filters
 from mindrec.sources import streaming as large
@@ -19,7 +20,7 @@ from mindrec.sources.roles import guessed, log_roles
 from mindrec.sources.tables import BLANKS, SEPARATORS, Options, look_at, looks_like_data
 from mindrec.sources.times import TimeColumn
 from mindrec.sources.user_columns import LogOptions
-from mindrec.sources.values import is_missing, normal_id, number
+from mindrec.sources.values import is_missing, number
 
 SOURCES = ("csv", "parquet")
 ROWS, EXAMPLES, WIDTH, MOST_COLUMNS = 10_000, 3, 24, 40

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mindrec.data.catalog import DEFAULT_DEPTH, Interactions
+from mindrec.data.ids import loose_id
+from mindrec.data.splits import too_short
 from mindrec.errors import MindRecError
 from mindrec.sources.repairs import MAX_DEPTH, Repairs, without_common_root
 
@@ -18,15 +20,55 @@ def check_match(without: Sequence[str], used: int, known: Sequence[str], repairs
     """Refuse an item file that lists no item of the log; warn where it lists fewer than half."""
     if len(without) == used:
         raise MindRecError(
-            f"the item file lists none of the {used:,} items of the log (there {', '.join(map(repr, known))}; here "
+            f"the item file lists none of the {used:,} items of the log (there {', '.join(map(repr, known[:3]))}; here "
             f"{', '.join(map(repr, without[:3]))}): the two name items differently; name the item file's id with "
-            "--item-file-id, or leave --item-file out"
+            f"--item-file-id, or leave --item-file out{_spelt_apart(without, known)}"
         )
     if 2 * len(without) > used:
         repairs.warn(
             f"{len(without):,} of {used:,} items of the log are not in the item file (first: {without[0]}): they have "
-            "no title and no category; check that both files name items alike"
+            f"no title and no category; check that both files name items alike{_spelt_apart(without, known)}"
         )
+
+
+def _spelt_apart(without: Sequence[str], known: Sequence[str]) -> str:
+    """Two ids that differ in leading zeros, case or signs alone, and the remedy; "" where there are none."""
+    near = {loose_id(text): text for text in known}
+    found = next(((text, near[loose_id(text)]) for text in without if loose_id(text) in near), None)
+    if found is None:
+        return ""
+    return (
+        f"; {found[0]!r} of the log and {found[1]!r} of the item file differ in leading zeros, case or signs alone: "
+        "a spreadsheet drops leading zeros; write ids as text in both"
+    )
+
+
+def whole_semantic_ids(own: dict, ids: Sequence[str], repairs: Repairs) -> dict[str, tuple[str, ...]] | None:
+    """The semantic IDs of all items as texts; None where some item has none or a number of codes of its own.
+
+    How many items are concerned, the first of them and the remedy are then said.
+    """
+    depth = {item: len(own[item]) if isinstance(own.get(item), (list, tuple)) else 0 for item in ids}
+    usual = Counter(number for number in depth.values() if number).most_common(1)
+    if not usual:
+        repairs.count("semantic_ids_incomplete", n=len(ids))
+        return None
+    none = [item for item, number in depth.items() if not number]
+    others = [item for item, number in depth.items() if number and number != usual[0][0]]
+    if not none and not others:
+        return {item: tuple(map(str, own[item])) for item in ids}
+    told = [f"{len(none):,} of {len(ids):,} items have none (first: item {none[0]})"] if none else []
+    if others:
+        told.append(
+            f"{len(others):,} of {len(ids):,} items have another number of codes than {usual[0][0]} (first: item "
+            f"{others[0]}, {depth[others[0]]})"
+        )
+    repairs.count("semantic_ids_incomplete", n=len(none) + len(others))
+    repairs.warn(
+        f"the data's own semantic IDs are left out, since every item needs {usual[0][0]} codes: {' and '.join(told)}; "
+        "complete them, or train with --semantic-ids residual, which makes new ones"
+    )
+    return None
 
 
 def ordered_labels(paths: list[tuple[str, ...]], how: str | None, repairs: Repairs) -> list[tuple[str, ...]]:
@@ -103,11 +145,8 @@ def judge_order(found: Interactions, ids: Sequence[str], timed: bool, repairs: R
                 "without times the order is that of the rows, and they are sorted by item id: the 'next item' says "
                 "nothing; give a time column, or rows in the order in which things happened"
             )
-    if not (lengths >= 3).any():
-        repairs.warn(
-            "no user has three interactions: there is nothing to hold out for validation and test, and `train` will "
-            "refuse this; use more of the log"
-        )
+    if why := too_short(found):
+        repairs.warn(f"`train` will refuse this data: {why}")
     user_M = np.repeat(np.arange(len(lengths)), lengths)
     order = np.lexsort((np.arange(len(flat)), flat, user_M))
     again = np.zeros(len(flat), bool)

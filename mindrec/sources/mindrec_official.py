@@ -8,6 +8,7 @@ from pathlib import Path
 from mindrec.data.catalog import Item, PreparedData
 from mindrec.errors import MindRecError
 from mindrec.sources.interactions_log import assemble, collect
+from mindrec.sources.meaning import whole_semantic_ids
 from mindrec.sources.readers import json_object
 from mindrec.sources.repairs import Repairs
 
@@ -41,7 +42,8 @@ def load(path: Path, *, core: int = 1, keep_unused: bool = False) -> PreparedDat
         keep_unused=keep_unused,
         drop_root=named,
     )
-    own = _semantic_ids(read["index"], data, repairs)
+    ids = [item.item_id for item in data.catalog.items]
+    own = whole_semantic_ids(read["index"], ids, repairs) if read["index"] else None
     notes = NOTES.format(
         name=name,
         files=", ".join(f"`{f.name}`" for f in (found[0], *parts.values()) if f.exists()),
@@ -81,14 +83,3 @@ def _records(read: dict[str, dict], named: bool) -> Iterator[Item]:
             names = [f"Category {re.sub(r'[<>]', '', str(n))}" for n in names or []]
         title, brand, description = (_field(record, key) for key in ("title", "brand", "description"))
         yield Item(str(item_id), title or "", tuple(names or ()), brand or None, description or None)
-
-
-def _semantic_ids(index: dict, data: PreparedData, repairs: Repairs) -> dict[str, tuple[str, ...]] | None:
-    """The index of the kept items, where it names each with one number of codes."""
-    ids = {item.item_id: index.get(item.item_id) for item in data.catalog.items}
-    depths = {len(codes) if isinstance(codes, list) else 0 for codes in ids.values()}
-    if len(depths) == 1 and depths != {0}:
-        return {item_id: tuple(map(str, codes)) for item_id, codes in ids.items()}
-    if index:
-        repairs.count("semantic_ids_incomplete")
-    return None

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mindrec.data.catalog import Item
+from mindrec.data.ids import MISSING, WHOLE_FLOAT
 from mindrec.errors import MindRecError
 from mindrec.sources import filters
 from mindrec.sources import streaming as large
@@ -17,7 +18,6 @@ from mindrec.sources.roles import log_roles
 from mindrec.sources.tables import HEAD_ROWS
 from mindrec.sources.times import TimeColumn, one_unit
 from mindrec.sources.user_columns import LogOptions, own_log
-from mindrec.sources.values import MISSING, WHOLE_FLOAT
 
 
 def _read(path: Path, options: LogOptions, repairs: Repairs) -> Log:

@@ -42,7 +42,7 @@ KINDS = {
     "category_cycle": "paths that name a category twice; the repeat left out",
     "category_depth": "paths deeper than 12 levels; cut",
     "not_utf8": "lines that are not UTF-8; read as Windows-1252",
-    "semantic_ids_incomplete": "semantic_ids.json given, but not for every item with one depth; left out",
+    "semantic_ids_incomplete": "items whose own semantic ID is missing or of another length; those of all are left out",
 }
 
 _TAG = re.compile(r"<[/!]?[a-zA-Z][^<>]{0,500}>")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mindrec.data.ids import MISSING
 from mindrec.errors import MindRecError
-from mindrec.sources.values import MISSING
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,18 +5,11 @@ import json
 import re
 from collections.abc import Iterable
 
-MISSING = frozenset(
-    ["", "nan", "NaN", "NAN", "NULL", "null", "Null", "None", "none", "NONE", "N/A", "n/a", "NA", "#N/A", "\\N", "<NA>"]
-)
-"""Spellings that exporters write where there is no value."""
-
-WHOLE_FLOAT = r"^([+-]?(?:0|[1-9][0-9]*))\.0+$"
-"""A whole number that became a float. A number with leading zeros is text and stays as it is."""
+from mindrec.data.ids import MISSING
 
 SCIENTIFIC = re.compile(r"^[+-]?[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+$")
 MAX_CELL = 20_000
 
-_WHOLE_FLOAT = re.compile(WHOLE_FLOAT)
 _CURRENCY = re.compile(r"[\s\u00a0\u202f$€£]")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 _NUMPY = re.compile(r"['\"]\s+['\"]")
@@ -35,16 +28,6 @@ def is_missing(value: object) -> bool:
 def present(value: object) -> object | None:
     """The value, or None where it stands for none."""
     return None if is_missing(value) else value
-
-
-def normal_id(value: object) -> str:
-    """The one spelling of an id: no blanks around it, and `1001.0` is `1001`; "" where it is missing."""
-    text = "" if value is None else str(value).strip()
-    if text in MISSING:
-        return ""
-    if text.endswith("0") and (whole := _WHOLE_FLOAT.match(text)):
-        return whole.group(1)
-    return text
 
 
 def number(text: str) -> float | None:

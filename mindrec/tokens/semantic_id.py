@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from mindrec.data.catalog import Catalog, PreparedData
 from mindrec.errors import MindRecError
+from mindrec.system.memory import say
 from mindrec.text.features import Embed, reduced, text_vectors
 
 
@@ -163,7 +164,13 @@ def semantic_codes(
         if not data.semantic_ids:
             raise MindRecError(f"{catalog.name!r} brings no semantic_ids.json; use --semantic-ids residual or product")
         labels = [data.semantic_ids[item.item_id] for item in catalog.items]
-        return from_labels(labels, finest_category(catalog))[0]
+        codes, moved = from_labels(labels, finest_category(catalog))
+        if moved:
+            say(
+                f"note: {moved:,} of {len(labels):,} items share all codes with another item of their category; they "
+                "get a free last code of their own, so their semantic IDs are not quite those of the data"
+            )
+        return codes
     if kind not in QUANTISERS:
         raise MindRecError(f"semantic IDs {kind!r} are not one of {', '.join(QUANTISERS)}, own")
     vectors = item_vectors([item.text for item in catalog.items], sequences, seed, embed)

@@ -127,7 +127,10 @@ class _Run:
         self.step = 0
         self.steps_an_epoch = sum(1 for _ in self._batches(config.seed))
         if self.steps_an_epoch == 0:
-            raise MindRecError("no sequence has two items or more; there is nothing to train on")
+            raise MindRecError(
+                "no training sequence has two items or more: there is nothing to learn from; of a sequence without a "
+                "`split` the last two items are held out, so that four are needed; bring longer histories"
+            )
 
     def _batches(self, seed: int) -> Iterator[torch.Tensor]:
         width = self.model.max_history + 1

@@ -352,3 +352,7 @@ def test_add_items_from_a_table(measured, tmp_path):
     refusal = refused("add-items", *arguments[:2], "--items", nameless, "--out", tmp_path / "none")
     assert "item_id" in refusal
     assert not [p for p in tmp_path.iterdir() if p.name not in ("new.csv", "nameless.csv", "grown")]
+    nameless.write_text(f"item_id,title\n {known} ,again\n")
+    refusal = refused("add-items", *arguments[:2], "--items", nameless, "--out", tmp_path / "none")
+    assert f"brings no items to add: all its 1 items are in the checkpoint already (first: {known}" in refusal
+    assert not (tmp_path / "none").exists()

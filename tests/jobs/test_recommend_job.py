@@ -1,5 +1,6 @@
 """Many users at once: the answers of one at a time, whoever works on them and whatever dies meanwhile."""
 
+import json
 import subprocess
 import threading
 import time
@@ -13,6 +14,7 @@ from commands import ours, refused
 from mindrec.diagnosis.cases import read_cases
 from mindrec.errors import MindRecError
 from mindrec.jobs import recommend_job as batch
+from mindrec.jobs.history_file import id_list, open_histories
 from mindrec.jobs.recommend_job import recommend_many
 
 
@@ -89,15 +91,97 @@ def test_what_was_cut_off_goes_on(checkpoint, histories, tmp_path, monkeypatch, 
 def test_bad_files_and_numbers_are_named(checkpoint, histories, tmp_path):
     common = ("recommend-many", "--checkpoint", checkpoint, "--out", tmp_path / "o.parquet", "--device", "cpu")
     (tmp_path / "no.parquet").write_text("user_id,item_ids")
-    pq.write_table(pa.table({"user": ["a"]}), tmp_path / "other.parquet")
-    pq.write_table(pa.table({"user_id": ["a"], "item_ids": ["i1 i2"]}), tmp_path / "words.parquet")
+    pq.write_table(pa.table({"who": ["a"]}), tmp_path / "other.parquet")
+    pq.write_table(pa.table({"user_id": ["a"], "item_ids": [{"a": "i1"}]}), tmp_path / "words.parquet")
     assert "missing.parquet is missing" in refused(*common, "--histories", tmp_path / "missing.parquet")
     assert "not a Parquet file" in refused(*common, "--histories", tmp_path / "no.parquet")
-    assert "lacks the column 'user_id'; it has user" in refused(*common, "--histories", tmp_path / "other.parquet")
+    assert "lacks the column 'user_id'; it has who" in refused(*common, "--histories", tmp_path / "other.parquet")
     assert "a list of ids" in refused(*common, "--histories", tmp_path / "words.parquet")
     assert "--top 99 is outside 1.." in refused(*common, "--histories", histories, "--top", "99")
     assert "--workers -1" in refused(*common, "--histories", histories, "--workers", "-1")
     assert not (tmp_path / "o.parquet").exists()
+
+
+LISTS = {
+    "Python": "['i1', 'i2']",
+    "Python, one missing": "['i1', None, 'i2']",
+    "a tuple": "('i1', 'i2')",
+    "JSON": '["i1", "i2"]',
+    "numpy": "['i1' 'i2']",
+    "numpy over two lines": "['i1'\n 'i2']",
+    "without quotation marks": "[i1, i2]",
+    "blanks": "i1 i2",
+    "commas": "i1, i2",
+    "bars": "i1|i2",
+    "semicolons": " i1;i2; ",
+}
+
+
+@pytest.mark.parametrize("written_as", LISTS)
+def test_lists_as_people_write_them(written_as):
+    assert id_list(LISTS[written_as]) == ["i1", "i2"]
+
+
+def test_numbers_missing_values_and_lists_that_were_cut():
+    assert id_list("[1001.0, 1002, NaN]") == id_list([1001.0, 1002, None, float("nan")]) == ["1001", "1002"]
+    assert id_list("[0001001 0001002]") == id_list("0001001,0001002") == ["0001001", "0001002"]
+    assert id_list("red shoe, blue shoe") == ["red shoe", "blue shoe"]
+    assert id_list("") == id_list(None) == id_list("[]") == id_list("nan") == []
+    assert id_list(7) == ["7"]
+    for cut in ("[1 2 ... 99]", "['a', ..., 'z']"):
+        with pytest.raises(MindRecError, match="was cut"):
+            id_list(cut)
+
+
+def test_files_of_histories_of_any_kind_hold_the_same(tmp_path):
+    """CSV, semicolons, JSON lines, Parquet of lists, texts, categories and floats, under other names."""
+    users, lists, numbers = ["a", "b"], [["1", "2"], ["3"]], [[1.0, 2.0], [3.0]]
+    texts = [" ".join(row) for row in lists]
+    rows = [json.dumps({"user_id": user, "item_ids": row}) for user, row in zip(users, [[1, 2.0], ["3"]], strict=True)]
+    files = {
+        "h.csv": 'user_id,item_ids\na,"[1, 2]"\nb,[3]\n',
+        "h.txt": "CustomerID;history\na;1,2\nb;3\n",
+        "h.jsonl": "\n".join(rows),
+    }
+    tables = {
+        "lists": pa.table({"user_id": users, "item_ids": numbers}),
+        "large": pa.table({"user_id": users, "items": pa.array(lists, pa.large_list(pa.string()))}),
+        "texts": pa.table({"user_id": users, "item_ids": texts}),
+        "categories": pa.table({"user_id": users, "item_ids": pa.array(texts).dictionary_encode()}),
+        "coded": pa.table({"user_id": users, "item_ids": pa.array(lists, pa.list_(pa.string()))}),
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    for name, table in tables.items():
+        pq.write_table(table, tmp_path / f"{name}.parquet")
+    for path in tmp_path.iterdir():
+        opened = open_histories(path)
+        assert list(opened.rows(0, len(opened))) == [("a", ["1", "2"]), ("b", ["3"])], path.name
+        assert list(opened.rows(1, 5)) == [("b", ["3"])], path.name
+        assert opened.people() == users, path.name
+
+
+def test_files_that_are_no_histories_are_refused_with_the_remedy(tmp_path):
+    pq.write_table(pa.table({"user_id": [1, 1], "item_id": [7, 8]}), tmp_path / "long.parquet")
+    (tmp_path / "cut.csv").write_text("user_id,item_ids\na,[1 2 ... 9]\n")
+    with pytest.raises(MindRecError, match=r"one item a row \('item_id'\).*groupby\('user_id'\)"):
+        open_histories(tmp_path / "long.parquet")
+    with pytest.raises(MindRecError, match=r"cut.csv, line 2: .* was cut"):
+        open_histories(tmp_path / "cut.csv")
+    with pytest.raises(MindRecError, match="is a folder"):
+        open_histories(tmp_path)
+
+
+def test_what_is_passed_over_is_named(checkpoint, tmp_path):
+    (tmp_path / "h.csv").write_text("user_id,item_ids\na,i1 I2\nb,gone\na,i3\nnan,i4\n")
+    paths = ("--checkpoint", checkpoint, "--histories", tmp_path / "h.csv", "--out", tmp_path / "o.parquet")
+    code, _, err = ours("recommend-many", *paths, "--top", "1", "--device", "cpu")
+    assert code == 0, err
+    assert "2 items in histories are unknown to the checkpoint and passed over (first: I2; did you mean 'i2'?" in err
+    assert "1 of 4 rows have no item that the checkpoint knows, and no answer (first: b)" in err
+    assert "1 people have several rows (first: a)" in err
+    assert "1 of 4 rows have no user_id" in err
+    assert pd.read_parquet(tmp_path / "o.parquet").user_id.fillna("").tolist() == ["a", "a", ""]
 
 
 def test_the_command_tells_its_counts(checkpoint, histories, tmp_path):

@@ -13,11 +13,13 @@ import pytest
 from tables import write
 
 from mindrec.data.catalog import load_prepared
+from mindrec.data.ids import normal_id
 from mindrec.errors import MindRecError
+from mindrec.sources.meaning import whole_semantic_ids
 from mindrec.sources.prepare import prepare
 from mindrec.sources.repairs import Repairs
 from mindrec.sources.times import TimeColumn
-from mindrec.sources.values import is_missing, normal_id, path_names
+from mindrec.sources.values import is_missing, path_names
 
 USERS, ITEMS, START = 8, 6, 1_700_000_000
 ORDER = {f"9{u}": [f"70{(u + 2 * k) % 5}" for k in range(5)] for u in range(USERS)}
@@ -404,3 +406,31 @@ def test_returns_and_kinds_of_events_in_parquet_are_said(tmp_path):
     said = " ".join(run(tmp_path, "parquet", path=str(tmp_path / "log.parquet")).repairs)
     assert "every row counts, whatever its 'event_type'" in said
     assert "negative 'quantity'" in said
+
+
+def test_zeros_that_one_file_lost_are_named(tmp_path):
+    zeros = frame().assign(item_id=lambda table: "00" + table.item_id)
+    options = {"path": log(tmp_path, zeros.to_csv(index=False))}
+    options["item_file"] = log(tmp_path, "item_id,title\n" + "".join(f"70{n},Item\n" for n in range(5)), "i.csv")
+    refused(tmp_path, r"'0070\d' of the log and '70\d' of the item file differ in leading zeros", **options)
+
+
+@pytest.mark.parametrize("most", [2, 3])
+def test_sequences_too_short_to_train_on_are_said(tmp_path, most):
+    data = run(tmp_path, path=log(tmp_path, frame().groupby("user_id").head(most).to_csv(index=False)))
+    line = next(line for line in data.repairs if line.startswith("WARNING: `train` will refuse"))
+    assert f"has {most} items, and 4 are needed" in line
+
+
+def test_own_semantic_ids_that_miss_items_are_counted_with_the_first():
+    ids, codes = ["a", "b", "c", "d"], ["<a_1>", "<b_2>"]
+    assert whole_semantic_ids(dict.fromkeys(ids, codes), ids, Repairs()) == dict.fromkeys(ids, tuple(codes))
+    for own, says in (
+        ({"a": codes, "d": codes}, "2 of 4 items have none (first: item b)"),
+        (dict.fromkeys(ids, codes) | {"c": [*codes, "<c_9>"]}, "1 of 4 items have another number of codes than 2"),
+        (dict.fromkeys(ids, codes) | {"c": None}, "1 of 4 items have none (first: item c)"),
+    ):
+        repairs = Repairs()
+        assert whole_semantic_ids(own, ids, repairs) is None
+        assert says in repairs.lines()[0]
+        assert "--semantic-ids residual" in repairs.lines()[0]

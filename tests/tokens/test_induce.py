@@ -12,7 +12,7 @@ from mindrec.errors import MindRecError
 from mindrec.sources.prepare import prepare
 from mindrec.tokens.induce import UNKNOWN, induce_tree, node_names
 from mindrec.tokens.quality import as_text, quality_report
-from mindrec.tokens.semantic_id import product_codes, residual_kmeans, semantic_codes
+from mindrec.tokens.semantic_id import finest_category, product_codes, residual_kmeans, semantic_codes
 
 GROUPS = {
     "pasta": ["spaghetti", "penne", "fusilli", "lasagne"],
@@ -172,6 +172,15 @@ def test_product_codes_split_independent_factors():
     spread = ((turned - turned.mean(0)) ** 2).sum(1).mean()
     assert error(quantise_product) < 0.2 * spread
     assert error(quantise_residual) < 0.2 * spread
+
+
+def test_own_semantic_ids_that_two_items_share_are_counted(capsys):
+    data, _ = made()
+    same = {item.item_id: ("<a_0>", f"<b_{n // 2}>") for n, item in enumerate(data.catalog.items)}
+    leaf = finest_category(data.catalog)
+    shared = sum(leaf[n] == leaf[n - 1] for n in range(1, len(leaf), 2))
+    semantic_codes("own", PreparedData(data.catalog, data.interactions, same), data.interactions.sequences, 2, 12)
+    assert f"note: {shared:,} of {len(leaf):,} items share all codes" in capsys.readouterr().err
 
 
 def test_semantic_ids_by_name():

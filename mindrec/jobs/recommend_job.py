@@ -60,19 +60,12 @@ def recommend_many(
     """
     check_parquet(out)
     recommender = Recommender.from_pretrained(checkpoint, device)
-    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
-    if not 1 <= top <= config.beam_size:
-        raise MindRecError(
-            f"--top {top} is outside 1..{config.beam_size}, the beams that each user's search keeps; "
-            "--decoder beam_size=N, at most 100, keeps more"
-        )
+    config = _checked_config(recommender, settings, top)
     table = open_histories(histories)
     users = len(table)
-    with histories.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
     about = {
         "fingerprint": recommender.checkpoint.fingerprint,
-        "histories": digest,
+        "histories": _digest(histories),
         "users": users,
         "decoder": config.to_dict(),
         "top": top,
@@ -92,6 +85,22 @@ def recommend_many(
     for line in (*repeated_people(table), *_notes(counts, firsts, users, recommender)):
         say(line)
     return {"users": users} | counts
+
+
+def _checked_config(recommender: Recommender, settings: dict | None, top: int) -> DecodeConfig:
+    """The settings of the decodes. Raises MindRecError where they keep fewer beams than items are asked for."""
+    config = recommender.settings(settings)
+    if not 1 <= top <= config.beam_size:
+        raise MindRecError(
+            f"--top {top} is outside 1..{config.beam_size}, the beams that each user's search keeps; "
+            "--decoder beam_size=N, at most 100, keeps more"
+        )
+    return config
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def _notes(counts: dict[str, int], firsts: dict[str, str], users: int, recommender: Recommender) -> list[str]:

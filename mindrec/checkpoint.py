@@ -23,7 +23,7 @@ from mindrec.errors import MindRecError
 from mindrec.model.denoiser import StoredDenoiser
 from mindrec.model.registry import denoiser_type
 from mindrec.system.devices import pick_device
-from mindrec.system.files import FolderKind, read_json, replace_folder, write_json, write_text
+from mindrec.system.files import FolderKind, put_back, read_json, replace_folder, write_json, write_text
 from mindrec.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
@@ -95,6 +95,7 @@ def load_checkpoint(folder: Path, device: str = "auto") -> Checkpoint:
             belong together; the message says what differs.
     """
     folder = Path(folder)
+    put_back(folder)
     if not folder.is_dir():
         raise MindRecError(f"checkpoint {folder} is not a folder; `python -m mindrec train --out {folder}` makes one")
     config = read_json(folder / "config.json", "checkpoint")

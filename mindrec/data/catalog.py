@@ -17,6 +17,7 @@ from mindrec.data.ids import IdLookup
 from mindrec.errors import MindRecError
 from mindrec.system.files import (
     FolderKind,
+    put_back,
     read_json,
     read_jsonl_gz,
     replace_folder,
@@ -305,6 +306,7 @@ def load_prepared(folder: Path, *, name: str | None = None, category_depth: int 
         MindRecError: a file is missing or damaged, or an item or sequence breaks its rule; file and line are named.
     """
     folder = Path(folder)
+    put_back(folder)
     if not folder.is_dir():
         raise MindRecError(f"{folder} is not a folder; `python -m mindrec prepare SOURCE --out {folder}` makes one")
     about = read_json(folder / "catalog.json", "catalog") if (folder / "catalog.json").exists() else {}

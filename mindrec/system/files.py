@@ -5,11 +5,14 @@ No writer destroys what this project did not make: see `FolderKind`.
 
 import ctypes
 import errno
+import glob
 import gzip
 import json
 import os
 import shutil
+import sys
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -107,6 +110,7 @@ def check_replaceable(path: Path, kind: FolderKind) -> Path:
         MindRecError: a file, or a folder that holds what this project did not write.
     """
     path = Path(path).expanduser().resolve()
+    put_back(path)
     if path.is_dir():
         if (name := kind.foreign(path)) is not None:
             raise MindRecError(
@@ -123,7 +127,8 @@ def replace_folder(path: Path, kind: FolderKind) -> Iterator[Path]:
     """Yield an empty folder beside `path`; it replaces `path`, whole, when the block ends without an error.
 
     Whatever happens, a kill too, the old folder or the new one lies whole at `path`: they are exchanged in one system
-    call. Where there is none (not Linux, some network drives) the old one is moved away first, and back on an error.
+    call. Where there is none (not Linux, some network drives) the old one is moved away first, and back on an error;
+    after a kill in between, the next command that reads or writes `path` puts it back (`put_back`).
 
     Raises:
         MindRecError: see `check_replaceable`; it is asked again at the end, as another may have written meanwhile.
@@ -172,6 +177,26 @@ def _swapped(new: Path, path: Path) -> None:
     finally:
         with suppress(OSError):
             aside.rmdir()  # never what it holds: if nothing could be put back, this is the only copy
+
+
+def put_back(path: Path) -> None:
+    """Undo a replacement of `path` that was killed between its two steps, and say so; nothing where there was none."""
+    path = Path(path)
+    if path.exists() or not (asides := _asides(path)):
+        return
+    time.sleep(0.5)  # another process may be between the two steps at this moment
+    if path.exists() or not (asides := _asides(path)):
+        return
+    was = max(asides, key=lambda aside: aside.stat().st_mtime_ns)
+    with suppress(OSError):  # another process was faster
+        os.rename(was, path)
+        was.parent.rmdir()
+        print(f"{path} was being replaced when its command was killed; the old one is put back", file=sys.stderr)
+
+
+def _asides(path: Path) -> list[Path]:
+    """Where `_swapped` keeps what was at `path`."""
+    return list(path.parent.glob(f".{glob.escape(path.name)}.old.*/was"))
 
 
 def refused_by_disk(error: BaseException) -> str | None:

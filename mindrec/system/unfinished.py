@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mindrec.errors import MindRecError
-from mindrec.system.files import FolderKind, read_json, replace_folder, write_json
+from mindrec.system.files import FolderKind, put_back, read_json, replace_folder, write_json
 from mindrec.system.memory import say as to_stderr
 
 ABOUT = "about.json"
@@ -42,8 +42,10 @@ def begin(
     Raises:
         MindRecError: `resume`, and what is there was made with something else; the message names what differs.
     """
+    put_back(folder)
     if resume and folder.exists():
-        _check_same(folder, read_json(folder / ABOUT, "unfinished work"), about)
+        known = (folder / ABOUT).exists()
+        _check_same(folder, read_json(folder / ABOUT, "unfinished work") if known else {}, about)
         return Start.GOES_ON
     if resume and (made := finished()) is not None:
         _check_same(folder.with_suffix(""), made, about)
@@ -69,6 +71,11 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def _check_same(place: Path, before: dict, now: dict) -> None:
+    if not before:
+        raise MindRecError(
+            f"{place} does not record what it was begun with: an earlier release wrote it, and nothing tells whether "
+            "this run is the same; run it without --resume to begin afresh"
+        )
     if found := differences(before, now):
         raise MindRecError(
             f"{place} was begun with {'; with '.join(found)}; "

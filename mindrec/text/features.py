@@ -53,8 +53,7 @@ def text_model(folder: Path) -> Embed:
         MindRecError: no such folder, no such model in it, or sentence-transformers is not installed.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise MindRecError(f"--text-model {folder} is not a folder; give one that holds a sentence-transformers model")
+    digest = text_model_digest(folder)
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
@@ -69,9 +68,6 @@ def text_model(folder: Path) -> Embed:
             "modules.json, config.json, a tokenizer and model.safetensors"
         ) from error
 
-    weights = next(iter(sorted(folder.rglob("*.safetensors"))))
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-
     def embed(texts: Sequence[str]) -> np.ndarray:
         if len(texts) < WORTH_KEEPING:
             return _unit(model, texts)
@@ -83,6 +79,24 @@ def text_model(folder: Path) -> Embed:
         return np.load(kept, allow_pickle=False)
 
     return embed
+
+
+def text_model_digest(folder: Path) -> str:
+    """What a text model is known by: the names and contents of all its files, whatever the folder is called.
+
+    Raises:
+        MindRecError: no such folder.
+    """
+    folder, found = Path(folder).expanduser(), hashlib.sha256()
+    if not folder.is_dir():
+        raise MindRecError(f"--text-model {folder} is not a folder; give one that holds a sentence-transformers model")
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder)
+        if any(part.startswith(".") for part in name.parts):
+            continue  # of the system, or of what fetched it
+        with path.open("rb") as file:
+            found.update(f"{name.as_posix()}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\0".encode())
+    return found.hexdigest()[:16]
 
 
 def _unit(model, texts: Sequence[str]) -> np.ndarray:

@@ -28,7 +28,7 @@ from mindrec.model.pair_votes import PairVotes
 
 BATCH = 64
 MOST_NUMBERS = 40_000_000
-"""Cases times items that the powers are fitted on: 160 MB of logits, twice."""
+"""Cases times items that the powers are fitted on: 160 MB of logits, twice, and besides only what a batch needs."""
 UNSEEN = -1e4
 """Score of an item that may not be recommended; finite, for 0 times infinity is no number."""
 LEAST, MOST = 1e-4, 4.0
@@ -50,10 +50,7 @@ def fit_powers(model: CompactDenoiser, votes: PairVotes, cases: Sequence[Case]) 
     if not asked:
         return {}
     parts = [_dense_and_votes(model, votes, asked[i : i + BATCH]) for i in range(0, len(asked), BATCH)]
-    dense_UN, votes_UN = (torch.cat(chunks) for chunks in zip(*parts, strict=True))
-    target_U = torch.tensor([case.target for case in asked], device=dense_UN.device)
-
-    nll = _item_nll(dense_UN, votes_UN, target_U)
+    nll = _item_nll(parts, asked)
     found = minimize(nll, votes.powers.cpu().numpy(), jac=True, bounds=[(0.05, MOST), (0.0, MOST)])
     votes.powers.copy_(torch.from_numpy(found.x))
     return {"dense": round(nll(np.array([1.0, 0.0]))[0], 4), "with votes": round(float(found.fun), 4)}
@@ -107,8 +104,7 @@ def _calibrate_items(model: CompactDenoiser, cases: Sequence[Case]) -> dict[str,
     if not asked:
         return {"evidence": [], "tokens": [], "both": []}
     parts = [_evidence_and_own(model, asked[i : i + BATCH]) for i in range(0, len(asked), BATCH)]
-    evidence_UN, own_UN = (torch.cat(chunks) for chunks in zip(*parts, strict=True))
-    nll = _item_nll(evidence_UN, own_UN, torch.tensor([case.target for case in asked], device=own_UN.device))
+    nll = _item_nll(parts, asked)
     found = minimize(nll, (0.7, 0.3), jac=True, bounds=[(LEAST, MOST)] * 2)
     with torch.no_grad():
         for kept, weight in zip((model.evidence, model.opinion), found.x, strict=True):
@@ -117,14 +113,23 @@ def _calibrate_items(model: CompactDenoiser, cases: Sequence[Case]) -> dict[str,
     return {name: [round(nll(np.array(weights))[0], 4)] for name, weights in said.items()}
 
 
-def _item_nll(one_UN: torch.Tensor, other_UN: torch.Tensor, target_U: torch.Tensor) -> Callable:
-    """Powers of two opinions -> mean negative log-likelihood of the targets in nats, and its gradient; convex."""
+def _item_nll(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], asked: Sequence[Case]) -> Callable:
+    """Powers of two opinions -> mean negative log-likelihood of the targets in nats, and its gradient; convex.
+
+    Args:
+        parts: both opinions, (BATCH, N) each, of consecutive cases. They are never joined, and the gradient is
+            made part by part: on all cases at once it takes five times their memory.
+    """
+    device = parts[0][0].device
+    targets = torch.tensor([case.target for case in asked], device=device).split(BATCH)
 
     def nll(powers: np.ndarray) -> tuple[float, np.ndarray]:
-        of = torch.tensor(powers, dtype=torch.float32, device=one_UN.device, requires_grad=True)
-        loss = F.cross_entropy(of[0] * one_UN + of[1] * other_UN, target_U)
-        loss.backward()
-        return float(loss.detach()), of.grad.double().cpu().numpy()
+        of, total = torch.tensor(powers, dtype=torch.float32, device=device, requires_grad=True), 0.0
+        for (one_UN, other_UN), target_U in zip(parts, targets, strict=True):
+            loss = F.cross_entropy(of[0] * one_UN + of[1] * other_UN, target_U, reduction="sum") / len(asked)
+            loss.backward()
+            total += float(loss.detach())
+        return total, of.grad.double().cpu().numpy()
 
     return nll
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mindrec.errors import MindRecError
-from mindrec.system.files import FolderKind, read_json, replace_folder, write_json
+from mindrec.system.files import FolderKind, put_back, read_json, replace_folder, write_json
 
 STATE_FORMAT = 1
 """Part of what a run is known by: a state that another release wrote is not gone on with."""
@@ -78,6 +78,7 @@ def save_progress(
 
 def load_progress(folder: Path, trained: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer) -> Progress:
     """Put a saved state into the weights and the optimizer; a fresh Progress where there is none."""
+    put_back(folder)
     if not (folder / "state.json").exists():
         return Progress()
     state = read_json(folder / "state.json", "training state")

@@ -20,6 +20,7 @@ from mindrec.system.failures import OutOfMemory
 from mindrec.system.files import check_replaceable, read_json
 from mindrec.system.memory import peak_memory_mb
 from mindrec.system.unfinished import Start, begin
+from mindrec.text.features import text_model_digest
 from mindrec.tokens.tokenizer import Tokenizer
 from mindrec.training.batches import some_sequences
 from mindrec.training.model_card import model_card
@@ -75,7 +76,7 @@ def train_checkpoint(
     about = {
         "objective": objective,
         "semantic_ids": semantic_ids,
-        "text_model": None if text_model is None else str(Path(text_model).expanduser().resolve()),
+        "text_model": None if text_model is None else text_model_digest(text_model),
         "dense_from": None if dense_from is None else weights_digest(dense_from),
         "sequences": most_sequences,
         **run_identity(data, preset),

@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 from toys import toy
 
 from mindrec.checkpoint import load_checkpoint
@@ -90,6 +91,28 @@ def test_the_powers_that_made_the_targets_are_found(powers):
     found = fit_powers(made, fresh, [*asked, Case("repeat", (1, 2), 2)])
     assert fresh.powers.tolist() == pytest.approx(powers, abs=0.12)
     assert found["with votes"] <= found["dense"] + 1e-4
+
+
+class _Largest(TorchDispatchMode):
+    """Remembers the most numbers that one tensor holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        for tensor in made if isinstance(made, tuple | list) else [made]:
+            self.numbers = max(self.numbers, tensor.numel() if isinstance(tensor, torch.Tensor) else 0)
+        return made
+
+
+def test_powers_are_fitted_without_a_tensor_of_all_cases():
+    """They take the memory of their logits, and not five times as much."""
+    asked = [Case(str(n), (n % 20, n % 17), 20 + n % 6) for n in range(600)]
+    with _Largest() as largest:
+        fit_powers(with_transitions((1.0, 0.0)), counted(20), asked)
+    assert largest.numbers < len(asked) * MADE.n_items / 4
 
 
 def test_repeats_alone_teach_no_powers():

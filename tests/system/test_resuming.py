@@ -1,5 +1,6 @@
 """A resumed run is the run: what decides its result is compared, by name, before anything is done."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,7 @@ from mindrec.errors import MindRecError
 from mindrec.model.diffusion import CodeTable
 from mindrec.system.files import read_json
 from mindrec.system.unfinished import Start, begin, differences
+from mindrec.text.features import text_model_digest
 from mindrec.training.calibrate import calibrate
 from mindrec.training.run import train_checkpoint
 
@@ -54,6 +56,21 @@ def test_a_run_without_a_start_and_a_finished_one_say_so(tmp_path):
     assert "nothing to resume" in said.pop()
 
 
+def test_work_that_records_nothing_is_not_gone_on_with(tmp_path):
+    """Releases before this record wrote such folders."""
+    folder = tmp_path / "out.partial"
+    folder.mkdir()
+    (folder / "state.json").write_text("{}")
+    for finished in (lambda: None, lambda: {}):
+        with pytest.raises(MindRecError, match="without --resume") as refusal:
+            begin(folder, RUN, resume=True, finished=finished)
+        assert str(folder.with_suffix("")) in str(refusal.value)
+        assert len(str(refusal.value)) < 200 + len(str(folder))
+        if folder.exists():
+            (folder / "state.json").unlink()
+            folder.rmdir()
+
+
 @pytest.fixture(scope="module")
 def cut(chain_data, tiny_preset, tmp_path_factory):
     """A training that was killed after its first epoch, and how it was called."""
@@ -91,6 +108,27 @@ def test_another_training_is_not_gone_on_with(cut, name, change):
         train_checkpoint(**cut | change(cut), device="cpu", progress=False, resume=True)
     assert name in str(refusal.value)
     assert {path: path.read_bytes() for path in cut["out"].parent.rglob("*") if path.is_file()} == before
+
+
+def test_a_text_model_is_known_by_what_it_holds(cut, tmp_path):
+    """Another model under the same name is another run; the same one may lie elsewhere."""
+    model, same = tmp_path / "model", tmp_path / "elsewhere"
+    for folder in (model, same):
+        (folder / "1_Pooling").mkdir(parents=True)
+        (folder / "1_Pooling" / "config.json").write_text("{}")
+        (folder / "model.safetensors").write_bytes(b"weights")
+    assert text_model_digest(model) == text_model_digest(same)
+    partial = cut["out"].with_name("model.partial")
+    before = (partial / "about.json").read_text()
+    about = json.loads(before) | {"text_model": text_model_digest(model)}
+    (partial / "about.json").write_text(json.dumps(about))
+    (model / "model.safetensors").write_bytes(b"other weights")
+    try:
+        for folder, said in ((model, "text_model '"), (same, "no sentence-transformers model|not installed")):
+            with pytest.raises(MindRecError, match=said):
+                train_checkpoint(**cut, text_model=folder, device="cpu", progress=False, resume=True)
+    finally:
+        (partial / "about.json").write_text(before)
 
 
 def reversed_sequences(data):

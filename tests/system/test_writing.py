@@ -1,12 +1,17 @@
 """Nothing that somebody else wrote is destroyed, by any command, and what is replaced is replaced whole."""
 
+import errno
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 from commands import refused
+from paths import ROOT
 
-from mindrec.data.catalog import save_prepared
+from mindrec.checkpoint import load_checkpoint
+from mindrec.data.catalog import load_prepared, save_prepared
 from mindrec.errors import MindRecError
 from mindrec.stories import write_stories
 from mindrec.system import files
@@ -131,10 +136,25 @@ def write_new(folder):
         (made / "mark").write_text("new")
 
 
-@pytest.mark.parametrize("exchange", [True, False])
-def test_a_folder_is_replaced_with_and_without_an_exchange(exchange, old, monkeypatch):
-    if not exchange:
-        monkeypatch.setattr(files, "_exchanged", lambda *_: False)
+class Library:
+    """The C library of a system, or of a drive, without an exchange of two names."""
+
+    def renameat2(self, *arguments):
+        return -1
+
+
+LIBRARIES = {"not there": object(), "not of this drive": Library()}
+
+
+def take_exchange_away(monkeypatch, why: str) -> None:
+    monkeypatch.setattr(files.ctypes, "CDLL", lambda *_, **__: LIBRARIES[why])
+    monkeypatch.setattr(files.ctypes, "get_errno", lambda: errno.EINVAL)
+
+
+@pytest.mark.parametrize("why", [None, *LIBRARIES])
+def test_a_folder_is_replaced_with_and_without_an_exchange(why, old, monkeypatch):
+    if why:
+        take_exchange_away(monkeypatch, why)
     write_new(old)
     assert (old / "mark").read_text() == "new"
     assert os.listdir(old.parent) == ["made"]
@@ -148,12 +168,56 @@ def test_the_old_folder_is_put_back_where_the_swap_fails(old, monkeypatch):
             raise OSError(28, "No space left on device")
         real(source, target)
 
-    monkeypatch.setattr(files, "_exchanged", lambda *_: False)
+    take_exchange_away(monkeypatch, "not there")
     monkeypatch.setattr(files.os, "rename", rename)
     with pytest.raises(OSError, match="No space"):
         write_new(old)
     assert (old / "mark").read_text() == "old"
     assert os.listdir(old.parent) == ["made"]
+
+
+KILLED = """
+import os, signal, sys
+from mindrec.system import files
+
+def rename(source, target, real=os.rename):
+    real(source, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+files.ctypes.CDLL = lambda *_, **__: object()
+files.os.rename = rename
+with files.replace_folder(sys.argv[1], files.FolderKind("a test's folder", ("mark",))) as made:
+    (made / "mark").write_text("new")
+"""
+
+
+@pytest.mark.parametrize("then", ["nothing", "written"])
+def test_a_kill_between_two_steps_is_undone_by_the_next_command(then, old, capsys):
+    subprocess.run([sys.executable, "-c", KILLED, old], cwd=ROOT, check=False, timeout=100)
+    assert not old.exists()
+    check_replaceable(old, KIND)
+    assert (old / "mark").read_text() == "old"
+    assert str(old) in capsys.readouterr().err
+    if then == "written":
+        write_new(old)
+        assert (old / "mark").read_text() == "new"
+    assert not list(old.parent.glob(".made.old.*"))
+
+
+def test_whatever_is_read_is_put_back_first(checkpoint, data, tmp_path):
+    for source, read in ((checkpoint, load_checkpoint), (data, load_prepared)):
+        folder = tmp_path / source.name
+        shutil.copytree(source, tmp_path / f".{folder.name}.old.x" / "was")
+        read(folder)
+        assert folder.exists()
+
+
+def test_what_lies_aside_is_left_where_the_new_folder_is_there(old):
+    (old.parent / ".made.old.x").mkdir()
+    shutil.copytree(old, old.parent / ".made.old.x" / "was")
+    write_new(old)
+    assert (old / "mark").read_text() == "new"
+    assert (old.parent / ".made.old.x" / "was" / "mark").read_text() == "old"
 
 
 def test_one_system_call_replaces_a_folder(old, monkeypatch):

@@ -25,6 +25,7 @@ from mindrec.decoding.context import SearchContext, StepContext
 from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.expansion import Candidates, expand_groups, expand_tokens, merge_states, select
 from mindrec.decoding.guidance import guidance_of
+from mindrec.decoding.inference import in_inference_mode
 from mindrec.decoding.item_index import Excluded, ItemIndex, Postings
 from mindrec.decoding.orders import ORDERS, View, allowed_positions, first_positions, order_of
 from mindrec.decoding.scoring import BeamScores, score_beams
@@ -62,6 +63,7 @@ class Step:
     excluded: Excluded | None = None
 
 
+@in_inference_mode
 def search(
     denoiser: Denoiser,
     index: ItemIndex,
@@ -84,9 +86,8 @@ def search(
         MindRecError: settings that exclude each other, a pin or ban that leaves no item, an order that the denoiser
             does not support.
     """
-    with torch.inference_mode():
-        opened = open_search(denoiser, index, histories, config, cache=cache, full_trace=full_trace, excluded=excluded)
-        yield from _search(opened)
+    opened = open_search(denoiser, index, histories, config, cache=cache, full_trace=full_trace, excluded=excluded)
+    yield from _search(opened)
 
 
 def final(steps: Iterator[Step]) -> Step:

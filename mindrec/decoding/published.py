@@ -22,12 +22,14 @@ from mindrec.decoding.beam_search import Step
 from mindrec.decoding.beams import Beams, StateKeys, group_ids, order_by, rank_within
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.expansion import Candidates, leaders
+from mindrec.decoding.inference import in_inference_mode
 from mindrec.decoding.item_index import ItemIndex, Members
 from mindrec.decoding.scoring import BeamScores
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser
 
 
+@in_inference_mode
 def published_search(
     denoiser: Denoiser,
     index: ItemIndex,
@@ -42,8 +44,7 @@ def published_search(
         raise MindRecError("the published search has no pins or bans; lift them, or decode with algorithm='mindrec'")
     if denoiser.orders is not None:
         raise MindRecError("the published search fills positions in any order; an auto-regressive denoiser cannot")
-    with torch.inference_mode():
-        yield from _search(denoiser, index, histories, config)
+    yield from _search(denoiser, index, histories, config)
 
 
 def _search(denoiser, index, histories, config: DecodeConfig) -> Iterator[Step]:

@@ -12,7 +12,7 @@ import torch
 
 from mindrec.checkpoint import Checkpoint, load_checkpoint
 from mindrec.data.histories import id_text, item_texts
-from mindrec.decoding.beam_search import Step, ranked_items
+from mindrec.decoding.beam_search import Step, answers
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
 from mindrec.decoding.exclusions import rule_out
@@ -23,9 +23,10 @@ from mindrec.model.denoiser import HistoryCache
 from mindrec.recommendation import Recommendation, Recommended, answer_notes
 from mindrec.recording.recorder import Recorder
 from mindrec.recording.step_arrays import StepArrays
+from mindrec.recording.votes import record_votes
 from mindrec.system.hub import download, looks_like_repo, upload
 from mindrec.text.text_search import TextSearch, text_embedder
-from mindrec.trace.records import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink, six_digits
+from mindrec.trace.records import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink, Votes, six_digits
 
 History = Iterable[str | int | float]
 """Item ids or titles, oldest first."""
@@ -60,7 +61,7 @@ class Decoding:
 
     @cached_property
     def _ranked(self) -> list[list[tuple[int, float]]]:
-        found, scores = ranked_items(self.recommender.index, self._last.beams, len(self.rows), self.config.beam_size)
+        found, scores = answers(self.recommender.index, self._last, len(self.rows), self.config.beam_size)
         return [
             [(row, score) for row, score in zip(rows, own, strict=True) if row >= 0]
             for rows, own in zip(found.tolist(), scores.tolist(), strict=True)
@@ -78,7 +79,14 @@ class Decoding:
         built = None
         if self.trace:
             built = r.build_trace(
-                config, self.rows[user], self.recorded[user], results, self.gold[user], self._elapsed, thought
+                config,
+                self.rows[user],
+                self.recorded[user],
+                results,
+                self.gold[user],
+                self._elapsed,
+                thought,
+                record_votes(self._last, user),
             )
         return Recommendation(items, built, answer_notes(self.rows[user]))
 
@@ -317,6 +325,7 @@ class Recommender:
         gold: int | None,
         elapsed_ms: float | None,
         thought: Rethink | None = None,
+        votes: Votes | None = None,
         since: int = 0,
     ) -> DecodeTrace:
         """Join recorded steps with the names of all they mention; of the steps before `since` the caller has them."""
@@ -347,6 +356,7 @@ class Recommender:
             items=tuple(self._item_name(row) for row in sorted(mentioned)),
             gold=None if gold is None else self._gold(gold, config, history, steps, results),
             rethink=thought,
+            votes=votes,
             elapsed_ms=None if elapsed_ms is None else six_digits(elapsed_ms),
             notes=(*answer_notes(history), *self.notes),
         )

@@ -15,7 +15,7 @@ Change = Callable[[DecodeConfig], DecodeConfig]
 
 WAYS: dict[str, Change] = {
     "ours": lambda c: c,
-    "published": lambda c: replace(c, algorithm="published", steps=None, resolve=None, rethink=False),
+    "published": lambda c: replace(c, algorithm="published", steps=None, resolve=None, rethink=False, votes=1),
     "left_to_right": lambda c: replace(c, order="left_to_right"),
     "confidence": lambda c: replace(c, order="confidence"),
     "greedy": lambda c: replace(c, beam_size=1),

@@ -29,6 +29,7 @@ from mindrec.decoding.inference import in_inference_mode
 from mindrec.decoding.item_index import Excluded, ItemIndex, Postings
 from mindrec.decoding.orders import ORDERS, View, allowed_positions, first_positions, order_of
 from mindrec.decoding.scoring import BeamScores, score_beams
+from mindrec.decoding.votes import Votes, cast_votes, voted
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser, HistoryCache
 
@@ -48,6 +49,7 @@ class Step:
         coverage: float64 (B,), the search's own probability on items still possible; None where undefined.
         nfe, rows: int64 (B,), denoiser calls so far, and the beams in them.
         excluded: items that may not be recommended; None where the search rules nothing out.
+        votes: the last step's items in several orders; None before it, and where one order is all that is asked for.
     """
 
     index: int
@@ -61,6 +63,7 @@ class Step:
     nfe: torch.Tensor
     rows: torch.Tensor
     excluded: Excluded | None = None
+    votes: Votes | None = None
 
 
 @in_inference_mode
@@ -140,6 +143,8 @@ def _search(search: SearchContext) -> Iterator[Step]:
             return
         before = with_items(search, last.beams, number, n_positions)
         last = _next_step(StepContext(search, number, n_positions, before, expanded), last)
+        if search.config.votes > 1 and not last.beams.open.any():
+            last = replace(last, votes=cast_votes(search, last.beams))
         yield last
 
 
@@ -214,6 +219,8 @@ def check(config: DecodeConfig, denoiser: Denoiser, index: ItemIndex) -> None:
         )
     if config.postpone is not None and config.postpone >= index.n_levels:
         raise MindRecError(f"postpone={config.postpone}: levels are 0..{index.n_levels - 1}")
+    if denoiser.orders is not None and config.votes > 1:
+        raise MindRecError(f"votes={config.votes}: an auto-regressive denoiser has one order; use votes=1")
     for position, code in (*config.pins, *config.forbid_tokens):
         if position >= index.n_levels or code >= index.levels.sizes[position]:
             raise MindRecError(
@@ -311,3 +318,9 @@ def ranked_items(index: ItemIndex, beams: Beams, n_users: int, beam_size: int) -
     rows[beams.user, beams.rank] = item
     scores[beams.user, beams.rank] = beams.score
     return rows, scores
+
+
+def answers(index: ItemIndex, last: Step, n_users: int, beam_size: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """`ranked_items` of a search's last step, in the order of its votes where it has some."""
+    rows, scores = ranked_items(index, last.beams, n_users, beam_size)
+    return (rows, scores) if last.votes is None else voted(rows, scores, last.beams, last.votes)

@@ -96,6 +96,17 @@ class DecodeConfig:
             needs={"algorithm": "mindrec"},
         ),
     )
+    votes: int = declare(
+        1,
+        Whole(
+            label="Votes",
+            help="Unmask orders in which the last beams' items are scored; above 1 their mean ranks the answers.",
+            low=1,
+            high=24,
+            slider=8,
+            needs={"algorithm": "mindrec", "constraint": "exact"},
+        ),
+    )
     expansion: str = declare(
         "partition",
         Choice(

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from mindrec.decoding.beam_search import final, ranked_items, search
+from mindrec.decoding.beam_search import answers, final, search
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
@@ -55,7 +55,7 @@ def rethink(
         pins = tuple((p, int(codes[p])) for p in range(index.n_levels) if p not in remasked)
         again = replace(config, pins=pins, rethink=False)
         last = final(search(denoiser, index, [history], again, cache=cache, full_trace=False))
-        rows, scores = ranked_items(index, last.beams, 1, config.beam_size)
+        rows, scores = answers(index, last, 1, config.beam_size)
         # Under constraint="level" an answer may name no item, and then there is nothing to swap for.
         named = [(row, score) for row, score in zip(rows[0].tolist(), scores[0].tolist(), strict=True) if row >= 0]
         other, other_score = named[0] if named else ranked[0]

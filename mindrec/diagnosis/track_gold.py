@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from mindrec.data.splits import Case
-from mindrec.decoding.beam_search import Step, positions_per_step, ranked_items
+from mindrec.decoding.beam_search import Step, answers, positions_per_step
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
 from mindrec.decoding.exclusions import rule_out
@@ -88,7 +88,7 @@ def track_gold(denoiser: Denoiser, index: ItemIndex, part: Sequence[Case], confi
         best = step.beams.rank[:, None].where(standing, config.beam_size).amin(0)
         ranks.append(best.where(counts[-1] > 0, -1))
         held = standing
-    found, scores = ranked_items(index, step.beams, B, config.beam_size)
+    found, scores = answers(index, step, B, config.beam_size)
     top_codes = step.beams.codes[step.beams.rank == 0]
     n_steps = _n_steps(index, config)
     values = (

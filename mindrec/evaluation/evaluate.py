@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from mindrec.data.splits import Case
 from mindrec.decoding.answerable import answerable
-from mindrec.decoding.beam_search import final, ranked_items
+from mindrec.decoding.beam_search import answers, final
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
 from mindrec.decoding.item_index import ItemIndex
@@ -102,15 +102,17 @@ def _decode_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig) -
     started = time.perf_counter()
     histories = [c.history for c in part]
     last = final(decode(denoiser, index, histories, config, full_trace=False))
-    found, score = ranked_items(index, last.beams, len(part), config.beam_size)
-    calls = last.nfe.clone()
+    found, score = answers(index, last, len(part), config.beam_size)
+    calls, looked = last.nfe.clone(), last.rows
+    if last.votes is not None:
+        calls, looked = calls + last.votes.calls, looked + last.votes.rows
     if config.rethink:
         for user, history in enumerate(histories):
             calls[user] += _think_again(denoiser, index, history, config, found[user], score[user])
     seconds = time.perf_counter() - started
     coverage = None if last.coverage is None else last.coverage.cpu().numpy()
     forced = last.beams.forced.double().mean(1).cpu().numpy()
-    return (*(t.cpu().numpy() for t in (found, score, calls, last.rows)), coverage, forced, seconds)
+    return (*(t.cpu().numpy() for t in (found, score, calls, looked)), coverage, forced, seconds)
 
 
 def _think_again(denoiser, index, history, config, rows_K, scores_K) -> int:

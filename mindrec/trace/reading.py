@@ -97,6 +97,8 @@ def _check(trace: DecodeTrace) -> None:
     for row in (*trace.history, *(r.row for r in trace.results)):
         if row not in named:
             raise MindRecError(f"item row {row} is used but not named in the trace's items")
+    if trace.votes is not None:
+        _check_votes(trace, named, depth)
     before = None
     for number, step in enumerate(trace.steps):
         if step.index != number:
@@ -115,3 +117,12 @@ def _check(trace: DecodeTrace) -> None:
             if any(not 0 <= place.position < depth for place in opinion.open):
                 raise MindRecError(f"step {number}: an opinion of a position outside 0..{depth - 1}")
         before = len(step.beams)
+
+
+def _check_votes(trace: DecodeTrace, named: set[int], depth: int) -> None:
+    orders, items = trace.votes.orders, trace.votes.items
+    if any(not 0 <= position < depth for order in orders for position in order):
+        raise MindRecError(f"an order of the votes has a position outside 0..{depth - 1}")
+    for item in items:
+        if item.row not in named or len(item.ranks) != len(orders):
+            raise MindRecError(f"votes on item row {item.row}: a named item and {len(orders)} ranks are needed")

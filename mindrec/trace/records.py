@@ -247,6 +247,37 @@ class Rethink:
 
 
 @dataclass(frozen=True)
+class ItemVotes:
+    """Where one item stands in each order of the votes.
+
+    Attributes:
+        row: of the item.
+        searched: its rank in the search, 0 the best.
+        ranks: its rank among the same items in each order.
+    """
+
+    row: Whole
+    searched: Whole
+    ranks: Many[Whole]
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The search's last items scored again in several unmask orders; the mean log-probability ranks the results.
+
+    Attributes:
+        orders: for each vote, the positions in the order of their filling, without those that were pinned.
+        items: in the order of the search.
+        nfe, rows: denoiser calls that it took, and the partial answers in them.
+    """
+
+    orders: Many[Many[Whole]]
+    items: Many[ItemVotes]
+    nfe: Whole
+    rows: Whole
+
+
+@dataclass(frozen=True)
 class DecodeTrace:
     """Everything about one decode.
 
@@ -272,6 +303,7 @@ class DecodeTrace:
     items: Many[ItemName]
     gold: Gold | None = None
     rethink: Rethink | None = None
+    votes: Votes | None = None
     elapsed_ms: float | None = None
     version: Literal[1] = VERSION
     notes: Many[str] = ()

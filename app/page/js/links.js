@@ -66,7 +66,7 @@ export const PROPS = [
   { name: "bare", type: "zero", default: false, key: "controls" },
   { name: "theme", type: "text", default: null, key: "__theme" },
   ...settings("text", ["algorithm", "order", "expansion", "merge", "scoring", "evidence", "constraint"]),
-  ...settings("number", ["beam_size", "guidance", "diversity", "temperature", "seed"]),
+  ...settings("number", ["beam_size", "guidance", "votes", "diversity", "temperature", "seed"]),
   ...settings("optional", ["steps", "resolve"]),
   ...settings("boolean", ["exclude_seen", "rethink"]),
   ...settings("pairs", ["pins", "forbid_tokens"]),

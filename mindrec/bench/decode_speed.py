@@ -31,13 +31,14 @@ def bench_decode(checkpoint: Path, device: str = "auto", repeats: int = 7) -> di
 
     Both searches use the same weights; `forced` tells how many denoiser rows ours spared because a beam had one item
     left. `ratio_to_floor` divides by the time of the matrix products of the same decode, replayed bare;
-    `ratio_guided` divides the time of a guided decode by that of the same without guidance.
+    `ratio_guided` divides the time of a guided decode by that of the same without guidance, `ratio_votes` that of a
+    decode with four votes by that of one.
     """
     recommender = Recommender.from_pretrained(checkpoint, device)
     rng = np.random.default_rng(0)
     histories = [rng.choice(recommender.index.n_items, HISTORY, replace=False).tolist() for _ in range(max(BATCHES))]
     ours, published = DecodeConfig(), DecodeConfig(algorithm="published")
-    no_evidence, guided = DecodeConfig(evidence="off"), DecodeConfig(guidance=0.5)
+    no_evidence, guided, votes = DecodeConfig(evidence="off"), DecodeConfig(guidance=0.5), DecodeConfig(votes=4)
     if recommender.index.popularity_N is None:
         guided = ours  # this checkpoint was never told what anybody takes: the ratio is that of noise
     out = {
@@ -51,7 +52,9 @@ def bench_decode(checkpoint: Path, device: str = "auto", repeats: int = 7) -> di
         "ms_per_user_published": {},
         "ms_per_user_evidence_off": {},
         "ms_per_user_guided": {},
+        "ms_per_user_votes": {},
         "ratio_guided": {},
+        "ratio_votes": {},
         "ratio_vs_published": {},
         "ratio_to_floor": {},
         "legality_share": {},
@@ -69,6 +72,7 @@ def bench_decode(checkpoint: Path, device: str = "auto", repeats: int = 7) -> di
                 "ours": lambda run=run: run(ours),
                 "off": lambda run=run: run(no_evidence),
                 "guided": lambda run=run: run(guided),
+                "votes": lambda run=run: run(votes),
                 "published": lambda run=run: run(published),
                 "floor": floor,
             },
@@ -80,6 +84,8 @@ def bench_decode(checkpoint: Path, device: str = "auto", repeats: int = 7) -> di
         out["ms_per_user_published"][key] = times["published"] / batch
         out["ms_per_user_evidence_off"][key] = times["off"] / batch
         out["ms_per_user_guided"][key] = times["guided"] / batch
+        out["ms_per_user_votes"][key] = times["votes"] / batch
+        out["ratio_votes"][key] = times["votes"] / times["ours"]
         out["ratio_guided"][key] = times["guided"] / times["ours"]
         out["ratio_vs_published"][key] = times["published"] / times["ours"]
         out["ratio_to_floor"][key] = times["ours"] / times["floor"]
@@ -93,6 +99,7 @@ def bench_decode(checkpoint: Path, device: str = "auto", repeats: int = 7) -> di
 def legality_share(run: Callable) -> float:
     """Share of a decode's time spent on which items and codes are possible (postings, counts, members of children)."""
     import mindrec.decoding.beam_search as beam_search
+    import mindrec.decoding.children as children
     from mindrec.decoding.item_index import ItemIndex
 
     spent = [0.0]
@@ -111,10 +118,9 @@ def legality_share(run: Callable) -> float:
         (ItemIndex, "count_by_token"),
         (ItemIndex, "count_in_postings"),
         (ItemIndex, "expand"),
-        (beam_search, "_child_postings"),
-        (beam_search, "_child_members"),
-        (beam_search, "_of_states"),
-        (beam_search, "_fill_forced"),
+        (children, "_child_postings"),
+        (children, "_child_members"),
+        (children, "_fill_forced"),
         (beam_search, "rule_out"),
     ]
     kept = [(owner, name, getattr(owner, name)) for owner, name in places]

@@ -19,13 +19,13 @@ import torch
 from mindrec.decoding.beams import Beams, group_ids
 from mindrec.decoding.context import SearchContext, StepContext
 from mindrec.decoding.item_index import Excluded, ItemIndex, Members
-from mindrec.decoding.scoring import score_beams
+from mindrec.decoding.scoring import BeamScores, score_beams
 from mindrec.tokens.levels import Levels
 
-MOST_STATES = 4096
-"""Partial answers scored in one denoiser call."""
+MOST_STATES = 1024
+"""Partial answers scored in one denoiser call, unless one user has more."""
 MOST_MEMBERS = 4_000_000
-"""Items listed for the partial answers of one call, at most, unless a single one has more."""
+"""Items listed at once, unless one user's partial answers have more."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,15 @@ def cast_votes(search: SearchContext, beams: Beams) -> Votes:
     logp = torch.zeros(state_SKP.shape, dtype=torch.float64, device=device)  # one item left: p = 1, no call
     calls, rows = torch.zeros(2, search.n_users, dtype=torch.int64, device=device)
     number_of = torch.empty(n_states, dtype=torch.int64, device=device)
-    for part in _parts(index, codes[first]):
+    for part in _calls(search, user[first], codes[first]):
         own = user[first[part]]
-        scored, table, called = _score_states(search, own, codes[first[part]])
-        seen = torch.bincount(own[scored], minlength=search.n_users) * called
+        scores = _score_states(search, own, codes[first[part]])
+        seen = torch.bincount(own, minlength=search.n_users) * scores.calls
         calls, rows = calls + (seen > 0), rows + seen
         number_of.fill_(-1)
-        number_of[part[scored]] = torch.arange(len(scored), device=device)
+        number_of[part] = torch.arange(len(part), device=device)
         number = number_of[state_SKP]
-        logp = torch.where(number < 0, logp, table[number.clamp(min=0), token_SKP].double())
+        logp = torch.where(number < 0, logp, scores.logp[number.clamp(min=0), token_SKP].double())
     whole = (beams.items == 1) & ~beams.open.any(1)
     return Votes(orders, logp.sum(2).masked_fill(~whole[:, None], -torch.inf), calls, rows)
 
@@ -114,13 +114,29 @@ def _filled_sets(
     return [[p in one for p in range(n_levels)] for one in number], where
 
 
-def _parts(index: ItemIndex, codes_AL: torch.Tensor) -> list[torch.Tensor]:
-    """The numbers of the partial answers, split so that one call holds each part."""
-    most = _rarest(index, codes_AL)[1].cumsum(0)
-    number = torch.maximum(most // MOST_MEMBERS, torch.arange(len(codes_AL), device=most.device) // MOST_STATES)
-    return list(
-        torch.arange(len(codes_AL), device=most.device).split(number.unique_consecutive(return_counts=True)[1].tolist())
-    )
+def _calls(search: SearchContext, user_A: torch.Tensor, codes_AL: torch.Tensor) -> list[torch.Tensor]:
+    """The numbers of the partial answers that have several items left, one tensor a denoiser call.
+
+    A call pads its users to as many partial answers as one of them has, so users with about as many share one.
+    """
+    index = search.index
+    listed = _cut(torch.arange(len(user_A), device=user_A.device), user_A, _rarest(index, codes_AL)[1])
+    items = torch.cat([members_of(index, user_A[p], codes_AL[p], search.excluded).counts() for p in listed])
+    open_ = (items > 1).nonzero()[:, 0]
+    count_B = torch.bincount(user_A[open_], minlength=search.n_users)
+    order = open_[(count_B[user_A[open_]] * search.n_users + user_A[open_]).argsort(stable=True)]
+    return _cut(order, user_A, items)
+
+
+def _cut(which: torch.Tensor, user_A: torch.Tensor, items_A: torch.Tensor) -> list[torch.Tensor]:
+    """Partial answers in parts within the bounds; no user's, which stand together, are parted."""
+    if not len(which):
+        return []
+    every = torch.arange(len(which), device=which.device)
+    part = torch.maximum(items_A[which].cumsum(0) // MOST_MEMBERS, every // MOST_STATES)
+    counts = user_A[which].unique_consecutive(return_counts=True)[1]
+    part = part[counts.cumsum(0) - counts].repeat_interleave(counts)
+    return list(which.split(part.unique_consecutive(return_counts=True)[1].tolist()))
 
 
 def _rarest(index: ItemIndex, codes_AL: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -148,14 +164,10 @@ def members_of(index: ItemIndex, user_A: torch.Tensor, codes_AL: torch.Tensor, e
     return Members(state[fits][order], item[fits][order], len(user_A))
 
 
-def _score_states(search: SearchContext, user_A: torch.Tensor, codes_AL: torch.Tensor) -> tuple:
-    """Which of some partial answers have several items left, log p (n, T) of their next codes, and denoiser calls."""
+def _score_states(search: SearchContext, user_A: torch.Tensor, codes_AL: torch.Tensor) -> BeamScores:
+    """Score the next codes of partial answers that all have several items left; those of a user stand together."""
     members = members_of(search.index, user_A, codes_AL, search.excluded)
-    items = members.counts()
     zeros = torch.zeros(len(user_A), dtype=torch.float64, device=user_A.device)
-    states = Beams(user_A, codes_AL, zeros, torch.zeros_like(user_A), zeros, codes_AL >= 0, members, items)
-    scored = (items > 1).nonzero()[:, 0]
-    if not len(scored):
-        return scored, zeros.new_zeros(1, search.index.n_tokens), 0
-    scores = score_beams(StepContext(replace(search, full_trace=False), 0, 1, states, scored))
-    return scored, scores.logp, scores.calls
+    states = Beams(user_A, codes_AL, zeros, torch.zeros_like(user_A), zeros, codes_AL >= 0, members, members.counts())
+    every = torch.arange(len(user_A), device=user_A.device)
+    return score_beams(StepContext(replace(search, full_trace=False), 0, 1, states, every))

@@ -194,6 +194,8 @@ def _ending(trace: DecodeTrace, step: DecodeStep) -> str:
     text = (
         f"The answer is “{titles[best.item]}”, with {percent(exp(min(best.score, 0.0)))} of the search's probability."
     )
+    if trace.votes is not None:
+        text = f"{text} {_voted(trace, titles)}"
     if trace.rethink is not None:
         text = f"{text} {_second_look(trace, titles)}"
     if trace.gold is None:
@@ -201,6 +203,16 @@ def _ending(trace: DecodeTrace, step: DecodeStep) -> str:
     if trace.gold.rank is not None:
         return f"{text} The true next item is number {trace.gold.rank + 1}."
     return f"{text} The true next item is not among the answers."
+
+
+def _voted(trace: DecodeTrace, titles: dict[int, str]) -> str:
+    """Whether the votes of several orders keep the item that the search puts first."""
+    swapped = trace.rethink is not None and trace.rethink.swapped
+    first = trace.rethink.before_row if swapped else trace.results[0].row
+    orders = len(trace.votes.orders)
+    if first == trace.votes.items[0].row:
+        return f"Votes in {orders} orders keep it first."
+    return f"Votes in {orders} orders put “{titles.get(first, first)}” first."
 
 
 def _second_look(trace: DecodeTrace, titles: dict[int, str]) -> str:

@@ -194,6 +194,15 @@ STAGE = {
     "results_all": "Show all {count}",
     "results_skip": "Skip to the answer",
     "results_none": "No complete item was found with these settings.",
+    "votes_agree": "All {count} orders put this answer first",
+    "votes_differ": "{first} of {count} orders put this answer first",
+    "votes_item": "Item",
+    "votes_search": "Search",
+    "votes_order": "Order {number}",
+    "votes_help": (
+        "Each item's rank when its positions are filled in another order. The mean of the orders decides; ranks that "
+        "stand more than one place apart from it are marked."
+    ),
     "gold": "true next item",
     "add_on": "Add and go on",
     "add_on_help": "Add and go on: {title} joins the history",

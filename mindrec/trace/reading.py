@@ -121,6 +121,8 @@ def _check(trace: DecodeTrace) -> None:
 
 def _check_votes(trace: DecodeTrace, named: set[int], depth: int) -> None:
     orders, items = trace.votes.orders, trace.votes.items
+    if not items or not trace.results:
+        raise MindRecError("the trace has votes and no items that they are on")
     if any(not 0 <= position < depth for order in orders for position in order):
         raise MindRecError(f"an order of the votes has a position outside 0..{depth - 1}")
     for item in items:

@@ -99,3 +99,25 @@ def test_what_is_only_the_closest_is_offered_and_not_taken_by_enter(visit):
         page.press("#mr-query", "ArrowDown")
         page.press("#mr-query", "Enter")
         assert page.locator(".mr-chips .chip").count() == 1
+
+
+def test_votes_show_where_the_orders_disagree_under_the_answers(visit):
+    page = visit("?v=1&h=i1,i2&votes=3", reduced_motion="reduce")
+    page.keyboard.press("End")
+    note = page.locator("[data-part=votes]")
+    note.locator("summary").click()
+    assert "order" in note.locator("summary").inner_text()
+    heads = note.locator("thead th").all_inner_texts()
+    assert heads[:2] == ["Item", "Search"]
+    assert heads[2:] == [f"Order {n}" for n in range(1, len(heads) - 1)]
+    names = page.locator(".mr-results .pick b").all_inner_texts()
+    assert note.locator("tbody th").all_inner_texts() == names[:10]
+    page.keyboard.press("ArrowLeft")
+    assert note.count() == 0
+
+
+def test_without_votes_there_is_no_note_of_them(visit):
+    page = visit("?v=1&h=i1,i2", reduced_motion="reduce")
+    page.keyboard.press("End")
+    assert page.locator(".mr-results").count() == 1
+    assert page.locator("[data-part=votes]").count() == 0

@@ -145,3 +145,5 @@ def test_the_trace_keeps_each_orders_rank_of_each_item(recommender):
     assert type(found).from_json(found.to_json()) == found
     with pytest.raises(MindRecError, match="ranks are needed"):
         type(found).from_json(found.to_json().replace('"ranks":[', '"ranks":[0,'))
+    with pytest.raises(MindRecError, match="no items that they are on"):
+        type(found).from_dict(found.to_dict() | {"results": []})

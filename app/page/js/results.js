@@ -3,6 +3,7 @@
 
 import { make, makeBar, setBar, setClass, setText } from "./core.js";
 import { MANY } from "./model.js";
+import { votesNote } from "./votes.js";
 import { count, fill, percent } from "./words.js";
 
 const FIRST = 10;
@@ -82,7 +83,7 @@ export function makeResults(app) {
   // The first ten; the others are one click away.
   function ranked() {
     const list = make("ol", { class: "mr-results short" }, ...ready);
-    if (ready.length <= FIRST) return [list];
+    if (ready.length <= FIRST) return [list, ...votesNote(app)];
     const all = make("button", {
       type: "button",
       class: "mr-quiet mr-small",
@@ -92,7 +93,7 @@ export function makeResults(app) {
         all.remove();
       },
     });
-    return [list, all];
+    return [list, all, ...votesNote(app)];
   }
 
   function draw(number) {

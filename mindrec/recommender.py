@@ -23,7 +23,7 @@ from mindrec.model.denoiser import HistoryCache
 from mindrec.recommendation import Recommendation, Recommended, answer_notes
 from mindrec.recording.recorder import Recorder
 from mindrec.recording.step_arrays import StepArrays
-from mindrec.recording.votes import record_votes
+from mindrec.recording.vote_ranks import record_votes
 from mindrec.system.hub import download, looks_like_repo, upload
 from mindrec.text.text_search import TextSearch, text_embedder
 from mindrec.trace.records import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink, Votes, six_digits

@@ -4,6 +4,9 @@ Each item is predicted from all others of its sequence by least squares with a r
 EASE, Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, arXiv 1905.03375, equation 8. With the
 Gram matrix G = X'X of the sequences and P = (G + ridge I)^-1, the weight of item i for item j is -P_ij / P_jj.
 
+Here each sequence counts once, however long: a row of X is divided by the root of its length. A case asks for one item,
+so a long sequence is one question and not as many as it has items.
+
 Shape legend: B users, N items.
 """
 
@@ -15,8 +18,8 @@ import torch
 
 from mindrec.model.pair_votes import PairVotes, largest_of_rows
 
-RIDGE = 50.0
-"""The penalty, in sequences. Chosen on grocery's validation trips, of 20 to 2,000."""
+RIDGE = 30.0
+"""The penalty, in sequences of the mean weight. Chosen on grocery's validation trips, of 10, 30 and 100."""
 MOST = 200
 """Weights kept of an item, the largest by size: votes against count too."""
 MOST_ITEMS = 15_000
@@ -27,12 +30,13 @@ class ItemItem(PairVotes):
     """Votes of all items of a history, linear in them, for what is taken with them."""
 
     FLOOR = 0.03
+    RANKS = True
 
     @classmethod
     def counted(cls, sequences: Sequence[np.ndarray], n_items: int, *, repeats: bool = False) -> "ItemItem":
         """From training sequences of item rows, each a set. At most `MOST_ITEMS` items: an N x N matrix is inverted."""
-        gram_NN = _gram(sequences, n_items)
-        gram_NN[np.diag_indices(n_items)] += RIDGE
+        gram_NN, mean_weight = _gram(sequences, n_items)
+        gram_NN[np.diag_indices(n_items)] += RIDGE * mean_weight
         inverse_NN = np.linalg.inv(gram_NN)
         weights_NN = inverse_NN / -np.diag(inverse_NN)
         np.fill_diagonal(weights_NN, 0)
@@ -44,11 +48,10 @@ class ItemItem(PairVotes):
         return self._sum_votes(histories, voters).clamp(min=0)
 
 
-def _gram(sequences: Sequence[np.ndarray], n_items: int) -> np.ndarray:
-    """How many sequences hold both items of each pair, float64 (N, N)."""
-    lengths = [len(rows) for rows in sequences]
-    columns = np.concatenate(sequences)
-    held = sp.csr_matrix((np.ones(len(columns)), columns, np.cumsum([0, *lengths])), shape=(len(sequences), n_items))
-    held.sum_duplicates()
-    held.data[:] = 1
-    return (held.T @ held).toarray()
+def _gram(sequences: Sequence[np.ndarray], n_items: int) -> tuple[np.ndarray, float]:
+    """What the sequences that hold both items of each pair weigh, float64 (N, N), and the mean weight of a sequence."""
+    sets = [np.unique(rows) for rows in sequences if len(rows)]
+    bounds = np.cumsum([0, *map(len, sets)])
+    weights = 1 / np.diff(bounds)
+    held = sp.csr_matrix((np.repeat(weights**0.5, np.diff(bounds)), np.concatenate(sets), bounds), (len(sets), n_items))
+    return (held.T @ held).toarray(), float(weights.mean())

@@ -2,7 +2,8 @@
 
 A neural distribution over what comes next gains from one of counts beside it, most where a case was seen before
 (kNN-LM, Khandelwal et al., arXiv 1911.00172). Theirs are mixed; here they are multiplied, each to a power of its own,
-so that both powers can be fitted by likelihood on held-out cases and a head too sure of itself is made less so.
+so that both powers can be fitted on held-out cases and a head too sure of itself is made less so
+(mindrec.training.calibrate).
 
 Two kinds are counted: mindrec.model.transitions where order means something, mindrec.model.item_item where it does not.
 
@@ -30,6 +31,8 @@ class PairVotes(nn.Module):
 
     FLOOR: float
     """The share that an item without any vote is given."""
+    RANKS = False
+    """Whether the votes are scores to rank by, and no shares of a distribution."""
 
     def __init__(self, n_items: int, n_pairs: int, *, repeats: bool = False):
         super().__init__()

@@ -7,6 +7,11 @@ and the opinion tilts that; a weight of its own at each level, which fits codes 
 A denoiser of whole items (`adds_up`) is weighed item by item instead, one power for each side: two independent models
 of one thing are each surer than both together should be.
 
+Likelihood asks about all of the catalog, and an answer shows ten items. Where the votes are shares of a distribution
+(transitions), the two agree. Those of the item-item model are predictions of least squares, best at the top and nothing
+below it: there the likeliest powers trust them too little. So their ratio to the dense head is what ranks held-out
+cases best, and one temperature for both, which changes no rank, what makes them likeliest.
+
 Shape legend: U cases, L levels, T tokens, N items.
 """
 
@@ -21,6 +26,7 @@ from scipy.optimize import minimize, minimize_scalar
 from tqdm import tqdm
 
 from mindrec.data.splits import Case
+from mindrec.evaluation.metrics import ndcg_at_k
 from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import MASKED, CodeTable, add_evidence, item_evidence
 from mindrec.model.item_softmax import item_scores
@@ -33,10 +39,13 @@ UNSEEN = -1e4
 """Score of an item that may not be recommended; finite, for 0 times infinity is no number."""
 LEAST, MOST = 1e-4, 4.0
 """Bounds of a weight: it is kept through the inverse of softplus, which has no zero."""
+RATIOS = np.linspace(0, 1, 21)[:-1]
+"""Shares of the votes, the rest being the dense head's, of which the one is taken that ranks best."""
 
 
 def fit_powers(model: CompactDenoiser, votes: PairVotes, cases: Sequence[Case]) -> dict[str, float]:
-    """Set the powers of dense head and votes to what makes the true items of `cases` likeliest.
+    """Set the powers of dense head and votes to what makes the true items of `cases` likeliest; with `votes.RANKS`,
+    to their ratio of the highest NDCG@10, then by one temperature to what makes them likeliest.
 
     Cases whose item is in their history are left out, unless people come back to items (`model.config.repeats`); where
     there are no others, the powers stay.
@@ -51,9 +60,29 @@ def fit_powers(model: CompactDenoiser, votes: PairVotes, cases: Sequence[Case]) 
         return {}
     parts = [_dense_and_votes(model, votes, asked[i : i + BATCH]) for i in range(0, len(asked), BATCH)]
     nll = _item_nll(parts, asked)
-    found = minimize(nll, votes.powers.cpu().numpy(), jac=True, bounds=[(0.05, MOST), (0.0, MOST)])
-    votes.powers.copy_(torch.from_numpy(found.x))
-    return {"dense": round(nll(np.array([1.0, 0.0]))[0], 4), "with votes": round(float(found.fun), 4)}
+    if votes.RANKS:
+        ratio = _best_ratio(parts, asked)
+        powers = ratio * minimize_scalar(lambda scale: nll(scale * ratio)[0], bounds=(0.05, MOST), method="bounded").x
+    else:
+        powers = minimize(nll, votes.powers.cpu().numpy(), jac=True, bounds=[(0.05, MOST), (0.0, MOST)]).x
+    votes.powers.copy_(torch.from_numpy(powers))
+    return {"dense": round(nll(np.array([1.0, 0.0]))[0], 4), "with votes": round(nll(powers)[0], 4)}
+
+
+def _best_ratio(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], asked: Sequence[Case]) -> np.ndarray:
+    """Powers of dense head and votes, summing to 1, of the highest NDCG@10; of equals the most of the dense head."""
+    targets = torch.tensor([case.target for case in asked], device=parts[0][0].device).split(BATCH)
+
+    def ndcg(share: float) -> float:
+        total = 0.0
+        for (dense_UN, votes_UN), target_U in zip(parts, targets, strict=True):
+            scores_UN = (1 - share) * dense_UN + share * votes_UN
+            rank_U = (scores_UN > scores_UN.gather(1, target_U[:, None])).sum(1)
+            total += float(ndcg_at_k(rank_U.cpu().numpy(), 10).sum())
+        return total
+
+    share = RATIOS[int(np.argmax([ndcg(share) for share in RATIOS]))]
+    return np.array([1 - share, share])
 
 
 @torch.no_grad()

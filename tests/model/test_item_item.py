@@ -5,11 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from toys import toy
 
 from mindrec.checkpoint import load_checkpoint
 from mindrec.data.splits import Case
 from mindrec.errors import MindRecError
+from mindrec.evaluation.metrics import gold_ranks, ndcg_at_k
 from mindrec.model import item_item as rule
 from mindrec.model.item_item import ItemItem
 from mindrec.training.calibrate import fit_powers
@@ -28,16 +30,19 @@ def baskets(n: int = 400, seed: int = 0) -> list[np.ndarray]:
 
 
 def test_the_weights_are_those_of_ridge_regression_without_the_item_itself():
-    """Column by column, solved by another way: least squares over the sequences stacked on the penalty."""
+    """Column by column, solved by another way: least squares in which the residuals of a sequence count 1 / length,
+    with a penalty of RIDGE sequences of the mean weight."""
     sequences = baskets(60)
-    held = np.zeros((len(sequences), MADE.n_items))
+    held, weight = np.zeros((len(sequences), MADE.n_items)), np.array([[1 / len(rows)] for rows in sequences])
+    assert len({len(rows) for rows in sequences}) > 1
     for user, rows in enumerate(sequences):
         held[user, rows] = 1
     want = np.zeros((MADE.n_items, MADE.n_items))
     for item in range(MADE.n_items):
         others = [n for n in range(MADE.n_items) if n != item]
-        stacked = np.vstack([held[:, others], np.sqrt(rule.RIDGE) * np.eye(len(others))])
-        aim = np.concatenate([held[:, item], np.zeros(len(others))])
+        penalty = np.sqrt(rule.RIDGE * weight.mean()) * np.eye(len(others))
+        stacked = np.vstack([np.sqrt(weight) * held[:, others], penalty])
+        aim = np.concatenate([np.sqrt(weight[:, 0]) * held[:, item], np.zeros(len(others))])
         want[others, item] = np.linalg.lstsq(stacked, aim, rcond=None)[0]
     found = ItemItem.counted(sequences, MADE.n_items)
     for history in ([0, 5, 9], [25]):
@@ -63,6 +68,33 @@ def test_what_is_taken_together_is_found_where_a_blind_head_knows_nothing():
     logits = model.item_logits(model.encode([[4], [10]])).clone()
     logits[0, 4] = logits[1, 10] = -torch.inf
     assert logits.argmax(1).tolist() == [5, 11]
+
+
+def test_powers_rank_best_and_their_scale_is_the_likeliest():
+    """Every ratio of the grid, each at every scale, by the metrics' own ranks."""
+    model, votes = MADE.compact(seed=3), ItemItem.counted(baskets(), MADE.n_items)
+    rng = np.random.default_rng(0)
+    asked = [Case(str(n), tuple(map(int, b[:-1])), int(b[-1])) for n, b in enumerate(baskets(80, seed=1))]
+    asked += [Case("any", (1,), int(row)) for row in rng.integers(2, 26, 20)]
+    found = fit_powers(model, votes, asked)
+    cache = model.encode([case.history for case in asked])
+    dense, log_votes = model.dense_logits(cache).clone(), votes.log_shares(cache.histories)
+    for user, case in enumerate(asked):
+        dense[user, list(case.history)] = -1e4
+    target = np.array([case.target for case in asked])
+
+    def ndcg(powers) -> float:
+        ranked = (powers[0] * dense + powers[1] * log_votes).topk(10, 1).indices.numpy()
+        return float(ndcg_at_k(gold_ranks(ranked, target), 10).mean())
+
+    def nll(powers) -> float:
+        return float(F.cross_entropy(powers[0] * dense + powers[1] * log_votes, torch.from_numpy(target)))
+
+    powers = votes.powers.tolist()
+    assert ndcg(powers) == pytest.approx(max(ndcg((1 - s, s)) for s in np.linspace(0, 0.95, 20)))
+    assert ndcg(powers) > ndcg((1, 0))
+    assert found["with votes"] == pytest.approx(nll(powers), abs=1e-3)
+    assert nll(powers) <= min(nll((scale * powers[0], scale * powers[1])) for scale in (0.8, 0.95, 1.05, 1.25))
 
 
 def test_an_item_keeps_its_largest_weights(monkeypatch):

@@ -171,6 +171,15 @@ def add_popularity(folder: Path, data: PreparedData) -> Checkpoint:
     return counted
 
 
+def set_decode(folder: Path, **changes) -> Checkpoint:
+    """Change default decode settings of a checkpoint. Only config.json is written again; weights stay."""
+    checkpoint = load_checkpoint(folder, "cpu")
+    changed = replace(checkpoint, decode=replace(checkpoint.decode, **changes))
+    raw = read_json(Path(folder) / "config.json", "checkpoint")
+    write_json(Path(folder) / "config.json", raw | {"decode": changed.decode.to_dict()})
+    return changed
+
+
 def _popularity(raw, n_items: int) -> tuple[int, ...] | None:
     """The counts as catalog.json holds them. Raises ValueError for others than a whole number from 0 an item."""
     if raw is None:

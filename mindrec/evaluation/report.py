@@ -12,8 +12,9 @@ from mindrec.decoding.answerable import answerable
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.baselines import BASELINES, rank_baseline
+from mindrec.evaluation.bootstrap import bootstrap_ratio
 from mindrec.evaluation.evaluate import Ranking, dense_ranking, measure, rank
-from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks, semantic_accuracy
+from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks, ndcg_at_k, semantic_accuracy
 from mindrec.evaluation.slices import reach, slices
 from mindrec.recommender import Recommender
 from mindrec.system import distributed as processes
@@ -66,13 +67,11 @@ def evaluate_checkpoint(
         say(line)
     base = recommender.default_config.to_dict()
     if sweep is not None:
-        rows = [
-            _one(recommender, data, asked, split, seed, DecodeConfig.from_dict(base | (settings or {}) | row), batch)
-            for row in sweep
-        ]
-        return {"rows": rows}
+        configs = [DecodeConfig.from_dict(base | (settings or {}) | row) for row in sweep]
+        return {"rows": _sweep(recommender, data, asked, split, seed, configs, batch)}
     config = recommender.settings(settings)
-    out = _one(recommender, data, asked, split, seed, config, batch, sliced=True) | {"nothing_left": nothing_left}
+    out, _ = _one(recommender, data, asked, split, seed, config, batch, sliced=True)
+    out["nothing_left"] = nothing_left
     measured = {name: _baseline(name, recommender, data, asked, config, batch) for name in baselines}
     if twin is not None:
         other = open_checkpoint(twin, data, device)
@@ -138,7 +137,24 @@ def _decoded(recommender: Recommender, asked, config: DecodeConfig, batch: int) 
     return measure(ranking, asked, codes, n_items) | {"nfe": ranking.nfe}
 
 
-def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int, *, sliced: bool = False) -> dict:
+def _sweep(recommender, data, asked, split, seed, configs: Sequence[DecodeConfig], batch: int) -> list[dict]:
+    """A row for each config; from the second on with its ratio to the first one's NDCG@10, paired by user."""
+    rows, first_U = [], None
+    for config in configs:
+        row, ranks_U = _one(recommender, data, asked, split, seed, config, batch)
+        ndcg_U = ndcg_at_k(ranks_U, 10)
+        if first_U is None:
+            first_U = ndcg_U
+        elif first_U.any():
+            row["ndcg@10_to_first"] = bootstrap_ratio(ndcg_U[None], first_U[None])
+        rows.append(row)
+    return rows
+
+
+def _one(
+    recommender, data, asked, split, seed, config: DecodeConfig, batch: int, *, sliced: bool = False
+) -> tuple[dict, np.ndarray]:
+    """What is said of one decode, and the rank of each true item, -1 where it is not among the answers, (U,)."""
     ranking = ranked(recommender, asked, config, batch)
     metrics = measure(ranking, asked, recommender.tokenizer.codes, recommender.tokenizer.n_items)
     targets = np.array([c.target for c in asked])
@@ -159,9 +175,10 @@ def _one(recommender, data, asked, split, seed, config: DecodeConfig, batch: int
     }
     popularity = item_counts(data.interactions)
     metrics |= reach(ranking.rows, targets, popularity)
+    ranks_U = gold_ranks(ranking.rows, targets)
     if sliced:
-        out["slices"] = slices(ranking, gold_ranks(ranking.rows, targets), asked, popularity)
-    return out
+        out["slices"] = slices(ranking, ranks_U, asked, popularity)
+    return out, ranks_U
 
 
 def _baseline(name: str, recommender, data: PreparedData, asked, config: DecodeConfig, batch: int) -> dict:

@@ -15,9 +15,10 @@ from mindrec.checkpoint import load_checkpoint
 from mindrec.data.splits import Case, training_sequences
 from mindrec.decoding.exact import enumerate_order
 from mindrec.errors import MindRecError
+from mindrec.evaluation.bootstrap import bootstrap_ratio
 from mindrec.evaluation.evaluate import Ranking
 from mindrec.evaluation.metrics import accuracy, gold_ranks, semantic_accuracy
-from mindrec.evaluation.paired import bootstrap_ratio, compare_checkpoints
+from mindrec.evaluation.paired import compare_checkpoints
 from mindrec.evaluation.report import DECODED, evaluate_checkpoint
 from mindrec.evaluation.slices import calibration, popularity_bias, slices
 from mindrec.model.diffusion import MASKED, CodeTable

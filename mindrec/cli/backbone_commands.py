@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mindrec.cli.shared import load_data
+from mindrec.cli.shared import OwnSeed, load_data, saved
 
 
 def register(app: typer.Typer) -> None:
@@ -59,11 +59,11 @@ def train_llada(
     checkpointing: Annotated[bool | None, typer.Option(help="Compute activations twice to save memory.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Overrides the preset's.")] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Samples a step over all processes; overrides the preset's.")
+        int | None, typer.Option(min=1, help="Samples a step over all processes; overrides the preset's.")
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Overrides the preset's.")] = None,
-    mask_floor: Annotated[float | None, typer.Option(help="Overrides the preset's.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Overrides the preset's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(min=1e-12, help="Overrides the preset's.")] = None,
+    mask_floor: Annotated[float | None, typer.Option(min=0, max=1, help="Overrides the preset's.")] = None,
+    seed: OwnSeed = None,
     semantic_ids: Annotated[str, typer.Option(help="residual, product or own.")] = "residual",
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
     device: Annotated[str, typer.Option(help="auto or cpu; accelerate picks the rest.")] = "auto",
@@ -82,7 +82,7 @@ def train_llada(
         "seed": seed,
     }
     schedule = replace(recipe.train, **{name: value for name, value in given.items() if value is not None})
-    train_llada_checkpoint(
+    made = train_llada_checkpoint(
         load_data(data),
         replace(recipe, train=schedule, titles=titles),
         out,
@@ -98,4 +98,4 @@ def train_llada(
         progress=sys.stderr.isatty(),
     )
     if not int(os.environ.get("RANK", "0")):  # under torchrun the first process speaks for all
-        typer.echo(f"saved {out}")
+        typer.echo(saved(out, made))

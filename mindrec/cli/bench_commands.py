@@ -10,6 +10,7 @@ from mindrec.cli.shared import JsonOut, emit, load_data
 Checkpoint = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folder.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Llada = Annotated[str | None, typer.Option("--llada", help="No checkpoint but a random LLaDA: small or llada-8b.")]
+Repeats = Annotated[int, typer.Option(min=1, help="Timed runs of each side; their median counts.")]
 SHIPPED = Path("checkpoints/grocery")
 
 
@@ -19,7 +20,7 @@ bench = typer.Typer(help="Measurements as ratios against a named alternative.", 
 @bench.command("decode")
 def decode(
     checkpoint: Checkpoint = SHIPPED,
-    repeats: int = 7,
+    repeats: Repeats = 7,
     llada: Llada = None,
     device: Device = "auto",
     json_out: JsonOut = None,
@@ -66,7 +67,7 @@ def page(checkpoint: Checkpoint = SHIPPED, json_out: JsonOut = None) -> None:
 
 
 @bench.command("scale")
-def scale(repeats: int = 9, json_out: JsonOut = None) -> None:
+def scale(repeats: Repeats = 9, json_out: JsonOut = None) -> None:
     """Search and legality on made catalogs of 1k to 1M items."""
     from mindrec.bench.scale_speed import bench_scale
 
@@ -88,10 +89,10 @@ def prepare(
 @bench.command("load")
 def load(
     checkpoint: Checkpoint = SHIPPED,
-    people: Annotated[int, typer.Option(help="Who decode every 5 s, each with a session of their own.")] = 50,
-    seconds: Annotated[float, typer.Option(help="How long; memory is judged from 150 on.")] = 180,
-    api_people: Annotated[int, typer.Option(help="More people, through the public endpoint.")] = 2,
-    browsers: Annotated[int, typer.Option(help="More people, in real browsers; needs playwright.")] = 0,
+    people: Annotated[int, typer.Option(min=1, help="Who decode every 5 s, each with a session of their own.")] = 50,
+    seconds: Annotated[float, typer.Option(min=1, help="How long; memory is judged from 150 on.")] = 180,
+    api_people: Annotated[int, typer.Option(min=0, help="More people, through the public endpoint.")] = 2,
+    browsers: Annotated[int, typer.Option(min=0, help="More people, in real browsers; needs playwright.")] = 0,
     json_out: JsonOut = None,
 ) -> None:
     """The app under many people at once; every answer is checked against a single-user decode."""

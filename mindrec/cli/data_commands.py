@@ -66,7 +66,7 @@ def prepare(
     users: Annotated[int | None, typer.Option(help="synthetic: sequences, default 400.")] = None,
     length: Annotated[int | None, typer.Option(help="synthetic: items a sequence, default 10.")] = None,
     predictability: Annotated[float | None, typer.Option(help="synthetic: 1 is predictable, 0 noise.")] = None,
-    seed: Annotated[int | None, typer.Option(help="synthetic: default 0.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="synthetic: default 0.")] = None,
 ) -> None:
     """Write a source in the prepared form: items, sequences, README. Nothing is fetched but what you name."""
     from mindrec.sources.prepare import local_options

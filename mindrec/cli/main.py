@@ -4,6 +4,7 @@ Bad input ends with a clear line and exit status 2.
 """
 
 import json
+import math
 import re
 import shlex
 import sys
@@ -22,7 +23,7 @@ from mindrec.cli import (
     refit_command,
     train_command,
 )
-from mindrec.cli.shared import Decoder, JsonOut, emit, load_data, settings_of
+from mindrec.cli.shared import Batch, Decoder, JsonOut, Seed, emit, load_data, settings_of
 from mindrec.errors import MindRecError
 from mindrec.system.files import check_json
 
@@ -61,8 +62,8 @@ def evaluate(
     lift: Annotated[
         str, typer.Option(help="--cold: added to cold items' logits; of several, comma-separated, validation chooses.")
     ] = "0",
-    seed: int = 0,
-    batch: int = 64,
+    seed: Seed = 0,
+    batch: Batch = 64,
     device: Device = "auto",
     json_out: JsonOut = None,
 ) -> None:
@@ -116,8 +117,8 @@ def compare(
     split: Annotated[str, typer.Option(help="test or validation.")] = "test",
     users: Annotated[int | None, typer.Option(help="A seeded sample of cases; default as evaluate.")] = None,
     decoder: Decoder = None,
-    seed: int = 0,
-    batch: int = 64,
+    seed: Seed = 0,
+    batch: Batch = 64,
     device: Device = "auto",
     json_out: JsonOut = None,
 ) -> None:
@@ -150,7 +151,7 @@ def diagnose(
     ] = None,
     decoder: Decoder = None,
     k: Annotated[int, typer.Option("--k", help="A true item ranked below the first k is a miss.")] = 10,
-    seed: int = 0,
+    seed: Seed = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished chunk.")] = False,
     workers: job_commands.Workers = 0,
     device: Device = "auto",
@@ -270,7 +271,10 @@ def resolve(recommender, words: str, say=lambda line: None) -> str:
 
 def _numbers(name: str, text: str) -> list[float]:
     try:
-        return [float(part) for part in text.split(",")]
+        numbers = [float(part) for part in text.split(",")]
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError("not finite")
+        return numbers
     except ValueError as error:
         raise MindRecError(f"{name} {text[:60]!r} is not a number, or several with commas between them") from error
 

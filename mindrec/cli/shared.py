@@ -19,6 +19,10 @@ Decoder = Annotated[
     list[str] | None,
     typer.Option("--decoder", help=f"A decode setting, name=value; repeatable. {summary(DecodeConfig)}."),
 ]
+MOST_SEED = 2**31 - 1
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Start of the random numbers.")]
+OwnSeed = Annotated[int | None, typer.Option("--seed", min=0, max=MOST_SEED, help="Overrides the preset's.")]
+Batch = Annotated[int, typer.Option(min=1, help="Cases that are decoded at once.")]
 
 
 def load_data(folder: Path | None, checkpoint: Path | None = None):
@@ -49,6 +53,11 @@ def emit(result: dict, path: Path | None) -> None:
     typer.echo(json.dumps(result, indent=1))
     if path:
         write_json(path, result)
+
+
+def saved(out: Path, checkpoint) -> str:
+    """The line that ends a training."""
+    return f"saved {out}; the training held {checkpoint.training['peak_memory_mb']:,} MB of memory at most"
 
 
 def settings_of(pairs: list[str]) -> dict:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mindrec.cli.data_commands import TextModel
-from mindrec.cli.shared import load_data
+from mindrec.cli.shared import OwnSeed, load_data, saved
 
 LEARNS_REPEATS = (
     "note: most validation targets are in their own history: people come back to the same items here; the model learns "
@@ -31,7 +31,7 @@ def train(
     ] = None,
     objective: Annotated[str, typer.Option(help="diffusion, or ar: the auto-regressive twin.")] = "diffusion",
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished epoch.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Overrides the preset's.")] = None,
+    seed: OwnSeed = None,
     epochs: Annotated[int | None, typer.Option(help="Of the target block; overrides the preset's.")] = None,
     dense_epochs: Annotated[int | None, typer.Option(help="Of the dense part before it; overrides.")] = None,
     dense_from: Annotated[
@@ -58,13 +58,15 @@ def train(
         float | None,
         typer.Option(min=0, max=1, help="Item embeddings dropped a step, so that tokens alone carry cold items."),
     ] = None,
-    sequences: Annotated[int | None, typer.Option(help="Train on a seeded sample of sequences: a quick trial.")] = None,
+    sequences: Annotated[
+        int | None, typer.Option(min=1, help="Train on a seeded sample of sequences: a quick trial.")
+    ] = None,
     text_model: TextModel = None,
     semantic_ids: Annotated[
         str, typer.Option(help="residual (k-means), product (parallel codes) or own (the data's semantic_ids.json).")
     ] = "residual",
-    sid_levels: Annotated[int | None, typer.Option(help="Semantic-ID levels; overrides the preset's.")] = None,
-    codebook_size: Annotated[int | None, typer.Option(help="Codes a level; overrides the preset's.")] = None,
+    sid_levels: Annotated[int | None, typer.Option(min=1, help="Semantic-ID levels; overrides the preset's.")] = None,
+    codebook_size: Annotated[int | None, typer.Option(min=2, help="Codes a level; overrides the preset's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Train a denoiser and save the epoch that is best on validation: of the block, the likeliest."""
@@ -100,7 +102,7 @@ def train(
         report=report,
         progress=sys.stderr.isatty(),
     )
-    typer.echo(f"saved {out}; the training held {made.training['peak_memory_mb']:,} MB of memory at most")
+    typer.echo(saved(out, made))
     typer.echo(_verdict(made, prepared_data))
 
 

@@ -75,6 +75,8 @@ def cases(interactions: Interactions, split: str, users: int | None = None, seed
     With a `split` for each sequence, the last item of a held-out sequence is its target. Without one, leave-one-out:
     the last item is the test target and the second-last the validation target.
     """
+    if users is not None and users < 1:
+        raise MindRecError(f"{users} users are asked for; a whole number from 1 up is needed")
     if split not in SPLITS[1:]:
         raise MindRecError(f"split {split!r} is not one of {', '.join(SPLITS[1:])}")
     out = []

@@ -71,31 +71,34 @@ def rank(
     parts = dict(in_fitting_parts(rank_part, bar))
     parts = {first: part for gathered in processes.gather(parts) for first, part in gathered.items()}
     rows, scores, nfe, looked, coverage, forced, seconds = zip(*(parts[first] for first in sorted(parts)), strict=True)
+    of_beams = np.concatenate(forced)
     return Ranking(
         np.concatenate(rows),
         np.concatenate(scores),
         float(np.concatenate(nfe).mean()),
         float(np.concatenate(looked).mean()),
         None if any(c is None for c in coverage) else float(np.concatenate(coverage).mean()),
-        float(np.concatenate(forced).mean()),
+        float(of_beams.mean()) if len(of_beams) else 0.0,
         sum(seconds),
     )
 
 
 def _rank_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig) -> tuple:
-    """Of one batch: the fields of `Ranking`, a value a user or answer; coverage may be None, seconds is one number."""
+    """Of one batch the fields of `Ranking`: a value a user, of `forced` one a beam; coverage may be None."""
     able = answerable(index, [c.history for c in part], config)
     if able.all():
         return _decode_batch(denoiser, index, part, config)
     B, K = len(part), config.beam_size
-    blank = (np.full((B, K), -1), np.full((B, K), -np.inf), *np.zeros((2, B), dtype=np.int64), np.zeros(B), np.zeros(B))
+    blank = (np.full((B, K), -1), np.full((B, K), -np.inf), *np.zeros((2, B), dtype=np.int64), np.zeros(B))
     if not able.any():
-        return (*blank, 0.0)
-    *found, seconds = _decode_batch(denoiser, index, [c for c, ok in zip(part, able, strict=True) if ok], config)
+        return (*blank, np.zeros(0), 0.0)
+    *found, forced, seconds = _decode_batch(
+        denoiser, index, [c for c, ok in zip(part, able, strict=True) if ok], config
+    )
     for n, values in enumerate(found):
         if values is not None:
             blank[n][able] = values
-    return (*(None if values is None else blank[n] for n, values in enumerate(found)), seconds)
+    return (*(None if values is None else blank[n] for n, values in enumerate(found)), forced, seconds)
 
 
 def _decode_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig) -> tuple:

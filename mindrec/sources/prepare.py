@@ -58,17 +58,22 @@ def prepare(
         found = induce_tree(data.catalog, training_sequences(data.interactions), embed=embed)
         data = replace(data, catalog=found.catalog)
         extra += _induced_notes(found.report)
+    _say_first(data, say)
     if report:
         from mindrec.tokens.quality import as_text, quality_report
 
         quality = quality_report(data, training_sequences(data.interactions), embed=embed)
         say(as_text(quality))
     save_prepared(replace(data, notes=readme(data, command, extra)), out, quality)
+    return data
+
+
+def _say_first(data: PreparedData, say: Callable[[str], None]) -> None:
+    """What may decide what the data is good for, before anything is told of it: repeats, then what was mended."""
     if line := repeats_in_test(data.interactions):
-        print(line, file=sys.stderr)
+        say(line)
     for line in data.repairs:
         say(line if line.startswith((WARNING, NOTE)) else f"mended: {line}")
-    return data
 
 
 def local_options(name: str, options: dict[str, object], checksum: str | None = None) -> dict[str, object]:

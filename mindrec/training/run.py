@@ -101,10 +101,10 @@ def train_checkpoint(
 
 def check_epochs(config) -> None:
     """Raises MindRecError for a schedule without an epoch of the target block."""
-    if config.epochs < 1 or getattr(config, "dense_epochs", 0) < 0:
-        raise MindRecError(
-            f"--epochs {config.epochs} trains no block; a whole number from 1 up is needed (--dense-epochs: from 0 up)"
-        )
+    if config.epochs < 1:
+        raise MindRecError(f"--epochs {config.epochs} trains no block; a whole number from 1 up is needed")
+    if getattr(config, "dense_epochs", 0) < 0:
+        raise MindRecError(f"--dense-epochs {config.dense_epochs} cannot be; a whole number from 0 up is needed")
 
 
 def run_identity(data: PreparedData, preset) -> dict:

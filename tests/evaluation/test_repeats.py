@@ -60,9 +60,10 @@ def test_prepare_and_evaluate_say_so_first(replays, trained, tmp_path):
         for n, row in enumerate(played)
     ]
     (tmp_path / "log.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]) + "\n")
-    code, _, err = ours("prepare", "csv", "--path", tmp_path / "log.csv", "--out", tmp_path / "out")
+    code, out, err = ours("prepare", "csv", "--path", tmp_path / "log.csv", "--report", "--out", tmp_path / "out")
     assert code == 0, err
-    assert "targets are in their own history" in err
+    assert "targets are in their own history" in out.splitlines()[0]
+    assert "exclude_seen=false" in out.splitlines()[0]
     save_prepared(replays, tmp_path / "data")
     common = ("evaluate", "--checkpoint", trained, "--data", tmp_path / "data", "--users", "40", "--device", "cpu")
     code, _, err = ours(*common, "--decoder", "exclude_seen=true")

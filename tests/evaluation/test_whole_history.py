@@ -16,6 +16,7 @@ from mindrec.diagnosis.diagnose import diagnose_checkpoint
 from mindrec.errors import MindRecError
 from mindrec.evaluation.baselines import rank_baseline
 from mindrec.evaluation.evaluate import dense_ranking, rank
+from mindrec.evaluation.paired import compare_checkpoints
 from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.jobs.recommend_job import recommend_many
 
@@ -102,6 +103,22 @@ def test_a_customer_who_has_everything_is_counted_and_left_out(checkpoint, chain
     assert counts["nothing_left"] == 1
     served = pd.read_parquet(tmp_path / "r.parquet").user_id.unique().tolist()
     assert served == [case.user_id for case in asked[1:]]
+
+
+def test_a_batch_that_holds_such_a_customer_answers_the_others(checkpoint, chain_data, full_data, recommender):
+    """`compare` and the validation of `train-llada` rank whoever comes; forced positions are counted a beam."""
+    asked = cases(full_data.interactions, "test")
+    ranked, others = (
+        rank(recommender.denoiser, recommender.index, some, recommender.default_config) for some in (asked, asked[1:])
+    )
+    assert (ranked.rows[0] == -1).all()
+    assert ranked.rows[1:].tolist() == others.rows.tolist()
+    assert ranked.forced == others.forced
+    alone = rank(recommender.denoiser, recommender.index, asked[:1], recommender.default_config)
+    assert (alone.rows == -1).all()
+    assert alone.forced == 0
+    found = compare_checkpoints([checkpoint], [checkpoint], full_data, device="cpu")
+    assert found["ratio"]["hit@10"]["ratio"] == 1
 
 
 def test_such_a_customer_is_served_where_seen_items_may_be_recommended(checkpoint, full_data):

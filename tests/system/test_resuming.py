@@ -155,13 +155,14 @@ def test_a_finished_run_is_left_alone(checkpoint, chain_data, tiny_preset, capsy
         )
 
 
-def test_training_without_an_epoch_is_one_sentence(chain_data, tmp_path):
+@pytest.mark.parametrize(("option", "value"), [("--epochs", 0), ("--dense-epochs", -1)])
+def test_training_without_an_epoch_is_one_sentence(option, value, chain_data, tmp_path):
     save_prepared(chain_data, tmp_path / "data")
     line = refused(
-        "train", "--data", tmp_path / "data", "--out", tmp_path / "model", "--preset", "tiny", "--epochs", 0,
+        "train", "--data", tmp_path / "data", "--out", tmp_path / "model", "--preset", "tiny", option, value,
         "--device", "cpu",
     )  # fmt: skip
-    assert "--epochs 0" in line
+    assert line.startswith(f"error: {option} {value} ")
     assert not list(tmp_path.glob("model*"))
 
 

@@ -21,6 +21,7 @@ from mindrec.diagnosis import cases as diagnosis
 from mindrec.diagnosis.cases import SLICES, Diagnosis, check_belongs, read_cases
 from mindrec.diagnosis.diagnose import describe, item_facts
 from mindrec.diagnosis.track_gold import check_followed, diagnose
+from mindrec.diagnosis.why import QUICK
 from mindrec.errors import MindRecError
 from mindrec.evaluation.report import answerable_cases
 
@@ -282,7 +283,14 @@ class _Sample:
             facts = item_facts(recommender, self.handlers.trips(self.checkpoint).data)
             about = describe(recommender, self.config, split="test", users=self.total, seed=self.seed, k=10)
             found = diagnose(
-                recommender.denoiser, recommender.index, self.asked, self.config, facts, k=10, report=self._report
+                recommender.denoiser,
+                recommender.index,
+                self.asked,
+                self.config,
+                facts,
+                k=10,
+                depth=QUICK,
+                report=self._report,
             )
             self.table = CaseTable.of(self.name, self.checkpoint, Diagnosis(found, about), recommender)
         except MindRecError as error:

@@ -152,6 +152,12 @@ def diagnose(
     decoder: Decoder = None,
     k: Annotated[int, typer.Option("--k", help="A true item ranked below the first k is a miss.")] = 10,
     seed: Seed = 0,
+    rescue: Annotated[
+        bool, typer.Option("--rescue", help="Look for the smallest change that saves each miss: some 30 decodes each.")
+    ] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out the pulls, and the exact ranks of items far down.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last finished chunk.")] = False,
     workers: job_commands.Workers = 0,
     device: Device = "auto",
@@ -159,6 +165,7 @@ def diagnose(
 ) -> None:
     """Find for every case the step at which the true item was lost, and why."""
     from mindrec.diagnosis.diagnose import diagnose_checkpoint
+    from mindrec.diagnosis.why import Depth
 
     result = diagnose_checkpoint(
         checkpoint,
@@ -169,6 +176,7 @@ def diagnose(
         settings=settings_of(decoder or []),
         seed=seed,
         k=k,
+        depth=Depth(ranks=not quick, pulls=not quick, rescue=rescue),
         resume=resume,
         workers=workers,
         device=device,

@@ -20,16 +20,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mindrec.diagnosis.kinds import CAUSES, ERRORS, NONE, RESCUES, rescue_kind
 from mindrec.errors import MindRecError
 from mindrec.evaluation.metrics import HITS
 from mindrec.system.files import atomic_path
 
-VERSION = 1
+VERSION = 2
 
-CAUSES = ("unknown", "excluded", "not_proposed", "early_category", "sibling", "cut", "outranked")
-"""Of a miss, the first that holds: not in the catalog; ruled out by history, bans or pins; never a candidate of a
-search that caps its candidates; its last beam died while a category was revealed; died at a semantic-ID position
-while a beam in its finest category was kept; any other death; alive at the end but ranked too low."""
+PULLS = pa.list_(pa.struct([("item", pa.string()), ("nats", pa.float64())]))
 
 COLUMNS: dict[str, pa.DataType] = {
     "user_id": pa.string(),
@@ -54,6 +52,12 @@ COLUMNS: dict[str, pa.DataType] = {
     "top_item": pa.string(),  # the first recommendation; null where it names no item
     "top_path": pa.list_(pa.int32()),
     "top_probability": pa.float64(),  # exp of its score: the search's own, not a chance of being right
+    "exact_probability": pa.float64(),  # the gold's without beams; 0 where ruled out, null where scores need beams
+    "exact_rank": pa.int64(),  # its rank without beams; null where it has none or was not looked for
+    "error": pa.string(),  # one of ERRORS for a miss: would the exact ranking have it among the first k?
+    "pulls": PULLS,  # of the history's items on the gold, strongest first: nats that the log-probability loses without
+    "rescue": pa.string(),  # smallest change that puts the gold among the first k, or "none"; null where not looked for
+    "rescue_cost": pa.float64(),  # see mindrec.diagnosis.rescue
 }
 """The table of cases: one row a case."""
 
@@ -147,12 +151,28 @@ def hits(cases: pd.DataFrame, k: int) -> np.ndarray:
 
 
 def summary(diagnosis: Diagnosis) -> dict[str, Any]:
-    """users, hits, misses, k and the count of every cause, which adds up to the misses."""
-    k = diagnosis.about["k"]
-    counts = causes(diagnosis.cases).set_index("cause")["misses"]
-    found = int(hits(diagnosis.cases, k).sum())
-    users = len(diagnosis.cases)
-    return {"users": users, "hits": found, "misses": users - found, "k": k, "causes": counts.to_dict()}
+    """users, hits, misses, k, and the counts of causes, errors and, where looked for, rescues: each adds up to the
+    misses. `errors` counts as "none" the misses whose settings define no exact ranking."""
+    k, cases = diagnosis.about["k"], diagnosis.cases
+    found = int(hits(cases, k).sum())
+    out = {"users": len(cases), "hits": found, "misses": len(cases) - found, "k": k}
+    out["causes"] = causes(cases).set_index("cause")["misses"].to_dict()
+    kinds = cases["error"].value_counts().reindex(ERRORS, fill_value=0).astype(int)
+    out["errors"] = kinds.to_dict() | {NONE: out["misses"] - int(kinds.sum())}
+    if diagnosis.about.get("rescue"):
+        out["rescues"] = rescues(cases).set_index("rescue")["misses"].to_dict()
+    return out
+
+
+def rescues(cases: pd.DataFrame) -> pd.DataFrame:
+    """rescue, misses, share: misses by the kind of change that would have saved them, all kinds in order, then none.
+
+    By hindsight: of some thirty changes the smallest that works was taken, knowing the true item.
+    """
+    kinds = cases["rescue"].dropna().map(rescue_kind)
+    counts = kinds.value_counts().reindex(RESCUES, fill_value=0)
+    share = counts / max(counts.sum(), 1)
+    return pd.DataFrame({"rescue": RESCUES, "misses": counts.to_numpy(dtype=int), "share": share.to_numpy(float)})
 
 
 def causes(cases: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mindrec.data.splits import Case, cases, training_sequences
 from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis.cases import Diagnosis, cases_file, read_cases, summary, write_cases
 from mindrec.diagnosis.track_gold import BATCH, ItemFacts, check_followed, diagnose
+from mindrec.diagnosis.why import QUICK, WHOLE, Depth
 from mindrec.errors import MindRecError
 from mindrec.evaluation.report import answerable_cases, open_checkpoint, sample_size
 from mindrec.jobs.chunks import ChunkedJob, Work
@@ -33,6 +35,7 @@ def diagnose_checkpoint(
     settings: dict | None = None,
     seed: int = 0,
     k: int = 10,
+    depth: Depth = WHOLE,
     resume: bool = False,
     workers: int = 0,
     device: str = "auto",
@@ -43,6 +46,9 @@ def diagnose_checkpoint(
 
     Finished chunks lie in `out`.partial until the table is written; `resume` goes on after them. `workers` is how many
     processes of a Ray cluster share the chunks (mindrec.jobs.chunks); 0 is this process alone.
+
+    Args:
+        depth: how far beyond the cause of each miss it goes.
 
     Raises:
         MindRecError: checkpoint and data name different catalogs; there is another run's work to resume.
@@ -56,7 +62,7 @@ def diagnose_checkpoint(
     asked, nothing_left = answerable_cases(
         recommender, cases(data.interactions, split, sample_size(data, users), seed), config
     )
-    about = describe(recommender, config, split=split, users=len(asked), seed=seed, k=k)
+    about = describe(recommender, config, split=split, users=len(asked), seed=seed, k=k, depth=depth)
     run = about | {"data": data.fingerprint}
     job = ChunkedJob(out, run, resume=resume)
     if job.finished:
@@ -78,7 +84,7 @@ def diagnose_checkpoint(
 
 
 def describe(
-    recommender: Recommender, config: DecodeConfig, *, split: str, users: int, seed: int, k: int
+    recommender: Recommender, config: DecodeConfig, *, split: str, users: int, seed: int, k: int, depth: Depth = QUICK
 ) -> dict[str, Any]:
     """What the cases belong to: enough to refuse another checkpoint's, and to decode a case again."""
     return {
@@ -90,6 +96,7 @@ def describe(
         "users": users,
         "seed": seed,
         "k": k,
+        **asdict(depth),
     }
 
 
@@ -109,5 +116,6 @@ def _diagnosed(
     recommender: Recommender, facts: ItemFacts, config: DecodeConfig, about: dict, part: Sequence[Case]
 ) -> bytes:
     """One chunk's cases as a file."""
-    found = diagnose(recommender.denoiser, recommender.index, part, config, facts, k=about["k"])
+    depth = Depth(**{name: about[name] for name in asdict(QUICK)})
+    found = diagnose(recommender.denoiser, recommender.index, part, config, facts, k=about["k"], depth=depth)
     return cases_file(found, about)

@@ -16,9 +16,8 @@ import torch
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.without_beams import SLACK, answers_above, is_defined, score_of
+from mindrec.diagnosis.kinds import ERRORS
 from mindrec.model.denoiser import Denoiser, HistoryCache
-
-ERRORS = ("search", "model")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,10 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.dispatch import decode
 from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
-from mindrec.diagnosis.cases import CAUSES, COLUMNS
+from mindrec.diagnosis.cases import COLUMNS
+from mindrec.diagnosis.kinds import CAUSES
+from mindrec.diagnosis.standing import errors_of
+from mindrec.diagnosis.why import WHOLE, Depth, Why, why
 from mindrec.errors import MindRecError
 from mindrec.evaluation.metrics import HITS, gold_ranks, hit_at_k
 from mindrec.model.denoiser import Denoiser
@@ -43,7 +46,8 @@ class GoldTrack:
         sibling: bool (B,), whether a beam in the gold's finest category was kept when the gold died.
         entropy: (B,), in nats, of the codes at the position chosen first (their mean where several are).
         ranked: (B, K), recommended rows.
-        top_codes, top_score: (B, L) and (B,), the best answer.
+        scores: float64 (B, K), theirs.
+        top_codes: (B, L), the best answer.
     """
 
     possible: np.ndarray
@@ -56,8 +60,8 @@ class GoldTrack:
     sibling: np.ndarray
     entropy: np.ndarray
     ranked: np.ndarray
+    scores: np.ndarray
     top_codes: np.ndarray
-    top_score: np.ndarray
 
 
 def track_gold(denoiser: Denoiser, index: ItemIndex, part: Sequence[Case], config: DecodeConfig) -> GoldTrack:
@@ -95,7 +99,7 @@ def track_gold(denoiser: Denoiser, index: ItemIndex, part: Sequence[Case], confi
         possible,
         _to_length(counts, n_steps),
         _to_length(ranks, n_steps),
-        *(died, level, passed, margin, sibling, entropy, found, top_codes, scores[:, 0]),
+        *(died, level, passed, margin, sibling, entropy, found, scores, top_codes),
     )
     return GoldTrack(*(v.cpu().numpy() for v in values))
 
@@ -216,12 +220,14 @@ def diagnose(
     facts: ItemFacts,
     *,
     k: int = 10,
+    depth: Depth = WHOLE,
     report: Callable[[int], object] = lambda done: None,
 ) -> pd.DataFrame:
     """The table of some cases, one row each (columns: mindrec.diagnosis.cases.COLUMNS).
 
     Args:
         k: an item ranked k or worse is a miss, and gets a cause.
+        depth: how far beyond the cause the diagnosis goes.
         report: told how many cases each batch had, for a progress bar.
 
     Raises:
@@ -231,7 +237,9 @@ def diagnose(
 
     def table(part: range) -> pd.DataFrame:
         some = asked[part.start : part.stop]
-        found = case_table(track_gold(denoiser, index, some, config), some, facts, k)
+        track = track_gold(denoiser, index, some, config)
+        reasons = why(denoiser, index, some, config, (track.ranked, track.scores), track.possible, k=k, depth=depth)
+        found = case_table(track, reasons, some, facts, k)
         report(len(some))
         return found
 
@@ -247,7 +255,7 @@ def check_followed(config: DecodeConfig) -> None:
         )
 
 
-def case_table(track: GoldTrack, part: Sequence[Case], facts: ItemFacts, k: int) -> pd.DataFrame:
+def case_table(track: GoldTrack, reasons: Why, part: Sequence[Case], facts: ItemFacts, k: int) -> pd.DataFrame:
     """One batch as a table."""
     gold = np.array([c.target for c in part])
     known, C = gold >= 0, len(facts.categories)
@@ -275,7 +283,13 @@ def case_table(track: GoldTrack, part: Sequence[Case], facts: ItemFacts, k: int)
         "gold_path": list(np.where(known[:, None], facts.codes[gold, :C], -1)),
         "top_item": [facts.ids[row] if row >= 0 else None for row in top],
         "top_path": list(track.top_codes[:, :C]),
-        "top_probability": np.exp(track.top_score),
+        "top_probability": np.exp(track.scores[:, 0]),
+        "exact_probability": np.exp(reasons.standing.score),
+        "exact_rank": _or_null(reasons.standing.rank),
+        "error": errors_of(hit_at_k(ranks, k).astype(bool), reasons.standing, k),
+        "pulls": [[{"item": facts.ids[p.row], "nats": p.nats} for p in pulls] for pulls in reasons.pulls],
+        "rescue": [None if saved is None else saved.told(facts.ids) for saved in reasons.rescues],
+        "rescue_cost": [None if saved is None else saved.cost for saved in reasons.rescues],
     }
     if C:
         leaf = facts.codes[:, C - 1]

@@ -367,6 +367,7 @@ def test_summary_and_survival(six):
         "misses": 4,
         "k": 10,
         "causes": dict.fromkeys(CAUSES, 0) | {"early_category": 2, "cut": 2},
+        "errors": {"search": 4, "model": 0, "none": 0},
     }
     steps = tables.survival_by_step(six)
     assert steps.alive.tolist() == [6, 6, 4, 2]

@@ -59,6 +59,7 @@ RULES = {
     "mindrec/model": ("mindrec.decoding", "mindrec.training", "mindrec.text_backbone", "mindrec.data"),
     "mindrec/sources": ("mindrec.decoding", "mindrec.model", "mindrec.training", "torch"),
     "mindrec/evaluation": ("mindrec.training", "mindrec.diagnosis"),
+    "mindrec/arena": ("mindrec.cli", "mindrec.diagnosis", "mindrec.jobs"),
     "app/views": ("torch", "gradio", "mindrec.decoding.beam_search"),
     "app/words": ("torch", "gradio", "mindrec.decoding.beam_search"),
     "app/page": ("torch", "mindrec.decoding.beam_search"),

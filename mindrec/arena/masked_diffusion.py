@@ -1,0 +1,119 @@
+"""MindRec itself: its default decode, its tokens alone, and its auto-regressive twin. The project's own training.
+
+The three differ in nothing but what their names say: one recipe chosen from the data (mindrec.training.auto_preset),
+with epochs cut in proportion until the estimated time fits the budget. MindRec and its tokens alone are one checkpoint.
+
+Shape legend: U users, K ranks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from mindrec.arena.method import PART, Budget, History, Report, Task
+from mindrec.checkpoint import load_checkpoint
+from mindrec.data.splits import Case
+from mindrec.decoding.config import DecodeConfig
+from mindrec.errors import MindRecError
+from mindrec.evaluation.evaluate import rank
+from mindrec.recommender import Recommender
+from mindrec.training.auto_preset import choose_preset, estimate_seconds
+from mindrec.training.presets import Preset
+from mindrec.training.run import train_checkpoint
+
+
+class MindRec:
+    """Masked diffusion with item evidence, by the checkpoint's default decode."""
+
+    title = "MindRec"
+    paper = "arXiv 2511.12597, with item evidence"
+    published = ""
+    objective, evidence, beams = "diffusion", None, 50
+
+    def __init__(self, task: Task):
+        self.task, self.calls = task, 0.0
+        self.recommender: Recommender | None = None
+
+    def size(self) -> int:
+        """Trained numbers of the denoiser."""
+        return sum(p.numel() for p in self.recommender.denoiser.parameters())
+
+    def fit(self, budget: Budget, report: Report) -> None:
+        """Train a checkpoint in the task's folder, or open the one that the same task has trained there."""
+        out = self.task.folder / f"{self.objective}-{self.task.seed}"
+        if not self.task.shared.get(out):
+            recipe = within(budget, self.task, choose_preset(self.task.data).preset)
+            made = train_checkpoint(
+                self.task.data, recipe, out, objective=self.objective, device="cpu", report=report, progress=False
+            )
+            self.task.shared[out] = made.training["seconds_in_all"]
+        self.recommender = Recommender(load_checkpoint(out, "cpu"))
+
+    def settings(self, k: int) -> DecodeConfig:
+        """The decode that gives k answers."""
+        config = replace(
+            self.recommender.default_config, beam_size=max(self.beams, k), exclude_seen=self.task.exclude_seen
+        )
+        return config if self.evidence is None else replace(config, evidence=self.evidence)
+
+    def rank(self, histories: Sequence[History], k: int) -> np.ndarray:
+        """The best k item rows of each history by Diffusion Beam Search, (U, k), -1 where fewer were found."""
+        asked = [Case("", tuple(history), 0) for history in histories]
+        recommender = self.recommender
+        found = rank(recommender.denoiser, recommender.index, asked, self.settings(k), batch=PART // 4)
+        self.calls = found.nfe
+        return found.rows[:, :k]
+
+    @torch.no_grad()
+    def explain(self, history: History, row: int) -> dict:
+        """`pulls`: how much the logarithm of the item's share falls when each history item is left out; an answer that
+        the beams do not hold counts as the least share that they do."""
+        without = [[*history[:n], *history[n + 1 :]] for n in range(len(history))] if len(history) > 1 else []
+        asked = [Case("", tuple(h), 0) for h in (list(history), *without)]
+        config = replace(self.settings(self.beams), exclude_seen=False)
+        found = rank(self.recommender.denoiser, self.recommender.index, asked, config, batch=PART // 4)
+        least = np.where(np.isfinite(found.scores), found.scores, np.inf).min(1)
+        held = found.rows == row
+        scores = np.where(held.any(1), np.where(held, found.scores, -np.inf).max(1), least)
+        return {"pulls": [float(scores[0] - s) for s in scores[1:]] or [0.0] * len(history)}
+
+
+class TokensAlone(MindRec):
+    """The same checkpoint without item evidence: what the denoiser knows by itself."""
+
+    title = "MindRec, tokens alone"
+    paper = "arXiv 2511.12597"
+    evidence = "off"
+
+
+class LeftToRight(MindRec):
+    """The auto-regressive twin without item evidence: categories from coarse to fine, then the semantic ID.
+
+    It is TIGER's decoding (arXiv 2305.05065) with the order of levels of CoFiRec (arXiv 2511.22707), on the project's
+    encoder, tokens and training.
+    """
+
+    title = "left to right (TIGER, CoFiRec)"
+    paper = "arXiv 2305.05065 and 2511.22707, on the same encoder and tokens"
+    published = "Beauty: TIGER Hit@10 .0648, NDCG@10 .0384"
+    objective, evidence = "ar", "off"
+
+
+def within(budget: Budget, task: Task, recipe: Preset) -> Preset:
+    """The recipe with the task's seed, and with as many epochs as the budget's time and count allow.
+
+    Raises:
+        MindRecError: one epoch of each stage does not fit.
+    """
+    wanted = estimate_seconds(task.data, recipe, torch.device("cpu"))
+    share = min(1.0, 60 * budget.minutes / max(wanted, 1e-9))
+    dense, block = (int(share * n) for n in (recipe.train.dense_epochs, recipe.train.epochs))
+    if block < 1:
+        raise MindRecError(
+            f"--minutes {budget.minutes:g} is too short for MindRec here: its recipe takes about {wanted / 60:.1f} "
+            f"minutes for {recipe.train.dense_epochs} and {recipe.train.epochs} epochs"
+        )
+    dense, block = min(max(dense, 1), budget.epochs), min(block, budget.epochs)
+    return replace(recipe, train=replace(recipe.train, seed=task.seed, dense_epochs=dense, epochs=block))

@@ -19,6 +19,7 @@ PAGES = (
     "app/README.md",
     "assets/results/README.md",
     "mindrec/README.md",
+    "mindrec/arena/README.md",
     "mindrec/cold/README.md",
     "mindrec/jobs/README.md",
     "mindrec/sources/README.md",

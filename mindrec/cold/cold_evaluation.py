@@ -65,7 +65,6 @@ def evaluate_cold(
     everyone = _in_checkpoint(cases(data.interactions, split, EVERYONE, seed), rows)
     asked = _asked(data, rows, first_cold, split, users, seed)
     config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
-    fields = {"among_all": config, "among_cold": _only_cold(config, first_cold)}
     return {
         "dataset": data.catalog.name,
         "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
@@ -76,18 +75,29 @@ def evaluate_cold(
         "lift": lift,
         "lifts_on_validation": tried,
         "decoder": config.to_dict(),
-        "metrics": {name: _decoded(recommender, asked, c, batch) for name, c in fields.items()},
-        "baselines": {
-            "dense": {name: _dense(recommender, asked, c) for name, c in fields.items()},
-            "tfidf": {name: _by_text(recommender, asked, c) for name, c in fields.items()},
-        },
-        "everyone": {
-            "users": len(everyone),
-            "metrics": _decoded(recommender, everyone, config, batch),
-            "dense": _dense(recommender, everyone, config),
-            "tfidf": _by_text(recommender, everyone, config),
-        },
+        **_measured(recommender, asked, {"among_all": config, "among_cold": _only_cold(config, first_cold)}, batch),
+        "everyone": {"users": len(everyone), **_of_everyone(recommender, everyone, config, batch)},
         "device": recommender.device,
+    }
+
+
+def _measured(recommender: Recommender, asked: Sequence[Case], fields: dict[str, DecodeConfig], batch: int) -> dict:
+    """The decode and its two baselines in each field of items that are ranked."""
+    return {
+        "metrics": {name: _decoded(recommender, asked, config, batch) for name, config in fields.items()},
+        "baselines": {
+            "dense": {name: _dense(recommender, asked, config) for name, config in fields.items()},
+            "tfidf": {name: _by_text(recommender, asked, config) for name, config in fields.items()},
+        },
+    }
+
+
+def _of_everyone(recommender: Recommender, everyone: Sequence[Case], config: DecodeConfig, batch: int) -> dict:
+    """The same for cases as they come."""
+    return {
+        "metrics": _decoded(recommender, everyone, config, batch),
+        "dense": _dense(recommender, everyone, config),
+        "tfidf": _by_text(recommender, everyone, config),
     }
 
 

@@ -52,28 +52,38 @@ def block_attention(
             query, key, value, attn_mask=attention_mask, scale=scaling, dropout_p=dropout
         )
         return out.transpose(1, 2), None
-    past_key, past_value = (_for_every_head(module, kept) for kept in history[_layer(module)])
-    B, heads, _, width = query.shape
-    H, L = past_key.shape[2], attention_mask.shape[-1]
+    past = tuple(_for_every_head(module, kept) for kept in history[_layer(module)])
     sees_BRLH = sees_BRH[:, None, :, None]
     if sliding_window is not None:
+        H, L = past[0].shape[2], attention_mask.shape[-1]
         sees_BRLH = sees_BRLH & _near(L, H, sliding_window, key.device)[:, :H]
         attention_mask = attention_mask & _near(L, 0, sliding_window, key.device)
+    out = _over_history_and_block(query, (key, value), past, sees_BRLH, attention_mask, scaling)
+    return out.transpose(1, 2), None
+
+
+def _over_history_and_block(query, block, past, sees_BRLH, within_LL, scaling) -> torch.Tensor:
+    """(B, heads, R * L, width): each block's positions over the shared history and their own block, one softmax.
+
+    `block` and `past` are (key, value) of the blocks and of the history; `within_LL` is the block's own mask.
+    """
+    (key, value), (past_key, past_value) = block, past
+    B, heads, _, width = query.shape
+    H, L = past_key.shape[2], within_LL.shape[-1]
     blocks = (B, heads, -1, L, width)
     to_history = (query @ past_key.transpose(2, 3)).view(B, heads, -1, L, H)
     to_block = query.view(blocks) @ key.view(blocks).transpose(3, 4)
     lowest = torch.finfo(to_block.dtype).min
     to_history = to_history.masked_fill(~sees_BRLH, lowest)
-    to_block = to_block.masked_fill(~attention_mask, lowest)
+    to_block = to_block.masked_fill(~within_LL, lowest)
     scores = torch.cat([to_history, to_block], dim=-1) * scaling
     weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
     out = weights[..., :H].reshape(B, heads, -1, H) @ past_value
-    out = out + (weights[..., H:] @ value.view(blocks)).view_as(out)
-    return out.transpose(1, 2), None
+    return out + (weights[..., H:] @ value.view(blocks)).view_as(out)
 
 
 def _layer(module):
-    """What names a layer: its number, or the module itself where an architecture does not number them."""
+    """The key of a layer: its number, or the module itself where an architecture does not number them."""
     return getattr(module, "layer_idx", module)
 
 

@@ -99,14 +99,7 @@ def train_llada(
         validate: model -> {"score": number to maximise, ...}, the same on every process.
         state_dir: where to keep what resuming needs; written whole after each epoch by the first process.
     """
-    if accelerator.distributed_type not in COPIES:
-        raise MindRecError(
-            f"{accelerator.distributed_type.value} splits the weights over processes; LoRA needs a whole copy on each, "
-            "so launch with torchrun, or `accelerate launch --multi_gpu`"
-        )
-    model.to(accelerator.device)
-    if config.checkpointing:
-        model.backbone.stack.activation_checkpointing_enable({"use_reentrant": False})
+    _place(model, config, accelerator)
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
     done = load_progress(state_dir, trained, optimizer) if resume and state_dir else Progress()
@@ -116,45 +109,78 @@ def train_llada(
     for epoch in range(len(done.records), config.epochs):
         if not done.is_patient(epoch, config.patience):
             break
-        started, losses = time.perf_counter(), []
-        torch.manual_seed(config.seed * 100_003 + epoch + 1)  # of dropout
-        wrapped.train()
+        started = time.perf_counter()
         stream = batches(model, codes_NL, data, config, epoch, accelerator)
-        for n, share in enumerate(tqdm(stream, total=steps, desc=f"epoch {epoch + 1}", disable=not progress)):
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * schedule(epoch * steps + n + 1, steps * config.epochs, config)
-            loss = _step(wrapped, share, model.level_sizes, optimizer, accelerator, list(trained.values()))
-            losses.append(accelerator.reduce(loss, "sum").item())
-            if not math.isfinite(losses[-1]):
-                break
+        bar = tqdm(stream, total=steps, desc=f"epoch {epoch + 1}", disable=not progress)
+        losses = _epoch(wrapped, bar, epoch * steps, steps * config.epochs, config, optimizer, accelerator)
         seconds = time.perf_counter() - started
         model.eval()
         if not math.isfinite(losses[-1]) or not is_sound(trained):
-            words = done.diverged(epoch)  # on every process: it may be an error
-            if accelerator.is_main_process:
-                say(words)
+            _say_diverged(done, epoch, accelerator)
             break
-        scores = validate(model)
         record = {
             "epoch": epoch,
             "samples": len(data),
             "seconds": round(seconds, 2),
             "losses": losses[:1] + losses[-1:],
-            "loss_token": float(np.mean(losses)),
-            "validation": scores,
         }
+        record |= {"loss_token": float(np.mean(losses)), "validation": validate(model)}
         done.add(record, trained)
         if state_dir and accelerator.is_main_process:
             save_progress(state_dir, done, trained, optimizer)
         yield record
-    with torch.no_grad():
-        for name, value in trained.items():
-            value.copy_(done.best_weights[name])
+    _take_best(done, trained)
     model.eval()
 
 
-def _step(wrapped, share: Share, level_sizes, optimizer, accelerator, trained) -> torch.Tensor:
+def _say_diverged(done: Progress, epoch: int, accelerator: Accelerator) -> None:
+    """Say that training diverged. Raises MindRecError, on every process, where no epoch is worth keeping."""
+    words = done.diverged(epoch)
+    if accelerator.is_main_process:
+        say(words)
+
+
+@torch.no_grad()
+def _take_best(done: Progress, trained: dict[str, torch.Tensor]) -> None:
+    """Put the best epoch's weights in place."""
+    for name, value in trained.items():
+        value.copy_(done.best_weights[name])
+
+
+def _place(model: LladaDenoiser, config: LladaTrainConfig, accelerator: Accelerator) -> None:
+    """Put the model on this process's device. Raises MindRecError where processes do not each hold a whole copy."""
+    if accelerator.distributed_type not in COPIES:
+        raise MindRecError(
+            f"{accelerator.distributed_type.value} splits the weights over processes; LoRA needs a whole copy on each, "
+            "so launch with torchrun, or `accelerate launch --multi_gpu`"
+        )
+    model.to(accelerator.device)
+    if config.checkpointing:
+        model.backbone.stack.activation_checkpointing_enable({"use_reentrant": False})
+
+
+def _epoch(wrapped, stream, done: int, total: int, config: LladaTrainConfig, optimizer, accelerator) -> list[float]:
+    """The loss of every step of an epoch, as all processes see it; it ends with the first that is no number.
+
+    `done` of the schedule's `total` steps lie before it.
+    """
+    torch.manual_seed(config.seed * 100_003 + done // max(1, total // config.epochs) + 1)  # of dropout
+    wrapped.train()
+    losses = []
+    for n, share in enumerate(stream):
+        for group in optimizer.param_groups:
+            group["lr"] = config.learning_rate * schedule(done + n + 1, total, config)
+        loss = _step(wrapped, share, optimizer, accelerator)
+        losses.append(accelerator.reduce(loss, "sum").item())
+        if not math.isfinite(losses[-1]):
+            break
+    return losses
+
+
+def _step(wrapped, share: Share, optimizer, accelerator) -> torch.Tensor:
     """One update; returns this process's part of the batch's mean loss."""
+    level_sizes = accelerator.unwrap_model(wrapped).level_sizes
+    trained = [value for group in optimizer.param_groups for value in group["params"]]
     with accelerator.autocast():
         logits = wrapped(share.ids, share.sees, share.filled)
     legal = torch.ones_like(logits, dtype=torch.bool)

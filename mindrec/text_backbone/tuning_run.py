@@ -106,14 +106,9 @@ def train_llada_checkpoint(
     check_epochs(config)
     torch.manual_seed(config.seed)
     processes.start()
-    about = {
-        "base": None if base is None else about_base(base)["fingerprint"],
-        "attention": attention,
-        "quantize": quantize,
-        "whole": whole,
-        "semantic_ids": semantic_ids,
-        **run_identity(data, preset),
-    }
+    choices = {"attention": attention, "quantize": quantize, "whole": whole}
+    about = {"base": None if base is None else about_base(base)["fingerprint"], **choices}
+    about |= {"semantic_ids": semantic_ids, **run_identity(data, preset)}
     state_dir = out.with_name(out.name + ".partial")
     start = None if processes.rank() else begin(state_dir, about, resume=resume, finished=lambda: finished_run(out))
     start = processes.gather(start)[0]
@@ -121,49 +116,17 @@ def train_llada_checkpoint(
         return load_checkpoint(out, device)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if preset.dtype == "bfloat16" else "no")
     tokenizer = make_tokenizer(data, preset, config.seed, semantic_ids=semantic_ids)
-    model = make_denoiser(data, preset, tokenizer, base, attention=attention, quantize=quantize, whole=whole)
-    asked = cases(data.interactions, "validation", VALIDATION_USERS, config.seed)
-    index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(accelerator.device), tokenizer.layout)
-
-    def validate(model: LladaDenoiser) -> dict:
-        ranking = rank(model, index, asked, preset.decode)
-        found = measure(ranking, asked, tokenizer.codes, tokenizer.n_items)
-        return {"score": found["ndcg@10"], **{k: found[k] for k in ("hit@1", "hit@10", "ndcg@10")}}
-
-    records, first = [], accelerator.is_main_process
-    for record in train_llada(
-        model,
-        torch.from_numpy(tokenizer.codes).long(),
-        samples(training_sequences(data.interactions), preset.max_history),
-        config,
-        validate,
-        accelerator,
-        state_dir=state_dir / "block",
-        resume=start is Start.GOES_ON,
-        progress=progress and first,
-    ):
+    model = make_denoiser(data, preset, tokenizer, base, **choices)
+    validate = _validation(data, preset, tokenizer, accelerator.device)
+    records, first, codes_NL = [], accelerator.is_main_process, torch.from_numpy(tokenizer.codes).long()
+    pairs = samples(training_sequences(data.interactions), preset.max_history)
+    state = {"state_dir": state_dir / "block", "resume": start is Start.GOES_ON, "progress": progress and first}
+    for record in train_llada(model, codes_NL, pairs, config, validate, accelerator, **state):
         records.append(record)
         if first:
             report(record)
-    training = {
-        "command": command,
-        "data": {"name": data.catalog.name, "catalog_fingerprint": data.catalog.fingerprint},
-        "semantic_ids": semantic_ids,
-        **_record(model, config, records, accelerator),
-        "peak_memory_mb": peak_memory_mb(),
-        "run": about,
-    }
-    checkpoint = Checkpoint(
-        name=out.name,
-        denoiser=model,
-        tokenizer=tokenizer,
-        catalog=data.catalog,
-        decode=preset.decode,
-        notes=NOTES.get(data.catalog.name, ()),
-        training=training,
-        card=model_card(out.name, data, training),
-        popularity=tuple(item_counts(data.interactions).tolist()),
-    )
+    training = {"command": command, **_record(model, config, records, accelerator), **_source(data, about)}
+    checkpoint = _checkpoint(out.name, model, tokenizer, data, preset, training)
     if first:
         checkpoint.save(out)
         shutil.rmtree(state_dir, ignore_errors=True)
@@ -171,8 +134,45 @@ def train_llada_checkpoint(
     return checkpoint
 
 
+def _validation(data: PreparedData, preset: LladaPreset, tokenizer: Tokenizer, device) -> Callable:
+    """A function from a model to its validation measures, the score to maximise among them."""
+    held_out = cases(data.interactions, "validation", VALIDATION_USERS, preset.train.seed)
+    index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(device), tokenizer.layout)
+
+    def validate(model: LladaDenoiser) -> dict:
+        found = measure(rank(model, index, held_out, preset.decode), held_out, tokenizer.codes, tokenizer.n_items)
+        return {"score": found["ndcg@10"], **{k: found[k] for k in ("hit@1", "hit@10", "ndcg@10")}}
+
+    return validate
+
+
+def _checkpoint(name: str, model, tokenizer: Tokenizer, data: PreparedData, preset: LladaPreset, training: dict):
+    """The trained model with all that its folder holds."""
+    return Checkpoint(
+        name=name,
+        denoiser=model,
+        tokenizer=tokenizer,
+        catalog=data.catalog,
+        decode=preset.decode,
+        notes=NOTES.get(data.catalog.name, ()),
+        training=training,
+        card=model_card(name, data, training),
+        popularity=tuple(item_counts(data.interactions).tolist()),
+    )
+
+
+def _source(data: PreparedData, about: dict) -> dict:
+    """The data and the choices of a run, and the memory it held, as training.json holds them."""
+    return {
+        "data": {"name": data.catalog.name, "catalog_fingerprint": data.catalog.fingerprint},
+        "semantic_ids": about["semantic_ids"],
+        "peak_memory_mb": peak_memory_mb(),
+        "run": about,
+    }
+
+
 def _record(model: LladaDenoiser, config: LladaTrainConfig, records: list[dict], accelerator: Accelerator) -> dict:
-    """What training.json tells of a run beyond how it was asked for."""
+    """The run's sizes, curve and machine, as training.json holds them."""
     best = max(records, key=lambda r: r["validation"]["score"])
     return {
         "objective": "diffusion",

@@ -61,8 +61,7 @@ def train_checkpoint(
         text_model: sentence-transformers folder that reads texts for the semantic IDs; TF-IDF without.
         most_sequences: train on a seeded sample of this many sequences, for a quick trial.
         dense_from: a checkpoint of the same catalog whose encoder, item vectors and semantic IDs are taken as they
-            are; only the block is trained. So two objectives differ in nothing else. A code reader, which learns apart
-            from the dense part, gets semantic IDs that are not made of it.
+            are; only the block is trained. A code reader, which learns apart from the dense part, gets other IDs.
         resume: go on after the last finished epoch; where the run is finished, its checkpoint is opened.
 
     Raises:
@@ -73,14 +72,7 @@ def train_checkpoint(
     recipe = Recipe(objective, semantic_ids, text_model, dense_from)
     preset = for_repeats(data, preset)
     check_epochs(preset.train)
-    about = {
-        "objective": objective,
-        "semantic_ids": semantic_ids,
-        "text_model": None if text_model is None else text_model_digest(text_model),
-        "dense_from": None if dense_from is None else weights_digest(dense_from),
-        "sequences": most_sequences,
-        **run_identity(data, preset),
-    }
+    about = _identity(recipe, most_sequences) | run_identity(data, preset)
     state_dir = out.with_name(out.name + ".partial")
     start = begin(state_dir, about, resume=resume, finished=lambda: finished_run(out))
     if start is Start.FINISHED:
@@ -97,6 +89,18 @@ def train_checkpoint(
         raise
     shutil.rmtree(state_dir, ignore_errors=True)
     return checkpoint
+
+
+def _identity(recipe: Recipe, most_sequences: int | None) -> dict:
+    """The recipe's part of what decides the result: other checkpoints and text models by what they hold."""
+    text_model, dense_from = recipe.text_model, recipe.dense_from
+    return {
+        "objective": recipe.objective,
+        "semantic_ids": recipe.semantic_ids,
+        "text_model": None if text_model is None else text_model_digest(text_model),
+        "dense_from": None if dense_from is None else weights_digest(dense_from),
+        "sequences": most_sequences,
+    }
 
 
 def check_epochs(config) -> None:

@@ -13,14 +13,9 @@ LONG_FUNCTIONS = {
     "app/server/public.py:api",
     "mindrec/bench/decode_speed.py:bench_decode",
     "mindrec/cli/data_commands.py:prepare",
-    "mindrec/cold/cold_evaluation.py:evaluate_cold",
     "mindrec/decoding/rethink.py:rethink",
     "mindrec/diagnosis/diagnose.py:diagnose_checkpoint",
     "mindrec/evaluation/report.py:evaluate_checkpoint",
-    "mindrec/model/attention.py:block_attention",
-    "mindrec/text_backbone/tuning.py:train_llada",
-    "mindrec/text_backbone/tuning_run.py:train_llada_checkpoint",
-    "mindrec/training/run.py:train_checkpoint",
 }
 LONG_MODULES = {
     "mindrec/training/objectives.py",

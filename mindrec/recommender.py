@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from mindrec.abilities import Abilities, History
 from mindrec.checkpoint import Checkpoint, load_checkpoint
 from mindrec.data.histories import id_text, item_texts
 from mindrec.decoding.beam_search import Step, answers
@@ -27,9 +28,6 @@ from mindrec.recording.vote_ranks import record_votes
 from mindrec.system.hub import download, looks_like_repo, upload
 from mindrec.text.text_search import TextSearch, text_embedder
 from mindrec.trace.records import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink, Votes, six_digits
-
-History = Iterable[str | int | float]
-"""Item ids or titles, oldest first."""
 
 
 class Decoding:
@@ -101,7 +99,7 @@ def _from_files(files: dict[str, bytes], device: str) -> "Recommender":
         return Recommender.from_pretrained(Path(folder) / "checkpoint", device)
 
 
-class Recommender:
+class Recommender(Abilities):
     """Recommends the next item of a history by masked diffusion.
 
     >>> recommender = Recommender.from_pretrained("checkpoints/grocery")          # doctest: +SKIP

@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from mindrec.cli import (
+    ability_commands,
     arena_command,
     backbone_commands,
     bench_commands,
@@ -300,6 +301,7 @@ def _sweep(path: Path) -> list[dict]:
 
 job_commands.register(app)
 guidance_commands.register(app)
+ability_commands.register(app)
 refit_command.register(app)
 arena_command.register(app)
 backbone_commands.register(app)

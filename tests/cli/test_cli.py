@@ -207,3 +207,21 @@ def test_no_seed_is_left_to_chance(journey, tmp_path):
     one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("a", "b"))
     assert one.keys() == other.keys()
     assert all(np.array_equal(one[k], other[k]) for k in one)
+
+
+def test_a_slate_is_printed_and_its_traces_are_kept(journey):
+    out = journey / "slate.json"
+    code, text, _ = ours(
+        "slate", "--checkpoint", journey / "model", "--item", "i1", "--n", 3, "--max-per-category", 2,
+        "--trace", out, "--device", "cpu",
+    )  # fmt: skip
+    assert code == 0
+    assert "slot" in text
+    traces = [DecodeTrace.from_dict(one) for one in json.loads(out.read_text())]
+    assert [len(one.history) for one in traces] == [1, 2, 3]
+    code, text, _ = ours(
+        "evaluate-slates", "--checkpoint", journey / "model", "--data", journey / "data", "--n", 2, "--users", 5,
+        "--device", "cpu",
+    )  # fmt: skip
+    assert code == 0
+    assert set(json.loads(text)["ways"]) >= {"top", "slate"}

@@ -44,7 +44,7 @@ STAGE = {
     "found": "{count} items found. Use the arrow keys, then Enter.",
     "found_close": "Nothing is called “{query}”. Closest:",
     "found_none": "Nothing found for “{query}”. Try another word.",
-    "empty_history": "No items yet. Search above, or start from a story.",
+    "empty_history": "No items yet. Search above, start from a story, or ask what anyone would take.",
     "items_count": "{count} of {most} items",
     "items_beyond": "{count} items; the model reads the last {most}",
     "full": "The history is full: this checkpoint reads at most {most} items. Remove one first.",
@@ -54,6 +54,14 @@ STAGE = {
     "clear": "Clear",
     "undo": "Undo",
     "decode": "Decode",
+    "decode_empty": "What would anyone take?",
+    "fill": "Fill my cart",
+    "fill_stop": "Stop filling",
+    "fill_help": (
+        "Five times over: decode, put the first answer into the cart, and decode again with it in mind. What is added "
+        "goes with what was added before it."
+    ),
+    "filled": "Put into the cart, one after the other: {titles}. The stage shows what would follow.",
     "decoding": "Decoding…",
     "stop": "Stop",
     "stopped": "Stopped. The steps so far stay; press Decode to begin again.",

@@ -121,3 +121,37 @@ def test_without_votes_there_is_no_note_of_them(visit):
     page.keyboard.press("End")
     assert page.locator(".mr-results").count() == 1
     assert page.locator("[data-part=votes]").count() == 0
+
+
+def test_an_empty_cart_asks_what_anyone_would_take(visit):
+    page = visit("?v=1&h=i1,i2", reduced_motion="reduce")
+    page.click("[data-do=clear]")
+    button = page.locator("[data-do=decode]")
+    assert button.inner_text() == "What would anyone take?"
+    answer = decoded(page, button.click)
+    assert answer["trace"]["history"] == []
+    page.keyboard.press("End")
+    assert page.locator(".mr-results .pick").count() > 3
+    assert "anybody takes" in " ".join(answer["trace"]["notes"])
+    add(page, "Apple 1")
+    assert button.inner_text() == "Decode"
+
+
+def test_the_cart_is_filled_with_one_winner_after_the_other(visit):
+    page = visit("?v=1&h=i1,i2", reduced_motion="reduce")
+    before = page.locator("[data-part=chips] li b").all_inner_texts()
+    page.keyboard.press("End")
+    first = page.locator(".mr-results .pick b").first.inner_text()
+    fill = page.locator("[data-do=fill]")
+    assert "decode again" in fill.get_attribute("title")
+    fill.click()
+    most = page.evaluate("document.querySelector('[data-part=count]').textContent.match(/of (\\d+)/)[1] * 1")
+    want = min(len(before) + 5, most)
+    page.wait_for_function(f"document.querySelectorAll('[data-part=chips] li').length === {want}")
+    page.wait_for_selector("[data-part=message]:has-text('Put into the cart')")
+    chips = page.locator("[data-part=chips] li b").all_inner_texts()
+    assert chips[: len(before) + 1] == [*before, first]
+    assert len(set(chips)) == want
+    assert first in page.inner_text("[data-part=message]")
+    assert fill.inner_text() == "Fill my cart"
+    assert page.locator(".mr.outdated").count() == 0

@@ -15,7 +15,7 @@ export function addAsking(app) {
     app.data.stories
       .map((story, number) => ({ story, number }))
       .filter(({ story }) => story.catalog === app.checkpoint().fingerprint);
-  app.canDecode = () => Boolean(app.server) && !app.foreign && app.query.items.length > 0;
+  app.canDecode = () => Boolean(app.server) && !app.foreign;
 
   app.say = (words, kind) => {
     const box = app.part("message");
@@ -60,7 +60,8 @@ export function addAsking(app) {
 
   app.change = async (patch, { decode = false } = {}) => {
     keep();
-    const before = app.query;
+    const before = app.query,
+      answered = Boolean(app.model) && !app.stale && !app.foreign;
     app.begin();
     app.store.set({ query: { ...before, ...patch }, stale: true });
     if (app.foreign && patch.items) app.query = { ...app.query, config: { ...app.checkpoint().config } };
@@ -69,7 +70,7 @@ export function addAsking(app) {
     app.parts.settings.draw();
     if (
       decode &&
-      app.query.items.length &&
+      (app.query.items.length || answered) && // an empty cart is a question too, once it was asked
       (await app.decode({ step: app.step })) === false &&
       app.query.config !== before.config
     ) {

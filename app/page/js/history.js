@@ -160,7 +160,8 @@ export function makeHistory(app) {
     app.parts.cart.draw();
     const { items } = app.query,
       button = (name) => app.root.querySelector(`[data-do="${name}"]`);
-    button("decode").disabled = !items.length || !app.server;
+    setText(button("decode"), items.length ? T.decode : T.decode_empty);
+    for (const name of ["decode", "fill"]) button(name).disabled = !app.server;
     button("clear").disabled = !items.length;
     button("undo").disabled = !app.store.canUndo();
     button("decode").classList.toggle("stale", app.stale);

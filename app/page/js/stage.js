@@ -6,6 +6,7 @@ import { addAsking } from "./asking.js";
 import { makeBrowse } from "./browse.js";
 import { calm, remember, setText } from "./core.js";
 import { makeCart } from "./cart.js";
+import { makeFilling } from "./filling.js";
 import { makeFront } from "./front.js";
 import { makeGrid } from "./grid.js";
 import { makeHistory } from "./history.js";
@@ -55,7 +56,7 @@ export function mount(element, data, server) {
     tree: makeTree(app),
     player: makePlayer(app),
     share: makeShare(app),
-    ...(server ? { history: makeHistory(app), browse: makeBrowse(app), settings: makeSettings(app) } : {}),
+    ...(server ? { history: makeHistory(app), browse: makeBrowse(app), settings: makeSettings(app), filling: makeFilling(app) } : {}),
   });
   const acts = Object.assign(
     {

@@ -1,11 +1,14 @@
-"""Questions beside "what comes next?": slates."""
+"""Questions beside "what comes next?": slates, gaps, and items that do not belong."""
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from mindrec.data.catalog import Item
 from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.gaps import CANDIDATES, RIGHT, fill_gaps, least, odd_one_out
 from mindrec.decoding.slates import WIDTH, Slate, slates
+from mindrec.errors import MindRecError
 from mindrec.recommendation import Recommended
 from mindrec.trace.records import DecodeTrace
 
@@ -27,6 +30,24 @@ class RecommendedSlate:
     items: tuple[Recommended, ...]
     score: float
     traces: tuple[DecodeTrace, ...] = ()
+
+
+@dataclass(frozen=True)
+class ScoredItem:
+    """One item of a history given the others.
+
+    Attributes:
+        score, probability: of the item given the others; a search's own, not a chance of being right.
+        lift: score minus the log of its share in what anybody takes; None where that is not known.
+        odd: whether it is the one that belongs least.
+    """
+
+    row: int
+    item: Item
+    score: float
+    probability: float
+    lift: float | None
+    odd: bool
 
 
 class Abilities:
@@ -73,6 +94,50 @@ class Abilities:
         settings = self.settings(config)
         found = slates(self.denoiser, self.index, rows, settings, n, width=width, max_per_category=max_per_category)
         return [self._named_slate(own[0]) for own in found]
+
+    def fill_gap(
+        self,
+        history: History,
+        position: int,
+        config: DecodeConfig | Mapping | None = None,
+        *,
+        candidates: int = CANDIDATES,
+        right: int = RIGHT,
+    ) -> list[Recommended]:
+        """Rank which item stood between history[:position] and history[position:], by both sides.
+
+        An approximation: the first `candidates` answers on the left side are weighed by how well they explain the
+        `right` nearest items of the right side. Probabilities are over the candidates. Where order means nothing, the
+        answer is one to a question that means little: ask `odd_one_out` there.
+
+        Raises:
+            MindRecError: as `recommend`; a position outside the history.
+        """
+        rows = self.history_rows(history)
+        if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position <= len(rows):
+            raise MindRecError(f"position={position!r} is not in 0..{len(rows)}, before, between or after the items")
+        gap = rows[:position], rows[position:]
+        found = fill_gaps(self.denoiser, self.index, [gap], self.settings(config), candidates=candidates, right=right)[
+            0
+        ]
+        return [
+            Recommended(rank, f.row, self.catalog.items[f.row], f.score, math.exp(f.score))
+            for rank, f in enumerate(found, 1)
+        ]
+
+    def odd_one_out(self, history: History, config: DecodeConfig | Mapping | None = None) -> list[ScoredItem]:
+        """Score each item of a history given the others, in the order of the history, and mark the one that belongs
+        least: whose probability is least above its share in what anybody takes.
+
+        Raises:
+            MindRecError: as `recommend`; fewer than two items, or one twice.
+        """
+        found = odd_one_out(self.denoiser, self.index, [self.history_rows(history)], self.settings(config))[0]
+        odd = least(found)
+        return [
+            ScoredItem(b.row, self.catalog.items[b.row], b.score, math.exp(b.score), b.lift, n == odd)
+            for n, b in enumerate(found)
+        ]
 
     def _named_slate(self, slate: Slate) -> RecommendedSlate:
         pairs = enumerate(zip(slate.rows, slate.scores, strict=True), 1)

@@ -1,6 +1,7 @@
-"""The commands for what only a masked model answers: slate, evaluate-slates."""
+"""The commands for what only a masked model answers: slates, gaps, and items that do not belong."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,10 @@ Items = Annotated[
     list[str] | None,
     typer.Option("--item", help="An item's id, its title, or words that find it; oldest first, repeatable."),
 ]
+Data = Annotated[Path | None, typer.Option("--data", help="Prepared data folder, or the name 'grocery'.")]
+Users = Annotated[int | None, typer.Option(min=1, help="A seeded sample of test histories.")]
+Candidates = Annotated[int, typer.Option(min=1, help="Answers on the left side that the right side weighs.")]
+Right = Annotated[int, typer.Option(min=0, help="Items right of the gap that are weighed; 0 is the left side alone.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Width = Annotated[int, typer.Option(min=1, help="Slates kept after each slot; 1 takes the first answer each time.")]
 SHIPPED = Path("checkpoints/grocery")
@@ -23,6 +28,10 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command("slate")(slate)
     app.command("evaluate-slates")(evaluate_slates)
+    app.command("fill-gap")(fill_gap)
+    app.command("evaluate-gaps")(evaluate_gaps)
+    app.command("odd-one-out")(odd_one_out)
+    app.command("evaluate-odd")(evaluate_odd)
 
 
 def slate(
@@ -59,9 +68,9 @@ def slate(
 
 def evaluate_slates(
     checkpoint: Shipped = SHIPPED,
-    data: Annotated[Path | None, typer.Option("--data", help="Prepared data folder, or the name 'grocery'.")] = None,
+    data: Data = None,
     n: Annotated[int, typer.Option("--n", min=1, help="Items hidden at the end of each history, and chosen.")] = 5,
-    users: Annotated[int | None, typer.Option(min=1, help="A seeded sample of test histories.")] = None,
+    users: Users = None,
     guidance: Annotated[float, typer.Option(min=0, max=2, help="Of the guided rows.")] = 0.5,
     width: Width = 4,
     decoder: Decoder = None,
@@ -80,6 +89,100 @@ def evaluate_slates(
         settings=settings_of(decoder or []),
         guidance=guidance,
         width=width,
+        seed=seed,
+        device=device,
+    )
+    emit(found, json_out)
+
+
+def fill_gap(
+    position: Annotated[int, typer.Option(min=0, help="How many of the items stand before the gap.")],
+    checkpoint: Shipped = SHIPPED,
+    item: Items = None,
+    candidates: Candidates = 50,
+    right: Right = 2,
+    first: Annotated[int, typer.Option(min=1, help="How many answers are printed.")] = 10,
+    decoder: Decoder = None,
+    device: Device = "auto",
+) -> None:
+    """Rank which item stood in a gap of a history, by both sides: for data in which order means something."""
+    from rich.console import Console
+    from rich.table import Table
+
+    recommender, ids = _opened(checkpoint, item, device)
+    found = recommender.fill_gap(ids, position, settings_of(decoder or []), candidates=candidates, right=right)
+    table = Table("#", "item", "path", "probability")
+    for filling in found[:first]:
+        path = " > ".join(filling.item.categories)
+        table.add_row(str(filling.rank), filling.item.title, path, f"{filling.probability:.4f}")
+    Console().print(table)
+    typer.echo(
+        f"probabilities are over {len(found)} candidates from the left side, weighed by {right} items right of it"
+    )
+
+
+def evaluate_gaps(
+    checkpoint: Shipped = SHIPPED,
+    data: Data = None,
+    users: Users = None,
+    candidates: Candidates = 50,
+    right: Right = 2,
+    decoder: Decoder = None,
+    seed: int = 0,
+    device: Device = "auto",
+    json_out: JsonOut = None,
+) -> None:
+    """Take an item out of each test history: Hit@10 by both sides, and by the left side alone."""
+    from mindrec.evaluation.inside_histories import evaluate_gaps as evaluate
+
+    found = evaluate(
+        checkpoint,
+        load_data(data, checkpoint),
+        users=users,
+        settings=settings_of(decoder or []),
+        candidates=candidates,
+        right=right,
+        seed=seed,
+        device=device,
+    )
+    emit(found, json_out)
+
+
+def odd_one_out(
+    checkpoint: Shipped = SHIPPED,
+    item: Items = None,
+    decoder: Decoder = None,
+    device: Device = "auto",
+) -> None:
+    """Score each item of a history given the others, and mark the one that belongs least."""
+    from rich.console import Console
+    from rich.table import Table
+
+    recommender, ids = _opened(checkpoint, item, device)
+    table = Table("item", "given the others", "times its usual share", "")
+    for scored in recommender.odd_one_out(ids, settings_of(decoder or [])):
+        lift = "" if scored.lift is None else f"{math.exp(scored.lift):.2f}"
+        table.add_row(scored.item.title, f"{scored.probability:.5f}", lift, "belongs least" if scored.odd else "")
+    Console().print(table)
+
+
+def evaluate_odd(
+    checkpoint: Shipped = SHIPPED,
+    data: Data = None,
+    users: Users = None,
+    decoder: Decoder = None,
+    seed: int = 0,
+    device: Device = "auto",
+    json_out: JsonOut = None,
+) -> None:
+    """Put an item of another test history into each one: how often it is the one that belongs least."""
+    from mindrec.evaluation.inside_histories import evaluate_odd as evaluate
+
+    found = evaluate(
+        checkpoint,
+        load_data(data, checkpoint),
+        users=users,
+        settings=settings_of(decoder or []),
         seed=seed,
         device=device,
     )

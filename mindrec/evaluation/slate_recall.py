@@ -16,10 +16,10 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.slates import WIDTH, slates
 from mindrec.errors import MindRecError
 from mindrec.evaluation.evaluate import rank
+from mindrec.evaluation.inside_histories import difference
 from mindrec.evaluation.report import open_checkpoint
 from mindrec.recommender import Recommender
 
-RESAMPLES = 2000
 Way = Callable[[Sequence[Case]], list[list[int]]]
 
 
@@ -84,7 +84,7 @@ def _measured(recommender: Recommender, found: dict[str, list[list[int]]], hidde
     return {
         name: {
             "recall": round(float(recall[name].mean()), 5),
-            "recall_minus_top": _difference(recall[name] - recall["top"], seed),
+            "recall_minus_top": difference(recall[name] - recall["top"], seed),
             "categories": round(float(np.mean([len(set(category[row].tolist())) for row in rows])), 3),
             "items_ever": len({item for row in rows for item in row}),
         }
@@ -121,11 +121,3 @@ def _slates(recommender: Recommender, part, config: DecodeConfig, n: int, width:
 
 def _recall(rows: Sequence[int], hidden: set[int]) -> float:
     return len(hidden & set(rows)) / len(hidden)
-
-
-def _difference(values: np.ndarray, seed: int) -> dict[str, float]:
-    """The mean of paired differences, and the middle 95 % of it when histories are drawn anew."""
-    rng = np.random.default_rng(seed)
-    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(RESAMPLES)]
-    low, high = np.percentile(means, (2.5, 97.5))
-    return {name: round(float(v), 5) for name, v in (("mean", values.mean()), ("low", low), ("high", high))}

@@ -1,0 +1,155 @@
+"""Gaps and odd ones out, measured on test histories: an item that was taken away, and one that was put in."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mindrec.data.catalog import Interactions, PreparedData
+from mindrec.data.splits import cases
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.gaps import CANDIDATES, RIGHT, Belonging, fill_gaps, least, odd_one_out
+from mindrec.errors import MindRecError
+from mindrec.evaluation.metrics import hit_at_k, ndcg_at_k
+from mindrec.evaluation.report import open_checkpoint
+
+RESAMPLES = 2000
+
+
+def evaluate_gaps(
+    checkpoint: Path,
+    data: PreparedData,
+    *,
+    users: int | None = None,
+    settings: dict | None = None,
+    candidates: int = CANDIDATES,
+    right: int = RIGHT,
+    seed: int = 0,
+    batch: int = 32,
+    device: str = "auto",
+) -> dict:
+    """Take an item out of each test history: its rank by both sides, against the left side alone.
+
+    Leave-one-out data is asked for the second-last item, which training did not see; histories that are held out
+    whole, for an item drawn from their inside.
+
+    Raises:
+        MindRecError: no test history has an item on both sides of another.
+    """
+    recommender = open_checkpoint(checkpoint, data, device)
+    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
+    asked = _sample(_gaps(data.interactions, seed), users, seed, "an item on both sides of another")
+    both, left = [], []
+    for first in range(0, len(asked), batch):
+        part = asked[first : first + batch]
+        gaps = [(before, after) for before, _, after in part]
+        found = fill_gaps(recommender.denoiser, recommender.index, gaps, config, candidates=candidates, right=right)
+        for (_, hidden, _), own in zip(part, found, strict=True):
+            both.append(_place([f.row for f in own], hidden))
+            left.append(_place([f.row for f in sorted(own, key=lambda f: -f.left)], hidden))
+    ranks = {"both_sides": np.array(both), "left_alone": np.array(left)}
+    return {
+        "checkpoint": recommender.name,
+        "gaps": len(asked),
+        "candidates": candidates,
+        "right": right,
+        "decode": config.to_dict(),
+        "among_candidates": round(float((ranks["left_alone"] >= 0).mean()), 5),
+        **{
+            name: {
+                "hit@10": round(float(hit_at_k(r, 10).mean()), 5),
+                "ndcg@10": round(float(ndcg_at_k(r, 10).mean()), 5),
+            }
+            for name, r in ranks.items()
+        },
+        "hit@10_both_minus_left": difference(
+            hit_at_k(ranks["both_sides"], 10) - hit_at_k(ranks["left_alone"], 10), seed
+        ),
+    }
+
+
+def evaluate_odd(
+    checkpoint: Path,
+    data: PreparedData,
+    *,
+    users: int | None = None,
+    settings: dict | None = None,
+    seed: int = 0,
+    batch: int = 32,
+    device: str = "auto",
+) -> dict:
+    """Put an item of another test history into each one: how often it is the one that does not belong.
+
+    Raises:
+        MindRecError: no test history has two different items.
+    """
+    recommender = open_checkpoint(checkpoint, data, device)
+    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
+    asked = _sample(_intruders(data.interactions, seed), users, seed, "three different items")
+    by_lift, by_probability = [], []
+    for first in range(0, len(asked), batch):
+        part = asked[first : first + batch]
+        found = odd_one_out(recommender.denoiser, recommender.index, [history for history, _ in part], config)
+        for (_, place), own in zip(part, found, strict=True):
+            by_lift.append(least(own) == place)
+            by_probability.append(least(_without_lift(own)) == place)
+    return {
+        "checkpoint": recommender.name,
+        "histories": len(asked),
+        "decode": config.to_dict(),
+        "chance": round(float(np.mean([1 / len(history) for history, _ in asked])), 5),
+        "by_lift": round(float(np.mean(by_lift)), 5),
+        "by_probability": round(float(np.mean(by_probability)), 5),
+    }
+
+
+def difference(values: np.ndarray, seed: int) -> dict[str, float]:
+    """The mean of paired differences, and the middle 95 % of it when histories are drawn anew."""
+    rng = np.random.default_rng(seed)
+    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(RESAMPLES)]
+    low, high = np.percentile(means, (2.5, 97.5))
+    return {name: round(float(v), 5) for name, v in (("mean", values.mean()), ("low", low), ("high", high))}
+
+
+def _gaps(interactions: Interactions, seed: int) -> list[tuple[list[int], int, list[int]]]:
+    """Left side, hidden item and right side of each test history; the hidden item stands nowhere else in it."""
+    rng, out = np.random.default_rng(seed), []
+    for case in cases(interactions, "test"):
+        whole = [*case.history, case.target]
+        if len(whole) < 3:
+            continue
+        at = len(whole) - 2 if interactions.split is None else int(rng.integers(1, len(whole) - 1))
+        if whole.count(whole[at]) == 1:
+            out.append((whole[:at], whole[at], whole[at + 1 :]))
+    return out
+
+
+def _intruders(interactions: Interactions, seed: int) -> list[tuple[list[int], int]]:
+    """Each test history with one item of another in the place of one of its own, and that place."""
+    rng, wholes = np.random.default_rng(seed), []
+    for case in cases(interactions, "test"):
+        wholes.append(list(dict.fromkeys((*case.history, case.target))))
+    out = []
+    for whole in wholes:
+        other = wholes[int(rng.integers(len(wholes)))]
+        row, place = other[int(rng.integers(len(other)))], int(rng.integers(len(whole)))
+        if len(whole) >= 3 and row not in whole:
+            out.append(([*whole[:place], row, *whole[place + 1 :]], place))
+    return out
+
+
+def _sample(asked: list, users: int | None, seed: int, needed: str) -> list:
+    if not asked:
+        raise MindRecError(f"no test history has {needed}; use data with longer ones")
+    if users is None or users >= len(asked):
+        return asked
+    return [asked[n] for n in np.sort(np.random.default_rng(seed).choice(len(asked), users, replace=False))]
+
+
+def _place(rows: Sequence[int], row: int) -> int:
+    return rows.index(row) if row in rows else -1
+
+
+def _without_lift(items: Sequence[Belonging]) -> list[Belonging]:
+    return [replace(item, lift=None) for item in items]

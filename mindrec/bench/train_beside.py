@@ -18,7 +18,7 @@ from mindrec.errors import MindRecError
 from mindrec.system.devices import pick_device
 from mindrec.system.files import read_json
 from mindrec.training.presets import Preset
-from mindrec.training.run import make_tokenizer
+from mindrec.training.starting import make_tokenizer
 
 WORK = """
 import os, torch

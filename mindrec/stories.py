@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from mindrec.data.splits import Case
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
 from mindrec.system.files import FolderKind, check_replaceable, replace_folder, write_json
+from mindrec.system.progress import progress_bar
 from mindrec.trace.records import DecodeTrace
 
 FOLDER = FolderKind("stories", ("[0-9][0-9]-*.json",))
@@ -140,7 +140,7 @@ def find_stories(
         and not any(name in avoid for row in (*c.history, c.target) for name in items[row].categories)
     ]
     told = []
-    for first in tqdm(range(0, len(some), batch), desc="stories"):
+    for first in progress_bar(range(0, len(some), batch), desc="stories"):
         told += _tell(recommender, some[first : first + batch], popularity_N)
     found, taken = [], set()
     for kind in KINDS:

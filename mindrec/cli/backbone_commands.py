@@ -27,7 +27,7 @@ def import_llada(
     """Rename published LLaDA weights to transformers' Llama, shard by shard. No remote code is run."""
     from mindrec.text_backbone.import_llada import import_llada as run
 
-    about = run(source, out, progress=sys.stderr.isatty())
+    about = run(source, out, progress=True)
     typer.echo(f"{about['tensors']} tensors in {out}, fingerprint {about['fingerprint']}")
 
 
@@ -95,7 +95,7 @@ def train_llada(
         resume=resume,
         command="python -m mindrec " + shlex.join(sys.argv[1:]),
         report=lambda record: typer.echo(json.dumps(record), err=True),
-        progress=sys.stderr.isatty(),
+        progress=True,
     )
     if not int(os.environ.get("RANK", "0")):  # under torchrun the first process speaks for all
         typer.echo(saved(out, made))

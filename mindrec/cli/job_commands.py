@@ -1,6 +1,5 @@
 """The command for many users at once: recommend-many; and what it shares with diagnose."""
 
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -44,7 +43,6 @@ def recommend_many(
         workers=workers,
         resume=resume,
         device=device,
-        progress=sys.stderr.isatty(),
         say=partial(typer.echo, err=True),
     )
     emit(found | {"seconds": round(time.perf_counter() - started, 1)}, json_out)

@@ -25,6 +25,7 @@ from mindrec.cli import (
     refit_command,
     train_command,
 )
+from mindrec.cli.printed import show_evaluation, show_recommendation
 from mindrec.cli.shared import Batch, Decoder, JsonOut, Seed, emit, load_data, settings_of
 from mindrec.errors import MindRecError
 from mindrec.system.files import check_json
@@ -48,12 +49,12 @@ def evaluate(
     ] = None,
     decoder: Decoder = None,
     baseline: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Comma-separated: popularity, covisit, dense, one_pass, left_to_right, evidence_off, evidence_only, "
-            "published."
+            help="Comma-separated: popularity, covisit, dense (these by default), one_pass, left_to_right, "
+            "evidence_off, evidence_only, published; none for none."
         ),
-    ] = "",
+    ] = None,
     twin: Annotated[
         Path | None, typer.Option(help="Another checkpoint of the same catalog, on the same cases.")
     ] = None,
@@ -100,7 +101,7 @@ def evaluate(
         split=split,
         users=users,
         settings=settings_of(decoder or []),
-        baselines=[b for b in baseline.split(",") if b],
+        baselines=None if baseline is None else [b for b in baseline.split(",") if b not in ("", "none")],
         twin=twin,
         sweep=_sweep(sweep) if sweep else None,
         seed=seed,
@@ -108,7 +109,7 @@ def evaluate(
         device=device,
         say=partial(typer.echo, err=True),
     )
-    emit(result, json_out)
+    show_evaluation(result, json_out)
 
 
 @app.command()
@@ -201,31 +202,24 @@ def recommend(
         Path | None, typer.Option(callback=check_json, help="Write the complete trace here as JSON.")
     ] = None,
     device: Device = "auto",
+    json_out: JsonOut = None,
 ) -> None:
-    """Recommend the next item of a history and print the ranked items with their category paths."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from mindrec.decoding.config import DecodeConfig
+    """Recommend the next item of a history and print the ranked items with their ids and category paths."""
     from mindrec.recommender import Recommender
     from mindrec.system.files import write_text
 
     recommender = Recommender.from_pretrained(checkpoint, device)
     ids = [resolve(recommender, words, lambda line: typer.echo(line, err=True)) for words in item or []]
-    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | settings_of(decoder or []))
-    answer = recommender.recommend(ids, config)
-    table = Table("#", "item", "path", "search mass")
-    for found in answer.items:
-        title = f"{found.item.title} (cold)" if recommender.is_cold(found.row) else found.item.title
-        table.add_row(str(found.rank), title, " > ".join(found.item.categories), f"{found.probability:.4f}")
-    Console().print(table)
-    for note in answer.notes:
-        typer.echo(note)
+    answer = recommender.recommend(ids, settings_of(decoder or []))
+    lines = list(answer.notes)
     if recommender.checkpoint.cold:
-        typer.echo(f"cold: added after training, {recommender.checkpoint.cold:,} of {len(recommender.catalog):,} items")
+        lines.append(
+            f"cold: added after training, {recommender.checkpoint.cold:,} of {len(recommender.catalog):,} items"
+        )
+    show_recommendation(recommender, answer, ids, json_out, lines)
     if trace:
         write_text(trace, answer.trace.to_json())
-        typer.echo(f"trace in {trace}")
+        typer.echo(f"trace in {trace}", err=True)
 
 
 @app.command()

@@ -29,5 +29,5 @@ def refit(
 
     found = load_data(data, checkpoint)
     command = "python -m mindrec " + shlex.join(sys.argv[1:])
-    made = refit_checkpoint(checkpoint, found, out, device=device, command=command, progress=sys.stderr.isatty())
+    made = refit_checkpoint(checkpoint, found, out, device=device, command=command, progress=True)
     typer.echo(f"saved {out}; validation NDCG@10 {made.training['validation']['ndcg@10']:.4f}")

@@ -14,7 +14,17 @@ from mindrec.errors import MindRecError
 from mindrec.system.files import check_json
 from mindrec.system.settings import summary
 
-JsonOut = Annotated[Path | None, typer.Option("--json", callback=check_json, help="Write the result here as JSON.")]
+STDOUT = Path("-")
+
+
+def _json_path(path: Path | None) -> Path | None:
+    return path if path == STDOUT else check_json(path)
+
+
+JsonOut = Annotated[
+    Path | None,
+    typer.Option("--json", callback=_json_path, help="Write the result here as JSON; - prints the JSON alone."),
+]
 Decoder = Annotated[
     list[str] | None,
     typer.Option("--decoder", help=f"A decode setting, name=value; repeatable. {summary(DecodeConfig)}."),
@@ -51,7 +61,7 @@ def emit(result: dict, path: Path | None) -> None:
         return
     result = {"command": "python -m mindrec " + shlex.join(sys.argv[1:])} | result
     typer.echo(json.dumps(result, indent=1))
-    if path:
+    if path and path != STDOUT:
         write_json(path, result)
 
 

@@ -100,7 +100,6 @@ def train(
         resume=resume,
         command="python -m mindrec " + shlex.join(sys.argv[1:]),
         report=report,
-        progress=sys.stderr.isatty(),
     )
     typer.echo(saved(out, made))
     typer.echo(_verdict(made, prepared_data))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mindrec.data.catalog import SPLITS, Interactions
+from mindrec.data.catalog import SPLITS, Interactions, Ragged
 from mindrec.errors import MindRecError
 
 
@@ -102,7 +102,9 @@ LEAST = 4
 
 def too_short(interactions: Interactions) -> str | None:
     """Why nothing can be learned where no sequence is long enough for leave-one-out; None where one is."""
-    longest = int(np.diff(interactions.sequences.starts).max(initial=0))
+    sequences = interactions.sequences
+    lengths = np.diff(sequences.starts) if isinstance(sequences, Ragged) else np.array([len(s) for s in sequences])
+    longest = int(lengths.max(initial=0))
     if interactions.split is not None or longest >= LEAST:
         return None
     return (

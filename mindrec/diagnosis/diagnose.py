@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import Case, cases, training_sequences
@@ -21,6 +20,7 @@ from mindrec.evaluation.report import answerable_cases, open_checkpoint, sample_
 from mindrec.jobs.chunks import ChunkedJob, Work
 from mindrec.recommender import Recommender
 from mindrec.system.files import check_parquet
+from mindrec.system.progress import progress_bar
 
 CHUNK = 8 * BATCH
 
@@ -73,7 +73,7 @@ def diagnose_checkpoint(
         open_worker = partial(_opened, checkpoint, facts, config, about, device)
     else:
         open_worker = partial(partial, _diagnosed, recommender, facts, config, about)
-    with tqdm(total=len(asked), desc="diagnose", unit="case", disable=not progress, mininterval=2) as bar:
+    with progress_bar(total=len(asked), desc="diagnose", unit=" cases", shown=progress) as bar:
         job.run(chunks, {n: len(part) for n, part in chunks.items()}, open_worker, workers, bar)
     found = [read_cases(part).cases for part in job.parts]
     done = Diagnosis(pd.concat(found, ignore_index=True), about | {"command": command, "run": run})

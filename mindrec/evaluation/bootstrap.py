@@ -1,4 +1,4 @@
-"""How sure a ratio of two answers to the same users is.
+"""How sure a ratio of two rankings of the same users is: a paired bootstrap over users.
 
 Shape legend: S seeds (checkpoints a side), U users.
 """
@@ -6,8 +6,14 @@ Shape legend: S seeds (checkpoints a side), U users.
 import numpy as np
 
 from mindrec.errors import MindRecError
+from mindrec.evaluation.metrics import hit_at_k, ndcg_at_k
 
-RESAMPLES = 5000
+MEASURES = {
+    "hit@1": lambda ranks: hit_at_k(ranks, 1),
+    "hit@10": lambda ranks: hit_at_k(ranks, 10),
+    "ndcg@10": lambda ranks: ndcg_at_k(ranks, 10),
+}
+RESAMPLES, SHORT = 5000, 1000
 
 
 def bootstrap_ratio(
@@ -30,3 +36,16 @@ def bootstrap_ratio(
         ratios[n] = (drawn @ left_U) / max(drawn @ right_U, 1e-12)
     low, high = np.percentile(ratios, (2.5, 97.5))
     return {"ratio": float(left_U.sum() / right_U.sum()), "low": float(low), "high": float(high)}
+
+
+def ratios_of_ranks(left_U: np.ndarray, right_U: np.ndarray, seed: int = 0) -> dict[str, dict[str, float] | None]:
+    """`bootstrap_ratio` of each of MEASURES of two rankings of the same users; None where the right side has no hit.
+
+    Args:
+        left_U, right_U: the rank of each user's true item, 0 the best, -1 for none.
+    """
+    out = {}
+    for name, of in MEASURES.items():
+        left, right = of(left_U)[None], of(right_U)[None]
+        out[name] = bootstrap_ratio(left, right, SHORT, seed) if right.sum() else None
+    return out

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from mindrec.data.splits import Case
 from mindrec.decoding.answerable import answerable
@@ -20,6 +19,7 @@ from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks
 from mindrec.model.denoiser import Denoiser
 from mindrec.system import distributed as processes
 from mindrec.system.memory import in_fitting_parts
+from mindrec.system.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def rank(
 
     firsts = range(0, len(cases), batch)[processes.rank() :: processes.world()]
     wanted = [range(first, min(first + batch, len(cases))) for first in firsts]
-    bar = tqdm(wanted, desc="decode", disable=not progress, mininterval=2)
+    bar = progress_bar(wanted, desc="decode", unit=" batches", shown=progress)
     parts = dict(in_fitting_parts(rank_part, bar))
     parts = {first: part for gathered in processes.gather(parts) for first, part in gathered.items()}
     rows, scores, nfe, looked, coverage, forced, seconds = zip(*(parts[first] for first in sorted(parts)), strict=True)

@@ -12,15 +12,9 @@ from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import cases
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
-from mindrec.evaluation.bootstrap import bootstrap_ratio
-from mindrec.evaluation.metrics import gold_ranks, hit_at_k, ndcg_at_k
+from mindrec.evaluation.bootstrap import MEASURES, bootstrap_ratio
+from mindrec.evaluation.metrics import gold_ranks
 from mindrec.evaluation.report import open_checkpoint, ranked, sample_size
-
-MEASURES = {
-    "hit@1": lambda ranks: hit_at_k(ranks, 1),
-    "hit@10": lambda ranks: hit_at_k(ranks, 10),
-    "ndcg@10": lambda ranks: ndcg_at_k(ranks, 10),
-}
 
 
 def compare_checkpoints(

@@ -1,7 +1,7 @@
 """One evaluation, or a sweep of them, as plain JSON (design section 4)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from mindrec.decoding.answerable import answerable
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.baselines import BASELINES, rank_baseline
-from mindrec.evaluation.bootstrap import bootstrap_ratio
+from mindrec.evaluation.bootstrap import bootstrap_ratio, ratios_of_ranks
 from mindrec.evaluation.evaluate import Ranking, dense_ranking, measure, rank
 from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks, ndcg_at_k, semantic_accuracy
 from mindrec.evaluation.slices import reach, slices
@@ -29,6 +29,9 @@ DECODED = {
 }
 """Comparators that are the same checkpoint decoded otherwise; changes to the settings that are measured."""
 
+Measured = tuple[dict, np.ndarray]
+"""Measures of a ranking, and the rank of each user's true item, (U,), 0 the best, -1 for none."""
+
 
 def evaluate_checkpoint(
     checkpoint: Path,
@@ -37,7 +40,7 @@ def evaluate_checkpoint(
     split: str = "test",
     users: int | None = None,
     settings: dict | None = None,
-    baselines: Sequence[str] = (),
+    baselines: Sequence[str] | None = (),
     twin: Path | None = None,
     sweep: list[dict] | None = None,
     seed: int = 0,
@@ -48,42 +51,50 @@ def evaluate_checkpoint(
     """Evaluate a checkpoint and the named baselines on the same cases.
 
     Args:
-        baselines: popularity, covisit, dense, or a name in DECODED.
+        baselines: popularity, covisit, dense, or a name in DECODED; None for the first three, as far as there are any.
         twin: another checkpoint of the same catalog, measured by its own default decode and with evidence off.
         say: is called first with a line where exclude_seen rules most targets out.
+
+    Returns:
+        The measures; `gain`, the ratio of the decode to the same checkpoint's item evidence alone; and `model_over`,
+        the ratio to each baseline. Ratios have a 95 % interval by a bootstrap over users.
 
     Raises:
         MindRecError: the checkpoint and the data name different catalogs.
     """
-    unknown = set(baselines) - {*BASELINES, "dense", *DECODED}
-    if unknown:
+    if unknown := set(baselines or ()) - {*BASELINES, "dense", *DECODED}:
         raise MindRecError(f"baseline {min(unknown)!r} is not one of {', '.join((*BASELINES, 'dense', *DECODED))}")
     processes.start()
     recommender = open_checkpoint(checkpoint, data, device)
-    asked, nothing_left = answerable_cases(
-        recommender, cases(data.interactions, split, sample_size(data, users), seed), recommender.settings(settings)
-    )
-    if recommender.settings(settings).exclude_seen and (line := repeats_warning(asked, split)):
-        say(line)
-    base = recommender.default_config.to_dict()
-    if sweep is not None:
-        configs = [DecodeConfig.from_dict(base | (settings or {}) | row) for row in sweep]
-        return {"rows": _sweep(recommender, data, asked, split, seed, configs, batch)}
     config = recommender.settings(settings)
-    out, _ = _one(recommender, data, asked, split, seed, config, batch, sliced=True)
-    out["nothing_left"] = nothing_left
-    measured = {name: _baseline(name, recommender, data, asked, config, batch) for name in baselines}
+    asked, nothing_left = answerable_cases(
+        recommender, cases(data.interactions, split, sample_size(data, users), seed), config
+    )
+    if config.exclude_seen and (line := repeats_warning(asked, split)):
+        say(line)
+    test = _Test(recommender, data, asked, batch)
+    about = {"dataset": data.catalog.name, "split": split, "users": len(asked), "seed": seed}
+    if sweep is not None:
+        base = config.to_dict()
+        rows = test.sweep([DecodeConfig.from_dict(base | row) for row in sweep])
+        return {"rows": [about | row for row in rows]}
+    out, ranks_U = test.one(config, sliced=True)
+    others = {name: test.baseline(name, config) for name in (test.usual if baselines is None else baselines)}
     if twin is not None:
-        other = open_checkpoint(twin, data, device)
-        default = other.default_config
-        measured["twin"] = _decoded(other, asked, default, batch)
-        measured["twin_evidence_off"] = _decoded(other, asked, replace(default, evidence="off"), batch)
-        out["twin"] = {
-            "name": other.name,
-            "fingerprint": other.checkpoint.fingerprint,
-            "objective": (other.checkpoint.training or {}).get("objective"),
-        }
-    return out | ({"baselines": measured} if measured else {})
+        told, measured = _twin(open_checkpoint(twin, data, device), test)
+        out, others = out | {"twin": told}, others | measured
+    return about | out | {"nothing_left": nothing_left} | _compared(ranks_U, others, test.evidence_alone(config), seed)
+
+
+def _compared(ranks_U: np.ndarray, others: dict[str, Measured], alone: Measured | None, seed: int) -> dict:
+    """The measures of the others, and the ratios of the decode to each of them."""
+    out: dict = {}
+    if alone is not None:
+        out |= {"evidence_alone": alone[0], "gain": ratios_of_ranks(ranks_U, alone[1], seed)}
+    if others:
+        out["baselines"] = {name: measures for name, (measures, _) in others.items()}
+        out["model_over"] = {name: ratios_of_ranks(ranks_U, ranks, seed) for name, (_, ranks) in others.items()}
+    return out
 
 
 def answerable_cases(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig) -> tuple[list[Case], int]:
@@ -130,72 +141,109 @@ def ranked(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig
     )
 
 
-def _decoded(recommender: Recommender, asked, config: DecodeConfig, batch: int) -> dict:
-    """Measures of one decode, and the denoiser calls a user that it took."""
-    ranking = ranked(recommender, asked, config, batch)
-    codes, n_items = recommender.tokenizer.codes, recommender.tokenizer.n_items
-    return measure(ranking, asked, codes, n_items) | {"nfe": ranking.nfe}
+@dataclass(frozen=True)
+class _Test:
+    """A checkpoint and the cases that it is asked."""
 
+    recommender: Recommender
+    data: PreparedData
+    asked: Sequence[Case]
+    batch: int
 
-def _sweep(recommender, data, asked, split, seed, configs: Sequence[DecodeConfig], batch: int) -> list[dict]:
-    """A row for each config; from the second on with its ratio to the first one's NDCG@10, paired by user."""
-    rows, first_U = [], None
-    for config in configs:
-        row, ranks_U = _one(recommender, data, asked, split, seed, config, batch)
-        ndcg_U = ndcg_at_k(ranks_U, 10)
-        if first_U is None:
-            first_U = ndcg_U
-        elif first_U.any():
-            row["ndcg@10_to_first"] = bootstrap_ratio(ndcg_U[None], first_U[None])
-        rows.append(row)
-    return rows
+    @property
+    def targets_U(self) -> np.ndarray:
+        return np.array([case.target for case in self.asked])
 
+    @property
+    def has_evidence(self) -> bool:
+        """Whether the denoiser has a dense head, of which item evidence is made."""
+        return self.recommender.denoiser.evidence_weight() is not None
 
-def _one(
-    recommender, data, asked, split, seed, config: DecodeConfig, batch: int, *, sliced: bool = False
-) -> tuple[dict, np.ndarray]:
-    """What is said of one decode, and the rank of each true item, -1 where it is not among the answers, (U,)."""
-    ranking = ranked(recommender, asked, config, batch)
-    metrics = measure(ranking, asked, recommender.tokenizer.codes, recommender.tokenizer.n_items)
-    targets = np.array([c.target for c in asked])
-    semantic = recommender.tokenizer.codes[:, len(recommender.index.levels.categories) :]
-    metrics |= {f"sid_{name}": value for name, value in semantic_accuracy(ranking.rows, targets, semantic).items()}
-    out = {
-        "dataset": data.catalog.name,
-        "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
-        "split": split,
-        "users": len(asked),
-        "seed": seed,
-        "decoder": config.to_dict(),
-        "nfe": ranking.nfe,
-        "beam_rows": ranking.beam_rows,
-        "metrics": metrics,
-        "seconds": round(ranking.seconds, 3),
-        "device": recommender.device,
-    }
-    popularity = item_counts(data.interactions)
-    metrics |= reach(ranking.rows, targets, popularity)
-    ranks_U = gold_ranks(ranking.rows, targets)
-    if sliced:
-        out["slices"] = slices(ranking, ranks_U, asked, popularity)
-    return out, ranks_U
+    @property
+    def usual(self) -> tuple[str, ...]:
+        """The baselines that cost little."""
+        return (*BASELINES, "dense") if self.has_evidence else tuple(BASELINES)
 
+    def one(self, config: DecodeConfig, *, sliced: bool = False) -> Measured:
+        """A decode, all that is measured of it and its cost."""
+        recommender, targets = self.recommender, self.targets_U
+        ranking = ranked(recommender, self.asked, config, self.batch)
+        metrics = measure(ranking, self.asked, recommender.tokenizer.codes, recommender.tokenizer.n_items)
+        semantic = recommender.tokenizer.codes[:, len(recommender.index.levels.categories) :]
+        metrics |= {f"sid_{name}": value for name, value in semantic_accuracy(ranking.rows, targets, semantic).items()}
+        popularity = item_counts(self.data.interactions)
+        out = {
+            "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
+            "decoder": config.to_dict(),
+            "nfe": ranking.nfe,
+            "beam_rows": ranking.beam_rows,
+            "metrics": metrics | reach(ranking.rows, targets, popularity),
+            "seconds": round(ranking.seconds, 3),
+            "device": recommender.device,
+        }
+        ranks_U = gold_ranks(ranking.rows, targets)
+        return out | ({"slices": slices(ranking, ranks_U, self.asked, popularity)} if sliced else {}), ranks_U
 
-def _baseline(name: str, recommender, data: PreparedData, asked, config: DecodeConfig, batch: int) -> dict:
-    if name in DECODED:
-        changed = DecodeConfig.from_dict(config.to_dict() | DECODED[name])
-        return _decoded(recommender, asked, changed, batch)
-    if name == "dense":
-        rows = dense_ranking(recommender.denoiser, asked, exclude_seen=config.exclude_seen)
-    else:
+    def sweep(self, configs: Sequence[DecodeConfig]) -> list[dict]:
+        """A row for each config; from the second on with its ratio to the first one's NDCG@10, paired by user."""
+        rows, first_U = [], None
+        for config in configs:
+            row, ranks_U = self.one(config)
+            ndcg_U = ndcg_at_k(ranks_U, 10)
+            if first_U is None:
+                first_U = ndcg_U
+            elif first_U.any():
+                row["ndcg@10_to_first"] = bootstrap_ratio(ndcg_U[None], first_U[None])
+            rows.append(row)
+        return rows
+
+    def decoded(self, config: DecodeConfig) -> Measured:
+        """Measures of one decode, and the denoiser calls a user that it took."""
+        ranking = ranked(self.recommender, self.asked, config, self.batch)
+        codes, n_items = self.recommender.tokenizer.codes, self.recommender.tokenizer.n_items
+        measures = measure(ranking, self.asked, codes, n_items) | {"nfe": ranking.nfe}
+        return measures, gold_ranks(ranking.rows, self.targets_U)
+
+    def baseline(self, name: str, config: DecodeConfig) -> Measured:
+        """A ranking that needs no search, or the same checkpoint decoded otherwise."""
+        if name in DECODED:
+            return self.decoded(DecodeConfig.from_dict(config.to_dict() | DECODED[name]))
+        if name == "dense":
+            return self.ranked_rows(
+                dense_ranking(self.recommender.denoiser, self.asked, exclude_seen=config.exclude_seen)
+            )
+        interactions = self.data.interactions
         rows = rank_baseline(
             name,
-            training_sequences(data.interactions),
-            asked,
-            len(data.catalog),
-            ordered=data.interactions.ordered,
+            training_sequences(interactions),
+            self.asked,
+            len(self.data.catalog),
+            ordered=interactions.ordered,
             exclude_seen=config.exclude_seen,
         )
-    targets, codes = np.array([c.target for c in asked]), recommender.tokenizer.codes
-    measured = accuracy(gold_ranks(rows, targets)) | diversity(rows.tolist(), codes, recommender.tokenizer.n_items)
-    return measured | reach(rows, targets, item_counts(data.interactions))
+        return self.ranked_rows(rows)
+
+    def evidence_alone(self, config: DecodeConfig) -> Measured | None:
+        """The whole of item evidence ranks, without tokens and without a search; None where there is none."""
+        if not self.has_evidence:
+            return None
+        denoiser, seen = self.recommender.denoiser, config.exclude_seen
+        return self.ranked_rows(dense_ranking(denoiser, self.asked, transitions=True, exclude_seen=seen))
+
+    def ranked_rows(self, rows_UK: np.ndarray) -> Measured:
+        """Measures of a ranking of item rows."""
+        tokenizer, ranks_U = self.recommender.tokenizer, gold_ranks(rows_UK, self.targets_U)
+        measured = accuracy(ranks_U) | diversity(rows_UK.tolist(), tokenizer.codes, tokenizer.n_items)
+        return measured | reach(rows_UK, self.targets_U, item_counts(self.data.interactions)), ranks_U
+
+
+def _twin(other: Recommender, test: _Test) -> tuple[dict, dict[str, Measured]]:
+    """What the other checkpoint is, and its own default decode, also with evidence off, on the same cases."""
+    default, same = other.default_config, replace(test, recommender=other)
+    told = {
+        "name": other.name,
+        "fingerprint": other.checkpoint.fingerprint,
+        "objective": (other.checkpoint.training or {}).get("objective"),
+    }
+    off = same.decoded(replace(default, evidence="off"))
+    return told, {"twin": same.decoded(default), "twin_evidence_off": off}

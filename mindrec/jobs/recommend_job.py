@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm import tqdm
 
 from mindrec.decoding.answerable import answerable
 from mindrec.decoding.config import DecodeConfig
@@ -18,6 +17,7 @@ from mindrec.jobs.chunks import ChunkedJob, Work, parquet_metadata
 from mindrec.jobs.history_file import Histories, open_histories, repeated_people
 from mindrec.recommender import Recommender
 from mindrec.system.files import atomic_path, check_parquet
+from mindrec.system.progress import progress_bar
 
 CHUNK = 512
 """Users of one chunk: a process that dies loses that many at most, and only until another one takes them over."""
@@ -78,7 +78,7 @@ def recommend_many(
         open_worker = partial(_opened, checkpoint, histories, config, top, device)
     else:
         open_worker = partial(_worker, recommender, table, config, top)
-    with tqdm(total=users, disable=not progress) as bar:
+    with progress_bar(total=users, desc="recommend", unit=" people", shown=progress) as bar:
         job.run({first: (first, count) for first, count in sizes.items()}, sizes, open_worker, workers, bar)
     counts, firsts = _joined(job.parts, out, about)
     job.close()

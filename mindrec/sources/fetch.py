@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from mindrec.errors import MindRecError
+from mindrec.system.progress import progress_bar
 
 CHUNK = 1 << 20
 
@@ -70,7 +71,7 @@ def _download(url: str, part: Path, open_url: Callable) -> None:
 
 
 def _bar(name: str, total: int | None, start: int) -> tqdm:
-    return tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=name, disable=None)
+    return progress_bar(total=total, initial=start, unit="B", unit_scale=True, desc=name)
 
 
 def verify(path: Path, checksum: str, *, remove: bool = False) -> None:

@@ -13,11 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from tqdm import tqdm
-
 from mindrec.errors import MindRecError
 from mindrec.sources.packing import GZIP, unpacked
 from mindrec.sources.repairs import Repairs
+from mindrec.system.progress import progress_bar
 
 MAX_LINE = 8 << 20
 """A longer line is refused: no record of any source comes near it, and a bomb would fill the memory."""
@@ -47,7 +46,7 @@ def text_lines(
 ) -> Iterator[tuple[int, str]]:
     """(line number, text) of every line. A line that is not UTF-8 is read as Windows-1252 and counted."""
     number = 0
-    with tqdm(unit=" lines", desc=Path(name).name, disable=None if progress else True, leave=False) as bar:
+    with progress_bar(unit=" lines", unit_scale=True, desc=Path(name).name, shown=progress, leave=False) as bar:
         while True:
             try:
                 raw = stream.readline(MAX_LINE)

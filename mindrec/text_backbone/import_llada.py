@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from tqdm import tqdm
 from transformers import LlamaConfig
 
 from mindrec.errors import MindRecError
 from mindrec.system.files import check_replaceable, read_json, replace_folder, write_json
+from mindrec.system.progress import progress_bar
 from mindrec.text_backbone.backbone import ABOUT, FOLDER
 
 OUTSIDE = {
@@ -74,7 +74,7 @@ def import_llada(source: str, out: Path, *, progress: bool = True) -> dict:
         raise MindRecError(f"{folder}: tokenizer.json is missing; fetch it with the weights")
     digest, weight_map, size = hashlib.sha256(), {}, 0
     with replace_folder(out, FOLDER) as made:
-        for number, shard in enumerate(tqdm(shards, desc="shards", disable=not progress), 1):
+        for number, shard in enumerate(progress_bar(shards, desc="shards", shown=progress), 1):
             name = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
             tensors = dict(_converted(shard))
             for key in sorted(tensors):

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedType
-from tqdm import tqdm
 
 from mindrec.errors import MindRecError
 from mindrec.model.diffusion import mask_targets, masked_cross_entropy
 from mindrec.system.memory import say
+from mindrec.system.progress import progress_bar
 from mindrec.text_backbone.llada import LladaDenoiser
 from mindrec.text_backbone.prompts import TEMPLATES
 from mindrec.text_backbone.tuning_presets import LladaTrainConfig
@@ -111,7 +111,7 @@ def train_llada(
             break
         started = time.perf_counter()
         stream = batches(model, codes_NL, data, config, epoch, accelerator)
-        bar = tqdm(stream, total=steps, desc=f"epoch {epoch + 1}", disable=not progress)
+        bar = progress_bar(stream, total=steps, desc=f"epoch {epoch + 1}", shown=progress)
         losses = _epoch(wrapped, bar, epoch * steps, steps * config.epochs, config, optimizer, accelerator)
         seconds = time.perf_counter() - started
         model.eval()

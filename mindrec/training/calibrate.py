@@ -23,7 +23,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.optimize import minimize, minimize_scalar
-from tqdm import tqdm
 
 from mindrec.data.splits import Case
 from mindrec.evaluation.metrics import ndcg_at_k
@@ -31,6 +30,7 @@ from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import MASKED, CodeTable, add_evidence, item_evidence
 from mindrec.model.item_softmax import item_scores
 from mindrec.model.pair_votes import PairVotes
+from mindrec.system.progress import progress_bar
 
 BATCH = 64
 MOST_NUMBERS = 40_000_000
@@ -187,7 +187,7 @@ def token_likelihood(model: CompactDenoiser, table: CodeTable, cases: Sequence[C
 
 def _by_level(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case], progress: bool) -> list[list]:
     """What `_scores_by_level` gives, of all cases together, for each level."""
-    batches = tqdm(range(0, len(cases), BATCH), desc="calibrate", disable=not progress, mininterval=2)
+    batches = progress_bar(range(0, len(cases), BATCH), desc="calibrate", unit=" batches", shown=progress)
     kept = [_scores_by_level(model, table, cases[i : i + BATCH]) for i in batches]
     return [[torch.cat(chunks) for chunks in zip(*level, strict=True)] for level in zip(*kept, strict=True)]
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from mindrec.errors import MindRecError
 from mindrec.model.compact import CompactDenoiser
 from mindrec.system.memory import say
+from mindrec.system.progress import progress_bar
 from mindrec.training.batches import batches
 from mindrec.training.objectives import BatchLoss, LossConfig
 from mindrec.training.resumable import Progress, is_sound, load_progress, save_progress
@@ -143,12 +143,11 @@ class _Run:
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         self.model.train()
-        stream = tqdm(
+        stream = progress_bar(
             self._batches(seed),
             total=self.steps_an_epoch,
             desc=f"{self.stage.name} epoch {epoch + 1}",
-            disable=not self.progress,
-            mininterval=2,
+            shown=self.progress,
         )
         for rows in stream:
             out = self._update(rows.to(self.device), generator)

@@ -15,7 +15,6 @@ LONG_FUNCTIONS = {
     "mindrec/cli/data_commands.py:prepare",
     "mindrec/decoding/rethink.py:rethink",
     "mindrec/diagnosis/diagnose.py:diagnose_checkpoint",
-    "mindrec/evaluation/report.py:evaluate_checkpoint",
 }
 LONG_MODULES = {
     "mindrec/training/objectives.py",

@@ -26,7 +26,19 @@ def journey(source: Path, out: Path, *, induce: bool, own: bool) -> dict:
         *(["--semantic-ids", "own"] if own else []),
     )  # fmt: skip
     result = json.loads(
-        done("evaluate", "--checkpoint", out / "model", "--data", out / "data", "--users", 200, "--device", "cpu")
+        done(
+            "evaluate",
+            "--checkpoint",
+            out / "model",
+            "--data",
+            out / "data",
+            "--users",
+            200,
+            "--device",
+            "cpu",
+            "--json",
+            "-",
+        )
     )
     recommender = Recommender.from_pretrained(out / "model", "cpu")
     answer = recommender.recommend([item.item_id for item in recommender.catalog.items[:3]])

@@ -1,0 +1,92 @@
+"""Results as people read them, and as JSON where it is asked for: `--json FILE`, or `--json -` for the output alone."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mindrec.cli.shared import STDOUT
+
+PIPE_WIDTH = 160
+"""Columns of a table where no terminal says how many there are."""
+
+
+def show(result: dict, json_out: Path | None, table: Table, lines: Iterable[str]) -> None:
+    """Print a table and lines below it, or the result as JSON; write the JSON where a file is named."""
+    from mindrec.system.files import write_json
+
+    if int(os.environ.get("RANK", "0")):  # under torchrun the first process speaks for all
+        return
+    result = {"command": "python -m mindrec " + shlex.join(sys.argv[1:])} | result
+    if json_out == STDOUT:
+        typer.echo(json.dumps(result, indent=1))
+        return
+    if json_out is not None:
+        write_json(json_out, result)
+    console = Console()
+    (console if console.is_terminal else Console(width=PIPE_WIDTH)).print(table)
+    for line in lines:
+        typer.echo(line)
+
+
+def table_of(head: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequence[int] = (0,)) -> Table:
+    """A table of texts, taken as they are; columns not in `left` stand right."""
+    from rich.text import Text
+
+    table = Table()
+    for n, name in enumerate(head):
+        table.add_column(name, justify="left" if n in left else "right", no_wrap=n not in left, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def show_evaluation(result: dict, json_out: Path | None) -> None:
+    """One table and one sentence of verdict; of a sweep, a row a setting."""
+    from mindrec.evaluation.table import HEAD, SWEEP_HEAD, rows, sentence, sweep_rows
+
+    if "rows" in result:
+        show(result, json_out, table_of(SWEEP_HEAD, sweep_rows(result)), ())
+    else:
+        show(result, json_out, table_of(HEAD, rows(result)), [sentence(result)])
+
+
+def show_recommendation(
+    recommender, answer, history: Sequence[str], json_out: Path | None, lines: Sequence[str]
+) -> None:
+    """The ranked items with their ids and paths."""
+    items = [
+        {
+            "rank": found.rank,
+            "item_id": found.item.item_id,
+            "title": found.item.title,
+            "categories": list(found.item.categories),
+            "score": found.score,
+            "probability": found.probability,
+            "cold": recommender.is_cold(found.row),
+        }
+        for found in answer.items
+    ]
+    rows = [
+        (
+            str(item["rank"]),
+            item["item_id"],
+            f"{item['title']} (cold)" if item["cold"] else item["title"],
+            " > ".join(item["categories"]),
+            f"{item['probability']:.4f}",
+        )
+        for item in items
+    ]
+    result = {
+        "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
+        "history": list(history),
+        "items": items,
+        "notes": list(answer.notes),
+    }
+    show(result, json_out, table_of(("#", "id", "item", "path", "search mass"), rows, left=(1, 2, 3)), lines)

@@ -62,8 +62,7 @@ def evaluate_checkpoint(
     Raises:
         MindRecError: the checkpoint and the data name different catalogs.
     """
-    if unknown := set(baselines or ()) - {*BASELINES, "dense", *DECODED}:
-        raise MindRecError(f"baseline {min(unknown)!r} is not one of {', '.join((*BASELINES, 'dense', *DECODED))}")
+    _check_baselines(baselines or ())
     processes.start()
     recommender = open_checkpoint(checkpoint, data, device)
     config = recommender.settings(settings)
@@ -84,6 +83,12 @@ def evaluate_checkpoint(
         told, measured = _twin(open_checkpoint(twin, data, device), test)
         out, others = out | {"twin": told}, others | measured
     return about | out | {"nothing_left": nothing_left} | _compared(ranks_U, others, test.evidence_alone(config), seed)
+
+
+def _check_baselines(names: Sequence[str]) -> None:
+    """Raises MindRecError for a name that is none."""
+    if unknown := set(names) - {*BASELINES, "dense", *DECODED}:
+        raise MindRecError(f"baseline {min(unknown)!r} is not one of {', '.join((*BASELINES, 'dense', *DECODED))}")
 
 
 def _compared(ranks_U: np.ndarray, others: dict[str, Measured], alone: Measured | None, seed: int) -> dict:

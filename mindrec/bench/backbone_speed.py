@@ -49,10 +49,10 @@ def bench_llada(
     """Milliseconds a user, 10 beams, history of 10 with titles, 3 category levels and 4 semantic-ID levels."""
     if size not in SHAPES:
         raise MindRecError(f"size {size!r} is not one of {', '.join(SHAPES)}")
-    place = pick_device(device)
+    torch_device = pick_device(device)
     tokenizer, titles = _catalog()
-    denoiser = random_llada(size, place, tokenizer, titles)
-    index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(place), tokenizer.layout)
+    denoiser = random_llada(size, torch_device, tokenizer, titles)
+    index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(torch_device), tokenizer.layout)
     rng = np.random.default_rng(0)
     histories = [rng.choice(ITEMS, HISTORY, replace=False).tolist() for _ in range(max(batches))]
     ours = DecodeConfig(evidence="off")
@@ -61,7 +61,7 @@ def bench_llada(
         "model": size,
         "parameters": sum(p.numel() for p in denoiser.parameters()),
         "dtype": denoiser.config.dtype,
-        "device": device_name(place),
+        "device": device_name(torch_device),
         "threads": torch.get_num_threads(),
         "beams": ours.beam_size,
         "history": HISTORY,
@@ -77,10 +77,10 @@ def bench_llada(
     for batch in batches:
         some, key = histories[:batch], str(batch)
         timed = {name: _run(denoiser, index, some, *how) for name, how in runs.items()}
-        times = _interleaved(timed, repeats, place)
+        times = _interleaved(timed, repeats, torch_device)
         for name, tail in (("ours", ""), ("no_cache", "_no_cache"), ("published", "_published")):
             out[f"ms_per_user{tail}"][key] = times[name] / batch
-            if place.type == "cuda":
+            if torch_device.type == "cuda":
                 out[f"peak_mb{tail}"][key] = _peak_mb(timed[name])
         out["ratio_vs_published"][key] = times["published"] / times["ours"]
         out["ratio_vs_no_cache"][key] = times["no_cache"] / times["ours"]
@@ -107,7 +107,7 @@ def prompt_cache_mb(denoiser: LladaDenoiser, histories) -> float:
     return sum(kept.nbytes for pair in layers.values() for kept in pair) / 2**20
 
 
-def random_llada(size: str, place: torch.device, tokenizer: Tokenizer, titles: list[str]) -> LladaDenoiser:
+def random_llada(size: str, torch_device: torch.device, tokenizer: Tokenizer, titles: list[str]) -> LladaDenoiser:
     """Of a shape in SHAPES, in bfloat16 on a GPU. Only the added tokens have a head, as nothing else is scored."""
     text = make_text_tokenizer(titles[:1000], TEXT_VOCABULARY)
     config = LladaConfig(
@@ -117,12 +117,12 @@ def random_llada(size: str, place: torch.device, tokenizer: Tokenizer, titles: l
         shape=SHAPES[size],
         titles=True,
         max_history=HISTORY,
-        dtype="float32" if place.type == "cpu" else "bfloat16",
+        dtype="float32" if torch_device.type == "cpu" else "bfloat16",
     )
     torch.manual_seed(0)
-    with place:  # 8B weights are drawn where they stay
+    with torch_device:  # 8B weights are drawn where they stay
         denoiser = LladaDenoiser(config, tokenizer, Prompts(text, tokenizer, titles))
-    return denoiser.to(place).eval()
+    return denoiser.to(torch_device).eval()
 
 
 def _catalog() -> tuple[Tokenizer, list[str]]:

@@ -30,30 +30,30 @@ SIDE = 2048
 
 def bench_train(data: PreparedData, preset: Preset, device: str = "auto") -> dict:
     """Time optimizer steps of a preset on its data. A sample is one next-item target; tokens are its positions."""
-    place = pick_device(device)
+    torch_device = pick_device(device)
     tokenizer = make_tokenizer(data, preset)
-    model, twin = (new_model(tokenizer, preset, objective, place) for objective in OBJECTIVES)
+    model, twin = (new_model(tokenizer, preset, objective, torch_device) for objective in OBJECTIVES)
     some = first_batches(data, preset, model)
-    peak = _matrix_throughput(place)
+    peak = _matrix_throughput(torch_device)
     dense, block = (_stage(model, some, peak, loss) for loss in losses(model, tokenizer, preset).values())
     of_twin = _stage(twin, some, peak, losses(twin, tokenizer, preset)["block"])
     return {
         "dataset": data.catalog.name,
-        "device": place.type,
+        "device": torch_device.type,
         "threads": torch.get_num_threads(),
         "parameters": sum(p.numel() for p in model.parameters()),
         "gflops_of_bare_products": round(peak / 1e9, 1),
         "dense": dense,
         "block": block | {"tokens_per_second": round(block["samples_per_second"] * tokenizer.n_levels, 1)},
         "twin": of_twin | {"ratio": round(of_twin["samples_per_second"] / block["samples_per_second"], 2)},
-        "cross_entropy": _cross_entropies(model, some, place),
+        "cross_entropy": _cross_entropies(model, some, torch_device),
     }
 
 
-def new_model(tokenizer: Tokenizer, preset: Preset, objective: str, place: torch.device) -> CompactDenoiser:
+def new_model(tokenizer: Tokenizer, preset: Preset, objective: str, torch_device: torch.device) -> CompactDenoiser:
     """An untrained model of a preset's sizes."""
     config = CompactConfig(tokenizer.level_sizes, tokenizer.n_items, objective=objective, **preset.model)
-    return CompactDenoiser(config, torch.from_numpy(tokenizer.codes)).to(place)
+    return CompactDenoiser(config, torch.from_numpy(tokenizer.codes)).to(torch_device)
 
 
 def first_batches(data: PreparedData, preset: Preset, model: CompactDenoiser) -> list[torch.Tensor]:
@@ -78,11 +78,11 @@ def losses(model: CompactDenoiser, tokenizer: Tokenizer, preset: Preset) -> dict
 
 def make_step(model: CompactDenoiser, loss: Callable) -> Callable[[torch.Tensor], int]:
     """One step of the optimizer on a batch, which gives the number of its targets."""
-    place = model.tokens_NL.device
+    torch_device = model.tokens_NL.device
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 
     def step(rows: torch.Tensor) -> int:
-        with torch.autocast(place.type, dtype=torch.bfloat16, enabled=fast_bf16(place)):
+        with torch.autocast(torch_device.type, dtype=torch.bfloat16, enabled=fast_bf16(torch_device)):
             out = loss(rows)
         optimizer.zero_grad(set_to_none=True)
         out.loss.backward()
@@ -94,16 +94,16 @@ def make_step(model: CompactDenoiser, loss: Callable) -> Callable[[torch.Tensor]
 
 def _stage(model: CompactDenoiser, some: list[torch.Tensor], peak: float, loss: Callable) -> dict:
     """Samples a second of one stage's steps, and their share of `peak` (floating-point operations a second)."""
-    place, step = some[0].device, make_step(model, loss)
+    torch_device, step = some[0].device, make_step(model, loss)
     for rows in some[:WARM]:
         step(rows)
     with FlopCounterMode(display=False) as counter:
         step(some[0])
     flops_a_target = counter.get_total_flops() / int((some[0][:, 1:] >= 0).sum())
-    finish(place)
+    finish(torch_device)
     started = time.perf_counter()
     targets = sum(step(rows) for rows in some[WARM:])
-    finish(place)
+    finish(torch_device)
     seconds = time.perf_counter() - started
     reached = targets * flops_a_target / seconds
     return {
@@ -113,7 +113,7 @@ def _stage(model: CompactDenoiser, some: list[torch.Tensor], peak: float, loss: 
     }
 
 
-def _cross_entropies(model: CompactDenoiser, some: list[torch.Tensor], place: torch.device) -> dict:
+def _cross_entropies(model: CompactDenoiser, some: list[torch.Tensor], torch_device: torch.device) -> dict:
     """Milliseconds of a dense step, forward and backward, with our cross-entropy and F.cross_entropy of all logits.
 
     Of the whole step, because by itself, on memory that is at hand, the table of logits costs less than in between.
@@ -128,12 +128,12 @@ def _cross_entropies(model: CompactDenoiser, some: list[torch.Tensor], place: to
         for name, of in both if number % 2 else both[::-1]:
             model.zero_grad(set_to_none=True)
             started = time.perf_counter()
-            with torch.autocast(place.type, dtype=torch.bfloat16, enabled=fast_bf16(place)):
+            with torch.autocast(torch_device.type, dtype=torch.bfloat16, enabled=fast_bf16(torch_device)):
                 states_BHD, items_ND = model.encode_states(rows[:, :-1].clamp(min=0))
                 valid_BR, target_BR = rows[:, 1:] >= 0, rows[:, 1:]
                 loss = of(states_BHD[valid_BR], items_ND, model.item_bias, target_BR[valid_BR])
             loss.backward()
-            finish(place)
+            finish(torch_device)
             times[name].append(time.perf_counter() - started)
     ours, other = (float(np.median(kept[WARM:])) * 1000 for kept in times.values())
     return {
@@ -144,9 +144,9 @@ def _cross_entropies(model: CompactDenoiser, some: list[torch.Tensor], place: to
     }
 
 
-def finish(place: torch.device) -> None:
+def finish(torch_device: torch.device) -> None:
     """Wait until an accelerator has done what it was given."""
-    if place.type == "cuda":
+    if torch_device.type == "cuda":
         torch.cuda.synchronize()
 
 

@@ -81,7 +81,7 @@ class DecodeConfig:
         "on",
         Choice(
             label="Item evidence",
-            help="Whether likely next items, summed by code, join the denoiser's opinion.",
+            help="Whether likely next items, summed by code, join the denoiser's logits.",
             choices={"on": "on", "off": "off", "only": "only evidence"},
         ),
     )

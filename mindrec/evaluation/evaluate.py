@@ -122,8 +122,8 @@ def _think_again(denoiser, index, history, config, rows_K, scores_K) -> int:
     """Rethink one user's ranking in place; returns the denoiser calls it took."""
     ranked = [(r, s) for r, s in zip(rows_K.tolist(), scores_K.tolist(), strict=True) if r >= 0]
     ranked, told = rethink(denoiser, index, history, config, ranked)
-    for place, (row, score) in enumerate(ranked):
-        rows_K[place], scores_K[place] = row, score
+    for slot, (row, score) in enumerate(ranked):
+        rows_K[slot], scores_K[slot] = row, score
     return told.nfe if told else 0
 
 

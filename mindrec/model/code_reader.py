@@ -1,6 +1,6 @@
 """A second history encoder, which knows items by their codes alone.
 
-Two opinions about one history add up only as far as they err apart. A block that reads the dense part's states learns
+Two models of one history add up only as far as they err apart. A block that reads the dense part's states learns
 what the dense part knows already; one that reads codes with an encoder of its own and is trained by itself need not.
 
 Shape legend: B users, H history length, N items, L levels, T tokens, D width.

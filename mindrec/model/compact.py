@@ -73,7 +73,7 @@ class CompactDenoiser(nn.Module):
         self.output_embedding = nn.Embedding(T, D)
         self.token_bias = nn.Parameter(torch.zeros(T))
         self.item_bias = nn.Parameter(torch.zeros(config.n_items))
-        # softplus(0.54) = 1 and softplus(-0.43) = 0.5: start near the dense head, corrected by half an opinion.
+        # softplus(0.54) = 1 and softplus(-0.43) = 0.5: start near the dense head, the block at half.
         self.evidence = nn.Parameter(torch.full((L,), 0.54))
         self.opinion = nn.Parameter(torch.full((L,), -0.43))
         # The filtered encoder drops what it needs to by itself.
@@ -299,14 +299,14 @@ class CompactDenoiser(nn.Module):
         (history,) = cache.histories
         if len(history) >= self.max_history:
             return self.encode([(*history, row)])
-        place = torch.tensor([[len(history)]], device=self.tokens_NL.device)
+        position = torch.tensor([[len(history)]], device=self.tokens_NL.device)
         everything = torch.ones(1, 1, 1, len(history) + 1, dtype=torch.bool, device=self.tokens_NL.device)
         grown = {"lengths": cache.state["lengths"] + 1}
 
         def through(name: str, stack: nn.Module, vectors: torch.Tensor) -> torch.Tensor:
             past = DynamicCache(cache.state[name])
             states = stack(
-                inputs_embeds=vectors, attention_mask=everything, position_ids=place, cache=past, use_cache=True
+                inputs_embeds=vectors, attention_mask=everything, position_ids=position, cache=past, use_cache=True
             ).last_hidden_state
             grown[name] = [(layer.keys, layer.values) for layer in past.layers]
             if name in LAST:

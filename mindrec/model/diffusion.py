@@ -68,8 +68,8 @@ def add_evidence(
 ) -> torch.Tensor:
     """beta l + alpha log(e + 1e-5): the one place where evidence meets the denoiser, in weighing and decoding alike.
 
-    beta matters because l is also trained to be right by itself: adding two calibrated opinions at full weight would
-    count what they share twice.
+    beta matters because l is trained to be right by itself too: two calibrated distributions at full weight would count
+    twice what they share.
 
     Args:
         logits: l, (..., T).

@@ -1,6 +1,6 @@
 """A probability over items from the scores of their codes: the open positions of a partial answer decide together.
 
-Token by token, parallel opinions are treated as if positions were independent; summed and normalised over the items
+Token by token, parallel logits are treated as if positions were independent; summed and normalised over the items
 that exist they are one distribution over the catalog, p(item | state) with log p = sum of the open positions' scores
 minus a constant, and a code's probability is that of the items that hold it.
 

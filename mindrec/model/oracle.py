@@ -71,5 +71,5 @@ class OracleDenoiser:
         return torch.zeros(len(self.level_sizes), dtype=torch.float64)
 
     def token_weight(self) -> torch.Tensor:
-        """The oracle's own opinion counts in full."""
+        """1 at every level: the oracle's logits count in full."""
         return torch.ones(len(self.level_sizes), dtype=torch.float64)

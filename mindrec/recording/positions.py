@@ -30,7 +30,7 @@ def six_digits_all(values) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Tables:
-    """A step's opinions as arrays (A, T): see mindrec.trace.records.Alternative for what each holds.
+    """A step's scores as arrays (A, T): see mindrec.trace.records.Alternative for what each holds.
 
     Attributes:
         user: (A,), whose beam each row is.
@@ -56,8 +56,8 @@ def open_positions(index: ItemIndex, tables: Tables) -> list[tuple[OpenPosition,
     for position in range(index.n_levels):
         rows = np.flatnonzero(tables.codes[:, position] < 0)
         if len(rows):
-            for row, place in zip(rows.tolist(), _position(index, tables, reasons, position, rows), strict=True):
-                places[row].append(place)
+            for row, opened in zip(rows.tolist(), _position(index, tables, reasons, position, rows), strict=True):
+                places[row].append(opened)
     return [tuple(own) for own in places]
 
 

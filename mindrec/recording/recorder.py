@@ -61,8 +61,8 @@ class Recorder:
         codes, forced = arrays.beams.codes[s], arrays.forced[s]
         parent, revealed = None, ()
         if arrays.step.before is not None:
-            place = arrays.parent[s]
-            parent, revealed = arrays.before.rank[place], self._reveals(arrays, s, place)
+            beam = arrays.parent[s]
+            parent, revealed = arrays.before.rank[beam], self._reveals(arrays, s, beam)
         elif max(codes) >= 0:
             revealed = tuple(Reveal(n, c, 1.0 if forced[n] else None, forced[n]) for n, c in enumerate(codes) if c >= 0)
         return Beam(

@@ -31,7 +31,7 @@ class BeamLists:
 
 
 class StepArrays:
-    """Lazily: a step asks for the opinions of its beams, the start has none."""
+    """Lazily: a step asks for the scores of its beams, the start has none."""
 
     def __init__(self, index: ItemIndex, step: Step):
         self.index, self.step = index, step
@@ -40,7 +40,7 @@ class StepArrays:
         self.items = step.beams.items.tolist()
         self.forced = step.beams.forced.tolist()
         self.expanded = step.expanded.tolist()
-        self.row_of = {place: row for row, place in enumerate(self.expanded)}
+        self.row_of = {beam: row for row, beam in enumerate(self.expanded)}
 
     @cached_property
     def before(self) -> BeamLists:
@@ -48,7 +48,7 @@ class StepArrays:
 
     @cached_property
     def expanded_user(self) -> np.ndarray:
-        """(A,), whose beam each row of the opinions is."""
+        """(A,), whose beam each row of the scores is."""
         return self.before.user[np.array(self.expanded, dtype=np.int64)]
 
     @cached_property
@@ -75,15 +75,15 @@ class StepArrays:
             counts = torch.bincount(beams.user, weights=beams.items.double()).long()
         return dict(enumerate(counts.tolist()))
 
-    # -- opinions ------------------------------------------------------------------------------------------------------
+    # -- scores --------------------------------------------------------------------------------------------------------
 
     @cached_property
     def places(self) -> list[tuple[OpenPosition, ...]]:
-        """Of each row of the opinions, what was thought of its open positions."""
+        """Of each row of the scores, what was thought of its open positions."""
         scores = self.step.scores
         tables = Tables(
             user=self.expanded_user,
-            codes=np.array([self.before.codes[place] for place in self.expanded]).reshape(-1, self.index.n_levels),
+            codes=np.array([self.before.codes[beam] for beam in self.expanded]).reshape(-1, self.index.n_levels),
             p=scores.logp.exp().double().cpu().numpy(),
             raw=self._raw(),
             token=self._token(),
@@ -95,17 +95,17 @@ class StepArrays:
 
     @cached_property
     def sides(self) -> list[tuple[Sides, ...]]:
-        """Of each row of the opinions, both sides of guidance at its open positions; nothing without guidance."""
+        """Of each row of the scores, both sides of guidance at its open positions; nothing without guidance."""
         if self.step.scores.sides is None:
             return [()] * len(self.expanded)
         given, anyone = (side.exp().double().cpu().numpy() for side in self.step.scores.sides)
         return [
-            tuple(Sides(*self._side_values(place, given[row], anyone[row])) for place in places)
+            tuple(Sides(*self._side_values(opened, given[row], anyone[row])) for opened in places)
             for row, places in enumerate(self.places)
         ]
 
-    def _side_values(self, place: OpenPosition, *sides_T: np.ndarray) -> Iterator[tuple[float, ...]]:
-        listed = self.index.levels.offsets[place.position] + np.array([other.code for other in place.alternatives])
+    def _side_values(self, opened: OpenPosition, *sides_T: np.ndarray) -> Iterator[tuple[float, ...]]:
+        listed = self.index.levels.offsets[opened.position] + np.array([other.code for other in opened.alternatives])
         return (tuple(six_digits_all(side[listed]).tolist()) for side in sides_T)
 
     @cached_property

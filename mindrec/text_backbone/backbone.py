@@ -184,8 +184,8 @@ def _quantized(bits: int | None, dtype: torch.dtype) -> dict:
 
     four = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": dtype}
     how = {"load_in_8bit": True} if bits == 8 else four
-    place = torch.cuda.current_device() if torch.cuda.is_available() else "cpu"
-    return {"quantization_config": BitsAndBytesConfig(**how), "device_map": {"": place}}
+    device = torch.cuda.current_device() if torch.cuda.is_available() else "cpu"
+    return {"quantization_config": BitsAndBytesConfig(**how), "device_map": {"": device}}
 
 
 def add_lora(backbone: TextBackbone, rank: int, alpha: int, dropout: float) -> None:

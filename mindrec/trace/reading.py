@@ -114,7 +114,7 @@ def _check(trace: DecodeTrace) -> None:
         for opinion in step.opinions:
             if not 0 <= opinion.beam < (before or 0):
                 raise MindRecError(f"step {number}: an opinion of beam {opinion.beam}, there were {before}")
-            if any(not 0 <= place.position < depth for place in opinion.open):
+            if any(not 0 <= opened.position < depth for opened in opinion.open):
                 raise MindRecError(f"step {number}: an opinion of a position outside 0..{depth - 1}")
         before = len(step.beams)
 

@@ -1,9 +1,9 @@
-"""How much counted pairs and the denoiser's own opinion count beside the dense head: fitted on validation cases.
+"""How much counted pairs and the denoiser's logits count beside the dense head: fitted on validation cases.
 
 Both the dense head and the tokens know their training targets by heart, so weights that training itself would learn
 trust what is memorised; pairs counted from them would too. On held-out cases each is weighed as it will be used.
 Evidence as a whole keeps its weight of 1: over the positions of an item it then multiplies to the item's probability,
-and the opinion tilts that; a weight of its own at each level, which fits codes a little better, ranks items worse.
+and the denoiser tilts that; a weight of its own at each level, which fits codes a little better, ranks items worse.
 A denoiser of whole items (`adds_up`) is weighed item by item instead, one power for each side: two independent models
 of one thing are each surer than both together should be.
 
@@ -143,10 +143,10 @@ def _calibrate_items(model: CompactDenoiser, cases: Sequence[Case]) -> dict[str,
 
 
 def _item_nll(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], asked: Sequence[Case]) -> Callable:
-    """Powers of two opinions -> mean negative log-likelihood of the targets in nats, and its gradient; convex.
+    """Powers of two distributions -> mean negative log-likelihood of the targets in nats, and its gradient; convex.
 
     Args:
-        parts: both opinions, (BATCH, N) each, of consecutive cases. They are never joined, and the gradient is
+        parts: both distributions, (BATCH, N) each, of consecutive cases. They are never joined, and the gradient is
             made part by part: on all cases at once it takes five times their memory.
     """
     device = parts[0][0].device

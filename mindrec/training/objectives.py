@@ -17,11 +17,11 @@ from mindrec.model.diffusion import (
     code_cross_entropy,
     mask_path,
     mask_targets,
-    restricted,
 )
 from mindrec.model.item_softmax import item_cross_entropy, item_scores
 from mindrec.model.softmax import catalog_cross_entropy, sampled_cross_entropy
 from mindrec.training.sliced_loss import sum_of_slices
+from mindrec.training.teacher import asks_next, code_masses
 
 LEAST_MASS = 1e-12
 """Of an item, so that a code which some item has is told from one that none has."""
@@ -287,15 +287,15 @@ def _token_loss(
 ) -> torch.Tensor:
     """Loss (S,) of the codes of each state, level by level: of those states alone that ask for the level."""
     hidden_SLD = _block_states(model, read, states)
-    opinions = [None] * len(model.level_sizes)
+    teacher = [None] * len(model.level_sizes)
     if config.distil or config.legal:
-        opinions = _dense_opinions(model, table, read, allowed_MN, states)
+        teacher = _teacher(model, table, read, allowed_MN, states)
     loss_S = torch.zeros(len(hidden_SLD), device=hidden_SLD.device)
-    for level, opinion in enumerate(opinions):
+    for level, mass in enumerate(teacher):
         asked = states.weight_SL[:, level].nonzero()[:, 0]
         logits = model.level_logits(hidden_SLD[asked, level], read.asked_MD[asked // states.views], level).float()
-        legal = opinion > 0 if config.legal else None
-        soft = opinion if config.distil else None
+        legal = mass > 0 if config.legal else None
+        soft = mass if config.distil else None
         nll = code_cross_entropy(logits, states.codes_SL[asked, level], legal, soft, config.distil)
         loss_S = loss_S.index_add(0, asked, nll * states.weight_SL[asked, level])
     return loss_S / len(model.level_sizes)
@@ -330,11 +330,11 @@ def _block_states(model: CompactDenoiser, read: _Read, states: _States) -> torch
 
 
 @torch.no_grad()
-def _dense_opinions(
+def _teacher(
     model: CompactDenoiser, table: CodeTable, read: _Read, allowed_MN: torch.Tensor, states: _States
 ) -> list[torch.Tensor]:
-    """What the dense head says of each level's codes, as item evidence: (states that ask for the level, its codes), 0
-    where a code is illegal. Some targets at a time (see CHUNK)."""
+    """The dense head's probability of each level's codes, (states that ask for the level, its codes), 0 where a code is
+    illegal. Some targets at a time (see CHUNK)."""
     chunk, V, parts = CHUNK if allowed_MN.device.type == "cpu" else GPU_CHUNK, states.views, []
     for first in range(0, len(allowed_MN), chunk):
         of_some, own = slice(first, first + chunk), slice(first * V, (first + chunk) * V)
@@ -343,55 +343,9 @@ def _dense_opinions(
             dense = torch.addmm(model.item_bias, last_MD, read.items_ND.float().T).masked_fill_(~allowed, -torch.inf)
             mass = dense.softmax(1).clamp_(min=LEAST_MASS).mul_(allowed)
             seen, asked = states.seen_SL[own], states.weight_SL[own] > 0
-            of_next = asked if model.config.objective == "ar" else asked & _asks_next(seen)
-            parts.append(_opinions_of(table, mass, read.target_M[of_some], seen, asked, of_next))
+            of_next = asked if model.config.objective == "ar" else asked & asks_next(seen)
+            parts.append(code_masses(table, mass, read.target_M[of_some], seen, asked, of_next))
     return [torch.cat(part) for part in zip(*parts, strict=True)]
-
-
-def _opinions_of(
-    table: CodeTable,
-    mass_MN: torch.Tensor,
-    target_M: torch.Tensor,
-    seen_SL: torch.Tensor,
-    asked_SL: torch.Tensor,
-    of_next_SL: torch.Tensor,
-) -> list[torch.Tensor]:
-    """For each level the share of item mass that its codes have, (states that ask, codes).
-
-    Args:
-        of_next_SL: where the target's codes before the level are all that is known. That is most questions, and there
-            is a quick way to answer them.
-    """
-    views, sums, out = len(seen_SL) // len(mass_MN), table.running_sums(mass_MN), []
-    for level, other in enumerate(_other_opinions(table, mass_MN, seen_SL, asked_SL & ~of_next_SL)):
-        state = asked_SL[:, level].nonzero()[:, 0]
-        of_next = of_next_SL[state, level]
-        row = state[of_next] // views
-        opinion = mass_MN.new_empty(len(state), table.level_sizes[level])
-        opinion[of_next] = table.next_codes(sums, row, target_M[row], level)
-        opinion[~of_next] = other
-        out.append(F.normalize(opinion, p=1, dim=1))
-    return out
-
-
-def _asks_next(seen_SL: torch.Tensor) -> torch.Tensor:
-    """Which position (S, L) comes right after all that is filled, where that is the coarsest levels and no other."""
-    filled_SL = seen_SL != MASKED
-    known_S1 = filled_SL.cumprod(1).sum(1, keepdim=True)
-    level_L = torch.arange(seen_SL.shape[1], device=seen_SL.device)
-    return (level_L == known_S1) & (filled_SL.sum(1, keepdim=True) == known_S1)
-
-
-def _other_opinions(
-    table: CodeTable, mass_MN: torch.Tensor, seen_SL: torch.Tensor, asked_SL: torch.Tensor
-) -> list[torch.Tensor]:
-    """For each level item mass by code (states that ask, codes), whatever is filled: by going over all items."""
-    # index_select copies whole rows, five times as fast on a CPU as indexing does.
-    some = asked_SL.any(1).nonzero()[:, 0]
-    mass = mass_MN.index_select(0, some // (len(seen_SL) // len(mass_MN)))
-    mass, asked_SL = restricted(mass, table.consistent(seen_SL[some])), asked_SL[some]
-    levels = range(len(table.level_sizes))
-    return [table.sum_by_code(mass.index_select(0, asked_SL[:, n].nonzero()[:, 0]), n) for n in levels]
 
 
 def _before(rows_BW: torch.Tensor, after_BR: torch.Tensor) -> torch.Tensor:

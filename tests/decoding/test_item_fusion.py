@@ -27,7 +27,7 @@ def model_of(alpha: float, beta: float, *, block: bool = False):
     return model
 
 
-def both_opinions(model, histories) -> tuple[torch.Tensor, torch.Tensor]:
+def both_sides(model, histories) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probabilities (B, N) of every item by evidence and by the denoiser, from the definition."""
     cache = model.encode(histories)
     seen = torch.tensor(histories)
@@ -40,7 +40,7 @@ def both_opinions(model, histories) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.parametrize("order", ["left_to_right", "coarse_to_fine", "confidence", "random"])
 def test_the_search_ranks_by_the_product_of_both_item_distributions(order):
     model = model_of(0.7, 0.4)
-    evidence, own = both_opinions(model, [HISTORY])
+    evidence, own = both_sides(model, [HISTORY])
     want = torch.nan_to_num(0.7 * evidence + 0.4 * own, nan=-torch.inf).log_softmax(1)[0]
     steps = search(model, MADE.index, [HISTORY], DecodeConfig(beam_size=25, order=order))
     rows, scores = ranked_items(MADE.index, final(steps).beams, 1, 22)
@@ -52,7 +52,7 @@ def test_a_later_state_is_read_again_by_the_denoiser():
     """p(code | state) is of the items that agree with the state, by the scores that the block gives in that state."""
     model = model_of(0.7, 0.4, block=True)
     step = list(search(model, MADE.index, [HISTORY], DecodeConfig(beam_size=3, order="left_to_right")))[2]
-    evidence, _ = both_opinions(model, [HISTORY])
+    evidence, _ = both_sides(model, [HISTORY])
     cache = model.encode([HISTORY])
     for beam, codes in enumerate(step.before.codes[step.expanded]):
         scores = model.code_scores(cache, codes[None, None])[0, 0].double()
@@ -70,7 +70,7 @@ def test_weights_are_found_again():
     model = model_of(1.0, 1.0)
     rng = np.random.default_rng(0)
     histories = [rng.choice(MADE.n_items, 3, replace=False).tolist() for _ in range(4000)]
-    evidence, own = both_opinions(model, histories)
+    evidence, own = both_sides(model, histories)
     p = torch.nan_to_num(0.8 * evidence + 0.5 * own, nan=-torch.inf).softmax(1).numpy()
     asked = [Case(str(n), tuple(h), int(rng.choice(MADE.n_items, p=p[n]))) for n, h in enumerate(histories)]
     found = calibrate(model, CodeTable(MADE.codes, MADE.sizes), asked)

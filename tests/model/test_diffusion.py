@@ -28,11 +28,11 @@ from mindrec.model.diffusion import (
 from mindrec.training.objectives import (
     LEAST_MASS,
     LossConfig,
-    _dense_opinions,
     _history_mask,
     _masked,
     _read,
     _States,
+    _teacher,
     block_loss,
     dense_loss,
 )
@@ -195,7 +195,7 @@ def test_what_the_dense_head_teaches_is_item_evidence(drawn, seed, share):
         states = _States(codes, codes, torch.ones(codes.shape), 1)
         if objective == "diffusion":
             states = _masked(codes.repeat_interleave(3, 0), config, generator)
-        found = _dense_opinions(model, table, read, allowed, states)
+        found = _teacher(model, table, read, allowed, states)
         logits = read.last_MD @ model.item_vectors().T + model.item_bias
         mass = logits.masked_fill(~allowed, -torch.inf).softmax(1).clamp(min=LEAST_MASS) * allowed
         for level in range(L):

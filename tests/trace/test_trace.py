@@ -163,7 +163,7 @@ def test_every_score_follows_from_what_was_revealed(recommender, settings):
         assert all(d.behind >= 0 and d.score <= scores[-1] for d in step.dropped if d.why == "cut")
 
 
-def test_alternatives_keep_the_two_opinions_apart(recommender):
+def test_alternatives_keep_evidence_and_denoiser_apart(recommender):
     trace = recommender.recommend(["i3", "i9"], DecodeConfig(beam_size=4)).trace
     seen_illegal = False
     for step in trace.steps[1:]:

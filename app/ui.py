@@ -8,6 +8,7 @@ import gradio as gr
 from app.page import assets
 from app.page.component import Stage, question
 from app.server.public import api
+from app.tabs.belonging import Belonging
 from app.tabs.browsing import Browsing
 from app.tabs.comparing import Comparing
 from app.tabs.diagnosing import Diagnosing
@@ -43,6 +44,7 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
         browsing.browse,
         browsing.known,
         c.compare,
+        Belonging(handlers).odd_one_out,
         course.lesson,
         course.reveal,
     ]

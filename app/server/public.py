@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 
 from app.server.named_settings import by_number
+from app.server.public_slates import more_api
 from app.tabs.handlers import Handlers, config_of
 from app.words.sentences import captions, percent
 from mindrec.errors import MindRecError
@@ -71,7 +72,7 @@ def api(handlers: Handlers) -> dict[str, Callable]:
         answers = [f"{r.rank + 1}. {named[r.row].title} ({percent(r.probability)})" for r in done.results[:3]]
         return "\n".join([*captions(done), "The first answers: " + "; ".join(answers)])
 
-    return {"recommend": recommend, "trace": trace, "search": search, "explain": explain}
+    return {"recommend": recommend, "trace": trace, "search": search, "explain": explain} | more_api(handlers)
 
 
 def _named(item: dict) -> dict:

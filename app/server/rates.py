@@ -14,8 +14,11 @@ COSTS: Mapping[str, float] = {
     "compare": 2,
     "compare_cases": 4,
     "export_cases": 4,
+    "fill_gap": 6,
+    "odd_one_out": 3,
     "open_trace": 3,
     "replay": 20,
+    "slate": 6,
     "trace": 2,
 }
 """Tokens that a question takes; one that is not named here, such as a search or a decode, takes one."""

@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
+from typing import Any
 
-from app.server.lanes import MOST_WAITING, Busy, Gone, Job, Service
+from app.server.lanes import MOST_WAITING, Busy, Gone, Job, Service, as_it_is
 from app.server.observing import CALLER, COUNTERS, log
 from app.tabs.bundles import bundle_of, token_names
 from app.tabs.film import Film
@@ -225,9 +226,7 @@ class Handlers:
         return key
 
     def _start(self, ask: dict) -> Job:
-        name, ids, target = self.name(ask), ask.get("ids"), ask.get("target")
-        if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(isinstance(i, str) for i in ids):
-            raise MindRecError(text.NOT_UNDERSTOOD.format(what="ids"))
+        name, ids, target = self.name(ask), self.ids(ask), ask.get("target")
         config = config_of(self.recommenders[name], ask.get("config"))
         target = target if isinstance(target, str) else None
         return self.service.start(name, ids, config, target, partial(self.bundle, owner=name))
@@ -276,7 +275,13 @@ class Handlers:
 
     def trace_of(self, name: str, ids: list[str], config: DecodeConfig, target: str | None) -> DecodeTrace:
         """Decode with a checkpoint, in turn with all others; raises Busy when it takes too long to begin or end."""
-        job = self.service.start(name, ids, config, target)
+        return self.answer_of(name, ids, config, as_it_is, target)
+
+    def answer_of(
+        self, name: str, ids: list[str], config: DecodeConfig, make: Callable[[DecodeTrace], Any], target=None
+    ) -> Any:
+        """What `make` makes of the trace of a decode; whatever it asks of the model, no other decode runs beside it."""
+        job = self.service.start(name, ids, config, target, make)
         ended = self.service.wait(job, PATIENCE)
         self.service.stop(job)
         if not ended:
@@ -306,6 +311,14 @@ class Handlers:
         if not isinstance(name, str) or name not in self.recommenders:
             raise MindRecError(text.UNKNOWN_CHECKPOINT.format(name=str(name)[:60], names=", ".join(self.recommenders)))
         return name
+
+    @staticmethod
+    def ids(ask: dict) -> list[str]:
+        """The item ids that a question names. Raises MindRecError where they are no list of few enough texts."""
+        ids = ask.get("ids")
+        if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(isinstance(i, str) for i in ids):
+            raise MindRecError(text.NOT_UNDERSTOOD.format(what="ids"))
+        return ids
 
     def recommender(self, ask: dict) -> Recommender:
         """The checkpoint that a question names, opened."""

@@ -3,6 +3,7 @@
 The long lists are in app.words.watch_words, app.words.tab_words and app.words.lesson_words; all are used from here.
 """
 
+from collections.abc import Sequence
 from math import exp, floor
 
 from app.words.lesson_words import GLOSSARY, LEARN, LESSONS
@@ -264,6 +265,18 @@ def _fate(trace: DecodeTrace) -> str:
     if gold.rank is not None:
         return f"rank {gold.rank + 1}"
     return "not among the answers" if gold.died_at is None else f"lost at step {gold.died_at}"
+
+
+def belonging_words(items: Sequence[dict]) -> str:
+    """Which item of a cart belongs least and which most, in a sentence; `items` as public_slates.belonging has them."""
+    odd = next(item for item in items if item["odd"])
+    if odd["lift"] is None:
+        return f"“{odd['title']}” belongs least: the others make it likely by {percent(odd['probability'])}."
+    near = max(items, key=lambda item: item["lift"])
+    return (
+        f"“{odd['title']}” belongs least: the others make it {odd['lift']:.2g} times as likely as it is by itself. "
+        f"“{near['title']}” belongs most, at {near['lift']:.2g} times."
+    )
 
 
 def case_about(line: dict) -> str:

@@ -63,7 +63,15 @@ def question(server):
 
 def test_exactly_four_endpoints_are_public(server):
     info = json.loads(ask(server, f"{API}/info")[2])
-    assert sorted(info["named_endpoints"]) == ["/explain", "/recommend", "/search", "/trace"]
+    assert sorted(info["named_endpoints"]) == [
+        "/explain",
+        "/fill_gap",
+        "/odd_one_out",
+        "/recommend",
+        "/search",
+        "/slate",
+        "/trace",
+    ]
     assert not info["unnamed_endpoints"]
 
 

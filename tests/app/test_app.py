@@ -17,6 +17,7 @@ from paths import ROOT
 from app.page import assets
 from app.page.replay import replay_page
 from app.server.public import api
+from app.tabs.belonging import Belonging
 from app.tabs.comparing import WAYS, Comparing
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.handlers import Handlers, examples, load_stories, setting_fields
@@ -166,7 +167,7 @@ def test_examples_are_the_checkpoints_own(handlers, recommender, monkeypatch):
 
 def test_the_public_api_answers_and_raises_plainly(handlers):
     public = api(handlers)
-    assert list(public) == ["recommend", "trace", "search", "explain"]
+    assert list(public) == ["recommend", "trace", "search", "explain", "slate", "fill_gap", "odd_one_out"]
     found = public["recommend"](["i0", "i1"], {"beam_size": 4})
     assert [r["rank"] for r in found] == [1, 2, 3, 4]
     assert DecodeTrace.from_dict(public["trace"](["i0"], None, "i5")).gold.row == 5
@@ -179,6 +180,35 @@ def test_the_public_api_answers_and_raises_plainly(handlers):
             public["search"]("Item", limit)
     with pytest.raises(MindRecError, match="nope"):
         public["recommend"](["nope"])
+
+
+def test_slates_gaps_and_odd_ones_are_answered_by_id(handlers, recommender):
+    public = api(handlers)
+    slate = public["slate"](["i0", "i1"], 3, 1)
+    assert [chosen["slot"] for chosen in slate] == [1, 2, 3]
+    assert [c["item_id"] for c in slate] == [
+        i.item.item_id for i in recommender.slate(["i0", "i1"], 3, max_per_category=1).items
+    ]
+    gap = public["fill_gap"](["i0", "i2"], 1)
+    assert gap[0]["rank"] == 1
+    assert len(gap) == 10
+    odd = public["odd_one_out"](["i0", "i1", "i20"])
+    assert [item["item_id"] for item in odd] == ["i0", "i1", "i20"]
+    assert sum(item["odd"] for item in odd) == 1
+    for n in (0, 11, True, "3"):
+        with pytest.raises(MindRecError, match="1 to 10"):
+            public["slate"](["i0"], n)
+    with pytest.raises(MindRecError, match="none of them twice"):
+        public["odd_one_out"](["i0"])
+
+
+def test_the_page_is_told_which_item_does_not_belong(handlers):
+    asked = Belonging(handlers)
+    answer = asked.odd_one_out({"ids": ["i0", "i1", "i20"]})
+    odd = next(item for item in answer["items"] if item["odd"])
+    assert odd["title"] in answer["words"]
+    assert "ids" in asked.odd_one_out({"ids": "i0"})["error"]
+    assert "nope" in asked.odd_one_out({"ids": ["nope", "i1"]})["error"]
 
 
 def test_an_empty_cart_is_answered_by_what_anybody_takes(handlers, recommender):
@@ -196,8 +226,8 @@ def test_only_the_public_api_is_listed(handlers):
 
     page = build(handlers)
     listed = [f.api_name for f in page.fns.values() if f.api_visibility == "public"]
-    assert sorted(listed) == ["explain", "recommend", "search", "trace"]
-    assert len(page.fns) == 4
+    assert sorted(listed) == ["explain", "fill_gap", "odd_one_out", "recommend", "search", "slate", "trace"]
+    assert len(page.fns) == 7
 
 
 def test_a_client_names_items_levels_and_categories(handlers, recommender):

@@ -35,7 +35,15 @@ def asked(server, ask):
 
 def test_the_public_endpoints_are_the_tools(server):
     tools = asked(server, lambda session: session.list_tools()).tools
-    assert sorted(tool.name.removeprefix("mindrec_") for tool in tools) == ["explain", "recommend", "search", "trace"]
+    assert sorted(tool.name.removeprefix("mindrec_") for tool in tools) == [
+        "explain",
+        "fill_gap",
+        "odd_one_out",
+        "recommend",
+        "search",
+        "slate",
+        "trace",
+    ]
     assert all(tool.description for tool in tools)
 
 

@@ -157,3 +157,16 @@ def test_the_cart_is_filled_with_one_winner_after_the_other(visit):
     assert first in page.inner_text("[data-part=message]")
     assert fill.inner_text() == "Fill my cart"
     assert page.locator(".mr.outdated").count() == 0
+
+
+def test_the_item_that_does_not_belong_is_marked(visit):
+    page = visit("?v=1&h=i1,i2,i20", reduced_motion="reduce")
+    button = page.locator("[data-do=odd]")
+    assert "given the others" in button.get_attribute("title")
+    button.click()
+    page.wait_for_selector("[data-part=chips] .odd")
+    marked = page.locator("[data-part=chips] li", has=page.locator(".odd"))
+    assert marked.count() == 1
+    assert marked.locator("b").inner_text() in page.inner_text("[data-part=message]")
+    page.click("[data-do=clear]")
+    assert button.is_disabled()

@@ -162,6 +162,7 @@ export function makeHistory(app) {
       button = (name) => app.root.querySelector(`[data-do="${name}"]`);
     setText(button("decode"), items.length ? T.decode : T.decode_empty);
     for (const name of ["decode", "fill"]) button(name).disabled = !app.server;
+    button("odd").disabled = items.length < 2;
     button("clear").disabled = !items.length;
     button("undo").disabled = !app.store.canUndo();
     button("decode").classList.toggle("stale", app.stale);

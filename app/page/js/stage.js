@@ -11,6 +11,7 @@ import { makeFront } from "./front.js";
 import { makeGrid } from "./grid.js";
 import { makeHistory } from "./history.js";
 import { makeLadder } from "./ladder.js";
+import { makeOdd } from "./odd.js";
 import { makePlayer } from "./player.js";
 import { addPlaying } from "./playing.js";
 import { makeResults } from "./results.js";
@@ -56,7 +57,7 @@ export function mount(element, data, server) {
     tree: makeTree(app),
     player: makePlayer(app),
     share: makeShare(app),
-    ...(server ? { history: makeHistory(app), browse: makeBrowse(app), settings: makeSettings(app), filling: makeFilling(app) } : {}),
+    ...(server ? { history: makeHistory(app), browse: makeBrowse(app), settings: makeSettings(app), filling: makeFilling(app), odd: makeOdd(app) } : {}),
   });
   const acts = Object.assign(
     {

@@ -59,8 +59,11 @@ class Answers:
 
 
 def is_defined(config: DecodeConfig) -> bool:
-    """Whether scores without beams mean anything: partition's do; joint's add up over paths that beams cut."""
-    return config.algorithm == "mindrec" and config.expansion == "partition"
+    """Whether items have a score without beams that ranks them.
+
+    Partition's have; joint's add up over paths that beams cut, and votes rank only what beams have kept.
+    """
+    return config.algorithm == "mindrec" and config.expansion == "partition" and config.votes == 1
 
 
 def answers_above(
@@ -83,10 +86,10 @@ def answers_above(
         cache: of the histories, where the caller has it already.
 
     Raises:
-        MindRecError: settings whose scores are defined by beams (joint, published), or that `search` refuses.
+        MindRecError: settings whose scores are defined by beams (joint, published, votes), or that `search` refuses.
     """
     if not is_defined(config):
-        raise MindRecError("scores without beams need algorithm='mindrec' and expansion='partition'")
+        raise MindRecError("scores without beams need algorithm='mindrec', expansion='partition' and votes=1")
     plain = replace(config, temperature=0.0)
     with torch.inference_mode():
         search = open_search(denoiser, index, histories, plain, cache=cache, excluded=excluded)

@@ -14,7 +14,7 @@ NONE = "none"
 WITHOUT = "without"
 """A rescue's setting where an item of the history was left out."""
 
-RESCUES = ("beams", "step", "order", "level", "guidance", "evidence", "history", NONE)
+RESCUES = ("beams", "step", "order", "level", "votes", "guidance", "evidence", "history", NONE)
 """What a rescue changes."""
 
 _KIND_OF_SETTING = {
@@ -24,6 +24,7 @@ _KIND_OF_SETTING = {
     "rethink": "step",
     "order": "order",
     "postpone": "level",
+    "votes": "votes",
     "guidance": "guidance",
     "evidence": "evidence",
     WITHOUT: "history",

@@ -2,7 +2,7 @@
 
 Changes are tried by cost, and of equal ones in the order of `KINDS`; the first that works is the rescue. The cost
 says how deep a change goes: twice the beams look further under the same scores (1, and 1 more each time again), so does
-one more denoiser step (1); another order or a level left open asks the same model differently (2); guidance weighs its
+one more denoiser step (1); another order, a level left open, or votes of several orders ask the same model differently (2); guidance weighs its
 answer anew (2 and the change of weight); without evidence, or by evidence alone, half of the model is gone (3); with an
 item of the history left out, it is another question (4).
 
@@ -28,6 +28,7 @@ from mindrec.evaluation.evaluate import rank
 from mindrec.evaluation.metrics import gold_ranks
 from mindrec.model.denoiser import Denoiser
 
+VOTES = (2, 4)
 GUIDANCE = (0.0, 0.25, 0.5, 1.0, 2.0)
 BATCH = 64
 
@@ -87,6 +88,10 @@ def _level(config: DecodeConfig, n_levels: int) -> list[Change | None]:
     return [_changed(config, 2, postpone=level) for level in range(n_levels) if level != config.postpone]
 
 
+def _votes(config: DecodeConfig, n_levels: int) -> list[Change | None]:
+    return [_changed(config, 2, votes=number) for number in VOTES if number > config.votes]
+
+
 def _guidance(config: DecodeConfig, n_levels: int) -> list[Change | None]:
     others = [weight for weight in GUIDANCE if weight != config.guidance]
     return [_changed(config, 2 + abs(weight - config.guidance), guidance=weight) for weight in others]
@@ -110,6 +115,7 @@ KINDS: dict[str, Callable[[DecodeConfig, int], list[Change | None]]] = {
     "step": _step,
     "order": _order,
     "level": _level,
+    "votes": _votes,
     "guidance": _guidance,
     "evidence": _evidence,
 }

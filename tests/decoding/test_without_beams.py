@@ -86,7 +86,7 @@ def test_an_item_that_is_ruled_out_or_unknown_has_no_score():
     assert score.tolist() == [-torch.inf, -torch.inf]
 
 
-@pytest.mark.parametrize("settings", [{"expansion": "joint"}, {"algorithm": "published"}])
+@pytest.mark.parametrize("settings", [{"expansion": "joint"}, {"algorithm": "published"}, {"votes": 2}])
 def test_scores_that_beams_define_are_refused(settings):
     made = toy((3, 3), 8)
     with pytest.raises(MindRecError, match="partition"):

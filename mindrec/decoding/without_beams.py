@@ -116,6 +116,38 @@ def score_of(
     return found.of(targets_B)[0]
 
 
+def kth_score(scores_BK: torch.Tensor, k: int) -> torch.Tensor:
+    """The k-th best score of each user's answers, float64 (B,): the exact k-th is no lower. -inf for fewer answers."""
+    if scores_BK.shape[1] < k:
+        return torch.full_like(scores_BK[:, 0], -torch.inf)
+    return scores_BK.topk(k, dim=1).values[:, -1]
+
+
+def lost_of_first(
+    denoiser: Denoiser,
+    index: ItemIndex,
+    histories: Sequence[Sequence[int]],
+    config: DecodeConfig,
+    answers: tuple[torch.Tensor, torch.Tensor],
+    k: int = 10,
+) -> list[tuple[list[int], int]]:
+    """Of each user the exact first items that a beam search did not answer with, best first, and how many were due.
+
+    Args:
+        answers: of the beam search, rows (B, K) and scores (B, K).
+        k: how many first items are looked at; no more than there are beams.
+    """
+    rows_BK, scores_BK = answers
+    k = min(k, scores_BK.shape[1])
+    above = answers_above(denoiser, index, histories, config, kth_score(scores_BK, k))
+    first = (above.rank < k) & (above.item >= 0)
+    out: list[tuple[list[int], int]] = []
+    for user, kept in enumerate(rows_BK.tolist()):
+        due = above.item[first & (above.user == user)].tolist()
+        out.append(([item for item in due if item not in kept], len(due)))
+    return out
+
+
 # -- the walk ----------------------------------------------------------------------------------------------------------
 
 

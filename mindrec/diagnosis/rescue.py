@@ -1,10 +1,13 @@
 """What would have saved it: for each miss, the smallest change of the decode that puts the true item into the first k.
 
-Changes are tried by cost, and of equal ones in the order of `KINDS`; the first that works is the rescue. The cost
-says how deep a change goes: twice the beams look further under the same scores (1, and 1 more each time again), so does
-one more denoiser step (1); another order, a level left open, or votes of several orders ask the same model differently (2); guidance weighs its
-answer anew (2 and the change of weight); without evidence, or by evidence alone, half of the model is gone (3); with an
-item of the history left out, it is another question (4).
+Changes are tried by cost, and of equal ones in the order of `KINDS`; the first that works is the rescue. The cost says
+how deep a change goes:
+
+- twice the beams look further under the same scores: 1, and 1 more each time again; so does one more denoiser step: 1;
+- another order, a level left open, votes of several orders ask the same model differently: 2;
+- guidance weighs its answer anew: 2 and the change of weight;
+- without evidence, or by evidence alone, half of the model is gone: 3;
+- with an item of the history left out, it is another question: 4.
 
 A rescue knows the true item. Of some thirty changes one may work by luck, so a rescue explains a case and is no method:
 how often a change would have saved a miss says nothing of what it would have cost elsewhere.
@@ -16,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mindrec.data.splits import Case
-from mindrec.decoding.beam_search import final, ranked_items, search
+from mindrec.decoding.beam_search import answers, final, search
 from mindrec.decoding.config import MAX_BEAMS, DecodeConfig
 from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
@@ -179,5 +182,5 @@ def _ranks_without(denoiser, index, part: Sequence[tuple[Case, list[int]]], conf
     else:
         excluded = rule_out(index, [case.history for case, _ in part], config)
         steps = search(denoiser, index, [rest for _, rest in part], config, full_trace=False, excluded=excluded)
-        rows = ranked_items(index, final(steps).beams, len(part), config.beam_size)[0].cpu().numpy()
+        rows = answers(index, final(steps), len(part), config.beam_size)[0].cpu().numpy()
     return gold_ranks(rows, np.array([case.target for case, _ in part]))

@@ -62,34 +62,6 @@ def standing_of(
     return Standing(score.cpu().numpy(), rank.cpu().numpy())
 
 
-def lost_of_first(
-    denoiser: Denoiser,
-    index: ItemIndex,
-    histories: Sequence[Sequence[int]],
-    config: DecodeConfig,
-    found_BK: torch.Tensor,
-    scores_BK: torch.Tensor,
-    k: int = 10,
-    cache: HistoryCache | None = None,
-) -> list[list[int]]:
-    """The items of each user's exact first k that the beam search did not answer with, best first.
-
-    Args:
-        found_BK, scores_BK: the beam search's answers (`ranked_items`).
-    """
-    # The k-th answer of the beams is no better than the exact one. Fewer than k answers bound nothing.
-    enough = scores_BK.shape[1] >= k
-    floor = scores_BK[:, k - 1] if enough else torch.full_like(scores_BK[:, 0], -torch.inf)
-    above = answers_above(denoiser, index, histories, config, floor, cache=cache)
-    first = above.rank < k
-    out: list[list[int]] = [[] for _ in histories]
-    kept = [set(rows) for rows in found_BK.tolist()]
-    for user, item in zip(above.user[first].tolist(), above.item[first].tolist(), strict=True):
-        if item not in kept[user]:
-            out[user].append(item)
-    return out
-
-
 def errors_of(hit: np.ndarray, standing: Standing, k: int) -> list[str | None]:
     """search or model for every miss; None for a hit, and where the settings define no exact score."""
     near = (standing.rank >= 0) & (standing.rank < k)

@@ -13,7 +13,7 @@ from mindrec.data.splits import Case
 from mindrec.decoding.beam_search import read_histories
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.item_index import ItemIndex
-from mindrec.decoding.without_beams import is_defined
+from mindrec.decoding.without_beams import is_defined, kth_score
 from mindrec.diagnosis.kinds import NONE
 from mindrec.diagnosis.pulls import Pull, pulls_on_items
 from mindrec.diagnosis.rescue import Rescue, rescues
@@ -75,14 +75,12 @@ def why(
     found_BK, scores_BK = answers
     device, histories = index.tokens_NL.device, [case.history for case in part]
     gold = torch.tensor([case.target for case in part], device=device).where(torch.tensor(possible_B).to(device), -1)
-    enough = np.full(len(part), -np.inf)
-    if not depth.ranks and scores_BK.shape[1] >= k:
-        enough = scores_BK[:, k - 1]
+    enough = kth_score(torch.tensor(scores_BK, device=device), k)
+    if depth.ranks:
+        enough = torch.full_like(enough, -torch.inf)
     with torch.inference_mode():
         cache = read_histories(denoiser, histories) if is_defined(config) else None
-    standing = standing_of(
-        denoiser, index, histories, config, gold, enough_B=torch.tensor(enough, device=device), cache=cache
-    )
+    standing = standing_of(denoiser, index, histories, config, gold, enough_B=enough, cache=cache)
     pulls: list[list[Pull]] = [[] for _ in part]
     if depth.pulls and is_defined(config):
         pulls = pulls_on_items(denoiser, index, histories, config, gold.tolist())

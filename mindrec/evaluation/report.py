@@ -12,6 +12,7 @@ from mindrec.decoding.answerable import answerable
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.baselines import BASELINES, rank_baseline
+from mindrec.evaluation.beam_loss import beam_loss
 from mindrec.evaluation.bootstrap import bootstrap_ratio, ratios_of_ranks
 from mindrec.evaluation.evaluate import Ranking, dense_ranking, measure, rank
 from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks, ndcg_at_k, semantic_accuracy
@@ -187,7 +188,11 @@ class _Test:
             "device": recommender.device,
         }
         ranks_U = gold_ranks(ranking.rows, targets)
-        return out | ({"slices": slices(ranking, ranks_U, self.asked, popularity)} if sliced else {}), ranks_U
+        if sliced:
+            out["slices"] = slices(ranking, ranks_U, self.asked, popularity)
+            loss = beam_loss(recommender.denoiser, recommender.index, self.asked, ranking, config)
+            out["metrics"] |= {} if loss is None else {"beam_loss@10": loss}
+        return out, ranks_U
 
     def sweep(self, configs: Sequence[DecodeConfig]) -> list[dict]:
         """A row for each config; from the second on with its ratio to the first one's NDCG@10, paired by user."""

@@ -4,14 +4,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toys import toy, toys
+from toys import Toy, toy, toys
 
 from mindrec.decoding import without_beams
 from mindrec.decoding.beam_search import final, ranked_items, search
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.exact import enumerate_order
 from mindrec.decoding.exclusions import rule_out
-from mindrec.decoding.without_beams import answers_above, score_of
+from mindrec.decoding.without_beams import answers_above, lost_of_first, score_of
 from mindrec.errors import MindRecError
 
 
@@ -91,3 +91,14 @@ def test_scores_that_beams_define_are_refused(settings):
     made = toy((3, 3), 8)
     with pytest.raises(MindRecError, match="partition"):
         score_of(made.oracle(), made.index, [[0]], DecodeConfig(**settings), torch.tensor([1]))
+
+
+@pytest.mark.parametrize(("beams", "lost", "due"), [(1, [8], 1), (2, [8], 2), (12, [], 5)])
+def test_what_beams_lost_of_the_exact_first_items(beams, lost, due):
+    """The likeliest item stands alone in the least likely of three categories: two beams never reach it."""
+    codes = torch.tensor([(0, n) for n in range(5)] + [(1, n) for n in range(3)] + [(2, 0)])
+    made = Toy(codes, (3, 5), torch.tensor([0.1] * 8 + [0.2], dtype=torch.float64), exclude_seen=False)
+    config = DecodeConfig(evidence="off", beam_size=beams, exclude_seen=False)
+    last = final(search(made.oracle(), made.index, [[], []], config))
+    answers = ranked_items(made.index, last.beams, 2, beams)
+    assert lost_of_first(made.oracle(), made.index, [[], []], config, answers, k=5) == [(lost, due)] * 2

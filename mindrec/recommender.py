@@ -19,6 +19,7 @@ from mindrec.decoding.dispatch import decode
 from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.rethink import rethink
+from mindrec.diagnosis.explain import Explanation, explain_item
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import HistoryCache
 from mindrec.recommendation import Recommendation, Recommended, answer_notes
@@ -261,6 +262,10 @@ class Recommender(Abilities):
             except MindRecError as error:
                 raise (MindRecError(f"history {number}: {error}") if len(histories) > 1 else error) from error
         return self.decoding_rows(rows, self.settings(config), gold=gold, trace=trace, cache=cache)
+
+    def explain(self, history: History, item: str, config: DecodeConfig | Mapping | None = None) -> Explanation:
+        """Why `item` (id or title) is as likely as it is after a history: mindrec.diagnosis.explain."""
+        return explain_item(self, self.history_rows(history), self.item_row(item), self.settings(config))
 
     def settings(self, config: DecodeConfig | Mapping | None = None) -> DecodeConfig:
         """The checkpoint's default decode settings, changed by those of a mapping; a whole config stands for itself."""

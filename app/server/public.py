@@ -6,7 +6,8 @@ from collections.abc import Callable
 from app.server.named_settings import by_number
 from app.server.public_slates import more_api
 from app.tabs.handlers import Handlers, config_of
-from app.words.sentences import captions, percent
+from app.words.sentences import captions, percent, pulls_line
+from mindrec.decoding.without_beams import is_defined
 from mindrec.errors import MindRecError
 from mindrec.trace.records import ItemName
 
@@ -61,16 +62,23 @@ def api(handlers: Handlers) -> dict[str, Callable]:
         recommender = next(iter(handlers.recommenders.values()))
         return [_named(Handlers.item(recommender, row)) for row in recommender.search(query, limit)]
 
-    def explain(item_ids: list[str], settings: dict | None = None) -> str:
+    def explain(item_ids: list[str], settings: dict | None = None, item_id: str | None = None) -> str:
         """Tell in some ten lines how the answer to a history was found: a line a step, then the first three answers.
 
-        It is short enough for an assistant; `trace` has everything.
+        The last line tells how each item of the history pulls towards the first answer, or `item_id`, or away from it:
+        how much likelier the answer is with the item than without. It is short enough for an assistant; `trace` has
+        everything.
         """
         name, recommender = next(iter(handlers.recommenders.items()))
         done = handlers.trace_of(name, item_ids, config_of(recommender, by_number(recommender, settings)), None)
         named = {item.row: item for item in done.items}
         answers = [f"{r.rank + 1}. {named[r.row].title} ({percent(r.probability)})" for r in done.results[:3]]
-        return "\n".join([*captions(done), "The first answers: " + "; ".join(answers)])
+        lines = [*captions(done), "The first answers: " + "; ".join(answers)]
+        about = item_id or (named[done.results[0].row].item_id if done.results else None)
+        config = config_of(recommender, by_number(recommender, settings))
+        if about is not None and is_defined(config):
+            lines.append(pulls_line(recommender.explain(item_ids, about, config)))
+        return "\n".join(lines)
 
     return {"recommend": recommend, "trace": trace, "search": search, "explain": explain} | more_api(handlers)
 

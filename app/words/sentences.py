@@ -5,6 +5,7 @@ The long lists are in app.words.watch_words, app.words.tab_words and app.words.l
 
 from collections.abc import Sequence
 from math import exp, floor
+from typing import TYPE_CHECKING
 
 from app.words.lesson_words import GLOSSARY, LEARN, LESSONS
 from app.words.tab_words import (
@@ -22,6 +23,9 @@ from app.words.tab_words import (
 )
 from app.words.watch_words import CHOICES, SETTINGS, STAGE
 from mindrec.trace.records import DecodeStep, DecodeTrace
+
+if TYPE_CHECKING:
+    from mindrec.diagnosis.explain import Explanation
 
 __all__ = [
     "CAUSES",
@@ -112,6 +116,15 @@ def captions(trace: DecodeTrace, possible: dict | None = None, since: int = 0) -
     """
     steps = trace.steps[since:]
     return [_caption(trace, step, possible) if step.index else _opening(trace) for step in steps]
+
+
+def pulls_line(explanation: "Explanation") -> str:
+    """How each item of the history pulls at an answer: by how much likelier it is with the item than without."""
+    pulls = [f"{pull.title} {pull.factor - 1:+.0%}" for pull in explanation.pulls]
+    return (
+        f"What pulls at {explanation.title} (exact rank {explanation.rank:,}, {percent(explanation.probability)}): "
+        + ("; ".join(pulls) or "nothing, for the history is empty")
+    )
 
 
 def or_list(titles: list[str], count: int) -> str:

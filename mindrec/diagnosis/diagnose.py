@@ -68,7 +68,8 @@ def diagnose_checkpoint(
     if job.finished:
         return summary(read_cases(out)) | {"nothing_left": nothing_left, "seconds": 0.0}
     started, facts = time.perf_counter(), item_facts(recommender, data)
-    chunks = {n: asked[n : n + CHUNK] for n in range(0, len(asked), CHUNK)}
+    size = BATCH if depth.rescue else CHUNK  # a chunk is what an interruption costs
+    chunks = {n: asked[n : n + size] for n in range(0, len(asked), size)}
     if workers:
         open_worker = partial(_opened, checkpoint, facts, config, about, device)
     else:

@@ -44,8 +44,11 @@ class ItemItem(PairVotes):
 
     def shares(self, histories: Sequence[Sequence[int]]) -> torch.Tensor:
         """What the linear model predicts of each item, (B, N), near 0 to 1; less than nothing counts as nothing."""
-        voters = [(user, row, 1) for user, h in enumerate(histories) for row in h]
-        return self._sum_votes(histories, voters).clamp(min=0)
+        return self._sum_votes(histories, self._all_voters(histories)).clamp(min=0)
+
+    def voters(self, history: Sequence[int]) -> list[tuple[int, int]]:
+        """See `PairVotes.voters`."""
+        return [(row, 1) for row in history]
 
 
 def _gram(sequences: Sequence[np.ndarray], n_items: int) -> tuple[np.ndarray, float]:

@@ -71,6 +71,21 @@ class PairVotes(nn.Module):
         back to it."""
         raise NotImplementedError
 
+    def voters(self, history: Sequence[int]) -> list[tuple[int, int]]:
+        """The items of a history that vote, and what the votes of each are divided by."""
+        raise NotImplementedError
+
+    def _all_voters(self, histories: Sequence[Sequence[int]]) -> list[tuple[int, int, int]]:
+        return [(user, row, by) for user, history in enumerate(histories) for row, by in self.voters(history)]
+
+    def votes_for(self, history: Sequence[int], target: int) -> dict[int, float]:
+        """How strongly each item of a history votes for one item, before any share or clamp; 0 for no vote."""
+        out = dict.fromkeys(history, 0.0)
+        for row, divided in self.voters(history):
+            own = slice(int(self.start_N[row]), int(self.start_N[row + 1]))
+            out[row] += float(self.weight_P[own][self.item_P[own] == target].sum()) / divided
+        return out
+
     def log_shares(self, histories: Sequence[Sequence[int]]) -> torch.Tensor:
         """Finite: nothing is ruled out for want of votes."""
         return (self.shares(histories) + self.FLOOR).log()

@@ -34,10 +34,12 @@ class Transitions(PairVotes):
     def shares(self, histories: Sequence[Sequence[int]]) -> torch.Tensor:
         """Each item's share of the votes, (B, N): 0 for all where there are none, and for what is in the history
         unless people come back to it."""
-        voters = [(user, row, distance) for user, h in enumerate(histories)
-                  for distance, row in enumerate(reversed(h[-RECENT:]), 1)]  # fmt: skip
-        votes_BN = self._sum_votes(histories, voters)
+        votes_BN = self._sum_votes(histories, self._all_voters(histories))
         return votes_BN / votes_BN.sum(1, keepdim=True).clamp(min=1e-30)
+
+    def voters(self, history: Sequence[int]) -> list[tuple[int, int]]:
+        """See `PairVotes.voters`."""
+        return [(row, distance) for distance, row in enumerate(reversed(history[-RECENT:]), 1)]
 
 
 def _follows(sequences: Sequence[np.ndarray], n_items: int) -> sp.csr_matrix:

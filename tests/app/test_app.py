@@ -173,8 +173,11 @@ def test_the_public_api_answers_and_raises_plainly(handlers):
     assert DecodeTrace.from_dict(public["trace"](["i0"], None, "i5")).gold.row == 5
     assert public["search"]("Item 7", 2)[0]["item_id"] == "i7"
     told = public["explain"](["i0", "i1"])
-    assert told.splitlines()[-1].startswith(f"The first answers: 1. {found[0]['title']}")
-    assert len(told.splitlines()) <= 12
+    assert told.splitlines()[-2].startswith(f"The first answers: 1. {found[0]['title']}")
+    assert told.splitlines()[-1].startswith(f"What pulls at {found[0]['title']} (exact rank 1,")
+    assert "Item 0 " in told.splitlines()[-1]
+    assert "What pulls at Item 7 (" in public["explain"](["i0", "i1"], None, "i7")
+    assert len(told.splitlines()) <= 13
     for limit in (0, -1, 51, True, "9"):
         with pytest.raises(MindRecError, match="1 to 50"):
             public["search"]("Item", limit)

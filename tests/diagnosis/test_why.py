@@ -21,6 +21,7 @@ from mindrec.diagnosis.pulls import pulls_on_items, pulls_on_path
 from mindrec.diagnosis.rescue import changes
 from mindrec.diagnosis.track_gold import ItemFacts, diagnose
 from mindrec.diagnosis.why import Depth
+from mindrec.errors import MindRecError
 from mindrec.model.oracle import OracleDenoiser
 
 CODES = {  # (category, semantic ID): probability
@@ -212,3 +213,26 @@ def test_the_command_counts_errors_and_rescues_and_goes_on_where_it_was_cut_off(
     assert rescues(cases).misses.sum() == result["misses"]
     assert (cases.rescue.notna() == cases.error.notna()).all()
     assert cases.pulls.map(len).gt(0).all()
+
+
+def test_explain_names_what_pulls_and_what_votes(recommender):
+    """The factor is that of two decodes; the votes are those that item evidence sums up."""
+    found = recommender.explain(["i0", "i1", "i2"], "i7", {"order": "left_to_right"})
+    row = recommender.item_row("i7")
+    config = replace(recommender.default_config, order="left_to_right")
+    banned = replace(config, forbid_items=(0, 1, 2))
+
+    def p(rows: list[int]) -> float:
+        return float(score_of(recommender.denoiser, recommender.index, [rows], banned, torch.tensor([row])).exp())
+
+    assert found.probability == pytest.approx(p([0, 1, 2]), rel=1e-4)
+    assert {pull.item_id for pull in found.pulls} == {"i0", "i1", "i2"}
+    for pull in found.pulls:
+        rest = [n for n in range(3) if f"i{n}" != pull.item_id]
+        assert pull.factor == pytest.approx(p([0, 1, 2]) / p(rest), rel=1e-3)
+    votes = recommender.denoiser.votes()
+    summed = sum(votes.votes_for([0, 1, 2], row).values())
+    every = sum(sum(votes.votes_for([0, 1, 2], other).values()) for other in range(3, 40))
+    assert summed / every == pytest.approx(float(votes.shares([[0, 1, 2]])[0, row]), abs=1e-6)
+    with pytest.raises(MindRecError, match="ruled out"):
+        recommender.explain(["i0"], "i0")

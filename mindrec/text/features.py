@@ -43,7 +43,8 @@ def reduced(matrix: np.ndarray | sp.csr_matrix, width: int, seed: int) -> np.nda
     width = min(width, matrix.shape[1] - 1)
     if width < 1 or not (matrix != 0).sum():
         return np.zeros((matrix.shape[0], 1), dtype=np.float32)
-    return normalize(TruncatedSVD(width, random_state=seed).fit_transform(matrix)).astype(np.float32)
+    with np.errstate(divide="ignore", invalid="ignore"):  # equal rows have no variance: a share that is not used
+        return normalize(TruncatedSVD(width, random_state=seed).fit_transform(matrix)).astype(np.float32)
 
 
 def text_model(folder: Path) -> Embed:

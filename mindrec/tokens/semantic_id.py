@@ -204,10 +204,9 @@ def fitting_size(categories_N: np.ndarray, levels: int, codebook_size: int) -> i
     if levels < 1 or largest <= codebook_size**levels:
         return codebook_size
     size = int(np.ceil((2 * largest) ** (1 / levels)))
-    warnings.warn(
-        f"a category holds {largest:,} items and {levels} levels of {codebook_size} codes name only "
-        f"{codebook_size**levels:,}: {size} codes a level are used; --sid-levels and --codebook-size set them",
-        stacklevel=2,
+    say(
+        f"note: a category holds {largest:,} items and {levels} levels of {codebook_size} codes name only "
+        f"{codebook_size**levels:,}: {size} codes a level are used; --sid-levels and --codebook-size set them"
     )
     return size
 

@@ -2,11 +2,15 @@
 
 import copy
 import pickle
+from collections import deque
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+import torch
 
 from mindrec.data.histories import id_text, item_texts
 from mindrec.errors import MindRecError
@@ -27,6 +31,69 @@ def test_every_kind_of_sequence_is_a_history():
     for given in ("12", b"12", {"a": 1}, 12, None, np.ones((2, 2))):
         with pytest.raises(MindRecError, match="history"):
             item_texts(given)
+
+
+KINDS = {
+    "tuple": tuple,
+    "array of text": np.array,
+    "array of objects": lambda ids: np.array(ids, dtype=object),
+    "Series": pd.Series,
+    "strings of pandas": lambda ids: pd.Series(ids, dtype="string"),
+    "categories": lambda ids: pd.Series(ids, dtype="category"),
+    "Arrow": pa.array,
+    "bytes": lambda ids: [text.encode() for text in ids],
+    "generator": iter,
+    "deque": deque,
+    "blanks around": lambda ids: [f" {text} " for text in ids],
+}
+NUMBERS = {
+    "ints": list,
+    "floats": lambda ids: np.array(ids, dtype=float),
+    "32-bit floats": lambda ids: np.array(ids, dtype=np.float32),
+    "Int64 of pandas": lambda ids: pd.Series(ids, dtype="Int64"),
+    "tensor": torch.tensor,
+    "float tensor": lambda ids: torch.tensor(ids, dtype=torch.float32),
+    "decimals": lambda ids: [Decimal(f"{n}.0") for n in ids],
+    "range": lambda ids: range(ids[0], ids[-1] + 1),
+    "text of floats": lambda ids: [f"{n}.00" for n in ids],
+}
+
+
+@pytest.fixture(scope="module")
+def numbered(recommender):
+    """The trained checkpoint with the ids 1000, 1001 ..., as shops number what they sell."""
+    checkpoint = recommender.checkpoint
+    items = tuple(replace(item, item_id=str(1000 + n)) for n, item in enumerate(checkpoint.catalog.items))
+    return Recommender(replace(checkpoint, catalog=replace(checkpoint.catalog, items=items)))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, *NUMBERS])
+def test_a_history_of_any_kind_is_the_same_history(numbered, kind):
+    ids = [1003, 1004, 1005]
+    given = NUMBERS[kind](ids) if kind in NUMBERS else KINDS[kind]([str(n) for n in ids])
+    assert numbered.history_rows(given) == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("history", "says"),
+    [
+        ("1001", "give a list of item ids"),
+        ({"a": 1}, "give a list of item ids"),
+        (7, "give a list of item ids"),
+        (None, "give a list of item ids"),
+        ([1001, None], "item id is missing"),
+        (pd.Series([1001, None], dtype="Int64"), "item id is missing"),
+        ([["1001"], ["1002"]], "recommend_many"),
+        (pd.DataFrame({"a": [1001]}), "2 dimensions"),
+        ([1999], "unknown item '1999'"),
+        (["01001"], "did you mean '1001'"),
+    ],
+)
+def test_what_is_no_history_is_refused_and_a_batch_names_it(numbered, history, says):
+    with pytest.raises(MindRecError, match=says):
+        numbered.recommend(history)
+    with pytest.raises(MindRecError, match=r"^history 1: .*" + says):
+        numbered.recommend_many([[1001], history])
 
 
 def test_ids_titles_and_settings_as_they_come(recommender):

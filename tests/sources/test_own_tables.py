@@ -7,8 +7,10 @@ import math
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, datetime
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from tables import write
 
@@ -146,6 +148,38 @@ def test_packed_files(tmp_path):
         path = str(tmp_path / name) if data is None else log(tmp_path, data, name)
         with pytest.raises(MindRecError, match=says):
             prepare("csv", tmp_path / "no", {"path": path}, command="…", say=print)
+
+
+def test_a_zst_file_is_read(tmp_path):
+    with pa.CompressedOutputStream(str(tmp_path / "log.csv.zst"), "zstd") as stream:
+        stream.write(frame().to_csv(index=False).encode())
+    run(tmp_path, path=str(tmp_path / "log.csv.zst"))
+    assert sequences(tmp_path / "out") == ORDER
+    broken = log(tmp_path, (tmp_path / "log.csv.zst").read_bytes()[:40], "cut.csv.zst")
+    with pytest.raises(MindRecError, match=r"cut.csv.zst"):
+        prepare("csv", tmp_path / "no", {"path": broken}, command="…", say=print)
+
+
+def test_a_workbook_is_read(tmp_path):
+    """The first sheet: numbers as numbers, dates as dates, a row without anything, a second sheet that is not read."""
+    openpyxl = pytest.importorskip("openpyxl", reason="pip install 'openpyxl>=3.1,<4'")
+    book = openpyxl.Workbook()
+    book.active.append(["user_id", "item_id", "InvoiceDate"])
+    for n, (user, item, time, _) in enumerate(rows()):
+        book.active.append([int(user), float(item), datetime.fromtimestamp(time, UTC).replace(tzinfo=None)])
+        if n == 3:
+            book.active.append([None, None, None])
+    book.create_sheet("notes").append(["not", "this"])
+    book.save(tmp_path / "log.xlsx")
+    run(tmp_path, path=str(tmp_path / "log.xlsx"))
+    assert sequences(tmp_path / "out") == ORDER
+
+
+def test_a_workbook_without_its_package_names_the_command(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "book.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.xml", "<x/>")
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    refused(tmp_path, r"pip install 'openpyxl>=3.1,<4'", path=str(tmp_path / "book.xlsx"))
 
 
 @pytest.mark.parametrize("source", ["csv", "parquet"])

@@ -1,6 +1,7 @@
 """An induced tree finds groups that are there, is marked as made, and leaves no item out; semantic IDs by name."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from mindrec.data.catalog import Catalog, Interactions, Item, PreparedData, load_prepared
 from mindrec.errors import MindRecError
 from mindrec.sources.prepare import prepare
+from mindrec.text.features import text_vectors
 from mindrec.tokens.induce import UNKNOWN, induce_tree, node_names
 from mindrec.tokens.quality import as_text, quality_report
-from mindrec.tokens.semantic_id import finest_category, product_codes, residual_kmeans, semantic_codes
+from mindrec.tokens.semantic_id import codes_of_vectors, finest_category, product_codes, residual_kmeans, semantic_codes
 
 GROUPS = {
     "pasta": ["spaghetti", "penne", "fusilli", "lasagne"],
@@ -181,6 +183,18 @@ def test_own_semantic_ids_that_two_items_share_are_counted(capsys):
     shared = sum(leaf[n] == leaf[n - 1] for n in range(1, len(leaf), 2))
     semantic_codes("own", PreparedData(data.catalog, data.interactions, same), data.interactions.sequences, 2, 12)
     assert f"note: {shared:,} of {len(leaf):,} items share all codes" in capsys.readouterr().err
+
+
+def test_equal_titles_in_a_small_codebook_are_told_in_words(capsys):
+    """No warning of a library and no source line reaches the person."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        vectors = text_vectors(["the same"] * 70, 16)
+        codes = codes_of_vectors(
+            "residual", vectors, Catalog(tuple(Item(f"i{n}", "The same") for n in range(70))), 2, 8
+        )
+    assert len(np.unique(codes, axis=0)) == 70
+    assert "note: a category holds 70 items" in capsys.readouterr().err
 
 
 def test_semantic_ids_by_name():

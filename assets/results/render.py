@@ -65,6 +65,8 @@ def sections(results: Path) -> list[str]:
     out = []
     for name, render in (
         ("grocery-test", _evaluation),
+        ("grocery-guidance", _guidance),
+        ("grocery-guidance-test", _guidance),
         ("grocery-sweep", _sweep),
         ("grocery-twin", _twin),
         ("grocery-twin-order", _twin),
@@ -182,6 +184,69 @@ def _sweep(r: dict) -> str:
         )
         lines.append(_row(name, row["metrics"], " " + " | ".join(cells) + " |"))
     return "\n".join(lines) + "\n"
+
+
+def _guidance(r: dict) -> str:
+    """Accuracy against reach over the values of guidance."""
+    rows = r["rows"]
+    first = rows[0]
+    split = first["split"]
+    lines = [
+        f"\n**Guidance on {first['dataset'].capitalize()}**, {first['users']:,} {split} cases; the ratio of NDCG@10 to "
+        "that of the first row with a paired 95 % interval over users"
+        + (f"; chosen as the default: {r['chosen']}" if "chosen" in r else "")
+        + ":\n",
+        f"`{r['command']}`\n" if r.get("command") else "",
+        "| guidance | hit@10 | ndcg@10 | ratio [interval] | coverage@10 | tail_hit@10 | popular_share |\n|"
+        + " --- |" * 7,
+    ]
+    for row in rows:
+        m, ratio = row["metrics"], row.get("ndcg@10_to_first")
+        told = "-" if ratio is None else f"{ratio['ratio']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]"
+        alone = ", item evidence alone" if row["decoder"]["evidence"] == "only" else ""
+        lines.append(
+            f"| {row['decoder']['guidance']}{alone} | {m['hit@10']:.4f} | {m['ndcg@10']:.4f} | {told} | "
+            f"{m['coverage@10']:.1%} | {m['tail_hit@10']:.4f} | {m['popular_share']:.1%} |"
+        )
+    figure = "![NDCG@10 against coverage@10](guidance.svg)\n" if split == "validation" else ""
+    return "\n".join(lines) + "\n" + (f"\n{figure}" if figure else "")
+
+
+def guidance_figure(r: dict) -> str:
+    """An SVG of NDCG@10, with its interval beside no guidance, against coverage@10: a point for each guidance."""
+    width, height, left, right, top, bottom = 680, 320, 130, 20, 20, 50
+    rows, base = r["rows"], r["rows"][0]["metrics"]["ndcg@10"]
+    spans = [row.get("ndcg@10_to_first", {"low": 1.0, "high": 1.0}) for row in rows]
+    low, high = (base * pick(span[end] for span in spans) for pick, end in ((min, "low"), (max, "high")))
+    shares = [row["metrics"]["coverage@10"] for row in rows]
+
+    def x(share: float) -> float:
+        return round(left + (share - min(shares)) / (max(shares) - min(shares)) * (width - left - right), 1)
+
+    def y(ndcg: float) -> float:
+        return round(top + (high - ndcg) / (high - low) * (height - top - bottom), 1)
+
+    def text(at_x: float, at_y: float, words: str, anchor: str = "middle", colour: str = "#333") -> str:
+        return f'<text x="{at_x}" y="{at_y}" text-anchor="{anchor}" fill="{colour}">{words}</text>'
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" '
+        'font-size="13" role="img" aria-label="NDCG@10 against coverage@10 for each value of guidance">',
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+        f'<path d="M{left - 60} {y(base)}H{width - right}" stroke="#999" stroke-dasharray="4 4"/>',
+        text(left - 68, y(base) + 4, f"{base:.4f}", "end"),
+        text(4, top + 12, "NDCG@10", "start"),
+        text((left + width - right) / 2, height - 10, "coverage@10"),
+    ]
+    for row, span, share in zip(rows, spans, shares, strict=True):
+        at, ndcg = x(share), y(row["metrics"]["ndcg@10"])
+        parts += [
+            f'<path d="M{at} {y(base * span["low"])}V{y(base * span["high"])}" stroke="#0b6e99"/>',
+            f'<circle cx="{at}" cy="{ndcg}" r="4" fill="#0b6e99"/>',
+            text(at - 7, ndcg - 6, f"w = {row['decoder']['guidance']:g}", "end"),
+            text(at, height - bottom + 18, f"{share:.0%}"),
+        ]
+    return "\n".join([*parts, "</svg>", ""])
 
 
 def _bench_decode(r: dict) -> str:
@@ -333,4 +398,6 @@ BLOCKS = {
 
 
 if __name__ == "__main__":
-    update(ROOT, Path(__file__).parent)
+    HERE = Path(__file__).parent
+    update(ROOT, HERE)
+    write_text(HERE / "guidance.svg", guidance_figure(read_json(HERE / "grocery-guidance.json", "results")))

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from app.words import sentences as text
-from mindrec.diagnosis.cases import CAUSES, SLICES, Diagnosis, hits
+from mindrec.diagnosis.cases import SLICES, Diagnosis, hits
+from mindrec.diagnosis.kinds import CAUSES, ERRORS, RESCUES, rescue_kind
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
 
@@ -24,7 +25,7 @@ SORTABLE = (
     "item_popularity",
     "top_probability",
 )
-FILTERS = ("q", "outcome", "cause", "step", "level", "gold", "top", "probability", *SLICES, "only")
+FILTERS = ("q", "outcome", "cause", "error", "rescue", "step", "level", "gold", "top", "probability", *SLICES, "only")
 """What a table can be narrowed by, all together. Values are text, as in a link: "early_category", "2", "0.7" for a
 category's level and code, "1..5" for a range with both ends included, "3,17" for chosen case numbers."""
 
@@ -53,7 +54,9 @@ class CaseTable:
         cases, catalog = diagnosis.cases, recommender.catalog
         titles = {item.item_id: item.title for item in catalog.items}
         paths = {item.item_id: " › ".join(item.categories) for item in catalog.items}
-        view = cases.drop(columns=["history", "gold_beams", "gold_best_rank", "levels_passed", "gold_path", "top_path"])
+        view = cases.drop(
+            columns=["history", "gold_beams", "gold_best_rank", "levels_passed", "gold_path", "top_path", "pulls"]
+        )
         view = view.assign(
             title=cases["gold"].map(titles).fillna(text.DIAGNOSE["no_item"]),
             path=cases["gold"].map(paths).fillna(""),
@@ -89,6 +92,11 @@ class CaseTable:
             return view["hit"].to_numpy() == {"hit": True, "miss": False}[_one_of(value, ("hit", "miss"))]
         if name == "cause":
             return (view["cause"] == _one_of(value, CAUSES)).to_numpy()
+        if name == "error":
+            return (view["error"] == _one_of(value, ERRORS)).to_numpy()
+        if name == "rescue":
+            kinds = view["rescue"].map(rescue_kind, na_action="ignore")
+            return (kinds == _one_of(value, RESCUES)).to_numpy()
         if name in ("step", "level"):
             return view[f"died_{name}"].eq(int(value)).fillna(False).to_numpy(dtype=bool)
         if name in ("gold", "top"):
@@ -130,6 +138,9 @@ class CaseTable:
             "margin": None if pd.isna(case.margin) else round(float(case.margin), 3),
             "length": int(case.history_length),
             "popularity": int(case.item_popularity),
+            "error": case.error if isinstance(case.error, str) else None,
+            "exact_rank": None if pd.isna(case.exact_rank) else int(case.exact_rank),
+            "rescue": case.rescue if isinstance(case.rescue, str) else None,
             "probability": float(f"{case.top_probability:.3g}"),
         }
 

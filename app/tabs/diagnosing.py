@@ -15,6 +15,7 @@ from app.tabs.handlers import Handlers, config_of, plainly
 from app.views import diagnosis_charts as charts
 from app.views.theme import PROPERTIES
 from app.words import sentences as text
+from app.words.why_words import ERRORS, RESCUES
 from mindrec.data.splits import Case
 from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis import cases as diagnosis
@@ -124,10 +125,15 @@ class Diagnosing:
         figures = {
             "survival": charts.survival_figure(diagnosis.survival_by_step(found), words, PROPERTIES),
             "lost": charts.lost_figure(diagnosis.lost_at(found), levels, words, PROPERTIES),
-            "causes": charts.causes_figure(diagnosis.causes(found), text.CAUSE_NAMES, words, PROPERTIES),
+            "causes": charts.counts_figure(diagnosis.causes(found), text.CAUSE_NAMES, words, PROPERTIES),
             "slices": charts.slices_figure(diagnosis.slices(found, by, k), by, words, PROPERTIES),
             "calibration": charts.calibration_figure(diagnosis.calibration(found), words, PROPERTIES),
         }
+        if found["error"].notna().any():
+            names = {kind: name for kind, (name, _) in ERRORS.items()}
+            figures["errors"] = charts.counts_figure(diagnosis.errors(found), names, words, PROPERTIES)
+        if found["rescue"].notna().any():
+            figures["rescues"] = charts.counts_figure(diagnosis.rescues(found), RESCUES, words, PROPERTIES)
         if categories := recommender.index.levels.categories:
             level = min(max(_whole(ask, "level", 0), 0), categories[-1])
             labels = recommender.tokenizer.levels[level].labels
@@ -152,8 +158,11 @@ class Diagnosing:
         return self.handlers.bundle(trace, table.checkpoint) | {
             "step": step,
             "title": text.DIAGNOSE["case_title"].format(user=line["user"], table=table.name),
-            "about": text.case_about(line),
+            "about": text.case_about(line, table.diagnosis.about["k"], self._titles(table)),
         }
+
+    def _titles(self, table: CaseTable) -> dict[str, str]:
+        return {item.item_id: item.title for item in self.handlers.recommenders[table.checkpoint].catalog.items}
 
     @plainly
     def export_cases(self, ask: dict) -> dict:

@@ -91,22 +91,24 @@ def lost_figure(frame: pd.DataFrame, levels: Sequence[str], words: dict[str, str
     )
 
 
-def causes_figure(
+def counts_figure(
     frame: pd.DataFrame, names: dict[str, str], words: dict[str, str], palette: Palette = LIGHT
 ) -> Figure:
-    """Misses by cause, the commonest on top.
+    """Misses by cause, or by kind of error or rescue, the commonest on top.
 
     Args:
-        frame: diagnosis.causes.
+        frame: diagnosis.causes, errors or rescues; the first column is what it counts by, and what a click filters by.
+        names: of its values.
     """
+    kind = frame.columns[0]
     some = frame[frame["misses"] > 0].sort_values("misses")
     bar = {
         "type": "bar",
         "orientation": "h",
         "x": some["misses"].tolist(),
-        "y": [names[cause] for cause in some["cause"]],
+        "y": [names[value] for value in some[kind]],
         "marker": {"color": palette["accent"]},
-        "customdata": [{"cause": cause} for cause in some["cause"]],
+        "customdata": [{kind: value} for value in some[kind]],
         "text": [f"{r.misses:,} ({r.share:.0%})" for r in some.itertuples()],
         "textposition": "auto",
         "hovertemplate": "%{y}: %{text}<extra></extra>",

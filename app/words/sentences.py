@@ -22,6 +22,8 @@ from app.words.tab_words import (
     TABS,
 )
 from app.words.watch_words import CHOICES, SETTINGS, STAGE
+from app.words.why_words import CHANGED, ERRORS, LEFT_OUT, MODEL_ERROR_UNRANKED, NOT_RESCUED, RESCUED
+from mindrec.diagnosis.kinds import NONE, WITHOUT
 from mindrec.trace.records import DecodeStep, DecodeTrace
 
 if TYPE_CHECKING:
@@ -292,12 +294,32 @@ def belonging_words(items: Sequence[dict]) -> str:
     )
 
 
-def case_about(line: dict) -> str:
-    """What a diagnosed case is about, in a sentence; `line` is one of CaseTable.lines."""
+def case_about(line: dict, k: int, titles: dict[str, str]) -> str:
+    """What a diagnosed case is about; `line` is one of CaseTable.lines, `titles` names items by id."""
     if line["hit"]:
         return f"A hit: “{line['title']}” came in at rank {line['rank'] + 1}."
     name, why = CAUSES[line["cause"]]
-    return f"A miss, {name}: “{line['title']}”. {why}"
+    told = [f"A miss, {name}: “{line['title']}”. {why}"]
+    if line["error"]:
+        kind, means = ERRORS[line["error"]]
+        rank = line["exact_rank"]
+        means = MODEL_ERROR_UNRANKED if line["error"] == "model" and rank is None else means
+        told.append(f"A {kind}: {means.format(k=k, rank='' if rank is None else f'{rank + 1:,}')}")
+    if line["rescue"]:
+        change = rescue_words(line["rescue"], titles)
+        told.append(NOT_RESCUED if change is None else RESCUED.format(change=change, k=k))
+    return " ".join(told)
+
+
+def rescue_words(rescue: str, titles: dict[str, str]) -> str | None:
+    """A rescue's change in words, from its name in the table, "setting=value"; None where nothing saved."""
+    if rescue == NONE:
+        return None
+    setting, _, value = rescue.partition("=")
+    if setting == WITHOUT:
+        return LEFT_OUT.format(title=titles.get(value, value))
+    name = SETTINGS[setting][0]
+    return CHANGED.format(setting=name[:1].lower() + name[1:], value=CHOICES.get(value, value))
 
 
 def label(trace: DecodeTrace, position: int, code: int) -> str:

@@ -157,11 +157,18 @@ def summary(diagnosis: Diagnosis) -> dict[str, Any]:
     found = int(hits(cases, k).sum())
     out = {"users": len(cases), "hits": found, "misses": len(cases) - found, "k": k}
     out["causes"] = causes(cases).set_index("cause")["misses"].to_dict()
-    kinds = cases["error"].value_counts().reindex(ERRORS, fill_value=0).astype(int)
+    kinds = errors(cases).set_index("error")["misses"]
     out["errors"] = kinds.to_dict() | {NONE: out["misses"] - int(kinds.sum())}
     if diagnosis.about.get("rescue"):
         out["rescues"] = rescues(cases).set_index("rescue")["misses"].to_dict()
     return out
+
+
+def errors(cases: pd.DataFrame) -> pd.DataFrame:
+    """error, misses, share: misses by search and model error, where the settings define which."""
+    counts = cases["error"].value_counts().reindex(ERRORS, fill_value=0)
+    share = counts / max(counts.sum(), 1)
+    return pd.DataFrame({"error": ERRORS, "misses": counts.to_numpy(dtype=int), "share": share.to_numpy(float)})
 
 
 def rescues(cases: pd.DataFrame) -> pd.DataFrame:

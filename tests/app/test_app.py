@@ -395,7 +395,7 @@ def test_a_case_is_decoded_again_as_it_was(diagnosing, case_file):
 
 def test_charts_follow_the_filter(diagnosing):
     every = diagnosing.case_charts({"table": "wide", "by": "item_popularity"})["figures"]
-    assert {"survival", "lost", "causes", "slices", "calibration", "confusion"} == set(every)
+    assert {"survival", "lost", "causes", "errors", "slices", "calibration", "confusion"} == set(every)
     assert diagnosing.case_charts({"table": "wide", "filters": {"only": "-1"}}) == {"figures": {}}
     one = diagnosing.case_charts({"table": "wide", "filters": {"only": "5"}})
     assert "error" not in one

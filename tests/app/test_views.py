@@ -213,7 +213,8 @@ def figures(cases, recommender, palette) -> dict[str, dict]:
     return {
         "survival": charts.survival_figure(tables.survival_by_step(cases), words, palette),
         "lost": charts.lost_figure(tables.lost_at(cases), levels, words, palette),
-        "causes": charts.causes_figure(tables.causes(cases), text.CAUSE_NAMES, words, palette),
+        "causes": charts.counts_figure(tables.causes(cases), text.CAUSE_NAMES, words, palette),
+        "errors": charts.counts_figure(tables.errors(cases), {"search": "s", "model": "m"}, words, palette),
         "confusion": charts.confusion_figure(tables.confusion(cases, 0, labels), 0, words, palette),
         "cold": charts.slices_figure(tables.slices(cases, "cold_item", 2), "cold_item", words, palette),
         "length": charts.slices_figure(tables.slices(cases, "history_length", 2), "history_length", words, palette),

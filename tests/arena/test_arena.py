@@ -58,7 +58,7 @@ def test_a_method_learns_a_chain(name, chain, tmp_path):
     assert hit_at_1(fitted(name, chain, tmp_path), chain) > 0.9
 
 
-@pytest.mark.parametrize("name", NEURAL)
+@pytest.mark.parametrize("name", ["sasrec", *(pytest.param(name, marks=pytest.mark.slow) for name in NEURAL[1:])])
 def test_a_method_stays_at_chance_on_noise(name, noise, tmp_path):
     """30 items: chance is .033, and .12 is more than five deviations of 300 cases above it."""
     assert hit_at_1(fitted(name, noise, tmp_path, Budget(minutes=30, epochs=4)), noise) < 0.12

@@ -163,6 +163,7 @@ def trained(data, base, out, *, whole: bool, epochs: int, rate: float):
     return made, Recommender(made), Recommender.from_pretrained(out, "cpu")
 
 
+@pytest.mark.slow
 def test_lora_learns_64_histories_by_heart_and_recommends_the_same_once_loaded(data, bases, tmp_path):
     made, before, after = trained(data, bases("modernbert")[1], tmp_path / "lora", whole=False, epochs=40, rate=1e-2)
     assert made.training["curve"][made.training["best_epoch"]]["validation"]["hit@1"] == 1.0

@@ -55,7 +55,7 @@ BEAUTY = {"distil": 0.9, "legal": True, "path_share": 0.75, "views": 2}
 
 
 @pytest.mark.parametrize("objective", ["ar", "diffusion"])
-@pytest.mark.parametrize("settings", [{}, BEAUTY], ids=["plain", "beauty"])
+@pytest.mark.parametrize("settings", [pytest.param({}, marks=pytest.mark.slow), BEAUTY], ids=["plain", "beauty"])
 def test_tokens_learn_by_themselves(checkpoint, chain_data, tiny_preset, tmp_path, objective, settings):
     """Of both objectives, with and without a teacher: decoded with evidence off, which has no dense head to lean on."""
     loss = replace(tiny_preset.train.loss, **settings)

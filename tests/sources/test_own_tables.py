@@ -468,3 +468,11 @@ def test_own_semantic_ids_that_miss_items_are_counted_with_the_first():
         assert whole_semantic_ids(own, ids, repairs) is None
         assert says in repairs.lines()[0]
         assert "--semantic-ids residual" in repairs.lines()[0]
+
+
+@pytest.mark.parametrize("source", ["csv", "parquet"])
+def test_negative_times_keep_their_order(tmp_path, source):
+    table, path = frame(timestamp=lambda d: d.timestamp - START - 200_000), tmp_path / f"log.{source}"
+    table.to_csv(path, index=False) if source == "csv" else table.to_parquet(path)
+    run(tmp_path, source, path=str(path))
+    assert sequences(tmp_path / "out") == ORDER

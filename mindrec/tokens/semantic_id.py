@@ -162,7 +162,10 @@ def semantic_codes(
     catalog = data.catalog
     if kind == "own":
         if not data.semantic_ids:
-            raise MindRecError(f"{catalog.name!r} brings no semantic_ids.json; use --semantic-ids residual or product")
+            raise MindRecError(
+                f"{catalog.name!r} brings no semantic_ids.json; use --semantic-ids residual or product (`prepare` "
+                "leaves out those of data in which some items have no codes, or more of them, and says how many)"
+            )
         labels = [data.semantic_ids[item.item_id] for item in catalog.items]
         codes, moved = from_labels(labels, finest_category(catalog))
         if moved:

@@ -1,6 +1,5 @@
 """The commands of the text backbones: import-llada, import-masked-lm, train-llada."""
 
-import json
 import os
 import shlex
 import sys
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mindrec.cli.shared import OwnSeed, load_data, saved
+from mindrec.cli.shared import Epochs, OwnSeed, load_data
 
 
 def register(app: typer.Typer) -> None:
@@ -82,6 +81,7 @@ def train_llada(
         "seed": seed,
     }
     schedule = replace(recipe.train, **{name: value for name, value in given.items() if value is not None})
+    epochs = Epochs()
     made = train_llada_checkpoint(
         load_data(data),
         replace(recipe, train=schedule, titles=titles),
@@ -94,8 +94,8 @@ def train_llada(
         device=device,
         resume=resume,
         command="python -m mindrec " + shlex.join(sys.argv[1:]),
-        report=lambda record: typer.echo(json.dumps(record), err=True),
+        report=epochs.add,
         progress=True,
     )
     if not int(os.environ.get("RANK", "0")):  # under torchrun the first process speaks for all
-        typer.echo(saved(out, made))
+        typer.echo(epochs.end(out, made))

@@ -65,9 +65,21 @@ def emit(result: dict, path: Path | None) -> None:
         write_json(path, result)
 
 
-def saved(out: Path, checkpoint) -> str:
-    """The line that ends a training."""
-    return f"saved {out}; the training held {checkpoint.training['peak_memory_mb']:,} MB of memory at most"
+class Epochs:
+    """Prints each epoch of a training, and knows whether there was one."""
+
+    def __init__(self):
+        self.count = 0
+
+    def add(self, record: dict) -> None:
+        """Print an epoch's record."""
+        self.count += 1
+        typer.echo(json.dumps(record), err=True)
+
+    def end(self, out: Path, checkpoint) -> str:
+        """The line that ends a training; a finished one, resumed, has saved nothing."""
+        done = "saved" if self.count else "left as it is:"
+        return f"{done} {out}; the training held {checkpoint.training['peak_memory_mb']:,} MB of memory at most"
 
 
 def settings_of(pairs: list[str]) -> dict:

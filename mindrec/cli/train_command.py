@@ -1,6 +1,5 @@
 """The command that trains a checkpoint: train."""
 
-import json
 import shlex
 import sys
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mindrec.cli.data_commands import TextModel
-from mindrec.cli.shared import OwnSeed, load_data, saved
+from mindrec.cli.shared import Epochs, OwnSeed, load_data
 
 LEARNS_REPEATS = (
     "note: most validation targets are in their own history: people come back to the same items here; the model learns "
@@ -82,11 +81,9 @@ def train(
     schedule = replace(recipe.train, loss=loss, **given(seed=seed, epochs=epochs, dense_epochs=dense_epochs))
     recipe = replace(recipe, train=schedule, **given(sid_levels=sid_levels, codebook_size=codebook_size))
 
-    def report(record: dict) -> None:
-        typer.echo(json.dumps(record), err=True)
-
     if for_repeats(prepared_data, recipe) is not recipe:
         typer.echo(LEARNS_REPEATS, err=True)
+    epochs = Epochs()
     made = train_checkpoint(
         prepared_data,
         recipe,
@@ -99,9 +96,9 @@ def train(
         dense_from=dense_from,
         resume=resume,
         command="python -m mindrec " + shlex.join(sys.argv[1:]),
-        report=report,
+        report=epochs.add,
     )
-    typer.echo(saved(out, made))
+    typer.echo(epochs.end(out, made))
     typer.echo(_verdict(made, prepared_data))
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from commands import refused
+from commands import ours, refused
 
+from mindrec.checkpoint import load_checkpoint
 from mindrec.data.catalog import save_prepared
 from mindrec.data.splits import Case
 from mindrec.errors import MindRecError
@@ -164,6 +165,27 @@ def test_training_without_an_epoch_is_one_sentence(option, value, chain_data, tm
     )  # fmt: skip
     assert line.startswith(f"error: {option} {value} ")
     assert not list(tmp_path.glob("model*"))
+
+
+@pytest.mark.parametrize("records", [[{"epoch": 0}], []])
+def test_what_was_saved_is_said_and_nothing_else(records, checkpoint, chain_data, tmp_path, monkeypatch):
+    """A finished run that is resumed has no epoch to tell."""
+    made = load_checkpoint(checkpoint, "cpu")
+
+    def trained(*_, report, **__):
+        for record in records:
+            report(record)
+        return made
+
+    for name in ("training.run.train_checkpoint", "text_backbone.tuning_run.train_llada_checkpoint"):
+        monkeypatch.setattr(f"mindrec.{name}", trained)
+    save_prepared(chain_data, tmp_path / "data")
+    for command in ("train", "train-llada"):
+        words = ("--data", tmp_path / "data", "--out", tmp_path / "model", "--preset", "tiny", "--resume")
+        code, out, err = ours(command, *words)
+        assert code == 0, err
+        assert out.startswith("saved ") == bool(records)
+        assert f"{made.training['peak_memory_mb']:,} MB" in out
 
 
 def test_training_that_diverges_at_once_leaves_nothing(chain_data, tiny_preset, tmp_path):

@@ -1,6 +1,7 @@
 """Words of the tabs beside Watch: Diagnose, Compare and Learn. Used through app.words.sentences."""
 
 from app.words.lesson_words import GLOSSARY, LEARN
+from app.words.why_words import ERRORS, RESCUES
 
 TABS = {"watch": "Watch", "compare": "Compare", "diagnose": "Diagnose", "learn": "Learn"}
 
@@ -218,6 +219,8 @@ PART_SAME = "Up to there both lead with the same tokens."
 PAGE = {
     "diagnose": DIAGNOSE,
     "causes": CAUSES,
+    "error": {kind: name for kind, (name, _) in ERRORS.items()},
+    "rescue": RESCUES,
     "charts": CHARTS,
     "compare": COMPARE,
     "learn": LEARN,

@@ -72,6 +72,7 @@ def sections(results: Path) -> list[str]:
         ("grocery-twin-order", _twin),
         ("grocery-twin-time", _twin),
         ("grocery-twin-time-order", _twin),
+        ("grocery-why", _why),
         ("beauty-test", _evaluation),
         ("beauty-sweep", _sweep),
         ("beauty-gpu-sweep", _sweep),
@@ -330,6 +331,19 @@ def _bench_app(r: dict) -> str:
         f"trace {r['trace_bytes']:,} bytes; {r['external_requests']} requests to other "
         "hosts.\n"
     )
+
+
+def _why(r: dict) -> str:
+    """What a diagnosis with rescues counts: causes, kinds of error, and what would have saved the misses."""
+    lines = [
+        f"\n`{r['command']}`: of {r['users']:,} cases {r['misses']:,} miss the first {r['k']}. A rescue is the smallest of "
+        "some thirty changes that works, chosen knowing the true item: an explanation, no method.\n",
+        "| counted by | kind | misses | share |\n| --- | --- | --- | --- |",
+    ]
+    for name in ("errors", "rescues", "causes"):
+        for kind, count in r.get(name, {}).items():
+            lines.append(f"| {name} | {kind} | {count:,} | {count / max(r['misses'], 1):.1%} |")
+    return "\n".join(lines) + "\n"
 
 
 def _cold_tables(results: Path) -> list[str]:

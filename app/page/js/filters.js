@@ -125,6 +125,7 @@ export function makeFilters(d) {
 
   function words(key, value, names) {
     if (key === "cause" && causes[value]) return causes[value][0];
+    if (key === "error" || key === "rescue") return page.data.words[key][value] || value;
     if (key === "outcome") return D[value] || value;
     if (key === "level") return d.table().levels[Number(value)] || value;
     if (key === "gold" || key === "top") return names[key] || value;

@@ -21,6 +21,7 @@ PAGES = (
     "mindrec/README.md",
     "mindrec/arena/README.md",
     "mindrec/cold/README.md",
+    "mindrec/diagnosis/README.md",
     "mindrec/jobs/README.md",
     "mindrec/sources/README.md",
     "mindrec/text_backbone/README.md",

@@ -45,6 +45,7 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
         browsing.known,
         c.compare,
         Belonging(handlers).odd_one_out,
+        Belonging(handlers).least_certain,
         course.lesson,
         course.reveal,
     ]

@@ -1,4 +1,4 @@
-"""Questions beside "what comes next?": slates, gaps, and items that do not belong."""
+"""Questions beside "what comes next?": slates, gaps, items that do not belong, answers written anew."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from mindrec.data.catalog import Item
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.gaps import CANDIDATES, RIGHT, fill_gaps, least, odd_one_out
+from mindrec.decoding.rewrite import least_certain as least_certain_of
+from mindrec.decoding.rewrite import rewritten
 from mindrec.decoding.slates import WIDTH, Slate, slates
 from mindrec.errors import MindRecError
-from mindrec.recommendation import Recommended
+from mindrec.recommendation import Recommendation, Recommended
 from mindrec.trace.records import DecodeTrace
 
 History = Iterable[str | int | float]
@@ -124,6 +126,47 @@ class Abilities:
             Recommended(rank, f.row, self.catalog.items[f.row], f.score, math.exp(f.score))
             for rank, f in enumerate(found, 1)
         ]
+
+    def rewrite(
+        self,
+        answer: Recommendation | DecodeTrace,
+        positions: Iterable[int] | None = None,
+        *,
+        least_certain: int | None = None,
+        rank: int = 1,
+    ) -> Recommendation:
+        """Mask some tokens of an answer again and decode them anew under the settings of its trace, the rest pinned.
+
+        Args:
+            answer: a recommendation with its trace, or the trace.
+            positions: of the tokens that are masked again.
+            least_certain: masks instead so many of those that the denoiser is least sure of, given all others.
+            rank: of the answer that is rewritten; 1 is the best.
+
+        Raises:
+            MindRecError: no trace, no such answer or position, or a position that was pinned: pins hold always.
+        """
+        trace = answer.trace if isinstance(answer, Recommendation) else answer
+        config = self.rewritten_config(trace, positions, least_certain=least_certain, rank=rank)
+        run = self.decoding_rows([list(trace.history)], config, gold=[None])
+        for _ in run:
+            pass
+        return run.result(0)
+
+    def rewritten_config(
+        self, trace: DecodeTrace | None, positions: Iterable[int] | None, *, least_certain: int | None, rank: int
+    ) -> DecodeConfig:
+        """The settings by which `rewrite` decodes: those of the trace, and the tokens that stay as pins."""
+        if trace is None or trace.catalog.get("fingerprint") != self.catalog.fingerprint:
+            raise MindRecError("a rewrite needs the trace of an answer over this catalog; recommend with trace=True")
+        if (positions is None) == (least_certain is None):
+            raise MindRecError("give the positions that are masked again, or least_certain: one of them")
+        if isinstance(rank, bool) or not isinstance(rank, int) or not 1 <= rank <= len(trace.results):
+            raise MindRecError(f"rank={rank!r} is not in 1..{len(trace.results)}, the answers of the trace")
+        row, config = trace.results[rank - 1].row, DecodeConfig.from_dict(trace.config)
+        if positions is None:
+            positions = least_certain_of(self.denoiser, self.index, trace.history, row, config, least_certain)
+        return rewritten(self.index, row, list(positions), config)
 
     def odd_one_out(self, history: History, config: DecodeConfig | Mapping | None = None) -> list[ScoredItem]:
         """Score each item of a history given the others, in the order of the history, and mark the one that belongs

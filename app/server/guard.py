@@ -30,7 +30,7 @@ READ = {"", "/config", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.j
 }
 READ_UNDER = ("/assets/", "/static/", "/svelte/", f"{API}/call/", f"{API}/heartbeat/")
 ASK = {f"{API}{path}" for path in ("/component_server", "/queue/join", "/cancel", "/reset")}
-PUBLIC = ("recommend", "trace", "search", "explain", "slate", "fill_gap", "odd_one_out")
+PUBLIC = ("recommend", "trace", "search", "explain", "slate", "fill_gap", "odd_one_out", "rewrite")
 ASK |= {f"{API}/call/{name}" for name in PUBLIC} | {f"{API}/call/v2/{name}" for name in PUBLIC}
 SMALL = 2_000
 """Answers under this are not worth compressing."""

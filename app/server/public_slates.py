@@ -1,4 +1,4 @@
-"""More public endpoints (slate, fill_gap, odd_one_out): what a masked model answers beside the next item."""
+"""More public endpoints (slate, fill_gap, odd_one_out, rewrite): what a masked model answers beside the next item."""
 
 from collections.abc import Callable, Sequence
 from math import exp
@@ -7,6 +7,7 @@ from app.server.named_settings import by_number
 from app.tabs.handlers import Handlers, config_of
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
+from mindrec.trace.records import DecodeTrace
 
 MOST_SLOTS = 10
 
@@ -18,6 +19,27 @@ def more_api(handlers: Handlers) -> dict[str, Callable]:
         name, recommender = next(iter(handlers.recommenders.items()))
         config = config_of(recommender, by_number(recommender, settings))
         return handlers.answer_of(name, item_ids, config, lambda _: make(handlers.recommenders[name], config))
+
+    def rewrite(
+        item_ids: list[str],
+        positions: list[int] | None = None,
+        least_certain: int | None = None,
+        rank: int = 1,
+        settings: dict | None = None,
+    ) -> list[dict]:
+        """Mask some tokens of an answer to a history again and decode them anew; the rest of its tokens is pinned.
+
+        Give the positions, from 0, or `least_certain`, how many of those that the model is least sure of. `rank` tells
+        which answer, 1 the best. Each result has rank, item_id, title, path and probability.
+        """
+        name, recommender = next(iter(handlers.recommenders.items()))
+        config = config_of(recommender, by_number(recommender, settings))
+
+        def make(trace: DecodeTrace) -> list[dict]:
+            again = handlers.recommenders[name].rewrite(trace, positions, least_certain=least_certain, rank=rank)
+            return _ranked(again.items, "rank")
+
+        return handlers.answer_of(name, item_ids, config, make)
 
     def slate(
         item_ids: list[str], n: int = 5, max_per_category: int | None = None, settings: dict | None = None
@@ -54,7 +76,7 @@ def more_api(handlers: Handlers) -> dict[str, Callable]:
         """
         return answer(item_ids, settings, lambda r, config: belonging(r, item_ids, config))
 
-    return {"slate": slate, "fill_gap": fill_gap, "odd_one_out": odd_one_out}
+    return {"slate": slate, "fill_gap": fill_gap, "odd_one_out": odd_one_out, "rewrite": rewrite}
 
 
 def belonging(recommender: Recommender, item_ids: Sequence[str], config) -> list[dict]:

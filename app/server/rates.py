@@ -18,6 +18,7 @@ COSTS: Mapping[str, float] = {
     "odd_one_out": 3,
     "open_trace": 3,
     "replay": 20,
+    "rewrite": 2,
     "slate": 6,
     "trace": 2,
 }

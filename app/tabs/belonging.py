@@ -1,12 +1,13 @@
-"""The page's question "which one does not belong?": JSON in, JSON out."""
+"""The page's questions beside the next item: which one does not belong, and which tokens are least certain."""
 
 from app.server.public_slates import belonging
 from app.tabs.handlers import Handlers, config_of, plainly
 from app.words.sentences import belonging_words
+from mindrec.trace.records import DecodeTrace
 
 
 class Belonging:
-    """Answers it, in turn with the decodes of the same checkpoint."""
+    """Answers them, in turn with the decodes of the same checkpoint."""
 
     def __init__(self, handlers: Handlers):
         self.handlers = handlers
@@ -22,3 +23,16 @@ class Belonging:
 
         items = self.handlers.answer_of(name, ids, config, make)
         return {"items": items, "words": belonging_words(items)}
+
+    @plainly
+    def least_certain(self, ask: dict) -> dict:
+        """The pins under which the least certain tokens of a history's best answer are decoded anew: `k` of them."""
+        name, ids, k = self.handlers.name(ask), self.handlers.ids(ask), ask.get("k")
+        config = config_of(self.handlers.recommenders[name], ask.get("config"))
+
+        def make(trace: DecodeTrace) -> list[list[int]]:
+            recommender = self.handlers.recommenders[name]
+            changed = recommender.rewritten_config(trace, None, least_certain=k, rank=1)
+            return [list(pin) for pin in changed.pins]
+
+        return {"pins": self.handlers.answer_of(name, ids, config, make)}

@@ -218,6 +218,11 @@ STAGE = {
         "stand more than one place apart from it are marked."
     ),
     "gold": "true next item",
+    "rewrite": "Mask again the {count} least certain",
+    "rewrite_help": (
+        "Dissolve the tokens of the first answer that the model is least sure of, keep the others as pins, and watch "
+        "them heal. Lift the pins to be free again."
+    ),
     "add_on": "Add and go on",
     "add_on_help": "Add and go on: {title} joins the history",
     "show_path": "Show the path to {title}",

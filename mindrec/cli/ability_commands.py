@@ -1,4 +1,4 @@
-"""The commands for what only a masked model answers: slates, gaps, and items that do not belong."""
+"""The commands for what only a masked model answers: slates, gaps, items that do not belong, rewrites."""
 
 import json
 import math
@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     app.command("evaluate-slates")(evaluate_slates)
     app.command("fill-gap")(fill_gap)
     app.command("evaluate-gaps")(evaluate_gaps)
+    app.command("rewrite")(rewrite)
     app.command("odd-one-out")(odd_one_out)
     app.command("evaluate-odd")(evaluate_odd)
 
@@ -146,6 +147,41 @@ def evaluate_gaps(
         device=device,
     )
     emit(found, json_out)
+
+
+def rewrite(
+    checkpoint: Shipped = SHIPPED,
+    item: Items = None,
+    position: Annotated[list[int] | None, typer.Option(help="A position that is masked again; repeatable.")] = None,
+    least_certain: Annotated[
+        int | None, typer.Option(min=1, help="Mask instead so many tokens that the denoiser is least sure of.")
+    ] = None,
+    rank: Annotated[int, typer.Option(min=1, help="The answer that is rewritten.")] = 1,
+    decoder: Decoder = None,
+    trace: Annotated[
+        Path | None, typer.Option(callback=check_json, help="Write the rewrite's trace here as JSON.")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Recommend, mask some tokens of an answer again, and decode them anew with the rest pinned."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mindrec.system.files import write_text
+
+    recommender, ids = _opened(checkpoint, item, device)
+    first = recommender.recommend(ids, settings_of(decoder or []))
+    again = recommender.rewrite(first, position or None, least_certain=least_certain, rank=rank)
+    kept = len(again.trace.config["pins"])
+    typer.echo(f"{first.items[rank - 1].item.title}: {kept} of {len(again.trace.levels)} tokens stay")
+    table = Table("#", "item", "path", "search mass")
+    for found in again.items:
+        path = " > ".join(found.item.categories)
+        table.add_row(str(found.rank), found.item.title, path, f"{found.probability:.4f}")
+    Console().print(table)
+    if trace:
+        write_text(trace, again.trace.to_json())
+        typer.echo(f"trace in {trace}")
 
 
 def odd_one_out(

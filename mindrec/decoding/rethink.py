@@ -4,7 +4,6 @@ Shape legend: L levels, T tokens, N items.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
@@ -12,11 +11,10 @@ from mindrec.decoding.beam_search import answers, final, search
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
+from mindrec.decoding.rewrite import position_log_likelihood, rewritten
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser
 from mindrec.trace.records import Rethink, six_digits
-
-MASKED = -1
 
 
 def rethink(
@@ -52,8 +50,7 @@ def rethink(
         remasked = _remask(index, codes, certainty, allowed, pinned, config.beam_size)
         if not remasked:
             return list(ranked), None
-        pins = tuple((p, int(codes[p])) for p in range(index.n_levels) if p not in remasked)
-        again = replace(config, pins=pins, rethink=False)
+        again = rewritten(index, best, remasked, config)
         last = final(search(denoiser, index, [history], again, cache=cache, full_trace=False))
         rows, scores = answers(index, last, 1, config.beam_size)
         # Under constraint="level" an answer may name no item, and then there is nothing to swap for.
@@ -70,19 +67,6 @@ def rethink(
     rest = [(row, score) for row, score in ranked if row != other]
     own = next((score for row, score in ranked if row == other), other_score)
     return [(other, own), *rest][: config.beam_size], told
-
-
-def position_log_likelihood(denoiser: Denoiser, cache, index: ItemIndex, codes_L: torch.Tensor) -> torch.Tensor:
-    """log p(code | all other codes) of each position over its level's vocabulary, float64 (L,); one denoiser call.
-
-    Its sum is the pseudo-log-likelihood of the answer (Salazar et al. 2020, arXiv 1910.14659, equation 2).
-    """
-    L = index.n_levels
-    filled = codes_L.expand(L, L).clone()
-    filled.fill_diagonal_(MASKED)
-    logits = denoiser.token_logits(cache, filled[None])[0]
-    logp = index.levels.log_softmax(logits.double())
-    return logp[torch.arange(L, device=logp.device), index.levels.tokens(codes_L)]
 
 
 def _remask(index: ItemIndex, codes_L, certainty_L, allowed_N, pinned: set[int], wanted: int) -> list[int]:

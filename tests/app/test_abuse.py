@@ -68,6 +68,7 @@ def test_exactly_four_endpoints_are_public(server):
         "/fill_gap",
         "/odd_one_out",
         "/recommend",
+        "/rewrite",
         "/search",
         "/slate",
         "/trace",

@@ -167,7 +167,7 @@ def test_examples_are_the_checkpoints_own(handlers, recommender, monkeypatch):
 
 def test_the_public_api_answers_and_raises_plainly(handlers):
     public = api(handlers)
-    assert list(public) == ["recommend", "trace", "search", "explain", "slate", "fill_gap", "odd_one_out"]
+    assert list(public) == ["recommend", "trace", "search", "explain", "slate", "fill_gap", "odd_one_out", "rewrite"]
     found = public["recommend"](["i0", "i1"], {"beam_size": 4})
     assert [r["rank"] for r in found] == [1, 2, 3, 4]
     assert DecodeTrace.from_dict(public["trace"](["i0"], None, "i5")).gold.row == 5
@@ -198,6 +198,10 @@ def test_slates_gaps_and_odd_ones_are_answered_by_id(handlers, recommender):
     odd = public["odd_one_out"](["i0", "i1", "i20"])
     assert [item["item_id"] for item in odd] == ["i0", "i1", "i20"]
     assert sum(item["odd"] for item in odd) == 1
+    again = public["rewrite"](["i0", "i1"], None, 1)
+    assert again[0]["rank"] == 1
+    with pytest.raises(MindRecError, match="one of them"):
+        public["rewrite"](["i0"])
     for n in (0, 11, True, "3"):
         with pytest.raises(MindRecError, match="1 to 10"):
             public["slate"](["i0"], n)
@@ -229,8 +233,8 @@ def test_only_the_public_api_is_listed(handlers):
 
     page = build(handlers)
     listed = [f.api_name for f in page.fns.values() if f.api_visibility == "public"]
-    assert sorted(listed) == ["explain", "fill_gap", "odd_one_out", "recommend", "search", "slate", "trace"]
-    assert len(page.fns) == 7
+    assert sorted(listed) == ["explain", "fill_gap", "odd_one_out", "recommend", "rewrite", "search", "slate", "trace"]
+    assert len(page.fns) == 8
 
 
 def test_a_client_names_items_levels_and_categories(handlers, recommender):

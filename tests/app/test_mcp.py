@@ -40,6 +40,7 @@ def test_the_public_endpoints_are_the_tools(server):
         "fill_gap",
         "odd_one_out",
         "recommend",
+        "rewrite",
         "search",
         "slate",
         "trace",

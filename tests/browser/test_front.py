@@ -170,3 +170,18 @@ def test_the_item_that_does_not_belong_is_marked(visit):
     assert marked.locator("b").inner_text() in page.inner_text("[data-part=message]")
     page.click("[data-do=clear]")
     assert button.is_disabled()
+
+
+def test_the_least_certain_tokens_of_the_answer_dissolve_and_heal(visit):
+    page = visit("?v=1&h=i1,i2", reduced_motion="reduce")
+    page.keyboard.press("End")
+    levels = page.locator("[data-part=interventions] .chip").count()
+    assert levels == 0
+    button = page.locator("[data-do=rewrite]")
+    assert "heal" in button.get_attribute("title")
+    answer = decoded(page, button.click)
+    pins = answer["trace"]["config"]["pins"]
+    assert len(pins) == len(answer["trace"]["levels"]) - 2
+    assert page.locator("[data-part=interventions] .chip").count() == len(pins)
+    best = answer["trace"]["steps"][-1]["beams"][0]["codes"]
+    assert all(best[position] == code for position, code in pins)

@@ -3,6 +3,7 @@
 
 import { make, makeBar, setBar, setClass, setText } from "./core.js";
 import { MANY } from "./model.js";
+import { rewriteButton } from "./rewriting.js";
 import { votesNote } from "./votes.js";
 import { count, fill, percent } from "./words.js";
 
@@ -83,7 +84,7 @@ export function makeResults(app) {
   // The first ten; the others are one click away.
   function ranked() {
     const list = make("ol", { class: "mr-results short" }, ...ready);
-    if (ready.length <= FIRST) return [list, ...votesNote(app)];
+    if (ready.length <= FIRST) return [list, ...rewriteButton(app), ...votesNote(app)];
     const all = make("button", {
       type: "button",
       class: "mr-quiet mr-small",
@@ -93,7 +94,7 @@ export function makeResults(app) {
         all.remove();
       },
     });
-    return [list, all, ...votesNote(app)];
+    return [list, all, ...rewriteButton(app), ...votesNote(app)];
   }
 
   function draw(number) {

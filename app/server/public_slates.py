@@ -20,27 +20,6 @@ def more_api(handlers: Handlers) -> dict[str, Callable]:
         config = config_of(recommender, by_number(recommender, settings))
         return handlers.answer_of(name, item_ids, config, lambda _: make(handlers.recommenders[name], config))
 
-    def rewrite(
-        item_ids: list[str],
-        positions: list[int] | None = None,
-        least_certain: int | None = None,
-        rank: int = 1,
-        settings: dict | None = None,
-    ) -> list[dict]:
-        """Mask some tokens of an answer to a history again and decode them anew; the rest of its tokens is pinned.
-
-        Give the positions, from 0, or `least_certain`, how many of those that the model is least sure of. `rank` tells
-        which answer, 1 the best. Each result has rank, item_id, title, path and probability.
-        """
-        name, recommender = next(iter(handlers.recommenders.items()))
-        config = config_of(recommender, by_number(recommender, settings))
-
-        def make(trace: DecodeTrace) -> list[dict]:
-            again = handlers.recommenders[name].rewrite(trace, positions, least_certain=least_certain, rank=rank)
-            return _ranked(again.items, "rank")
-
-        return handlers.answer_of(name, item_ids, config, make)
-
     def slate(
         item_ids: list[str], n: int = 5, max_per_category: int | None = None, settings: dict | None = None
     ) -> list[dict]:
@@ -76,7 +55,34 @@ def more_api(handlers: Handlers) -> dict[str, Callable]:
         """
         return answer(item_ids, settings, lambda r, config: belonging(r, item_ids, config))
 
-    return {"slate": slate, "fill_gap": fill_gap, "odd_one_out": odd_one_out, "rewrite": rewrite}
+    return {"slate": slate, "fill_gap": fill_gap, "odd_one_out": odd_one_out} | {"rewrite": _rewriting(handlers)}
+
+
+def _rewriting(handlers: Handlers) -> Callable:
+    """The endpoint `rewrite`."""
+
+    def rewrite(
+        item_ids: list[str],
+        positions: list[int] | None = None,
+        least_certain: int | None = None,
+        rank: int = 1,
+        settings: dict | None = None,
+    ) -> list[dict]:
+        """Mask some tokens of an answer to a history again and decode them anew; the rest of its tokens is pinned.
+
+        Give the positions, from 0, or `least_certain`, how many of those that the model is least sure of. `rank` tells
+        which answer, 1 the best. Each result has rank, item_id, title, path and probability.
+        """
+        name, recommender = next(iter(handlers.recommenders.items()))
+        config = config_of(recommender, by_number(recommender, settings))
+
+        def make(trace: DecodeTrace) -> list[dict]:
+            again = handlers.recommenders[name].rewrite(trace, positions, least_certain=least_certain, rank=rank)
+            return _ranked(again.items, "rank")
+
+        return handlers.answer_of(name, item_ids, config, make)
+
+    return rewrite
 
 
 def belonging(recommender: Recommender, item_ids: Sequence[str], config) -> list[dict]:

@@ -13,7 +13,6 @@ LONG_FUNCTIONS = {
     "app/server/public.py:api",
     "mindrec/bench/decode_speed.py:bench_decode",
     "mindrec/cli/data_commands.py:prepare",
-    "mindrec/decoding/rethink.py:rethink",
     "mindrec/diagnosis/diagnose.py:diagnose_checkpoint",
 }
 

@@ -268,10 +268,10 @@ class Recommender(Abilities):
         return explain_item(self, self.history_rows(history), self.item_row(item), self.settings(config))
 
     def settings(self, config: DecodeConfig | Mapping | None = None) -> DecodeConfig:
-        """The checkpoint's default decode settings, changed by those of a mapping; a whole config stands for itself."""
+        """The default settings, changed by a mapping (DecodeConfig.laid_over); a config stays as it is."""
         if config is None or isinstance(config, DecodeConfig):
             return config or self.default_config
-        return DecodeConfig.from_dict(self.default_config.to_dict() | dict(config))
+        return self.default_config.laid_over(config)
 
     def decoding_rows(
         self,

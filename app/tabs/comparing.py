@@ -15,15 +15,15 @@ Change = Callable[[DecodeConfig], DecodeConfig]
 
 WAYS: dict[str, Change] = {
     "ours": lambda c: c,
-    "published": lambda c: replace(c, algorithm="published", steps=None, resolve=None, rethink=False, votes=1),
+    "published": lambda c: c.laid_over({"algorithm": "published"}),
     "left_to_right": lambda c: replace(c, order="left_to_right"),
     "confidence": lambda c: replace(c, order="confidence"),
     "greedy": lambda c: replace(c, beam_size=1),
     "two_beams": lambda c: replace(c, beam_size=2),
     "ten_beams": lambda c: replace(c, beam_size=10),
-    "one_pass": lambda c: replace(c, steps=1, resolve=None, constraint="exact"),
+    "one_pass": lambda c: c.laid_over({"steps": 1, "constraint": "exact"}),
     "evidence_off": lambda c: replace(c, evidence="off"),
-    "level": lambda c: replace(c, constraint="level", scoring="token", steps=None, resolve=None),
+    "level": lambda c: c.laid_over({"constraint": "level"}),
 }
 """Ways to decode, by the name that text.COMPARE gives them; each changes the checkpoint's own settings."""
 

@@ -337,7 +337,7 @@ def config_of(recommender: Recommender, raw) -> DecodeConfig:
         return recommender.default_config
     if not isinstance(raw, dict):
         raise MindRecError(text.NOT_UNDERSTOOD.format(what="config"))
-    return DecodeConfig.from_dict(recommender.default_config.to_dict() | raw)
+    return recommender.default_config.laid_over(raw)
 
 
 def examples(recommender: Recommender) -> list[dict]:

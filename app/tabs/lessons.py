@@ -270,7 +270,7 @@ def _legal(trace: DecodeTrace) -> Card | None:
         words["ask"],
         [words["same"], words["impossible"], words["steps"]],
         then=LAST,
-        live=lambda config: replace(config, algorithm="published"),
+        live=lambda config: config.laid_over({"algorithm": "published"}),
         judge=judge,
     )
 
@@ -285,7 +285,7 @@ def _onepass(trace: DecodeTrace) -> Card | None:
 
     body = words["body"].format(steps=steps, answer=_title(trace, first))
     options = [words["yes"], words["no"]]
-    return Card(body, words["ask"], options, then=LAST, live=lambda c: replace(c, steps=1), judge=judge)
+    return Card(body, words["ask"], options, then=LAST, live=lambda c: c.laid_over({"steps": 1}), judge=judge)
 
 
 def _twin(trace: DecodeTrace) -> Card | None:

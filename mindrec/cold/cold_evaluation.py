@@ -64,7 +64,7 @@ def evaluate_cold(
     lift, tried = _choose_lift(recommender, data, rows, lifts, seed)
     everyone = _in_checkpoint(cases(data.interactions, split, EVERYONE, seed), rows)
     asked = _asked(data, rows, first_cold, split, users, seed)
-    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
+    config = recommender.settings(settings or {})
     return {
         "dataset": data.catalog.name,
         "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},

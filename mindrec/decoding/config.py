@@ -1,9 +1,10 @@
 """The settings of a decode, each declared once: range, words, and whether the app's menu shows it."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
 from mindrec.errors import MindRecError
-from mindrec.system.settings import Choice, Number, Rows, Switch, Tokens, Whole, clean_settings, declare
+from mindrec.system.settings import Choice, Number, Rows, Switch, Tokens, Whole, clean_settings, declare, rules
 
 MAX_BEAMS = 100
 
@@ -179,6 +180,25 @@ class DecodeConfig:
             raise MindRecError("steps and resolve are two ways to say the same; give one")
         if len({position for position, _ in self.pins}) < len(self.pins):
             raise MindRecError(f"pins={self.pins}: one position is pinned twice")
+
+    def laid_over(self, changes: Mapping) -> "DecodeConfig":
+        """These settings with some changed; one that the changes rule out goes back to its default.
+
+        So a checkpoint whose default is guided can be asked for the published search. A setting that `changes` names
+        stays as it is named, and a contradiction there is refused.
+
+        Raises:
+            MindRecError: an unknown key, a bad value, or changes that contradict each other.
+        """
+        raw = self.to_dict() | dict(changes)
+        for key, rule in rules(type(self)).items():
+            ruled_out = any(raw[other] != needed for other, needed in rule["needs"].items())
+            if key not in changes and ruled_out:
+                raw[key] = rule["off"]
+        for key, other in (("steps", "resolve"), ("resolve", "steps")):
+            if raw[key] is not None and key in changes and other not in changes:
+                raw[other] = None
+        return self.from_dict(raw)
 
     def to_dict(self) -> dict:
         """Plain JSON values."""

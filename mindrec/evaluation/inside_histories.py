@@ -8,7 +8,6 @@ import numpy as np
 
 from mindrec.data.catalog import Interactions, PreparedData
 from mindrec.data.splits import cases
-from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.gaps import CANDIDATES, RIGHT, Belonging, fill_gaps, least, odd_one_out
 from mindrec.errors import MindRecError
 from mindrec.evaluation.metrics import hit_at_k, ndcg_at_k
@@ -38,7 +37,7 @@ def evaluate_gaps(
         MindRecError: no test history has an item on both sides of another.
     """
     recommender = open_checkpoint(checkpoint, data, device)
-    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
+    config = recommender.settings(settings or {})
     asked = _sample(_gaps(data.interactions, seed), users, seed, "an item on both sides of another")
     both, left = [], []
     for first in range(0, len(asked), batch):
@@ -85,7 +84,7 @@ def evaluate_odd(
         MindRecError: no test history has two different items.
     """
     recommender = open_checkpoint(checkpoint, data, device)
-    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
+    config = recommender.settings(settings or {})
     asked = _sample(_intruders(data.interactions, seed), users, seed, "three different items")
     by_lift, by_probability = [], []
     for first in range(0, len(asked), batch):

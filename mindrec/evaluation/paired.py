@@ -10,7 +10,6 @@ import numpy as np
 
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import cases
-from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.bootstrap import MEASURES, bootstrap_ratio
 from mindrec.evaluation.metrics import gold_ranks
@@ -60,7 +59,7 @@ def compare_checkpoints(
 def _ranks(folder: Path, data: PreparedData, asked, settings: dict, batch: int, device: str) -> tuple[np.ndarray, dict]:
     """Rank of each target (U,), and what the checkpoint is and took."""
     recommender = open_checkpoint(folder, data, device)
-    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | settings)
+    config = recommender.settings(settings)
     found = ranked(recommender, asked, config, batch)
     training = recommender.checkpoint.training or {}
     block = [record for record in training.get("curve", ()) if record.get("stage") == "block"]

@@ -217,7 +217,7 @@ class _Test:
     def baseline(self, name: str, config: DecodeConfig) -> Measured:
         """A ranking that needs no search, or the same checkpoint decoded otherwise."""
         if name in DECODED:
-            return self.decoded(DecodeConfig.from_dict(config.to_dict() | DECODED[name]))
+            return self.decoded(config.laid_over(DECODED[name]))
         if name == "dense":
             return self.ranked_rows(
                 dense_ranking(self.recommender.denoiser, self.asked, exclude_seen=config.exclude_seen)

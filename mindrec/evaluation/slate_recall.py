@@ -46,7 +46,7 @@ def evaluate_slates(
         MindRecError: no test history is long enough; a checkpoint of another catalog.
     """
     recommender = open_checkpoint(checkpoint, data, device)
-    config = DecodeConfig.from_dict(recommender.default_config.to_dict() | (settings or {}))
+    config = recommender.settings(settings or {})
     asked = _hidden(cases(data.interactions, "test"), n, users, seed)
     shown = [case for case, _ in asked]
     hidden = [set(new) for _, new in asked]

@@ -201,3 +201,23 @@ def test_guidance_out_of_range_is_refused(value):
 def test_the_published_search_knows_no_guidance():
     with pytest.raises(MindRecError, match="algorithm='mindrec'"):
         DecodeConfig(guidance=0.5, algorithm="published")
+
+
+@pytest.mark.parametrize(
+    ("default", "changes", "left"),
+    [
+        ({"guidance": 0.5, "votes": 2, "rethink": True}, {"algorithm": "published"}, {"guidance": 0.0, "votes": 1}),
+        ({"steps": 3}, {"resolve": 2}, {"steps": None, "resolve": 2}),
+        ({"scoring": "item", "resolve": 2}, {"constraint": "level"}, {"scoring": "token", "resolve": None}),
+        ({"guidance": 0.5}, {"beam_size": 5}, {"guidance": 0.5}),
+    ],
+    ids=str,
+)
+def test_settings_that_a_change_rules_out_go_back_to_their_default(default, changes, left):
+    found = DecodeConfig(**default).laid_over(changes).to_dict()
+    assert found | changes | left == found
+
+
+def test_a_contradiction_in_the_changes_themselves_is_refused():
+    with pytest.raises(MindRecError, match="guidance"):
+        DecodeConfig().laid_over({"algorithm": "published", "guidance": 1.0})

@@ -61,7 +61,7 @@ STAGE = {
         "Five times over: decode, put the first answer into the cart, and decode again with it in mind. What is added "
         "goes with what was added before it."
     ),
-    "odd": "Which one does not belong?",
+    "odd": "Odd one out",
     "odd_help": (
         "Each item is scored given the others, and the one that they make least likely, for how often it is taken, is "
         "marked. It is the question where order carries nothing: there a gap could not be filled from its neighbours."

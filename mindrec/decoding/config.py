@@ -90,7 +90,8 @@ class DecodeConfig:
         0.0,
         Number(
             label="Guidance",
-            help="How far answers move from what anybody takes to what this history alone makes likely; 0 is off.",
+            help="How far answers move from what anybody takes to what this history alone makes likely; 0 is off. "
+            "Guided shares rank items, and are surer than hits bear out.",
             low=0,
             high=2,
             slider=2,

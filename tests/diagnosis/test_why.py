@@ -183,7 +183,7 @@ def test_the_command_counts_errors_and_rescues_and_goes_on_where_it_was_cut_off(
     from mindrec.cli.main import app
     from mindrec.data.catalog import save_prepared
 
-    monkeypatch.setattr(module, "CHUNK", 12)
+    monkeypatch.setattr(module, "BATCH", 12)  # the size of a chunk with --rescue
     save_prepared(chain_data, tmp_path / "data")
     out = tmp_path / "cases.parquet"
     words = ["diagnose", "--checkpoint", checkpoint, "--data", tmp_path / "data", "--out", out, "--users", 24]

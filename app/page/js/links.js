@@ -67,7 +67,7 @@ export const PROPS = [
   { name: "theme", type: "text", default: null, key: "__theme" },
   ...settings("text", ["algorithm", "order", "expansion", "merge", "scoring", "evidence", "constraint"]),
   ...settings("number", ["beam_size", "guidance", "votes", "diversity", "temperature", "seed"]),
-  ...settings("optional", ["steps", "resolve"]),
+  ...settings("optional", ["postpone", "steps", "resolve"]),
   ...settings("boolean", ["exclude_seen", "rethink"]),
   ...settings("pairs", ["pins", "forbid_tokens"]),
   ...settings("numbers", ["forbid_items"]),

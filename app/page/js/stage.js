@@ -57,7 +57,15 @@ export function mount(element, data, server) {
     tree: makeTree(app),
     player: makePlayer(app),
     share: makeShare(app),
-    ...(server ? { history: makeHistory(app), browse: makeBrowse(app), settings: makeSettings(app), filling: makeFilling(app), odd: makeOdd(app) } : {}),
+    ...(server
+      ? {
+          history: makeHistory(app),
+          browse: makeBrowse(app),
+          settings: makeSettings(app),
+          filling: makeFilling(app),
+          odd: makeOdd(app),
+        }
+      : {}),
   });
   const acts = Object.assign(
     {

@@ -17,8 +17,7 @@ export function votesNote(app) {
     first = rows.length ? by.get(rows[0].row).ranks.filter((rank) => rank === 0).length : 0,
     words = { first, count: votes.orders.length };
   const name = (order) => order.map((position) => trace.levels[position].name).join(", ");
-  const cell = (rank, mean) =>
-    make("td", { class: Math.abs(rank - mean) > 1 ? "apart" : "", text: String(rank + 1) });
+  const cell = (rank, mean) => make("td", { class: Math.abs(rank - mean) > 1 ? "apart" : "", text: String(rank + 1) });
   const head = make(
     "tr",
     {},

@@ -25,7 +25,7 @@ settings.register_profile(
 )
 settings.load_profile("mindrec")
 
-STAGE = ("test_watch", "test_front", "test_address", "test_player")
+STAGE = ("test_watch", "test_front", "test_address")
 """Files of browser tests that make up about half of their time."""
 
 

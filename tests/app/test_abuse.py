@@ -61,7 +61,7 @@ def question(server):
 # -- what is served ----------------------------------------------------------------------------------------------------
 
 
-def test_exactly_four_endpoints_are_public(server):
+def test_exactly_these_endpoints_are_public(server):
     info = json.loads(ask(server, f"{API}/info")[2])
     assert sorted(info["named_endpoints"]) == [
         "/explain",

@@ -25,24 +25,13 @@ settings.register_profile(
 )
 settings.load_profile("mindrec")
 
-STAGE = ("test_watch", "test_front", "test_address")
-"""Files of browser tests that make up about half of their time."""
-
 
 class _ByFile(LoadScopeScheduling):
-    """A process takes whole files, so that what a file sets up is set up once; two take all that needs a browser."""
+    """A process takes whole files, so that what a file sets up is set up once; one takes all that needs a browser."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]
-        if "browser/" not in file:
-            return file
-        return "browser, the stage" if any(name in file for name in STAGE) else "browser, the rest"
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config):
-    """One process more than there are cores: those with a browser wait for it half of their time."""
-    return (os.cpu_count() or 1) + 1
+        return "browser" if "browser/" in file else file
 
 
 @pytest.hookimpl(optionalhook=True)  # the tests run without xdist's workers too

@@ -298,7 +298,7 @@ AS_PREPARED = 0
 
 
 def load_prepared(folder: Path, *, name: str | None = None, category_depth: int | None = AS_PREPARED) -> PreparedData:
-    """Read a prepared folder (see design section 4). Paths longer than `category_depth` are cut to it.
+    """Read a prepared folder that `save_prepared` wrote. Paths longer than `category_depth` are cut to it.
 
     `AS_PREPARED` is the depth that `prepare` was given, three levels where it was given none; None is all levels.
 

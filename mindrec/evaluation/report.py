@@ -1,4 +1,4 @@
-"""One evaluation, or a sweep of them, as plain JSON (design section 4)."""
+"""One evaluation, or a sweep of them, as plain JSON."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -75,8 +75,7 @@ def evaluate_checkpoint(
     test = _Test(recommender, data, asked, batch)
     about = {"dataset": data.catalog.name, "split": split, "users": len(asked), "seed": seed}
     if sweep is not None:
-        base = config.to_dict()
-        rows = test.sweep([DecodeConfig.from_dict(base | row) for row in sweep])
+        rows = test.sweep([config.laid_over(row) for row in sweep])
         return {"rows": [about | row for row in rows]}
     out, ranks_U = test.one(config, sliced=True)
     others = {name: test.baseline(name, config) for name in (test.usual if baselines is None else baselines)}

@@ -1,4 +1,4 @@
-"""Diffusion Beam Search against brute force, and every promise of design section 5."""
+"""Diffusion Beam Search against brute force, and every definition of mindrec/README.md."""
 
 import math
 from dataclasses import replace

@@ -30,6 +30,18 @@ def test_the_largest_that_is_not_behind(highs, chosen):
     assert largest_free([row(0.0, None), *map(row, (0.25, 0.5, 1.0), highs)]) == chosen
 
 
+def test_a_row_of_a_sweep_that_rules_guidance_out_is_decoded_without_it(checkpoint, chain_data):
+    found = evaluate_checkpoint(
+        checkpoint,
+        chain_data,
+        users=20,
+        settings={"guidance": 0.5},
+        sweep=[{}, {"algorithm": "published"}],
+        device="cpu",
+    )
+    assert [row["decoder"]["guidance"] for row in found["rows"]] == [0.5, 0.0]
+
+
 def test_a_sweep_pairs_each_row_with_the_first(checkpoint, chain_data):
     """By the ranks of single answers."""
     settings = [{"beam_size": 10}, {"beam_size": 1}]

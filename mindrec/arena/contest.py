@@ -17,8 +17,8 @@ from mindrec.arena.methods import METHODS, method_type
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import Case, cases, item_counts
 from mindrec.errors import MindRecError
+from mindrec.evaluation.bootstrap import bootstrap_ratio
 from mindrec.evaluation.metrics import gold_ranks, hit_at_k, ndcg_at_k
-from mindrec.evaluation.paired import bootstrap_ratio
 from mindrec.evaluation.slices import reach
 from mindrec.system.files import read_json, write_json
 

@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from mindrec.checkpoint import load_checkpoint
 from mindrec.cold.add_items import add_items, check_lift
 from mindrec.data.catalog import PreparedData
-from mindrec.data.splits import Case, cases
+from mindrec.data.splits import Case, cases, sampled
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.baselines import best_rows
@@ -119,9 +119,7 @@ def _asked(data: PreparedData, rows, first_cold: int, split: str, users: int | N
     asked = [c for c in _in_checkpoint(cases(data.interactions, split), rows) if c.target >= first_cold]
     if not asked:
         raise MindRecError(f"no {split} case of {data.catalog.name!r} has a cold item as its target: none to measure")
-    if users is None or users >= len(asked):
-        return asked
-    return [asked[n] for n in np.sort(np.random.default_rng(seed).choice(len(asked), users, replace=False))]
+    return sampled(asked, users, seed)
 
 
 def _with_all_items(checkpoint: Path, data: PreparedData, device: str, embed: Embed | None) -> Recommender:

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from mindrec.data.catalog import SPLITS, Interactions, Ragged
 from mindrec.errors import MindRecError
+
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,13 @@ def _repeats_line(repeats: int, n_cases: int, split: str) -> str | None:
     )
 
 
+def sampled(things: Sequence[Thing], most: int | None, seed: int) -> list[Thing]:
+    """All of them, or a seeded sample of `most` in their order."""
+    if most is None or most >= len(things):
+        return list(things)
+    return [things[n] for n in np.sort(np.random.default_rng(seed).choice(len(things), most, replace=False))]
+
+
 def cases(interactions: Interactions, split: str, users: int | None = None, seed: int = 0) -> list[Case]:
     """Cases of a split; a seeded sample of `users` of them where given.
 
@@ -88,9 +98,7 @@ def cases(interactions: Interactions, split: str, users: int | None = None, seed
             rows = rows[:-1]
         if len(rows) >= 2:
             out.append(Case(interactions.user_ids[n], tuple(map(int, rows[:-1])), int(rows[-1])))
-    if users is not None and users < len(out):
-        chosen = np.sort(np.random.default_rng(seed).choice(len(out), users, replace=False))
-        out = [out[n] for n in chosen]
+    out = sampled(out, users, seed)
     if not out:
         raise MindRecError(_no_cases(interactions, split))
     return out

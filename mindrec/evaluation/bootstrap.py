@@ -1,4 +1,4 @@
-"""How sure a ratio of two rankings of the same users is: a paired bootstrap over users.
+"""How sure a ratio, or a difference, of two rankings of the same users is: a paired bootstrap over users.
 
 Shape legend: S seeds (checkpoints a side), U users.
 """
@@ -49,3 +49,11 @@ def ratios_of_ranks(left_U: np.ndarray, right_U: np.ndarray, seed: int = 0) -> d
         left, right = of(left_U)[None], of(right_U)[None]
         out[name] = bootstrap_ratio(left, right, SHORT, seed) if right.sum() else None
     return out
+
+
+def difference(values: np.ndarray, seed: int, resamples: int = 2000) -> dict[str, float]:
+    """The mean of paired differences, and the middle 95 % of it when histories are drawn anew."""
+    rng = np.random.default_rng(seed)
+    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(resamples)]
+    low, high = np.percentile(means, (2.5, 97.5))
+    return {name: round(float(v), 5) for name, v in (("mean", values.mean()), ("low", low), ("high", high))}

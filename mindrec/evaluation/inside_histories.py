@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from mindrec.data.catalog import Interactions, PreparedData
-from mindrec.data.splits import cases
+from mindrec.data.splits import cases, sampled
 from mindrec.decoding.gaps import CANDIDATES, RIGHT, Belonging, fill_gaps, least, odd_one_out
 from mindrec.errors import MindRecError
+from mindrec.evaluation.bootstrap import difference
 from mindrec.evaluation.metrics import hit_at_k, ndcg_at_k
 from mindrec.evaluation.report import open_checkpoint
-
-RESAMPLES = 2000
 
 
 def evaluate_gaps(
@@ -103,14 +102,6 @@ def evaluate_odd(
     }
 
 
-def difference(values: np.ndarray, seed: int) -> dict[str, float]:
-    """The mean of paired differences, and the middle 95 % of it when histories are drawn anew."""
-    rng = np.random.default_rng(seed)
-    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(RESAMPLES)]
-    low, high = np.percentile(means, (2.5, 97.5))
-    return {name: round(float(v), 5) for name, v in (("mean", values.mean()), ("low", low), ("high", high))}
-
-
 def _gaps(interactions: Interactions, seed: int) -> list[tuple[list[int], int, list[int]]]:
     """Left side, hidden item and right side of each test history; the hidden item stands nowhere else in it."""
     rng, out = np.random.default_rng(seed), []
@@ -141,9 +132,7 @@ def _intruders(interactions: Interactions, seed: int) -> list[tuple[list[int], i
 def _sample(asked: list, users: int | None, seed: int, needed: str) -> list:
     if not asked:
         raise MindRecError(f"no test history has {needed}; use data with longer ones")
-    if users is None or users >= len(asked):
-        return asked
-    return [asked[n] for n in np.sort(np.random.default_rng(seed).choice(len(asked), users, replace=False))]
+    return sampled(asked, users, seed)
 
 
 def _place(rows: Sequence[int], row: int) -> int:

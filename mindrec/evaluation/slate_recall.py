@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from mindrec.data.catalog import PreparedData
-from mindrec.data.splits import Case, cases
+from mindrec.data.splits import Case, cases, sampled
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.slates import WIDTH, slates
 from mindrec.errors import MindRecError
+from mindrec.evaluation.bootstrap import difference
 from mindrec.evaluation.evaluate import rank
-from mindrec.evaluation.inside_histories import difference
 from mindrec.evaluation.report import open_checkpoint
 from mindrec.recommender import Recommender
 
@@ -102,9 +102,7 @@ def _hidden(asked: Sequence[Case], n: int, users: int | None, seed: int) -> list
             out.append((replace(case, history=known, target=new[0]), new))
     if not out:
         raise MindRecError(f"no test history has more than {n} items; hide fewer with --n")
-    if users is not None and users < len(out):
-        out = [out[k] for k in np.sort(np.random.default_rng(seed).choice(len(out), users, replace=False))]
-    return out
+    return sampled(out, users, seed)
 
 
 def _top(recommender: Recommender, part: Sequence[Case], config: DecodeConfig, n: int) -> list[list[int]]:

@@ -9,14 +9,6 @@ import numpy as np
 import torch
 
 
-def some_sequences(sequences: list[np.ndarray], most: int | None, seed: int) -> list[np.ndarray]:
-    """All of them, or a seeded sample of `most`."""
-    if most is None or most >= len(sequences):
-        return sequences
-    chosen = np.sort(np.random.default_rng(seed).choice(len(sequences), most, replace=False))
-    return [sequences[n] for n in chosen]
-
-
 def windows(
     sequences: Sequence[np.ndarray], width: int, rng: np.random.Generator, *, ordered: bool = True
 ) -> list[np.ndarray]:

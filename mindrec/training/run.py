@@ -12,7 +12,7 @@ import torch
 
 from mindrec.checkpoint import FOLDER, Checkpoint, load_checkpoint, weights_digest
 from mindrec.data.catalog import PreparedData
-from mindrec.data.splits import MOSTLY, cases, item_counts, repeat_share, training_sequences
+from mindrec.data.splits import MOSTLY, cases, item_counts, repeat_share, sampled, training_sequences
 from mindrec.errors import MindRecError
 from mindrec.model.compact import CompactDenoiser
 from mindrec.system.devices import device_name, pick_device
@@ -22,7 +22,6 @@ from mindrec.system.memory import peak_memory_mb
 from mindrec.system.unfinished import Start, begin
 from mindrec.text.features import text_model_digest
 from mindrec.tokens.tokenizer import Tokenizer
-from mindrec.training.batches import some_sequences
 from mindrec.training.model_card import model_card
 from mindrec.training.presets import Preset
 from mindrec.training.resumable import STATE_FORMAT
@@ -77,7 +76,7 @@ def train_checkpoint(
     start = begin(state_dir, about, resume=resume, finished=lambda: finished_run(out))
     if start is Start.FINISHED:
         return load_checkpoint(out, device)
-    sequences = some_sequences(training_sequences(data.interactions), most_sequences, preset.train.seed)
+    sequences = sampled(training_sequences(data.interactions), most_sequences, preset.train.seed)
     try:
         resumes = start is Start.GOES_ON
         job = TrainingJob(data, preset, recipe, sequences, pick_device(device), state_dir, resumes, report, progress)

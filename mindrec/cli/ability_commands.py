@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mindrec.cli.shared import Decoder, JsonOut, emit, load_data, settings_of
+from mindrec.cli.printed import about_answer, show, show_items, table_of
+from mindrec.cli.shared import Decoder, JsonOut, emit, load_data, open_with_items, settings_of
 from mindrec.system.files import check_json
 
 Shipped = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folder.")]
@@ -22,6 +23,7 @@ Right = Annotated[int, typer.Option(min=0, help="Items right of the gap that are
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Width = Annotated[int, typer.Option(min=1, help="Slates kept after each slot; 1 takes the first answer each time.")]
 SHIPPED = Path("checkpoints/grocery")
+UNORDERED = "order carries nothing in the data of this checkpoint: a gap means little here; ask odd-one-out instead"
 
 
 def register(app: typer.Typer) -> None:
@@ -46,25 +48,20 @@ def slate(
         Path | None, typer.Option(callback=check_json, help="Write the trace of each slot here, a JSON list.")
     ] = None,
     device: Device = "auto",
+    json_out: JsonOut = None,
 ) -> None:
     """Choose several items that go together after a history, later ones knowing earlier ones."""
-    from rich.console import Console
-    from rich.table import Table
-
     from mindrec.system.files import write_text
 
-    recommender, ids = _opened(checkpoint, item, device)
+    recommender, ids = open_with_items(checkpoint, item, device)
     found = recommender.slate(
         ids, n, settings_of(decoder or []), max_per_category=max_per_category, width=width, trace=trace is not None
     )
-    table = Table("slot", "item", "path", "search mass")
-    for chosen in found.items:
-        path = " > ".join(chosen.item.categories)
-        table.add_row(str(chosen.rank), chosen.item.title, path, f"{chosen.probability:.4f}")
-    Console().print(table)
+    lines = [f"the slate in this order: log-probability {found.score:.3f}"]
+    show_items(recommender, found.items, ids, json_out, lines, score=found.score)
     if trace:
         write_text(trace, json.dumps([one.to_dict() for one in found.traces]))
-        typer.echo(f"traces in {trace}")
+        typer.echo(f"traces in {trace}", err=True)
 
 
 def evaluate_slates(
@@ -105,21 +102,15 @@ def fill_gap(
     first: Annotated[int, typer.Option(min=1, help="How many answers are printed.")] = 10,
     decoder: Decoder = None,
     device: Device = "auto",
+    json_out: JsonOut = None,
 ) -> None:
     """Rank which item stood in a gap of a history, by both sides: for data in which order means something."""
-    from rich.console import Console
-    from rich.table import Table
-
-    recommender, ids = _opened(checkpoint, item, device)
+    recommender, ids = open_with_items(checkpoint, item, device)
     found = recommender.fill_gap(ids, position, settings_of(decoder or []), candidates=candidates, right=right)
-    table = Table("#", "item", "path", "probability")
-    for filling in found[:first]:
-        path = " > ".join(filling.item.categories)
-        table.add_row(str(filling.rank), filling.item.title, path, f"{filling.probability:.4f}")
-    Console().print(table)
-    typer.echo(
-        f"probabilities are over {len(found)} candidates from the left side, weighed by {right} items right of it"
-    )
+    words = f"probabilities are over {len(found)} candidates from the left side, weighed by {right} items right of it"
+    lines = [words] if _ordered(recommender) else [words, UNORDERED]
+    about = {"position": position, "candidates": len(found), "right": right, "notes": lines[1:]}
+    show_items(recommender, found[:first], ids, json_out, lines, mass="probability", **about)
 
 
 def evaluate_gaps(
@@ -162,26 +153,20 @@ def rewrite(
         Path | None, typer.Option(callback=check_json, help="Write the rewrite's trace here as JSON.")
     ] = None,
     device: Device = "auto",
+    json_out: JsonOut = None,
 ) -> None:
     """Recommend, mask some tokens of an answer again, and decode them anew with the rest pinned."""
-    from rich.console import Console
-    from rich.table import Table
-
     from mindrec.system.files import write_text
 
-    recommender, ids = _opened(checkpoint, item, device)
+    recommender, ids = open_with_items(checkpoint, item, device)
     first = recommender.recommend(ids, settings_of(decoder or []))
     again = recommender.rewrite(first, position or None, least_certain=least_certain, rank=rank)
     kept = len(again.trace.config["pins"])
-    typer.echo(f"{first.items[rank - 1].item.title}: {kept} of {len(again.trace.levels)} tokens stay")
-    table = Table("#", "item", "path", "search mass")
-    for found in again.items:
-        path = " > ".join(found.item.categories)
-        table.add_row(str(found.rank), found.item.title, path, f"{found.probability:.4f}")
-    Console().print(table)
+    words = f"{first.items[rank - 1].item.title}: {kept} of {len(again.trace.levels)} tokens stay"
+    show_items(recommender, again.items, ids, json_out, [words], pins=again.trace.config["pins"])
     if trace:
         write_text(trace, again.trace.to_json())
-        typer.echo(f"trace in {trace}")
+        typer.echo(f"trace in {trace}", err=True)
 
 
 def odd_one_out(
@@ -189,17 +174,32 @@ def odd_one_out(
     item: Items = None,
     decoder: Decoder = None,
     device: Device = "auto",
+    json_out: JsonOut = None,
 ) -> None:
     """Score each item of a history given the others, and mark the one that belongs least."""
-    from rich.console import Console
-    from rich.table import Table
-
-    recommender, ids = _opened(checkpoint, item, device)
-    table = Table("item", "given the others", "times its usual share", "")
-    for scored in recommender.odd_one_out(ids, settings_of(decoder or [])):
-        lift = "" if scored.lift is None else f"{math.exp(scored.lift):.2f}"
-        table.add_row(scored.item.title, f"{scored.probability:.5f}", lift, "belongs least" if scored.odd else "")
-    Console().print(table)
+    recommender, ids = open_with_items(checkpoint, item, device)
+    found = [
+        {
+            "item_id": one.item.item_id,
+            "title": one.item.title,
+            "probability": one.probability,
+            "lift": None if one.lift is None else math.exp(one.lift),
+            "odd": one.odd,
+        }
+        for one in recommender.odd_one_out(ids, settings_of(decoder or []))
+    ]
+    rows = [
+        (
+            one["item_id"],
+            one["title"],
+            f"{one['probability']:.5f}",
+            "" if one["lift"] is None else f"{one['lift']:.2f}",
+            "belongs least" if one["odd"] else "",
+        )
+        for one in found
+    ]
+    head = ("id", "item", "given the others", "times its usual share", "")
+    show(about_answer(recommender, ids) | {"items": found}, json_out, table_of(head, rows, left=(0, 1, 4)), ())
 
 
 def evaluate_odd(
@@ -225,10 +225,6 @@ def evaluate_odd(
     emit(found, json_out)
 
 
-def _opened(checkpoint: Path, items: list[str] | None, device: str):
-    """The recommender of a checkpoint, and the ids of items given by id, title or words."""
-    from mindrec.cli.main import resolve
-    from mindrec.recommender import Recommender
-
-    recommender = Recommender.from_pretrained(checkpoint, device)
-    return recommender, [resolve(recommender, words, lambda line: typer.echo(line, err=True)) for words in items or []]
+def _ordered(recommender) -> bool:
+    """Whether the order of a history means something in the data that the checkpoint was trained on."""
+    return (recommender.checkpoint.training or {}).get("data", {}).get("ordered", True)

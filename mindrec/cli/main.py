@@ -26,7 +26,7 @@ from mindrec.cli import (
     train_command,
 )
 from mindrec.cli.printed import show_evaluation, show_recommendation
-from mindrec.cli.shared import Batch, Decoder, JsonOut, Seed, emit, load_data, settings_of
+from mindrec.cli.shared import Batch, Decoder, JsonOut, Seed, emit, load_data, open_with_items, settings_of
 from mindrec.errors import MindRecError
 from mindrec.system.files import check_json
 
@@ -205,11 +205,9 @@ def recommend(
     json_out: JsonOut = None,
 ) -> None:
     """Recommend the next item of a history and print the ranked items with their ids and category paths."""
-    from mindrec.recommender import Recommender
     from mindrec.system.files import write_text
 
-    recommender = Recommender.from_pretrained(checkpoint, device)
-    ids = [resolve(recommender, words, lambda line: typer.echo(line, err=True)) for words in item or []]
+    recommender, ids = open_with_items(checkpoint, item, device)
     answer = recommender.recommend(ids, settings_of(decoder or []))
     lines = list(answer.notes)
     if recommender.checkpoint.cold:
@@ -244,33 +242,6 @@ def stories(
     found = find_stories(recommender, cases(prepared_data.interactions, "test", users), popularity, avoid=avoid or ())
     for path in write_stories(recommender, found, opening or [], out):
         typer.echo(path)
-
-
-def resolve(recommender, words: str, say=lambda line: None) -> str:
-    """An item id from an id, a title, or free text; what free text was read as is told through `say`.
-
-    Raises MindRecError for a title that several items have, and for words that fit nothing.
-    """
-    catalog = recommender.catalog
-    if (row := catalog.ids.row(words)) is not None:
-        return catalog.items[row].item_id
-    same = [i.item_id for i in catalog.items if i.title.casefold() == words.casefold()]
-    if len(same) == 1:
-        return same[0]
-    if same:
-        raise MindRecError(f"{words!r} is the title of {len(same)} items; give one id: {', '.join(same)}")
-    near = [catalog.items[row] for row in recommender.search(words, 5) if recommender.fits(words, row)]
-    if not near:
-        hint = catalog.ids.hint(words) or "search the catalog for its title"
-        raise MindRecError(f"unknown item {words!r}: no id, title or words of an item of {catalog.name!r}; {hint}")
-    named = [f"{i.title} ({i.item_id})" for i in near]
-    paths = [" > ".join(path) for path in recommender.search_paths(words, 3)]
-    say(
-        f"{words!r} is read as {named[0]}"
-        + (f"; near it: {', '.join(named[1:])}" if named[1:] else "")
-        + (f"; categories: {', '.join(paths)}" if paths else "")
-    )
-    return near[0].item_id
 
 
 def _numbers(name: str, text: str) -> list[float]:

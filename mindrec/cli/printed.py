@@ -61,17 +61,34 @@ def show_recommendation(
     recommender, answer, history: Sequence[str], json_out: Path | None, lines: Sequence[str]
 ) -> None:
     """The ranked items with their ids and paths."""
-    items = [
+    show_items(recommender, answer.items, history, json_out, lines, notes=list(answer.notes))
+
+
+def show_items(
+    recommender,
+    items,
+    history: Sequence[str],
+    json_out: Path | None,
+    lines: Sequence[str],
+    *,
+    mass: str = "search mass",
+    **more,
+) -> None:
+    """Ranked items (mindrec.recommendation.Recommended) with ids and paths; `more` goes into the JSON beside them.
+
+    `mass` names the column of probabilities.
+    """
+    found = [
         {
-            "rank": found.rank,
-            "item_id": found.item.item_id,
-            "title": found.item.title,
-            "categories": list(found.item.categories),
-            "score": found.score,
-            "probability": found.probability,
-            "cold": recommender.is_cold(found.row),
+            "rank": one.rank,
+            "item_id": one.item.item_id,
+            "title": one.item.title,
+            "categories": list(one.item.categories),
+            "score": one.score,
+            "probability": one.probability,
+            "cold": recommender.is_cold(one.row),
         }
-        for found in answer.items
+        for one in items
     ]
     rows = [
         (
@@ -81,12 +98,15 @@ def show_recommendation(
             " > ".join(item["categories"]),
             f"{item['probability']:.4f}",
         )
-        for item in items
+        for item in found
     ]
-    result = {
+    result = about_answer(recommender, history) | {"items": found} | more
+    show(result, json_out, table_of(("#", "id", "item", "path", mass), rows, left=(1, 2, 3)), lines)
+
+
+def about_answer(recommender, history: Sequence[str]) -> dict:
+    """The checkpoint and the history, as every answer's JSON names them."""
+    return {
         "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
         "history": list(history),
-        "items": items,
-        "notes": list(answer.notes),
     }
-    show(result, json_out, table_of(("#", "id", "item", "path", "search mass"), rows, left=(1, 2, 3)), lines)

@@ -94,3 +94,38 @@ def settings_of(pairs: list[str]) -> dict:
         except json.JSONDecodeError:
             out[name] = value
     return out
+
+
+def open_with_items(checkpoint: Path, items: list[str] | None, device: str) -> tuple:
+    """The recommender of a checkpoint, and the ids of items given by id, title or words."""
+    from mindrec.recommender import Recommender
+
+    recommender = Recommender.from_pretrained(checkpoint, device)
+    return recommender, [resolve(recommender, words, lambda line: typer.echo(line, err=True)) for words in items or []]
+
+
+def resolve(recommender, words: str, say=lambda line: None) -> str:
+    """An item id from an id, a title, or free text; what free text was read as is told through `say`.
+
+    Raises MindRecError for a title that several items have, and for words that fit nothing.
+    """
+    catalog = recommender.catalog
+    if (row := catalog.ids.row(words)) is not None:
+        return catalog.items[row].item_id
+    same = [i.item_id for i in catalog.items if i.title.casefold() == words.casefold()]
+    if len(same) == 1:
+        return same[0]
+    if same:
+        raise MindRecError(f"{words!r} is the title of {len(same)} items; give one id: {', '.join(same)}")
+    near = [catalog.items[row] for row in recommender.search(words, 5) if recommender.fits(words, row)]
+    if not near:
+        hint = catalog.ids.hint(words) or "search the catalog for its title"
+        raise MindRecError(f"unknown item {words!r}: no id, title or words of an item of {catalog.name!r}; {hint}")
+    named = [f"{i.title} ({i.item_id})" for i in near]
+    paths = [" > ".join(path) for path in recommender.search_paths(words, 3)]
+    say(
+        f"{words!r} is read as {named[0]}"
+        + (f"; near it: {', '.join(named[1:])}" if named[1:] else "")
+        + (f"; categories: {', '.join(paths)}" if paths else "")
+    )
+    return near[0].item_id

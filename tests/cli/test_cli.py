@@ -251,7 +251,8 @@ def test_a_slate_is_printed_and_its_traces_are_kept(journey):
         "--trace", out, "--device", "cpu",
     )  # fmt: skip
     assert code == 0
-    assert "slot" in text
+    assert "id" in text
+    assert "the slate in this order" in text
     traces = [DecodeTrace.from_dict(one) for one in json.loads(out.read_text())]
     assert [len(one.history) for one in traces] == [1, 2, 3]
     code, text, _ = ours(

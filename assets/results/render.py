@@ -283,19 +283,20 @@ def _bench_train(r: dict) -> str:
 
 def _beside(r: dict) -> str:
     """A training on a machine that others use: its time beside a working process, and its memory."""
-    told = []
+    lines = []
     if busy := r.get("busy"):
         times = ", ".join(
             f"{name} {busy[key]['quiet_ms']} ms quiet and {busy[key]['busy_ms']} ms busy ({busy[key]['ratio']} times)"
             for key, name in (("dense", "dense part"), ("block", "target block"))
         )
-        told.append(
+        lines.append(
             f"A step beside a process that keeps all {busy['cores']} cores busy, with "
-            f"`OMP_WAIT_POLICY={busy['omp_wait_policy']}`, which every command sets: {times}."
+            f"`OMP_WAIT_POLICY={busy['omp_wait_policy']}`, which every command sets: {times}; the median of "
+            f"{busy['steps']} batches, each trained on with that process held and with it running."
         )
     if memory := r.get("memory"):
-        told.append(f"A whole `train {memory['train']}` holds {memory['peak_mb']:,} MB of memory at most.")
-    return "\n" + " ".join(told) + "\n" if told else ""
+        lines.append(f"A whole `train {memory['train']}` holds {memory['peak_mb']:,} MB of memory at most.")
+    return "\n" + " ".join(lines) + "\n" if lines else ""
 
 
 def _bench_llada(r: dict) -> str:

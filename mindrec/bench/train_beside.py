@@ -1,6 +1,7 @@
 """`bench train --busy` and `--memory`: a training step beside a process that works, and what a training holds."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -12,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mindrec.bench.train_speed import WARM, finish, first_batches, losses, make_step, new_model
+from mindrec.bench.train_speed import WARM, drawn_tokenizer, finish, first_batches, losses, make_step, new_model
 from mindrec.data.catalog import PreparedData
 from mindrec.errors import MindRecError
 from mindrec.system.devices import pick_device
 from mindrec.system.files import read_json
+from mindrec.system.memory import say
 from mindrec.training.presets import Preset
-from mindrec.training.starting import make_tokenizer
 
 WORK = """
 import os, torch
@@ -29,50 +30,72 @@ while os.getppid() == parent:
     square @ square
 """
 """A product of matrices after the other on every core, until whoever started it ends."""
-SEQUENCES = 3000
+PAIRS = 8
+SEQUENCES = 600
 
 
 def bench_busy(data: PreparedData, preset: Preset, device: str = "auto") -> dict:
     """Milliseconds of a step of each stage, quiet and beside a process that works on every core, and their ratio.
 
     A fair share of the cores makes a step take twice as long; threads that spin while they wait, many times as long.
+    Each of `PAIRS` batches is trained on twice, once with the other process held and once with it running, so that
+    whatever else slows the machine down slows both. The ratio is the median of the pairs'.
     """
-    place, tokenizer = pick_device(device), make_tokenizer(data, preset)
-    model = new_model(tokenizer, preset, "diffusion", place)
-    some = first_batches(data, preset, model)
-    steps = {name: make_step(model, loss) for name, loss in losses(model, tokenizer, preset).items()}
+    tokenizer = drawn_tokenizer(data, preset)
+    model = new_model(tokenizer, preset, "diffusion", pick_device(device))
+    some = first_batches(data, preset, model)[: WARM + PAIRS]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    quiet = {name: _milliseconds(step, some) for name, step in steps.items()}
-    with working():
-        busy = {name: _milliseconds(step, some) for name, step in steps.items()}
-    return {
+    out = {
         "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "not set"),
         "cores": os.cpu_count(),
         "load_before": None if load is None else round(load, 1),
-    } | {
-        name: {
-            "quiet_ms": round(quiet[name], 1),
-            "busy_ms": round(busy[name], 1),
-            "ratio": round(busy[name] / quiet[name], 2),
-        }
-        for name in steps
+        "steps": PAIRS,
     }
+    with working() as other:
+        for stage, loss in losses(model, tokenizer, preset).items():
+            quiet_P, busy_P = in_turns(make_step(model, loss), some, other)
+            out[stage] = {
+                "quiet_ms": round(float(np.median(quiet_P)), 1),
+                "busy_ms": round(float(np.median(busy_P)), 1),
+                "ratio": round(float(np.median(busy_P / quiet_P)), 2),
+            }
+            say(f"{stage}: {out[stage]}")
+    return out
 
 
-def _milliseconds(step: Callable[[torch.Tensor], int], some: list[torch.Tensor]) -> float:
-    """The median step."""
-    took = []
-    for rows in some:
-        started = time.perf_counter()
+def in_turns(
+    step: Callable[[torch.Tensor], int], some: list[torch.Tensor], other: subprocess.Popen
+) -> tuple[np.ndarray, np.ndarray]:
+    """Milliseconds of a step on each batch, with the other process held and with it running, (P,) each."""
+    _hold(other)
+    for rows in some[:WARM]:
         step(rows)
-        finish(rows.device)
-        took.append(time.perf_counter() - started)
-    return 1000 * float(np.median(took[WARM:]))
+    took: dict[bool, list[float]] = {False: [], True: []}
+    for number, rows in enumerate(some[WARM:]):
+        for busy in (False, True) if number % 2 else (True, False):
+            (_let_go if busy else _hold)(other)
+            started = time.perf_counter()
+            step(rows)
+            finish(rows.device)
+            took[busy].append(1000 * (time.perf_counter() - started))
+    return np.array(took[False]), np.array(took[True])
+
+
+def _hold(process: subprocess.Popen) -> None:
+    process.send_signal(signal.SIGSTOP)
+
+
+def _let_go(process: subprocess.Popen) -> None:
+    process.send_signal(signal.SIGCONT)
 
 
 @contextmanager
 def working() -> Iterator[subprocess.Popen]:
     """A process of its own keeps every core busy with products of matrices until the block ends."""
+    if not hasattr(signal, "SIGSTOP"):
+        raise MindRecError(
+            "--busy holds a process and lets it go on, which this system cannot; run it on Linux or macOS"
+        )
     process = subprocess.Popen([sys.executable, "-c", WORK], stdout=subprocess.PIPE, text=True)
     try:
         if process.stdout.readline().strip() != "works":

@@ -125,6 +125,8 @@ def test_codes_are_told_by_the_items_that_they_leave(visit):
 def test_steps_scrubber_and_keys_move_through_the_trace(visit):
     page, answer = start(visit)
     last = len(answer["trace"]["steps"]) - 1
+    page.wait_for_timeout(700)  # with reduced motion it neither plays nor moves
+    assert page.evaluate("getComputedStyle(document.querySelector('.mr-grid.front .bar')).transitionDuration") == "0s"
     assert caption(page) == answer["captions"][0]
     page.keyboard.press("ArrowRight")
     assert caption(page) == answer["captions"][1]
@@ -144,23 +146,23 @@ def test_steps_scrubber_and_keys_move_through_the_trace(visit):
     page.keyboard.press("Escape")
     page.keyboard.press("ArrowLeft")
     assert caption(page) == answer["captions"][last - 1]
-
-
-def test_keys_do_nothing_while_typing(visit):
-    page, _ = start(visit)
-    before = caption(page)
-    page.focus("#mr-query")
+    page.focus("#mr-query")  # keys do nothing while typing
     page.keyboard.press("ArrowRight")
     page.keyboard.type(" t2")
-    assert caption(page) == before
+    assert caption(page) == answer["captions"][last - 1]
     assert page.get_attribute("[data-do=tree]", "aria-expanded") == "true"
 
 
-def test_a_pin_changes_the_path_and_can_be_undone(visit):
-    page, _answer = start(visit)
+def test_a_pin_or_a_ban_changes_the_path_and_can_be_undone(visit):
+    page, _answer = start(visit, width=1280, height=720)
     page.keyboard.press("End")
     before = first_row(page)
-    page.locator(".mr-grid.front tbody tr:first-child td button").first.press("Enter")
+    first_cell = page.locator(".mr-grid.front tbody tr:first-child td button").first
+    first_cell.press("Enter")
+    pin = page.locator("[data-part=alternatives]").get_by_text("Pin").first  # in view, in reach
+    box, scroll = pin.bounding_box(), page.locator("[data-part=alternatives] .mr-scroll").bounding_box()
+    assert 0 <= box["y"] <= 720 - box["height"]
+    assert box["x"] + box["width"] <= scroll["x"] + scroll["width"] + 1
     panel = page.locator("[data-part=alternatives]")
     others = panel.locator("tbody tr:not(.illegal):not(.taken)")
     other = others.first.locator("th").inner_text()
@@ -173,13 +175,9 @@ def test_a_pin_changes_the_path_and_can_be_undone(visit):
     page.click("[data-do=undo]")
     assert page.is_hidden("[data-part=interventions]")
     assert first_row(page) == before
-
-
-def test_a_forbidden_token_is_gone_and_its_chip_lifts_it(visit):
-    page, _ = start(visit)
+    page.focus("[data-part=stage]")
     page.keyboard.press("End")
-    before = first_row(page)
-    page.locator(".mr-grid.front tbody tr:first-child td button").first.press("Enter")
+    first_cell.press("Enter")
     decoded(page, lambda: page.locator("[data-part=alternatives] tr.taken").get_by_text("Forbid").click())
     assert before[0] not in texts(page, ".mr-grid.front tbody tr:not(.ghost) td:nth-of-type(1) .t")
     decoded(page, lambda: page.locator("[data-part=interventions] .chip button").click())
@@ -254,8 +252,14 @@ def test_the_replay_opens_from_disk_without_a_network(visit, tmp_path):
     got.value.save_as(path)
     assert path.stat().st_size < 7_000_000
     page.context.set_offline(True)
-    replay = visit(url=path.as_uri())
+    replay = visit(url=path.as_uri(), reduced_motion="reduce")
     replay.wait_for_selector(".js-plotly-plot")
+    at = replay.input_value("[data-part=scrub]")  # it listens to keys from the start
+    replay.keyboard.press("ArrowRight")
+    assert int(replay.input_value("[data-part=scrub]")) == int(at) + 1
+    replay.keyboard.press("Space")
+    replay.wait_for_selector(".mr-stage.playing")
+    assert "?" not in replay.url
     replay.focus("[data-part=stage]")
     replay.keyboard.press("End")
     assert caption(replay) == answer["captions"][-1]
@@ -282,20 +286,16 @@ def test_a_trace_is_saved_and_opened_again_and_a_broken_one_is_refused(visit, tm
     assert caption(other) == answer["captions"][0]
 
 
-def test_a_picture_of_the_stage_is_a_png(visit, tmp_path):
-    page, _ = start(visit)
+def test_a_picture_is_a_png_and_a_film_shows_every_step(visit, tmp_path):
+    from PIL import Image, ImageSequence
+
+    page, answer = start(visit)
     page.wait_for_selector(".js-plotly-plot")
     with page.expect_download() as got:
         page.click("[data-do=save-png]")
     got.value.save_as(tmp_path / "stage.png")
     assert (tmp_path / "stage.png").read_bytes()[:4] == b"\x89PNG"
-
-
-def test_a_film_shows_every_step_and_the_page_stays_where_it_was(visit, tmp_path):
-    from PIL import Image, ImageSequence
-
-    page, answer = start(visit)
-    page.wait_for_selector(".js-plotly-plot")
+    page.focus("[data-part=stage]")
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     shown = caption(page)
@@ -310,18 +310,8 @@ def test_a_film_shows_every_step_and_the_page_stays_where_it_was(visit, tmp_path
     assert pauses == [1600.0] * (len(frames) - 1) + [4000.0]
     colours = frames[-1].getcolors(2**24)
     assert max(n for n, _ in colours) < 0.98 * frames[-1].width * frames[-1].height, "something is drawn"
-    assert caption(page) == shown
+    assert caption(page) == shown  # the page stays where it was
     assert "film.png" in page.inner_text("[data-part=done]")
-
-
-def test_alternatives_open_in_view_with_their_buttons_in_reach(visit):
-    page, _ = start(visit, width=1280, height=720)
-    page.keyboard.press("End")
-    page.locator(".mr-grid.front tbody tr:first-child td button").first.press("Enter")
-    pin = page.locator("[data-part=alternatives]").get_by_text("Pin").first
-    box, scroll = pin.bounding_box(), page.locator("[data-part=alternatives] .mr-scroll").bounding_box()
-    assert 0 <= box["y"] <= 720 - box["height"]
-    assert box["x"] + box["width"] <= scroll["x"] + scroll["width"] + 1
 
 
 def test_a_title_with_markup_shows_as_text(visit):
@@ -416,28 +406,3 @@ def test_present_mode_is_large_and_escape_leaves_it(visit):
     assert page.evaluate(whole), "on a laptop the grid is as wide as its place"
     page.keyboard.press("Escape")
     assert page.is_visible("[data-do=decode]")
-
-
-def test_dark_mode_takes_the_dark_palette(visit):
-    page = visit("?__theme=dark")
-    ground = page.evaluate("getComputedStyle(document.querySelector('.mr-stage')).backgroundColor")
-    assert max(int(v) for v in ground[4:-1].split(",")) < 60
-
-
-def test_reduced_motion_neither_plays_nor_moves(visit):
-    page, answer = start(visit)
-    page.wait_for_timeout(700)
-    assert caption(page) == answer["captions"][0]
-    assert page.evaluate("getComputedStyle(document.querySelector('.mr-grid.front .bar')).transitionDuration") == "0s"
-
-
-@pytest.mark.parametrize("width", [380, 1920])
-def test_the_page_never_scrolls_sideways(visit, width):
-    page = visit(width=width, height=800)
-    if width < 1000:
-        page.click("[data-do=view-path]")
-    page.wait_for_selector(".js-plotly-plot")
-    page.focus("[data-part=stage]")
-    page.keyboard.press("End")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.locator("[data-part=caption]").bounding_box()["width"] <= width

@@ -4,15 +4,20 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 
-MISSING = frozenset(
-    ["", "nan", "NaN", "NAN", "NULL", "null", "Null", "None", "none", "NONE", "N/A", "n/a", "NA", "#N/A", "\\N", "<NA>"]
-)
+_WORDS = "nan NaN NAN NaT NULL null Null None none NONE N/A n/a NA \\N <NA> undefined (null) (blank) - --"
+_SHEET_ERRORS = "#N/A #REF! #VALUE! #NAME? #DIV/0! #NUM! #NULL!"
+MISSING = frozenset(["", *_WORDS.split(), *_SHEET_ERRORS.split()])
 """Spellings that exporters write where there is no value."""
 
+UNSEEN = "\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+"""Characters without a width, which copying from pages and sheets leaves around a text."""
+FORMULA = r'^="(.*)"$'
+"""How a sheet's export keeps a number from being read as one."""
 WHOLE_FLOAT = r"^([+-]?(?:0|[1-9][0-9]*))\.0+$"
 """A whole number that became a float. A number with leading zeros is text and stays as it is."""
 
 _WHOLE_FLOAT = re.compile(WHOLE_FLOAT)
+_FORMULA = re.compile(FORMULA)
 _SIGNS = re.compile(r"[\W_]+")
 NEAR_SHOWN = 3
 
@@ -20,6 +25,10 @@ NEAR_SHOWN = 3
 def normal_id(value: object) -> str:
     """The one spelling of an id: no blanks around it, and `1001.0` is `1001`; "" where it is missing."""
     text = "" if value is None else str(value).strip()
+    if not text.isprintable():
+        text = text.strip(UNSEEN).strip()
+    if text.startswith('="') and (inner := _FORMULA.match(text)):
+        text = inner.group(1).strip()
     if text in MISSING:
         return ""
     if text.endswith("0") and (whole := _WHOLE_FLOAT.match(text)):

@@ -14,7 +14,15 @@ import numpy as np
 from mindrec.data.catalog import SPLITS, Catalog, Interactions, Item, PreparedData, Ragged
 from mindrec.data.ids import normal_id
 from mindrec.errors import MindRecError
-from mindrec.sources.meaning import check_match, judge_depth, judge_order, ordered_labels, without_roots
+from mindrec.sources.meaning import (
+    check_match,
+    judge_depth,
+    judge_order,
+    judge_times,
+    judge_users,
+    ordered_labels,
+    without_roots,
+)
 from mindrec.sources.repairs import REFUSE_AFTER, Repairs, clean_items, usable_id
 from mindrec.sources.values import SCIENTIFIC
 
@@ -206,7 +214,10 @@ def assemble(
         missing = ~has[events.item_M] if len(events) else np.zeros(0, bool)
         repairs.count("unknown_item", n=int(missing.sum()))
         events = events.keep(~missing)
+    if timed:
+        judge_times(events.time_M, repairs)
     events = filtered(events, core, repairs)
+    judge_users(events.users, events.user_M, repairs)
     items = _items(events, known, keep_unused, repairs)
     paths = ordered_labels([item.categories for item in items], labels, repairs)
     if drop_root:

@@ -25,6 +25,7 @@ from mindrec.sources.values import is_missing, number
 SOURCES = ("csv", "parquet")
 ROWS, EXAMPLES, WIDTH, MOST_COLUMNS = 10_000, 3, 24, 40
 _DATE = re.compile(r"(?i)^\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?!\d)|^\w{3},? .*\d{4}|^\d{1,2} \w{3,9}\.? \d{4}")
+_THOUSANDS = re.compile(r"^\d{1,3}(,\d{3})+(\.\d*)?$")
 _WHOLE = re.compile(r"^[+-]?\d+(?:\.0+)?$")
 
 
@@ -243,7 +244,8 @@ def _kind(cells: Sequence[str]) -> str:
     if all(map(_WHOLE.match, cells)):
         return "whole number"
     if all(number(cell) is not None for cell in cells):
-        return "decimal comma" if any("," in cell for cell in cells) else "number"
+        commas = [cell for cell in cells if "," in cell]
+        return "decimal comma" if commas and not all(map(_THOUSANDS.match, commas)) else "number"
     if all(map(_DATE.match, cells)):
         return "date"
     return "list" if all(cell[:1] in "[(" for cell in cells) else "text"

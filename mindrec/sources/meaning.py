@@ -12,6 +12,9 @@ from mindrec.errors import MindRecError
 from mindrec.sources.repairs import MAX_DEPTH, Repairs, without_common_root
 
 LABELS = ("first", "rarest", "sorted")
+CREDIBLE = (631_152_000.0, 4_102_444_800.0)
+"""Seconds from 1990 to the end of 2099."""
+LARGE_USER, LEAST_USERS = 0.2, 20
 LOUD_SHARE = 0.05
 """Share of repeats from which they are said; fewer change no figure that anyone reads."""
 
@@ -158,6 +161,53 @@ def judge_order(found: Interactions, ids: Sequence[str], timed: bool, repairs: R
             f"{repeats:,} of {len(flat):,} interactions repeat an item of the same user{rows}; the last item of "
             f"{last:,} of {len(lengths):,} users is one they had before, which exclude_seen=true rules out: "
             "set exclude_seen=false (evaluate --decoder exclude_seen=false) if people come back to the same items"
+        )
+
+
+def judge_times(time_M: np.ndarray, repairs: Repairs) -> None:
+    """Warn of times that are all one, and of moments before 1990 or after 2099 where most lie between.
+
+    Args:
+        time_M: of the events, in seconds or a finer unit since 1970, or numbers that only order them.
+    """
+    if len(time_M) < 2:
+        return
+    if np.ptp(time_M) == 0:
+        repairs.warn(
+            f"all rows have the same time ({time_M[0]:g}), so that the order is that of the file; name another "
+            "--time-column, or give --no-time if the rows are in order"
+        )
+        return
+    middle = float(np.median(time_M))
+    scale = next((scale for scale in (1.0, 1e3, 1e6, 1e9) if CREDIBLE[0] <= middle / scale < CREDIBLE[1]), None)
+    if scale is None:
+        return
+    odd = (time_M < CREDIBLE[0] * scale) | (time_M >= CREDIBLE[1] * scale)
+    if odd.any():
+        first = np.clip(time_M[odd][0] / scale, -6e10, 2.5e11)
+        moment = np.datetime64(int(first), "s").astype("datetime64[D]")
+        repairs.warn(
+            f"{int(odd.sum()):,} rows have a time before 1990 or after 2099 (first: {moment}), which stands for an "
+            "unknown time in many exports and puts them first or last in their sequences; --keep 'COLUMN>NUMBER' drops "
+            "some, or mend the column"
+        )
+
+
+def judge_users(names: Sequence[str], user_M: np.ndarray, repairs: Repairs) -> None:
+    """Warn of a log of one user, and of a user with a large share of all rows, who may stand for many.
+
+    Args:
+        names: of all users that the log names.
+        user_M: places in them, one an event.
+    """
+    per_user = np.bincount(user_M, minlength=1)
+    users, most = int((per_user > 0).sum()), int(per_user.argmax())
+    if users == 1:
+        repairs.warn(f"all rows are of one user ({names[most]!r}); check --user-column")
+    elif users >= LEAST_USERS and per_user[most] > LARGE_USER * len(user_M):
+        repairs.warn(
+            f"user {names[most]!r} has {per_user[most] / len(user_M):.0%} of all rows of {users:,} users: a name for "
+            f"those who are unknown? --keep 'COLUMN!={names[most]}' drops them"
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mindrec.data.catalog import Item
-from mindrec.data.ids import MISSING, WHOLE_FLOAT
+from mindrec.data.ids import FORMULA, MISSING, UNSEEN, WHOLE_FLOAT
 from mindrec.errors import MindRecError
 from mindrec.sources import filters
 from mindrec.sources import streaming as large
@@ -188,7 +188,8 @@ def _id(column: str, kind):
     if kind.is_float():  # beyond 2**53 a float is no whole number any more
         whole = (value == value.round(0)) & (value.abs() < 2.0**53)
         value = pl.when(whole).then(value.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(value.cast(pl.String))
-    text = value.cast(pl.String, strict=False).str.strip_chars()
+    text = value.cast(pl.String, strict=False).str.strip_chars().str.strip_chars(UNSEEN).str.strip_chars()
+    text = text.str.replace(FORMULA, "$1")
     return pl.when(text.is_in(sorted(MISSING))).then(None).otherwise(text.str.replace(WHOLE_FLOAT, "$1"))
 
 

@@ -21,7 +21,7 @@ KINDS = {
     "row_long": "rows with more fields than the header (a separator in a text without quotation marks?); dropped",
     "stray_quote": "rows with a single quotation mark in a text; kept as it is",
     "filtered": "rows that --keep or --min-rating leave out",
-    "missing_id": "rows without a user or item id, or with one of more than 256 characters; dropped",
+    "missing_id": "rows without a user or item id, or with one of over 256 characters or invisible ones; dropped",
     "bad_time": "rows whose time is not a number or a date; dropped",
     "duplicate_event": "interactions written twice (same user, item and time); one kept",
     "time_tie": "interactions with the same time as the one before them; kept in the order of the file",

@@ -9,12 +9,20 @@ from mindrec.sources.tables import looks_like_data
 
 NAMES = {
     "user": "userid user uid customerid customer custid reviewerid reviewer visitorid visitor memberid member "
-    "accountid clientid person personid buyerid shopperid listenerid profileid userno usersessionid sessionid session",
+    "accountid clientid person personid buyerid shopperid listenerid profileid userno username customername "
+    "customerno customernumber accountno clientno subscriberid householdid householdkey studentid learnerid playerid "
+    "steamid viewerid readerid email useremail customeremail kundenid kundennummer kundennr kunde usersessionid "
+    "sessionid session",
     "item": "itemid item iid productid product prodid parentasin asin stockcode sku skuid articleid article movieid "
     "film filmid bookid isbn isbn13 artistid trackid songid gameid appid businessid venueid courseid goodsid "
-    "contentid newsid id",
+    "contentid newsid itemsku lineitemsku productsku productcode productno productnumber itemcode itemno itemnumber "
+    "recipeid jobid postid videoid showid animeid placeid storyid documentid artikelnummer artikelnr artikelid "
+    "artikel id ean gtin upc barcode",
     "time": "timestamp time datetime date ts unixreviewtime eventtime invoicedate orderdate purchasedate createdat "
-    "created reviewtime eventdate ratedat tstamp unixtime when visitdate transactiondate utctime",
+    "created reviewtime eventdate ratedat tstamp unixtime when visitdate transactiondate transactiontime utctime "
+    "purchasetime ordertime ordereddate reviewdate eventtimestamp createdtime createdate createddate datecreated "
+    "dateadded clicktime playedat listenedat watchedat viewedat visitedat checkintime logdate datum zeit zeitstempel "
+    "bestelldatum",
     "title": "title itemtitle movietitle producttitle name itemname productname appname booktitle songtitle "
     "trackname artistname gamename productdescription",
     "brand": "brand store manufacturer bookauthor author artist publisher",

@@ -14,16 +14,27 @@ from typing import BinaryIO
 
 from mindrec.errors import MindRecError
 from mindrec.sources.encodings import MIXED, encoding_of, named
+from mindrec.sources.heads import (
+    BLANKS,
+    COLONS,
+    Head,
+    blank_before_marks,
+    head_of,
+    quote_of,
+    refuse_markup,
+    separator_of,
+)
 from mindrec.sources.readers import MAX_LINE, json_lines, open_binary, parse_record, text_lines
 from mindrec.sources.repairs import Repairs
 
-BLANKS, COLONS = "blanks", "::"
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "colons": COLONS, "blanks": BLANKS} | {
     "\\t": "\t",
     "space": BLANKS,
     " ": BLANKS,
 }
 HEAD_ROWS = 200
+PLAIN_CONTROLS = "\r\n\t\x0b\x0c\x85\x01\x1e\x1f"
+"""Characters of text tables that are not printable."""
 _NUMBER = re.compile(r"^[+-]?\d+([.,:/-]\d+)*([ T]\d\d:\d\d.*)?$")
 
 
@@ -52,6 +63,9 @@ class Table:
         columns: names; "1", "2", ... where the file has no header, and NAME.1, NAME.2 for a name that occurs twice.
         header_lines: 1 where the first row is the header, 0 where the file has none.
         opener: opens the bytes of a table inside an archive; None where `path` is the file.
+        above: lines above the header that belong to no row.
+        quote: the mark that encloses fields.
+        blanks_lead: whether blanks after a separator are no text.
     """
 
     path: Path
@@ -63,6 +77,9 @@ class Table:
     head: list[list[str]] = field(default_factory=list, compare=False)
     opener: Opener | None = None
     quotes: bool = True
+    above: int = 0
+    quote: str = '"'
+    blanks_lead: bool = False
     kind = "text table"
 
     def open(self) -> AbstractContextManager[BinaryIO]:
@@ -105,7 +122,21 @@ class JsonTable(Table):
     def rows(self, repairs: Repairs) -> Iterator[tuple[int, list[str]]]:
         """(line number, cells as text) of every record; "" where a record lacks the key."""
         for number, record in json_lines(self.path, repairs, parse_record):
+            record = _flat(record)
             yield number, [_cell(record.get(column)) for column in self.columns]
+
+
+def _flat(record: dict, deep: int = 3) -> dict:
+    """A record whose objects are laid flat: {"user": {"id": 7}} is {"user.id": 7}."""
+    if not deep or not any(isinstance(value, dict) for value in record.values()):
+        return record
+    flat = {}
+    for key, value in record.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}.{inner}": held for inner, held in _flat(value, deep - 1).items()}
+        else:
+            flat[key] = value
+    return flat
 
 
 def _cell(value: object) -> str:
@@ -128,7 +159,7 @@ def _json_table(table: Table, lines: list[str]) -> JsonTable | None:
         )
     if first[:1] != "{" or table.opener is not None:
         return None
-    records = [record for _, record in islice(json_lines(table.path, Repairs(), parse_record), HEAD_ROWS)]
+    records = [_flat(record) for _, record in islice(json_lines(table.path, Repairs(), parse_record), HEAD_ROWS)]
     columns = list(dict.fromkeys(key for record in records for key in record))
     head = [[_cell(record.get(column)) for column in columns] for record in records]
     return JsonTable(table.path, table.encoding, "", False, columns, 1, head)
@@ -137,10 +168,10 @@ def _json_table(table: Table, lines: list[str]) -> JsonTable | None:
 def records(stream: BinaryIO, table: Table, repairs: Repairs, width: int = 0) -> Iterator[tuple[int, list[str]]]:
     """(line number, fields) of every record that is not empty; the line is the one where the record begins."""
     held: list[str] = []
-    done = 0
+    done = table.above
 
     def lines() -> Iterator[str]:
-        for text in _lines(stream, table, repairs):
+        for text in islice(_lines(stream, table, repairs), table.above, None):
             held.append(text)
             yield _plain_separator(text, table.separator)
 
@@ -190,20 +221,19 @@ def _stray(text: str, table: Table, width: int) -> list[str]:
 
 
 def _plain_separator(text: str, separator: str) -> str:
-    if separator == COLONS:
-        return text.replace(COLONS, "\x1f")
     if separator == BLANKS:
         return text.strip().replace("\t", " ") + "\n"
-    return text
+    return text.replace(separator, "\x1f") if len(separator) > 1 else text
 
 
 def _format(table: Table) -> dict:
-    delimiter = {COLONS: "\x1f", BLANKS: " "}.get(table.separator, table.separator)
-    plain = table.separator == COLONS or (table.separator == "\t" and not table.quotes)
+    wide = len(table.separator) > 1 and table.separator != BLANKS
+    plain = wide or (table.separator == "\t" and not table.quotes)
     return {
-        "delimiter": delimiter,
+        "delimiter": " " if table.separator == BLANKS else "\x1f" if wide else table.separator,
+        "quotechar": table.quote,
         "quoting": csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
-        "skipinitialspace": table.separator == BLANKS,
+        "skipinitialspace": table.separator == BLANKS or table.blanks_lead,
         "escapechar": "\\" if table.escape else None,
     }
 
@@ -242,21 +272,44 @@ def look_at(path: Path, options: Options, repairs: Repairs, opener: Opener | Non
     rough = Table(path, "", "", False, [], 0, opener=opener, quotes=options.quotes)
     rough = replace(rough, encoding=_encoding(rough, options, repairs))
     with rough.open() as stream:
-        lines = _head_lines(stream, rough)
+        raw = _head_lines(stream, rough)
+    lines = [line for line in raw if line.strip()]
     if not lines:
         raise MindRecError(f"{path} is empty; a header line with column names is needed")
     if found := _json_table(rough, lines):
         return found
-    if sum(not (char.isprintable() or char in "\r\n\t\x0b\x0c\x85") for char in "".join(lines[:5])[:2000]) > 8:
+    if sum(not (char.isprintable() or char in PLAIN_CONTROLS) for char in "".join(lines[:5])[:2000]) > 8:
         raise MindRecError(f"{path} is no text table (its first line is {lines[0][:40]!r}); check --path")
-    separator = SEPARATORS.get(options.separator, options.separator) if options.separator else separator_of(lines, path)
-    escape = bool(re.search(r'[^\\"]\\"(?=[^\s,;|\t])', "".join(lines)))
-    rough = replace(rough, separator=separator, escape=escape and options.quotes)
+    refuse_markup(lines[0], path)
+    rough = _dialect(rough, raw, options, repairs)
     with rough.open() as stream:
         rows = _head_rows(stream, rough)
     if not rows:
         raise MindRecError(f"{path} is empty; a header line with column names is needed")
     return _with_header(rough, rows, options, repairs)
+
+
+def _dialect(table: Table, raw: list[str], options: Options, repairs: Repairs) -> Table:
+    """The table with its separator, its marks, and the lines above its header, which are said."""
+    head = head_of(raw) if options.quotes else Head()
+    if head.above and not head.separator:
+        first = next(line for line in raw if line.strip()).strip()
+        repairs.note(
+            f"{table.path.name}: {head.above} line{'s' * (head.above > 1)} above the table are no rows and left out "
+            f"({first[:40]!r})"
+        )
+    lines = [line for line in raw[head.above :] if line.strip()] or [line for line in raw if line.strip()]
+    given = SEPARATORS.get(options.separator, options.separator) if options.separator else None
+    separator = given or head.separator or separator_of(lines, table.path)
+    escape = bool(re.search(r'[^\\"]\\"(?=[^\s,;|\t])', "".join(lines)))
+    return replace(
+        table,
+        separator=separator,
+        escape=escape and options.quotes,
+        above=head.above,
+        quote=quote_of(lines, separator),
+        blanks_lead=options.quotes and blank_before_marks(lines),
+    )
 
 
 def _encoding(table: Table, options: Options, repairs: Repairs) -> str:
@@ -272,13 +325,7 @@ def _encoding(table: Table, options: Options, repairs: Repairs) -> str:
 
 
 def _head_lines(stream: BinaryIO, table: Table) -> list[str]:
-    out = []
-    for text in _lines(stream, table, Repairs()):
-        if text.strip():
-            out.append(text)
-        if len(out) >= HEAD_ROWS:
-            break
-    return out
+    return list(islice(_lines(stream, table, Repairs()), HEAD_ROWS))
 
 
 def _head_rows(stream: BinaryIO, table: Table) -> list[list[str]]:
@@ -295,32 +342,11 @@ def _head_rows(stream: BinaryIO, table: Table) -> list[list[str]]:
     return rows
 
 
-def separator_of(lines: list[str], path: Path) -> str:
-    """The separator that cuts most lines into as many fields as the first one has."""
-    best, score = ("\t" if {".tsv", ".tab"} & set(path.suffixes) else ","), 0.0
-    for separator in ("\t", ";", COLONS, "|", ",", BLANKS):
-        counts = [_fields(line, separator) for line in lines]
-        if counts[0] < 2:
-            continue
-        wanted = Counter(counts).most_common(1)[0][0]
-        same = sum(count in (counts[0], wanted) for count in counts) / len(counts) if abs(wanted - counts[0]) < 2 else 0
-        # A header's own names hold no separators: its fields count most; blanks stand inside of names and dates.
-        value = same + 0.02 * min(counts[0], 10) - (0.35 if separator == BLANKS else 0)
-        if value > score:
-            best, score = separator, value
-    return best
-
-
-def _fields(line: str, separator: str) -> int:
-    text = re.sub(r'"[^"]*"', "q", line.rstrip("\r\n"))
-    return len(text.split()) if separator == BLANKS else text.count(separator) + 1
-
-
 def _with_header(table: Table, rows: list[list[str]], options: Options, repairs: Repairs) -> Table:
     if options.no_header:
         width = Counter(map(len, rows)).most_common(1)[0][0]
         return replace(table, columns=[str(n + 1) for n in range(width)], head=rows)
-    names, body = [name.strip().lstrip("\ufeff") for name in rows[0]], rows[1:]
+    names, body = [" ".join(name.lstrip("\ufeff").split()) for name in rows[0]], rows[1:]
     wide = [row for row in body if len(row) == len(names) + 1 and row[-1].strip()]
     # Running numbers from 0 or 1, as R and data frames write them; anything else is a separator inside a text.
     numbered = [row[0] for row in wide] in ([str(n + first) for n in range(len(wide))] for first in (0, 1))

@@ -24,6 +24,8 @@ SLASHED = re.compile(r"^\s*\d{1,2}([/.-])\d{1,2}\1(?:\d{4}|\d{2})(?!\d)")
 _ZONE_NAME = re.compile(r"\s*\b(?:UTC|GMT|Z)$")
 _TIME_OF_DAY = r"(?i)^\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?( ?[ap]m)?$"
 _ISO = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)?$")
+_THOUSANDS = re.compile(r"^\s*\d{1,3}(?:,\d{3}){2,}\s*$")
+_WEB_LOG = re.compile(r"^\[?(\d{1,2}/[A-Za-z]{3}/\d{4}):(\d\d:\d\d.*?)\]?$")
 _DECIMAL_COMMA = re.compile(r"^\s*[+-]?\d+,\d+\s*$")
 
 
@@ -67,6 +69,8 @@ class TimeColumn:
         if self.time_format:
             self.dates = True
             return _seconds(pd.to_datetime(column, format=self.time_format, errors="coerce", utc=True))
+        marked = column.str.match(_THOUSANDS).fillna(False).to_numpy(bool)
+        column = column.where(~marked, column.str.replace(",", "", regex=False))
         decimal = column.str.match(_DECIMAL_COMMA).fillna(False).to_numpy(bool)
         column = column.where(~decimal, column.str.replace(",", ".", regex=False))
         values = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan).copy()
@@ -75,7 +79,9 @@ class TimeColumn:
         self.numbers |= bool(np.isfinite(values).any())
         if rest.any():
             self.dates = True
-            texts = column[rest].str.replace(_ZONE_NAME, "+00:00", regex=True)
+            texts = (
+                column[rest].str.replace(_WEB_LOG, r"\1 \2", regex=True).str.replace(_ZONE_NAME, "+00:00", regex=True)
+            )
             texts = texts.where(texts.str.contains(r"\d:\d\d", regex=True), texts.str.removesuffix("+00:00"))
             values[rest] = parse_dates(texts, day_first=False)
             slashed = texts.str.match(SLASHED).fillna(False).to_numpy(bool)

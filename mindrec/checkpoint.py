@@ -1,6 +1,6 @@
 """A checkpoint folder: weights, tokenizer, catalog and how it was trained. No pickle anywhere.
 
-config.json, model.safetensors, tokenizer.json, catalog.json, training.json, README.md
+config.json, model.safetensors, tokenizer.json, catalog.json, training.json, map.json, README.md
 
 `kind` in config.json names the denoiser (mindrec.model.registry). Only trained parameters and counted pairs are stored:
 a base's frozen weights stay in the base's folder. A denoiser may add a folder, as "llada" does for its text tokenizer.
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -20,6 +21,8 @@ from mindrec.data.catalog import Catalog, Item, PreparedData
 from mindrec.data.splits import item_counts
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
+from mindrec.item_map import FILE as MAP_FILE
+from mindrec.item_map import MOST_ITEMS, ItemMap, draw, read_map
 from mindrec.model.denoiser import StoredDenoiser
 from mindrec.model.registry import denoiser_type
 from mindrec.system.devices import pick_device
@@ -30,7 +33,7 @@ FORMAT = 1
 FOLDER = FolderKind(
     "a checkpoint",
     ("config.json", "model.safetensors", "tokenizer.json", "catalog.json"),
-    ("training.json", "README.md", "text_tokenizer"),
+    ("training.json", "README.md", MAP_FILE, "text_tokenizer"),
 )
 
 
@@ -48,6 +51,8 @@ class Checkpoint:
         cold: how many items, the last ones of the catalog, were added after training.
         popularity: how many training sequences hold each item, (N,); None in a checkpoint made before it was kept,
             until `add_popularity` counts it.
+        item_map: a point for each item; None in a checkpoint made before it was drawn, until `add_map` draws it, and
+            for a catalog that is too large for one.
     """
 
     name: str
@@ -62,6 +67,7 @@ class Checkpoint:
     fingerprint: str = ""
     cold: int = 0
     popularity: tuple[int, ...] | None = None
+    item_map: ItemMap | None = None
 
     def save(self, folder: Path) -> None:
         """Write the folder whole or not at all. Raises MindRecError where something else than a checkpoint lies."""
@@ -84,6 +90,8 @@ class Checkpoint:
             )
             write_json(out / "catalog.json", _catalog_json(self), indent=None)
             write_json(out / "training.json", self.training or {})
+            if self.item_map is not None:
+                self.item_map.save(out)
             write_text(out / "README.md", self.card)
 
 
@@ -94,7 +102,12 @@ def load_checkpoint(folder: Path, device: str = "auto") -> Checkpoint:
         MindRecError: a file is missing, damaged or of another version, or weights, tokenizer and catalog do not
             belong together; the message says what differs.
     """
-    folder = Path(folder)
+    loaded = _without_map(Path(folder), device)
+    return replace(loaded, item_map=read_map(Path(folder), len(loaded.catalog)))
+
+
+def _without_map(folder: Path, device: str) -> Checkpoint:
+    """A checkpoint folder but for its map, which may be damaged and is drawn again without training."""
     put_back(folder)
     if not folder.is_dir():
         raise MindRecError(f"checkpoint {folder} is not a folder; `python -m mindrec train --out {folder}` makes one")
@@ -169,6 +182,35 @@ def add_popularity(folder: Path, data: PreparedData) -> Checkpoint:
     counted = replace(checkpoint, popularity=counts)
     write_json(Path(folder) / "catalog.json", _catalog_json(counted), indent=None)
     return counted
+
+
+def with_map(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint with the map of its items, drawn from what they have become in training."""
+    tokenizer = checkpoint.tokenizer
+    vectors_ND = item_vectors(checkpoint.denoiser, tokenizer)
+    return replace(checkpoint, item_map=draw(vectors_ND, tokenizer.codes[:, : tokenizer.n_category_levels]))
+
+
+def add_map(folder: Path) -> Checkpoint:
+    """Draw the map of a checkpoint folder's items and keep it there. Only map.json is written; weights stay.
+
+    Raises:
+        MindRecError: the catalog is too large for a map.
+    """
+    drawn = with_map(_without_map(Path(folder), "cpu"))
+    if drawn.item_map is None:
+        raise MindRecError(f"{folder} has {len(drawn.catalog):,} items; a map is drawn of at most {MOST_ITEMS:,}")
+    drawn.item_map.save(folder)
+    return drawn
+
+
+def item_vectors(denoiser: StoredDenoiser, tokenizer: Tokenizer) -> np.ndarray:
+    """Vectors of all items, float32 (N, D): the denoiser's own, or the sum of an item's token embeddings."""
+    with torch.inference_mode():
+        if denoiser.kind == "compact":
+            return denoiser.item_vectors().float().cpu().numpy()
+        tokens = torch.from_numpy(tokenizer.tokens).to(denoiser.token_embedding.device)
+        return denoiser.token_embedding[tokens].sum(1).float().cpu().numpy()
 
 
 def set_decode(folder: Path, **changes) -> Checkpoint:

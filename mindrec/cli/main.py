@@ -22,6 +22,7 @@ from mindrec.cli import (
     data_commands,
     guidance_commands,
     job_commands,
+    map_command,
     refit_command,
     train_command,
 )
@@ -268,6 +269,7 @@ job_commands.register(app)
 guidance_commands.register(app)
 ability_commands.register(app)
 refit_command.register(app)
+map_command.register(app)
 arena_command.register(app)
 backbone_commands.register(app)
 app.add_typer(bench_commands.bench, name="bench")

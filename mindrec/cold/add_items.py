@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from mindrec.checkpoint import Checkpoint
+from mindrec.checkpoint import Checkpoint, item_vectors, with_map
 from mindrec.cold.cold_tokens import Codebook, known_path, node_means, predicted_vectors
 from mindrec.data.catalog import HERE, Catalog, CategoryTree, Item
 from mindrec.errors import MindRecError
@@ -48,7 +48,7 @@ def add_items(checkpoint: Checkpoint, items: Sequence[Item], embed: Embed | None
     if not items or known is not None:
         what = f"item {known!r} is in checkpoint {checkpoint.name!r} already" if items else "there are no items to add"
         raise MindRecError(f"{what}; give items with ids of their own")
-    vectors_ND = _item_vectors(checkpoint)
+    vectors_ND = item_vectors(checkpoint.denoiser, tokenizer)
     vectors_MD = predicted_vectors([_words(i) for i in old.items], vectors_ND, [_words(i) for i in items], embed)
     filed = _filed(old.tree, items, vectors_ND, vectors_MD)
     catalog = replace(old, items=(*old.items, *filed))
@@ -68,6 +68,8 @@ def add_items(checkpoint: Checkpoint, items: Sequence[Item], embed: Embed | None
         cold=checkpoint.cold + len(items),
         popularity=None if checkpoint.popularity is None else (*checkpoint.popularity, *[0] * len(items)),
     )
+    if checkpoint.item_map is not None:
+        made = with_map(made)
     moved = (new.item_id for item, new in zip(items, filed, strict=True) if not _same_path(item, new, depth))
     return Added(made, tuple(moved))
 
@@ -81,16 +83,6 @@ def check_lift(lift: float, checkpoint: Checkpoint) -> None:
 def _words(item: Item) -> str:
     """What a checkpoint knows of an item's words: it keeps no descriptions."""
     return replace(item, description=None).text
-
-
-def _item_vectors(checkpoint: Checkpoint) -> np.ndarray:
-    """Vectors of the checkpoint's items, (N, D): the denoiser's own, or the sum of an item's token embeddings."""
-    denoiser = checkpoint.denoiser
-    with torch.inference_mode():
-        if denoiser.kind == "compact":
-            return denoiser.item_vectors().float().cpu().numpy()
-        tokens = torch.from_numpy(checkpoint.tokenizer.tokens).to(denoiser.token_embedding.device)
-        return denoiser.token_embedding[tokens].sum(1).float().cpu().numpy()
 
 
 def _filed(tree: CategoryTree, items: Sequence[Item], vectors_ND: np.ndarray, vectors_MD: np.ndarray) -> list[Item]:

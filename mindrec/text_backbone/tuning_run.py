@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from mindrec.checkpoint import FOLDER, Checkpoint, load_checkpoint
+from mindrec.checkpoint import FOLDER, Checkpoint, load_checkpoint, with_map
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import cases, item_counts, training_sequences
 from mindrec.decoding.item_index import ItemIndex
@@ -128,7 +128,7 @@ def train_llada_checkpoint(
     training = {"command": command, **_record(model, config, records, accelerator), **_source(data, about)}
     checkpoint = _checkpoint(out.name, model, tokenizer, data, preset, training)
     if first:
-        checkpoint.save(out)
+        with_map(checkpoint).save(out)
         shutil.rmtree(state_dir, ignore_errors=True)
     accelerator.wait_for_everyone()
     return checkpoint

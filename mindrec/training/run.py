@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from mindrec.checkpoint import FOLDER, Checkpoint, load_checkpoint, weights_digest
+from mindrec.checkpoint import FOLDER, Checkpoint, load_checkpoint, weights_digest, with_map
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import MOSTLY, cases, item_counts, repeat_share, sampled, training_sequences
 from mindrec.errors import MindRecError
@@ -80,7 +80,7 @@ def train_checkpoint(
     try:
         resumes = start is Start.GOES_ON
         job = TrainingJob(data, preset, recipe, sequences, pick_device(device), state_dir, resumes, report, progress)
-        checkpoint = _trained(job, out.name, about, command)
+        checkpoint = with_map(_trained(job, out.name, about, command))
         checkpoint.save(out)
     except MindRecError as error:
         if start is Start.AFRESH and not isinstance(error, OutOfMemory):

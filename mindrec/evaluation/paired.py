@@ -9,11 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from mindrec.data.catalog import PreparedData
-from mindrec.data.splits import cases
+from mindrec.data.splits import Case, cases
+from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.bootstrap import MEASURES, bootstrap_ratio
 from mindrec.evaluation.metrics import gold_ranks
-from mindrec.evaluation.report import open_checkpoint, ranked, sample_size
+from mindrec.evaluation.report import answerable_cases, open_checkpoint, ranked, sample_size
+from mindrec.recommender import Recommender
+
+Opened = tuple[Recommender, DecodeConfig]
+"""A checkpoint and the settings that it is compared with."""
 
 
 def compare_checkpoints(
@@ -31,24 +36,35 @@ def compare_checkpoints(
     """Evaluate two lists of checkpoints, one a training seed, on the same cases.
 
     Returns:
-        The measures of every checkpoint, mean and deviation a side, and the ratio left / right of each measure.
+        The measures of every checkpoint, mean and deviation a side, and the ratio left / right of each measure. Who
+        has nothing left to be recommended by one of the checkpoints is counted in `nothing_left` and left out of all.
     """
     if len(left) != len(right) or not left:
         raise MindRecError(f"{len(left)} checkpoints against {len(right)}: give as many --left as --right, one a seed")
-    asked = cases(data.interactions, split, sample_size(data, users), seed)
-    out = {"dataset": data.catalog.name, "split": split, "users": len(asked), "seed": seed, "settings": settings or {}}
+    opened = {
+        side: [_opened(folder, data, settings or {}, device) for folder in folders]
+        for side, folders in (("left", left), ("right", right))
+    }
+    asked, nothing_left = _answerable_to_all(
+        [one for side in opened.values() for one in side],
+        cases(data.interactions, split, sample_size(data, users), seed),
+    )
+    out = {
+        "dataset": data.catalog.name,
+        "split": split,
+        "users": len(asked),
+        "nothing_left": nothing_left,
+        "seed": seed,
+    }
+    out["settings"] = settings or {}
     ranks_SU: dict[str, list[np.ndarray]] = {"left": [], "right": []}
-    for side, folders in (("left", left), ("right", right)):
+    for side, checkpoints in opened.items():
         rows = []
-        for folder in folders:
-            ranks, about = _ranks(folder, data, asked, settings or {}, batch, device)
+        for recommender, config in checkpoints:
+            ranks, about = _ranks(recommender, config, asked, batch)
             ranks_SU[side].append(ranks)
             rows.append(about | {name: float(of(ranks).mean()) for name, of in MEASURES.items()})
-        out[side] = rows
-        out[f"{side}_mean"] = {name: float(np.mean([r[name] for r in rows])) for name in MEASURES}
-        out[f"{side}_deviation"] = {
-            name: float(np.std([r[name] for r in rows], ddof=1)) if len(rows) > 1 else None for name in MEASURES
-        }
+        out |= _over_seeds(side, rows)
     out["ratio"] = {
         name: bootstrap_ratio(*(np.stack([of(r) for r in ranks_SU[side]]) for side in ("left", "right")), seed=seed)
         for name, of in MEASURES.items()
@@ -56,10 +72,34 @@ def compare_checkpoints(
     return out
 
 
-def _ranks(folder: Path, data: PreparedData, asked, settings: dict, batch: int, device: str) -> tuple[np.ndarray, dict]:
-    """Rank of each target (U,), and what the checkpoint is and took."""
+def _over_seeds(side: str, rows: list[dict]) -> dict:
+    """A side's checkpoints, and the mean and deviation of each measure over them."""
+    return {
+        side: rows,
+        f"{side}_mean": {name: float(np.mean([r[name] for r in rows])) for name in MEASURES},
+        f"{side}_deviation": {
+            name: float(np.std([r[name] for r in rows], ddof=1)) if len(rows) > 1 else None for name in MEASURES
+        },
+    }
+
+
+def _opened(folder: Path, data: PreparedData, settings: dict, device: str) -> Opened:
     recommender = open_checkpoint(folder, data, device)
-    config = recommender.settings(settings)
+    return recommender, recommender.settings(settings)
+
+
+def _answerable_to_all(checkpoints: Sequence[Opened], asked: Sequence[Case]) -> tuple[list[Case], int]:
+    """The cases to whom every checkpoint can recommend something, and how many others there are."""
+    kept = list(asked)
+    for recommender, config in checkpoints:
+        kept, _ = answerable_cases(recommender, kept, config)
+    return kept, len(asked) - len(kept)
+
+
+def _ranks(
+    recommender: Recommender, config: DecodeConfig, asked: Sequence[Case], batch: int
+) -> tuple[np.ndarray, dict]:
+    """Rank of each target (U,), and what the checkpoint is and took."""
     found = ranked(recommender, asked, config, batch)
     training = recommender.checkpoint.training or {}
     block = [record for record in training.get("curve", ()) if record.get("stage") == "block"]

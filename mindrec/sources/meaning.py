@@ -7,7 +7,7 @@ import numpy as np
 
 from mindrec.data.catalog import DEFAULT_DEPTH, Interactions
 from mindrec.data.ids import loose_id
-from mindrec.data.splits import too_short
+from mindrec.data.splits import MOSTLY, too_short
 from mindrec.errors import MindRecError
 from mindrec.sources.repairs import MAX_DEPTH, Repairs, without_common_root
 
@@ -136,7 +136,6 @@ def judge_depth(paths: list[tuple[str, ...]], depth: int | None, repairs: Repair
 def judge_order(found: Interactions, ids: Sequence[str], timed: bool, repairs: Repairs) -> None:
     """Warn where the order of the rows is the order of the ids, of repeats, and of sequences too short to test."""
     flat, starts = found.sequences.flat, found.sequences.starts
-    lengths = np.diff(starts)
     inner = np.ones(len(flat), bool)
     inner[starts[:-1]] = False
     if not timed and inner.sum() >= 30:
@@ -150,6 +149,13 @@ def judge_order(found: Interactions, ids: Sequence[str], timed: bool, repairs: R
             )
     if why := too_short(found):
         repairs.warn(f"`train` will refuse this data: {why}")
+    _judge_repeats(found, timed, repairs)
+
+
+def _judge_repeats(found: Interactions, timed: bool, repairs: Repairs) -> None:
+    """Warn of repeats. Where most last items are some, `prepare` says so first of all and names the setting."""
+    flat, starts = found.sequences.flat, found.sequences.starts
+    lengths = np.diff(starts)
     user_M = np.repeat(np.arange(len(lengths)), lengths)
     order = np.lexsort((np.arange(len(flat)), flat, user_M))
     again = np.zeros(len(flat), bool)
@@ -157,11 +163,16 @@ def judge_order(found: Interactions, ids: Sequence[str], timed: bool, repairs: R
     repeats, last = int(again.sum()), int(again[starts[1:] - 1].sum())
     if repeats > LOUD_SHARE * len(flat):
         rows = "" if timed else " (without times a copy of a row cannot be told from taking an item again)"
-        repairs.warn(
-            f"{repeats:,} of {len(flat):,} interactions repeat an item of the same user{rows}; the last item of "
-            f"{last:,} of {len(lengths):,} users is one they had before, which exclude_seen=true rules out: "
-            "set exclude_seen=false (evaluate --decoder exclude_seen=false) if people come back to the same items"
-        )
+        line = f"{repeats:,} of {len(flat):,} interactions repeat an item of the same user{rows}"
+        mostly = last > MOSTLY * len(lengths)
+        if not mostly:
+            line += (
+                f"; the last item of {last:,} of {len(lengths):,} users is one they had before, and "
+                "exclude_seen=true rules it out: set exclude_seen=false (evaluate --decoder exclude_seen=false) if "
+                "people come back to the same items"
+            )
+        if not (mostly and timed):
+            repairs.warn(line)
 
 
 def judge_times(time_M: np.ndarray, repairs: Repairs) -> None:

@@ -15,6 +15,8 @@ from mindrec.system.memory import say as to_stderr
 
 ABOUT = "about.json"
 FOLDER = FolderKind("unfinished work", (ABOUT,))
+NAMED = 6
+"""Differences that a refusal names; another preset brings many."""
 
 
 class Start(Enum):
@@ -77,8 +79,9 @@ def _check_same(place: Path, before: dict, now: dict) -> None:
             "this run is the same; run it without --resume to begin afresh"
         )
     if found := differences(before, now):
+        more = f"; {len(found) - NAMED} more settings differ" if len(found) > NAMED else ""
         raise MindRecError(
-            f"{place} was begun with {'; with '.join(found)}; "
+            f"{place} was begun with {'; with '.join(found[:NAMED])}{more}; "
             "run it with the same settings and data, or without --resume to begin afresh"
         )
 

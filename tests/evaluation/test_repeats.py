@@ -53,17 +53,23 @@ def test_where_people_come_back_the_decode_is_not_below_its_dense_head(replays, 
     assert found["metrics"]["ndcg@10"] >= 0.9 * found["baselines"]["covisit"]["ndcg@10"]
 
 
-def test_prepare_and_evaluate_say_so_first(replays, trained, tmp_path):
+@pytest.mark.parametrize(("timed", "lines"), [(True, 1), (False, 2)])
+def test_prepare_and_evaluate_say_so_first_and_once(timed, lines, replays, trained, tmp_path):
+    """Without times there is more to say: that a copy of a row looks the same."""
     rows = [
-        f"{user},{replays.catalog.items[row].item_id},{n}"
+        f"{user},{replays.catalog.items[row].item_id}" + f",{n}" * timed
         for user, played in zip(replays.interactions.user_ids, replays.interactions.sequences, strict=True)
         for n, row in enumerate(played)
     ]
-    (tmp_path / "log.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]) + "\n")
-    code, out, err = ours("prepare", "csv", "--path", tmp_path / "log.csv", "--report", "--out", tmp_path / "out")
+    (tmp_path / "log.csv").write_text("\n".join(["user_id,item_id" + ",timestamp" * timed, *rows]) + "\n")
+    log = ("--path", tmp_path / "log.csv", *([] if timed else ["--no-time"]))
+    code, out, err = ours("prepare", "csv", *log, "--report", "--out", tmp_path / "out")
     assert code == 0, err
     assert "targets are in their own history" in out.splitlines()[0]
     assert "exclude_seen=false" in out.splitlines()[0]
+    assert out.count("exclude_seen=false") == 1
+    about_repeats = [line for line in (out + err).splitlines() if "own history" in line or "same user" in line]
+    assert len(about_repeats) == lines
     save_prepared(replays, tmp_path / "data")
     common = ("evaluate", "--checkpoint", trained, "--data", tmp_path / "data", "--users", "40", "--device", "cpu")
     code, _, err = ours(*common, "--decoder", "exclude_seen=true")

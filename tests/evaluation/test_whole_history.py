@@ -106,7 +106,7 @@ def test_a_customer_who_has_everything_is_counted_and_left_out(checkpoint, chain
 
 
 def test_a_batch_that_holds_such_a_customer_answers_the_others(checkpoint, chain_data, full_data, recommender):
-    """`compare` and the validation of `train-llada` rank whoever comes; forced positions are counted a beam."""
+    """The validation of `train-llada` ranks whoever comes; forced positions are counted a beam."""
     asked = cases(full_data.interactions, "test")
     ranked, others = (
         rank(recommender.denoiser, recommender.index, some, recommender.default_config) for some in (asked, asked[1:])
@@ -117,8 +117,19 @@ def test_a_batch_that_holds_such_a_customer_answers_the_others(checkpoint, chain
     alone = rank(recommender.denoiser, recommender.index, asked[:1], recommender.default_config)
     assert (alone.rows == -1).all()
     assert alone.forced == 0
-    found = compare_checkpoints([checkpoint], [checkpoint], full_data, device="cpu")
-    assert found["ratio"]["hit@10"]["ratio"] == 1
+
+
+def test_compare_counts_such_a_customer_and_leaves_them_out(checkpoint, chain_data, full_data):
+    """Not a miss of both sides, which would lower every measure."""
+    others = with_sequences(chain_data, list(chain_data.interactions.sequences)[:30])
+    with_one, without = (
+        compare_checkpoints([checkpoint], [checkpoint], data, device="cpu") for data in (full_data, others)
+    )
+    assert (with_one["users"], with_one["nothing_left"]) == (30, 1)
+    assert (without["users"], without["nothing_left"]) == (30, 0)
+    for measure in ("hit@1", "hit@10", "ndcg@10"):
+        assert with_one["left"][0][measure] == pytest.approx(without["left"][0][measure])
+    assert with_one["ratio"]["hit@10"]["ratio"] == 1
 
 
 def test_such_a_customer_is_served_where_seen_items_may_be_recommended(checkpoint, full_data):

@@ -39,6 +39,11 @@ def test_how_a_run_begins(tmp_path):
     assert begin(folder, RUN, resume=True, say=said.append) is Start.GOES_ON
     with pytest.raises(MindRecError, match="begun with seed 1, this run has 2"):
         begin(folder, RUN | {"seed": 2}, resume=True, say=said.append)
+    many = RUN | {"preset": {f"size{n}": n for n in range(10)}}
+    with pytest.raises(MindRecError, match=r"begun with preset\.levels") as refusal:
+        begin(folder, many, resume=True, say=said.append)
+    assert "; 6 more settings differ" in str(refusal.value)
+    assert str(refusal.value).count("this run has") == 6
     (folder / "work").write_text("of an earlier run")
     assert begin(folder, RUN | {"seed": 2}, resume=False, say=said.append) is Start.AFRESH
     assert "moved to" in said.pop()

@@ -12,6 +12,7 @@ from app.tabs.belonging import Belonging
 from app.tabs.browsing import Browsing
 from app.tabs.comparing import Comparing
 from app.tabs.diagnosing import Diagnosing
+from app.tabs.dialing import Dialing
 from app.tabs.handlers import Handlers
 from app.tabs.lessons import Lessons
 from app.words import sentences as text
@@ -22,7 +23,7 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
     """The whole page."""
     gr.set_static_paths([assets.plotly_js()])
     h, d, c = handlers, diagnosing or Diagnosing(handlers), Comparing(handlers)
-    browsing, course = Browsing(handlers), Lessons(handlers)
+    browsing, course, dialing = Browsing(handlers), Lessons(handlers), Dialing(handlers)
     questions = [
         h.search,
         h.decode,
@@ -46,10 +47,12 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
         c.compare,
         Belonging(handlers).odd_one_out,
         Belonging(handlers).least_certain,
+        dialing.dial,
         course.lesson,
         course.reveal,
     ]
-    opening = h.opening() | {"diagnosis": d.opening(), "comparing": c.opening(), "lessons": course.opening()}
+    opening = h.opening() | {"diagnosis": d.opening(), "comparing": c.opening()}
+    opening |= {"lessons": course.opening(), "dial": dialing.opening()}
     with gr.Blocks(title=text.TITLE, analytics_enabled=False, fill_width=True) as page:
         Stage(opening, [question(each) for each in questions], elem_id="mindrec-stage")
         for name, function in api(handlers).items():

@@ -222,6 +222,12 @@ def set_decode(folder: Path, **changes) -> Checkpoint:
     return changed
 
 
+def note_training(folder: Path, **values) -> None:
+    """Add values to the training record of a checkpoint. Only training.json is written again."""
+    record = Path(folder) / "training.json"
+    write_json(record, (read_json(record, "training record") if record.exists() else {}) | values)
+
+
 def _popularity(raw, n_items: int) -> tuple[int, ...] | None:
     """The counts as catalog.json holds them. Raises ValueError for others than a whole number from 0 an item."""
     if raw is None:

@@ -13,6 +13,7 @@ MOST_ADDRESSES = 10_000
 COSTS: Mapping[str, float] = {
     "compare": 2,
     "compare_cases": 4,
+    "dial": 4,
     "export_cases": 4,
     "fill_gap": 6,
     "odd_one_out": 3,

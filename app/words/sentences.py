@@ -50,6 +50,13 @@ __all__ = [
 ]  # lists told from here
 
 TITLE = "MindRec"
+
+
+def dial_cost(measured: dict) -> dict[str, str]:
+    """The numbers beside a stop of the guidance dial, as words."""
+    return {"ratio": f"{measured['ratio']:.2f}", "coverage": f"{measured['coverage@10']:.0%}"}
+
+
 OR_NAMED = 2
 """Items named in a sentence before the rest is a number."""
 

@@ -102,6 +102,14 @@ STAGE = {
     "mark_category": "category settled",
     "mark_item": "first item named",
     "mark_lost": "true item lost",
+    # guidance
+    "dial": "Answers",
+    "dial_label": "Guidance, from usual answers to those of this cart alone",
+    "dial_usual": "usual",
+    "dial_cart": "only this cart",
+    "dial_help": "Guidance: how far the answer leans from everybody's habits to what this cart alone says.",
+    "dial_stops": ("as people buy", "more of this cart", "much of this cart", "only this cart"),
+    "dial_cost": "on validation NDCG@10 × {ratio}, {coverage} of the items reached",
     # answers and pictures
     "answers": "The three answers in the lead",
     "answer_masked": "Everything masked",

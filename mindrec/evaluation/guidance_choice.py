@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from mindrec.checkpoint import set_decode
+from mindrec.checkpoint import note_training, set_decode
 from mindrec.data.catalog import PreparedData
 from mindrec.evaluation.report import evaluate_checkpoint
 
@@ -18,7 +18,7 @@ def sweep_guidance(
     settings: dict | None = None,
     device: str = "auto",
 ) -> dict:
-    """Measure `WEIGHTS` on validation and make `largest_free` the checkpoint's default.
+    """Measure `WEIGHTS` on validation, make `largest_free` the checkpoint's default, and keep the table beside it.
 
     Args:
         settings: changes to the default decode that is measured; they are not stored.
@@ -32,7 +32,15 @@ def sweep_guidance(
     )
     chosen = largest_free(found["rows"])
     set_decode(checkpoint, guidance=chosen)
+    note_training(checkpoint, guidance=[sweep_record(row) for row in found["rows"]])
     return found | {"chosen": chosen}
+
+
+def sweep_record(row: dict) -> dict:
+    """One row of a sweep as the checkpoint's training record keeps it: what guidance costs and what it reaches."""
+    metrics, ratio = row["metrics"], row.get("ndcg@10_to_first", {"ratio": 1.0, "low": 1.0, "high": 1.0})
+    kept = {name: metrics[name] for name in ("ndcg@10", "coverage@10", "tail_hit@10")}
+    return {"guidance": row["decoder"]["guidance"], "users": row["users"], **ratio, **kept}
 
 
 def largest_free(rows: Sequence[dict]) -> float:

@@ -20,6 +20,7 @@ from app.server.public import api
 from app.tabs.belonging import Belonging
 from app.tabs.comparing import WAYS, Comparing
 from app.tabs.diagnosing import Diagnosing
+from app.tabs.dialing import STOPS, Dialing
 from app.tabs.handlers import Handlers, examples, load_stories, setting_fields
 from app.tabs.lessons import CARDS, Lessons, wrong_turn
 from app.tabs.trips import Trips
@@ -517,3 +518,15 @@ def test_the_greedy_card_names_the_token_where_greedy_goes_wrong(course):
 
 def test_a_course_without_stories_is_empty(handlers):
     assert Lessons(handlers).opening() == []
+
+
+def test_the_dial_is_answered_with_the_decodes_of_its_stops(handlers):
+    dialing = AsPage(Dialing(handlers))
+    assert dialing.opening() == {"stops": STOPS, "costs": {name: [None] * 4 for name in handlers.recommenders}}
+    answer = dialing.dial({"ids": ["i0", "i1"], "stops": [1.5, 0.5]})
+    traces = [one["trace"] for one in answer["bundles"]]
+    assert [trace["config"]["guidance"] for trace in traces] == [1.5, 0.5]
+    alone = [handlers.decode({"ids": ["i0", "i1"], "config": {"guidance": g}})["trace"] for g in (1.5, 0.5)]
+    assert [trace["results"] for trace in traces] == [trace["results"] for trace in alone]
+    for bad in (None, [], [0.7], ["1"], [0.5] * 5, [None], [[]]):
+        assert "stops" in dialing.dial({"ids": ["i0"], "stops": bad})["error"], bad

@@ -177,3 +177,29 @@ def test_the_least_certain_tokens_of_the_answer_dissolve_and_heal(visit):
     assert page.locator("[data-part=interventions] .chip").count() == len(pins)
     best = answer["trace"]["steps"][-1]["beams"][0]["codes"]
     assert all(best[position] == code for position, code in pins)
+
+
+def test_the_dial_turns_to_another_guidance_without_a_question(visit):
+    page = visit("?v=1&h=i1,i2", reduced_motion="reduce")
+    asked = []
+    page.on("request", lambda r: asked.append(r.post_data_json["fn_name"]) if "component_server" in r.url else None)
+    dial = page.locator("[data-part=dial]")
+    assert dial.input_value() == "0"
+    with page.expect_response(lambda r: '"bundles"' in r.text()) as answer:
+        dial.focus()
+    bundles = answer.value.json()["bundles"]
+    assert [one["trace"]["config"]["guidance"] for one in bundles] == [0.5, 1.0, 1.5]
+    page.keyboard.press("End")
+    page.wait_for_function("location.href.includes('guidance=1.5')")
+    best = bundles[-1]["trace"]["results"][0]
+    assert page.locator("[data-part=podium] b").count() == 3
+    page.focus("[data-part=stage]")
+    page.keyboard.press("End")
+    titles = {item["row"]: item["title"] for item in bundles[-1]["trace"]["items"]}
+    assert page.locator(".mr-results .pick b").first.inner_text() == titles[best["row"]]
+    dial.focus()
+    page.keyboard.press("Home")
+    page.wait_for_function("!location.href.includes('guidance')")
+    assert asked == ["dial"]
+    page.click("[data-do=undo]")
+    assert dial.input_value() == "3"

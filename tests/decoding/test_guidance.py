@@ -13,6 +13,7 @@ from mindrec.decoding.beam_search import final, ranked_items, search
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.rethink import rethink
 from mindrec.errors import MindRecError
+from mindrec.recommender import Recommender
 
 HISTORY = [2, 5]
 COUNTS = (900, 0, 3, 40, 41, 7, 300, 1, 1, 88, 12, 5, 610, 2, 30, 9)
@@ -221,3 +222,28 @@ def test_settings_that_a_change_rules_out_go_back_to_their_default(default, chan
 def test_a_contradiction_in_the_changes_themselves_is_refused():
     with pytest.raises(MindRecError, match="guidance"):
         DecodeConfig().laid_over({"algorithm": "published", "guidance": 1.0})
+
+
+CARTS = {
+    "tacos": ("taco shells", "taco seasoning", "refried beans"),
+    "pasta": ("spaghetti", "pasta sauce", "ground beef"),
+    "campfire": ("marshmallows", "graham crackers", "firewood"),
+    "breakfast": ("bacon", "eggs", "pancake mix"),
+    "barbecue": ("charcoal", "hamburger buns", "bbq sauce"),
+    "baby": ("diapers", "baby food", "baby wipes"),
+    "dog": ("dog food", "dog treats"),
+    "cat": ("cat food", "cat litter"),
+    "salad": ("lettuce", "tomatoes", "salad dressing"),
+    "baking": ("flour", "sugar", "baking powder"),
+}
+
+
+def test_no_cart_is_answered_by_habit_at_the_shipped_default(root):
+    """Milk and bananas are what most people take next; a cart that is about something is answered by it."""
+    shop = Recommender.from_pretrained(root / "checkpoints" / "grocery", "cpu")
+    carts = [[shop.catalog.items[shop.search(words, 1)[0]].item_id for words in cart] for cart in CARTS.values()]
+    answers = shop.recommend_many(carts, {"evidence": "only"}, trace=False)
+    first = {name: answer.items[0].item.title for name, answer in zip(CARTS, answers, strict=True)}
+    assert not {name: title for name, title in first.items() if "milk" in title.lower() or "banana" in title.lower()}
+    usual = shop.recommend([], {"guidance": 0.0}, trace=False).items[0].item.title.lower()
+    assert "milk" in usual or "banana" in usual

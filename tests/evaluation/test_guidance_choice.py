@@ -73,5 +73,10 @@ def test_the_choice_becomes_the_default_and_nothing_else_changes(checkpoint, cha
     assert made.decode == DecodeConfig.from_dict(old.decode.to_dict() | {"guidance": sweep["chosen"]})
     assert made.fingerprint == old.fingerprint
     assert f"default guidance of {folder}: {sweep['chosen']}" in out
+    kept = made.training["guidance"]
+    assert [(r["guidance"], r["ndcg@10"]) for r in kept] == [
+        (r["decoder"]["guidance"], r["metrics"]["ndcg@10"]) for r in sweep["rows"]
+    ]
+    assert [r["ratio"] for r in kept[:1]] == [1.0]
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert [name for name in before if before[name] != after[name]] == ["config.json"]
+    assert [name for name in before if before[name] != after[name]] == ["config.json", "training.json"]

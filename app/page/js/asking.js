@@ -54,6 +54,7 @@ export function addAsking(app) {
     app.parts.history.stories();
     app.parts.history.draw();
     app.parts.settings.draw();
+    app.parts.dial.draw();
   };
 
   const keep = () => app.store.keep({ bundle: app.model && app.model.bundle });
@@ -68,6 +69,7 @@ export function addAsking(app) {
     app.say("");
     app.parts.history.draw();
     app.parts.settings.draw();
+    app.parts.dial.draw();
     if (
       decode &&
       (app.query.items.length || answered) && // an empty cart is a question too, once it was asked
@@ -79,6 +81,7 @@ export function addAsking(app) {
       app.store.set({ query: before, stale: false });
       app.parts.history.draw();
       app.parts.settings.draw();
+      app.parts.dial.draw();
     }
   };
 
@@ -147,6 +150,13 @@ export function addAsking(app) {
     app.say(T.stopped, "note");
   };
 
+  // Another answer to the same cart, at the step that is shown.
+  app.turnTo = (bundle) => {
+    const { step } = app;
+    app.begin();
+    keep();
+    app.adopt(bundle, { step, story: undefined });
+  };
   app.openBundle = (bundle, story) => {
     app.begin();
     if (app.model) keep();

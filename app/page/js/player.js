@@ -163,7 +163,7 @@ export function makePlayer(app) {
   function press(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !app.model) return;
     const on = event.target,
-      typing = on.matches("input:not([type=range]), textarea, select");
+      typing = on.matches("input:not([type=range]), textarea, select, [data-part=dial]");
     if (typing || ((event.key === " " || event.key === "Enter") && on.closest("button, summary, label"))) return;
     const act = /^[1-9]$/.test(event.key)
       ? () => app.choose(Number(event.key) - 1)

@@ -6,6 +6,7 @@ import { addAsking } from "./asking.js";
 import { makeBrowse } from "./browse.js";
 import { calm, remember, setText } from "./core.js";
 import { makeCart } from "./cart.js";
+import { makeDial } from "./dial.js";
 import { makeFilling } from "./filling.js";
 import { makeFront } from "./front.js";
 import { makeGrid } from "./grid.js";
@@ -64,6 +65,7 @@ export function mount(element, data, server) {
           settings: makeSettings(app),
           filling: makeFilling(app),
           odd: makeOdd(app),
+          dial: makeDial(app),
         }
       : {}),
   });

@@ -14,16 +14,18 @@ from app.tabs.comparing import Comparing
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.dialing import Dialing
 from app.tabs.handlers import Handlers
+from app.tabs.lab import Lab
 from app.tabs.lessons import Lessons
 from app.words import sentences as text
 from mindrec.errors import MindRecError
 
 
-def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks:
-    """The whole page."""
+def build(handlers: Handlers, diagnosing: Diagnosing | None = None, lab: Lab | None = None) -> gr.Blocks:
+    """The whole page; without `lab` nobody trains."""
     gr.set_static_paths([assets.plotly_js()])
     h, d, c = handlers, diagnosing or Diagnosing(handlers), Comparing(handlers)
     browsing, course, dialing = Browsing(handlers), Lessons(handlers), Dialing(handlers)
+    lab = lab or Lab(None)
     questions = [
         h.search,
         h.decode,
@@ -50,9 +52,12 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None) -> gr.Blocks
         dialing.dial,
         course.lesson,
         course.reveal,
+        lab.lab_start,
+        lab.lab_poll,
+        lab.lab_stop,
     ]
     opening = h.opening() | {"diagnosis": d.opening(), "comparing": c.opening()}
-    opening |= {"lessons": course.opening(), "dial": dialing.opening()}
+    opening |= {"lessons": course.opening(), "dial": dialing.opening(), "lab": lab.opening()}
     with gr.Blocks(title=text.TITLE, analytics_enabled=False, fill_width=True) as page:
         Stage(opening, [question(each) for each in questions], elem_id="mindrec-stage")
         for name, function in api(handlers).items():

@@ -9,10 +9,12 @@ from starlette.middleware import Middleware
 
 from app.page import assets
 from app.server.guard import Guard, Rules
+from app.server.lab_runs import LabRuns
 from app.server.lanes import MOST_WAITING, TOGETHER
 from app.server.options import Options
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.handlers import Handlers
+from app.tabs.lab import Lab
 from app.ui import build
 from mindrec.errors import MindRecError
 
@@ -23,7 +25,8 @@ SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"
 
 def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None:
     """Serve the page until interrupted. Raises MindRecError where the address cannot be listened on."""
-    page, key = build(handlers, diagnosing), secrets.token_urlsafe(18) if options.operator else None
+    lab = Lab(LabRuns() if options.lab else None)
+    page, key = build(handlers, diagnosing, lab), secrets.token_urlsafe(18) if options.operator else None
     rules = Rules(
         frozenset([str(assets.plotly_js())]),
         handlers.service.snapshot,

@@ -25,6 +25,7 @@ class Options:
     waiting: places in the queue of each checkpoint.
     rate: questions a second from one address; 0 is no limit.
     proxies: proxies in front that append the client's address to x-forwarded-for; 1 on a Space.
+    lab: whether people may train in the Lab; each run takes up to a minute of one core.
     """
 
     checkpoints: tuple[Path, ...]
@@ -37,6 +38,7 @@ class Options:
     waiting: int = MOST_WAITING
     rate: float = RATE
     proxies: int = 0
+    lab: bool = True
 
 
 def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipped: Sequence[Path]) -> Options:
@@ -77,6 +79,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
         mcp=mcp,
         waiting=int(_number(environment, "MINDREC_QUEUE", MOST_WAITING, 1, 10_000)),
         rate=_number(environment, "MINDREC_RATE", RATE, 0, 1_000_000),
+        lab=environment.get("MINDREC_LAB", "1") != "0",
         proxies=int(_number(environment, "MINDREC_PROXIES", 1 if environment.get("SPACE_ID") else 0, 0, 16)),
     )
 

@@ -16,6 +16,7 @@ COSTS: Mapping[str, float] = {
     "dial": 4,
     "export_cases": 4,
     "fill_gap": 6,
+    "lab_start": 20,
     "odd_one_out": 3,
     "open_trace": 3,
     "replay": 20,

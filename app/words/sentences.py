@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import exp, floor
 from typing import TYPE_CHECKING
 
+from app.words.lab_words import LAB
 from app.words.lesson_words import GLOSSARY, LEARN, LESSONS
 from app.words.tab_words import (
     CAUSE_NAMES,
@@ -37,6 +38,7 @@ __all__ = [
     "COMPARE",
     "DIAGNOSE",
     "GLOSSARY",
+    "LAB",
     "LEARN",
     "LESSONS",
     "PAGE",

@@ -1,9 +1,10 @@
 """Words of the tabs beside Watch: Diagnose, Compare and Learn. Used through app.words.sentences."""
 
+from app.words.lab_words import LAB
 from app.words.lesson_words import GLOSSARY, LEARN
 from app.words.why_words import ERRORS, RESCUES
 
-TABS = {"watch": "Watch", "compare": "Compare", "diagnose": "Diagnose", "learn": "Learn"}
+TABS = {"watch": "Watch", "compare": "Compare", "diagnose": "Diagnose", "learn": "Learn", "lab": "Lab"}
 
 CAUSES = {
     "unknown": ("not in the catalog", "The true next item is not in the catalog, so nothing could have named it."),
@@ -224,6 +225,7 @@ PAGE = {
     "charts": CHARTS,
     "compare": COMPARE,
     "learn": LEARN,
+    "lab": LAB,
     "glossary": GLOSSARY,
 }
 """What the tabs' scripts say; the stage's own words are in app.words.sentences."""

@@ -73,6 +73,7 @@ class Whole(Setting):
     high: int
     optional: bool = False
     slider: int | None = None
+    step: int = 1
 
     @property
     def allowed(self) -> str:
@@ -93,16 +94,17 @@ class Whole(Setting):
             return {"kind": "steps"}
         if self.slider is None:
             return {"kind": "number", "low": self.low, "high": self.high}
-        return {"kind": "range", "low": self.low, "high": self.slider, "step": 1}
+        return {"kind": "range", "low": self.low, "high": self.slider, "step": self.step}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Number(Setting):
-    """A number; a slider ends at `slider`."""
+    """A number; a slider ends at `slider` and moves by `step`."""
 
     low: float
     high: float
     slider: float
+    step: float = 0.1
 
     @property
     def allowed(self) -> str:
@@ -117,7 +119,7 @@ class Number(Setting):
 
     def control(self) -> dict:
         """See `Setting.control`."""
-        return {"kind": "range", "low": self.low, "high": self.slider, "step": 0.1}
+        return {"kind": "range", "low": self.low, "high": self.slider, "step": self.step}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,97 @@
+"""Words of the Lab tab. Used through app.words.sentences where the page says them."""
+
+LAB = {
+    "title": "Train it live",
+    "lede": (
+        "A toy shop of 36 items whose next-item law is known exactly. Train a small masked diffusion model on "
+        "histories drawn from it, and watch the same cart decoded after every epoch."
+    ),
+    "stories": "Stories",
+    "dials": "Dials",
+    "train": "Train",
+    "stop": "Stop",
+    "reset": "Back to the defaults",
+    "link": "Copy link",
+    "linked": "Link copied. It restores all dials and the seed.",
+    "waiting": "In the queue at place {place}. One run at a time trains here.",
+    "starting": "Starting…",
+    "running": "Epoch {epoch} of {epochs} · {seconds} s",
+    "done": "Done in {seconds} s: {distances}.",
+    "time": "Out of time after {seconds} s: {distances}. Fewer histories, views or epochs fit.",
+    "distance_of": "{model} ends {distance} nats from the law, {share} of the way from chance",
+    "stopped": "Stopped. What was trained stays below.",
+    "off": "The Lab is turned off on this server. `python -m mindrec.lab` trains on your machine.",
+    "diffusion": "diffusion",
+    "ar": "twin",
+    "loss": "Training loss (nats a level)",
+    "loss_help": "How surprised the model is by the masked tokens that it is asked for. The two models are asked "
+    "different questions: compare distances, not losses.",
+    "distance": "Distance to the law (nats)",
+    "distance_help": "KL divergence from the true law to the model's exact item distribution. 0 is perfect; the dashed "
+    "line is an even guess.",
+    "chance": "chance",
+    "fog": "From fog to certainty",
+    "fog_help": "Each row is an item that can follow the cart, each column an epoch; the darker, the surer. The last "
+    "column is the law.",
+    "law": "law",
+    "cart": "Cart: {items}",
+    "scrub": "Training time",
+    "epoch_of": "Epoch {epoch} of {epochs}",
+    "untrained": "Before training",
+    "model": "Model",
+    "stage": "The same cart, decoded after this epoch",
+    "stage_help": "★ is the likeliest next item by the law.",
+    "download": "Download checkpoint ({model})",
+    "open": "Open this decode in Watch",
+    "item_at": "{item}: {share} after epoch {epoch}, {law} by the law",
+    "curve_at": "{model}, epoch {epoch}: {value}",
+    "table": "Numbers",
+    "epoch": "Epoch",
+}
+
+PRESETS = {
+    "default": {
+        "title": "It learns",
+        "about": "The defaults: a world with habits, and a model that comes near its law in a few epochs.",
+    },
+    "little": {
+        "title": "Too little masking",
+        "about": "The masking probability may come near 0, where a state asks for one token and its loss is divided by "
+        "that probability. A few easy states outweigh the rest, and a blank answer is seldom practised: about .20 nats.",
+    },
+    "all": {
+        "title": "Always all masked",
+        "about": "Every training state hides every token, so the model never learns how one token depends on another. "
+        "It knows each level well and their combinations badly: about .13 nats.",
+    },
+    "path": {
+        "title": "No path states",
+        "about": "States are masked at random only. A decode goes coarse to fine, and the states that it meets are "
+        "practised less: about .05 nats where the defaults reach .03.",
+    },
+    "overfit": {
+        "title": "Overfits",
+        "about": "Sixty histories, thirty epochs. The loss goes on falling while the distance to the law turns and "
+        "grows: the model learns its few histories by heart.",
+    },
+    "noise": {
+        "title": "Nothing to learn",
+        "about": "The next item is pure chance. The best that a model can do is an even guess: the loss stays where "
+        "chance is, and the beams stay in the fog.",
+    },
+    "certain": {
+        "title": "No doubt left",
+        "about": "The last item decides the next one. Beams become certain within a few epochs.",
+    },
+    "twin": {
+        "title": "Diffusion beside its twin",
+        "about": "The same data and sizes. The twin writes left to right only, and is asked for every token of a "
+        "target once.",
+    },
+}
+
+BUSY = "All places in the Lab's queue are taken. Try again in a minute."
+GONE = "This run is over or was ended because nobody asked for it. Press Train to begin again."
+OFF = "the Lab is turned off here; start the app without MINDREC_LAB=0, or run `python -m mindrec.lab` yourself"
+FAILED = "The run could not be made ({why}). Try other dials."
+CUT_SHORT = "The run was ended before it was done: it took too long or too much memory. Take fewer epochs or histories."

@@ -1,0 +1,86 @@
+"""`python -m mindrec.lab`: one Lab run in this process, a JSON object a line on standard output."""
+
+import argparse
+import json
+import os
+import sys
+
+from mindrec.errors import MindRecError
+from mindrec.lab.dials import Dials
+from mindrec.system.settings import summary
+
+MEMORY_MB = 1024
+"""Memory that a run may add to what the interpreter and its libraries hold."""
+REMEDY = 'write an object such as {"epochs": 3}'
+SPARE_SECONDS = 10
+"""Processor seconds beyond the limit, after which the system ends a run that did not end itself."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run; 0 at its end, 2 where the dials or the run were wrong, as an "error" object says."""
+    parser = argparse.ArgumentParser(prog="python -m mindrec.lab", description=__doc__)
+    parser.add_argument("--dials", default="{}", help=f"a JSON object; {summary(Dials)}")
+    parser.add_argument("--seconds", type=float, default=60.0, help="the run ends after so long, with what it has")
+    asked = parser.parse_args(arguments)
+    try:
+        raw = json.loads(asked.dials)
+        if not isinstance(raw, dict):
+            raise MindRecError(f"--dials {asked.dials[:40]!r} is no JSON object; {REMEDY}")
+        _run(Dials.from_dict(raw), asked.seconds)
+    except json.JSONDecodeError as error:
+        _write({"event": "error", "message": f"--dials is not JSON ({error}); {REMEDY}"})
+        return 2
+    except MindRecError as error:
+        _write({"event": "error", "message": str(error)})
+        return 2
+    except BrokenPipeError:  # whoever read is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
+    return 0
+
+
+def _run(dials: Dials, seconds: float) -> None:
+    import torch
+
+    from mindrec.lab.run_events import events
+    from mindrec.system.failures import OutOfMemory, out_of_memory
+
+    torch.set_num_threads(1)
+    _limit(seconds)
+    try:
+        for event in events(dials, seconds):
+            _write(event)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        raise OutOfMemory(f"the run needs more than {MEMORY_MB} MiB; lower width, views or histories") from error
+
+
+def _write(event: dict) -> None:
+    print(json.dumps(event), flush=True)
+
+
+def _limit(seconds: float) -> None:
+    """Be the last to get the processor, and let the system refuse memory and time beyond the limits."""
+    try:
+        import resource
+    except ImportError:  # Windows: time alone is limited, by the run itself
+        return
+    os.nice(10)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + SPARE_SECONDS,) * 2)
+    held = _data_bytes()
+    if held:
+        resource.setrlimit(resource.RLIMIT_DATA, (held + MEMORY_MB * 2**20,) * 2)
+
+
+def _data_bytes() -> int:
+    """Private writable memory of this process, which RLIMIT_DATA counts; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData:"))
+    except (OSError, StopIteration):
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

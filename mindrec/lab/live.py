@@ -1,0 +1,201 @@
+"""A Lab run: the project's own objective and training loop on the toy shop, watched epoch by epoch.
+
+Shape legend: N items, B held-out histories.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from mindrec.checkpoint import Checkpoint
+from mindrec.data.splits import item_counts, training_sequences
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.item_index import ItemIndex
+from mindrec.decoding.without_beams import answers_above
+from mindrec.lab.dials import HEADS, Dials
+from mindrec.lab.world import LENGTH, distance, entropy, make_world
+from mindrec.model.denoiser import Denoiser
+from mindrec.recommender import Recommender
+from mindrec.tokens.tokenizer import Tokenizer
+from mindrec.training.loop import Stage, TrainConfig, train
+from mindrec.training.objectives import LossConfig, block_loss
+from mindrec.training.presets import Preset
+from mindrec.training.starting import make_tokenizer, new_model
+from mindrec.training.weigh import code_table
+
+BEAMS = 5
+STEPS = 8
+"""Training steps of an epoch, at least, however few the histories are."""
+CART = 3
+"""Items of the cart that is decoded after every epoch."""
+LEAST_LOG_P = -30.0
+"""Stands for a model that gives a possible item no probability that a float holds."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """The problem as it is before any training.
+
+    Attributes:
+        cart: item rows of the cart that is decoded after every epoch.
+        law: probability of each item to come next in that cart, (N,).
+        chance: distance from the law to an even guess among all items, mean over held-out histories.
+        floor: entropy of the law, mean over the same; no model's loss per item can be lower.
+    """
+
+    cart: tuple[int, ...]
+    law: np.ndarray
+    chance: float
+    floor: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One model after one epoch; epoch 0 is before training.
+
+    Attributes:
+        objective: "diffusion" or "ar".
+        loss_token, loss_dense: mean training losses of the epoch, in nats; None for epoch 0. The token loss is an
+            average over levels.
+        distance: KL divergence from the law to the model, in nats, mean over the held-out histories.
+        shares: the model's exact probability of each item to come next in the cart, (N,).
+        model: it can decode.
+        seconds: since the run began.
+    """
+
+    objective: str
+    epoch: int
+    loss_token: float | None
+    loss_dense: float | None
+    distance: float
+    shares: np.ndarray
+    model: Recommender
+    seconds: float
+
+
+class Lab:
+    """A world with its training data, and the models to be trained on it.
+
+    Args:
+        dials: all settings.
+    """
+
+    def __init__(self, dials: Dials):
+        self.dials, self.world = dials, make_world(dials.sharpness, dials.seed)
+        self.data = self.world.data(dials.histories, dials.seed + 1)
+        self.held_out = self.world.held_out(dials.seed)
+        self.laws = [self.world.law(history) for history in self.held_out]
+        self.cart = tuple(map(int, self.world.walks(1, dials.seed + 2, CART)[0]))
+        self.preset = _preset(dials)
+        self.tokenizer = make_tokenizer(self.data, self.preset, dials.seed)
+
+    def start(self) -> Start:
+        """The problem, with chance as a yardstick."""
+        floor = float(np.mean([entropy(law) for law in self.laws]))
+        return Start(self.cart, self.world.law(self.cart), float(np.log(len(self.world.catalog))) - floor, floor)
+
+    def epochs(self) -> Iterator[Epoch]:
+        """Train; yields each model after each epoch, two models in turn.
+
+        Raises:
+            MindRecError: the first epoch diverges.
+        """
+        started = time.perf_counter()
+        runs = [self._one(objective, started) for objective in self.dials.objectives]
+        while runs:
+            for run in list(runs):
+                epoch = next(run, None)
+                if epoch is None:
+                    runs.remove(run)
+                else:
+                    yield epoch
+
+    def _one(self, objective: str, started: float) -> Iterator[Epoch]:
+        """One model's training with `mindrec.training.loop.train` and `block_loss`, as `mindrec train` does it."""
+        torch.manual_seed(self.dials.seed)
+        model = new_model(self.preset, self.tokenizer, objective, "cpu").eval()
+        config, table = self.preset.train, code_table(model)
+        decode = self.preset.decode if objective == "diffusion" else replace(self.preset.decode, order="left_to_right")
+        recommender = Recommender(self._checkpoint(model, decode, objective))
+
+        def seen(number: int, record: dict | None = None) -> Epoch:
+            record = record or {"loss_token": None, "loss_dense": None}
+            away, shares = self.measure(model, decode)
+            took = time.perf_counter() - started
+            losses = record["loss_token"], record["loss_dense"]
+            return Epoch(objective, number, *losses, away, shares, recommender, round(took, 2))
+
+        yield seen(0)
+        stage = Stage("block", config.epochs, lambda net, rows, rng: block_loss(net, table, rows, config.loss, rng))
+        sequences = training_sequences(self.data.interactions)
+        # The last epoch is kept, whatever it is worth: overfitting is one of the things to see.
+        latest = iter(range(config.epochs))
+        for record in train(model, sequences, config, stage, lambda _: {"score": next(latest)}, progress=False):
+            yield seen(record["epoch"] + 1, record)
+
+    def measure(self, denoiser: Denoiser, decode: DecodeConfig) -> tuple[float, np.ndarray]:
+        """Mean distance to the law over the held-out histories, and the exact shares (N,) of the cart's next item."""
+        histories = [*self.held_out, self.cart]
+        log_p = exact_log_p(denoiser, self.tokenizer, histories, decode)
+        pairs = zip(self.laws, log_p[:-1], strict=True)
+        return float(np.mean([distance(law, own) for law, own in pairs])), np.exp(log_p[-1])
+
+    def _checkpoint(self, model, decode: DecodeConfig, objective: str) -> Checkpoint:
+        name = "lab" if objective == "diffusion" else "lab-ar"
+        return Checkpoint(
+            name=name,
+            denoiser=model,
+            tokenizer=self.tokenizer,
+            catalog=self.world.catalog,
+            decode=decode,
+            notes=("Trained in the Lab on a toy shop whose law is known.",),
+            training={"lab": self.dials.to_dict(), "objective": objective},
+            card=f"# {name}\nTrained in the Lab with {self.dials}.\n",
+            popularity=tuple(item_counts(self.data.interactions).tolist()),
+        )
+
+
+def exact_log_p(denoiser: Denoiser, tokenizer: Tokenizer, histories, decode: DecodeConfig) -> np.ndarray:
+    """Log-probability of every item after each history by the exact search without beams, float64 (B, N).
+
+    `LEAST_LOG_P` is the least, for an item to which the model gives nothing that a float holds.
+    """
+    index = ItemIndex(torch.from_numpy(tokenizer.tokens), tokenizer.layout)
+    everything = torch.full((len(histories),), -torch.inf, dtype=torch.float64)
+    found = answers_above(denoiser, index, histories, decode, everything)
+    log_p = np.full((len(histories), tokenizer.n_items), LEAST_LOG_P)
+    named = found.item >= 0
+    log_p[found.user[named].numpy(), found.item[named].numpy()] = found.score[named].numpy().clip(LEAST_LOG_P)
+    return log_p
+
+
+def _preset(dials: Dials) -> Preset:
+    """The dials as a training preset."""
+    return Preset(
+        sid_levels=dials.sid_levels,
+        codebook_size=3 if dials.sid_levels == 1 else 2,
+        model={
+            "hidden_size": dials.width,
+            "heads": HEADS,
+            "intermediate_size": 2 * dials.width,
+            "encoder_layers": 1,
+            "decoder_layers": 1,
+            "max_history": LENGTH - 1,
+            "dropout": 0.0,
+            "repeats": True,
+        },
+        train=TrainConfig(
+            epochs=dials.epochs,
+            batch_targets=min(700, dials.histories * (LENGTH - 1) // STEPS),
+            learning_rate=dials.learning_rate,
+            warmup_steps=10,
+            patience=dials.epochs,
+            seed=dials.seed,
+            loss=LossConfig(mask_floor=dials.mask_floor, path_share=dials.path_share, views=dials.views, legal=True),
+        ),
+        decode=DecodeConfig(beam_size=BEAMS, evidence="off", exclude_seen=False),
+        level_names=("Section", "Shelf"),
+    )

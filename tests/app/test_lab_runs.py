@@ -1,0 +1,124 @@
+"""The Lab's queue: one process at a time, ended when its run is stopped or nobody asks for it."""
+
+import json
+import sys
+import time
+
+import pytest
+
+from app.server.lab_runs import MOST_WAITING, LabRuns
+from app.server.lanes import Busy, Gone
+from app.tabs.handlers import Handlers
+from app.tabs.lab import PRESETS, Lab
+from app.words import lab_words
+from mindrec.lab.dials import Dials
+from mindrec.lab.run_events import events as events_of
+
+HELD = 'import time; print(\'{"event": "start"}\', flush=True); time.sleep(600)'
+QUICK = 'print(\'{"event": "start"}\'); print(\'{"event": "end"}\')'
+
+
+def runner(code: str, **limits) -> LabRuns:
+    return LabRuns(lambda dials: [sys.executable, "-S", "-c", code], **limits)
+
+
+def until(true):
+    deadline = time.monotonic() + 30  # a bound for a machine that is stuck; no test passes by it
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def held():
+    runs = runner(HELD)
+    yield runs
+    runs.close()
+
+
+def test_runs_wait_their_turn_and_are_told_their_place(held):
+    first, second, third = (held.start(Dials()) for _ in range(3))
+    until(lambda: first.events)
+    assert [held.find(run.key)[1] for run in (first, second, third)] == [0, 1, 2]
+    held.stop(second.key)
+    assert held.find(third.key)[1] == 1
+    held.stop(first.key)
+    assert first.process.wait(30) != 0
+    until(lambda: third.events)
+    assert held.find(third.key)[1] == 0
+    with pytest.raises(Gone):
+        held.find(first.key)
+
+
+def test_a_run_that_nobody_asks_for_ends_with_its_process():
+    runs = runner(HELD, kept=0.3)
+    run = runs.start(Dials())
+    until(lambda: run.process is not None)
+    run.process.wait(30)
+    until(run.ended.is_set)
+    with pytest.raises(Gone):
+        runs.find(run.key)
+
+
+def test_a_run_that_takes_too_long_is_killed_and_says_so():
+    runs = runner(HELD, limit=0.2)
+    run = runs.start(Dials())
+    until(run.ended.is_set)
+    assert run.events[-1] == {"event": "error", "message": lab_words.CUT_SHORT}
+
+
+def test_a_process_that_writes_rubbish_ends_its_run_and_not_the_queue():
+    runs = LabRuns(lambda dials: [sys.executable, "-S", "-c", "print('oops')" if dials.seed else QUICK])
+    bad, good = runs.start(Dials(seed=1)), runs.start(Dials())
+    until(good.ended.is_set)
+    assert bad.events[-1]["event"] == "error"
+    assert [event["event"] for event in good.events] == ["start", "end"]
+    runs.close()
+
+
+def test_a_full_queue_refuses(held):
+    first = held.start(Dials())
+    until(lambda: first.events)
+    for _ in range(MOST_WAITING):
+        held.start(Dials())
+    with pytest.raises(Busy):
+        held.start(Dials())
+
+
+def test_a_run_does_not_hold_up_a_decode(held, recommender):
+    """The queue has a thread of its own and no lock of the lanes: a decode ends while a run is under way."""
+    run = held.start(Dials())
+    until(lambda: run.events)
+    answer = Handlers({"chain": recommender}).decode({"ids": ["i0"]})
+    assert answer["trace"].steps
+    assert not run.ended.is_set()
+
+
+def test_the_tab_plays_a_run_and_refuses_what_it_cannot_do(tmp_path):
+    lines = [json.dumps(event) for event in events_of(Dials(epochs=1, histories=20, views=1, width=8))]
+    (tmp_path / "run").write_text("\n".join(lines))
+    lab = Lab(LabRuns(lambda dials: [sys.executable, "-S", "-c", f"print(open({str(tmp_path / 'run')!r}).read())"]))
+    job = lab.lab_start({"dials": {"epochs": 1, "histories": 20, "views": 1, "width": 8}})["job"]
+    events = []
+    until(lambda: _polled(lab, job, events))
+    assert [event["event"] for event in events] == ["start", "epoch", "epoch", "model", "end"]
+    bundle = events[2]["bundle"]
+    assert len(bundle["captions"]) == len(bundle["trace"].steps)
+    assert json.dumps(events[0])  # plain
+    assert "epochs=0" in lab.lab_start({"dials": {"epochs": 0}})["error"]
+    assert lab.lab_poll({"job": "forged"})["error"] == lab_words.GONE
+    assert "error" in lab.lab_poll({"job": job, "after": -1})
+    assert lab.lab_stop({"job": None}) == {"stopped": True}
+    assert Lab(None).lab_start({"dials": {}})["error"] == lab_words.OFF
+    lab.runs.close()
+
+
+def _polled(lab: Lab, job: str, events: list) -> bool:
+    answer = lab.lab_poll({"job": job, "after": len(events)})
+    events += answer["events"]
+    return answer["ended"]
+
+
+def test_presets_are_dials_with_words():
+    assert set(PRESETS) == set(lab_words.PRESETS)
+    assert all(Dials.from_dict(dials) for dials in PRESETS.values())

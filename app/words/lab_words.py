@@ -57,7 +57,7 @@ PRESETS = {
     "little": {
         "title": "Too little masking",
         "about": "The masking probability may come near 0, where a state asks for one token and its loss is divided by "
-        "that probability. A few easy states outweigh the rest, and a blank answer is seldom practised: about .20 nats.",
+        "that probability. A few easy states outweigh the rest, and a blank answer is seldom seen: about .20 nats.",
     },
     "all": {
         "title": "Always all masked",
@@ -67,7 +67,7 @@ PRESETS = {
     "path": {
         "title": "No path states",
         "about": "States are masked at random only. A decode goes coarse to fine, and the states that it meets are "
-        "practised less: about .05 nats where the defaults reach .03.",
+        "practised less: about .05 nats, where the defaults reach .03.",
     },
     "overfit": {
         "title": "Overfits",

@@ -1,8 +1,9 @@
 """A toy shop of 36 items whose next-item law is known exactly.
 
 The law looks at the last item alone: p(next | history) is proportional to exp(beta u(last, next)). The utilities u are
-random, one part for each pair of shelves, one for each pair of places on a shelf and one for each next item, so that the
-category tree says much and not everything. `sharpness` s gives beta = GAIN s / (1 - s): chance at 0, certainty at 1.
+random, one part for each pair of shelves, one for each pair of places on a shelf and one for each next item, so that
+the category tree says much and not everything. `sharpness` s gives beta = GAIN s / (1 - s): chance at 0, certainty
+at 1.
 
 Shape legend: N items, B histories.
 """

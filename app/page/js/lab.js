@@ -122,7 +122,7 @@ export function makeLab(page, panel) {
       after += answer.events.length;
       answer.events.forEach(take);
       if (answer.place) status(fill(L.waiting, answer));
-      if (answer.ended) return;
+      if (answer.ended || answer.events.some(({ event }) => event === "end")) return drop(job);
       await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN));
     }
   }

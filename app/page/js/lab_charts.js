@@ -37,7 +37,7 @@ export function drawCurves(box, series, { last, at, title, level, words }) {
   if (level && level.value > 0)
     chart.append(
       svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: y(level.value), y2: y(level.value), class: "level" }),
-      svg("text", { x: WIDTH - RIGHT, y: y(level.value) + 14, "text-anchor": "end" }, level.name),
+      svg("text", { x: LEFT + 6, y: y(level.value) + 14 }, level.name),
     );
   series.forEach((line, number) => {
     const points = line.points.map(([epoch, value]) => `${x(epoch).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
@@ -49,7 +49,11 @@ export function drawCurves(box, series, { last, at, title, level, words }) {
     }
     if (series.length > 1)
       chart.append(
-        svg("text", { x: LEFT + 12 + number * 90, y: TOP + 12, class: "name " + line.key }, "● " + line.name),
+        svg(
+          "text",
+          { x: WIDTH - RIGHT - 4, y: TOP + 14 + number * 17, "text-anchor": "end", class: line.key },
+          "● " + line.name,
+        ),
       );
   });
   box.replaceChildren(chart);
@@ -99,5 +103,15 @@ export function drawFog(box, { rows, items, law, shares, at, last, words, choose
     make("th", {}),
     make("th", { scope: "col", colspan: 2, text: words.law }),
   );
-  box.replaceChildren(make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows.map(line))));
+  const column = (name) => make("col", { class: name });
+  const columns = [column("name"), ...Array.from({ length: last + 1 }, () => column("")), column("share")];
+  box.replaceChildren(
+    make(
+      "table",
+      {},
+      make("colgroup", {}, ...columns, column("law"), column("share")),
+      make("thead", {}, head),
+      make("tbody", {}, ...rows.map(line)),
+    ),
+  );
 }

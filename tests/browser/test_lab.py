@@ -1,0 +1,54 @@
+"""The Lab in a real Chromium: one journey by keyboard, with a real run of two epochs."""
+
+import zipfile
+
+LAB = "[data-panel=lab]"
+
+
+def test_a_run_is_set_up_trained_scrubbed_and_taken_home_by_keyboard(visit, tmp_path):
+    page = visit(
+        "?tab=lab&lab=epochs:2,histories:40,views:1,width:16,objective:both,seed:7", width=380, reduced_motion="reduce"
+    )
+    assert page.input_value("#mr-lab-seed") == "7"
+    assert page.input_value("#mr-lab-objective") == "both"
+
+    page.focus("#mr-lab-width")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("location.search.includes('width%3A8') || location.search.includes('width:8')")
+    page.focus(f"{LAB} [data-do=lab-train]")
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"document.querySelector('{LAB} [data-part=status]').textContent.startsWith('Done')")
+    page.wait_for_function(f"document.querySelector('{LAB} [data-do=lab-stop]').hidden")
+    assert "twin ends" in page.inner_text(f"{LAB} [data-part=status]")
+    assert page.locator(f"{LAB} [data-part=distance] circle").count() == 2 * 3
+    assert page.locator(f"{LAB} [data-part=loss] circle").count() == 2 * 2
+    assert page.locator(f"{LAB} [data-part=fog] tbody tr").count() == 8
+
+    stage = f"{LAB} [data-part=stage-box]"
+    after = page.inner_text(f"{stage} [data-part=caption]")
+    page.focus(f"{LAB} [data-part=scrub]")
+    page.keyboard.press("Home")
+    assert page.inner_text(f"{LAB} [data-part=epoch]") == "Before training"
+    assert page.inner_text(f"{stage} [data-part=caption]") != after
+    assert page.locator(f"{LAB} [data-part=fog] td.now").count() == 8
+    page.keyboard.press("End")
+    assert page.inner_text(f"{LAB} [data-part=epoch]") == "Epoch 2 of 2"
+    assert page.inner_text(f"{stage} [data-part=caption]") == after
+
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    with page.expect_download() as taken:
+        page.locator(f"{LAB} [data-part=downloads] button").first.press("Enter")
+    taken.value.save_as(tmp_path / "lab.zip")
+    assert "lab/model.safetensors" in zipfile.ZipFile(tmp_path / "lab.zip").namelist()
+
+    page.locator(f"{LAB} [data-do=lab-open]").press("Enter")
+    page.wait_for_selector("[data-panel=watch] .mr", state="visible")
+    assert page.inner_text("[data-panel=watch] [data-part=caption]")
+
+    page.click("[data-tab=lab]")
+    page.locator(f"{LAB} [data-story=noise]").press("Enter")
+    assert page.input_value("#mr-lab-sharpness") == "0"
+    page.locator(f"{LAB} [data-do=lab-train]").press("Enter")
+    page.wait_for_selector(f"{LAB} [data-do=lab-stop]", state="visible")
+    page.locator(f"{LAB} [data-do=lab-stop]").press("Enter")
+    assert page.inner_text(f"{LAB} [data-part=status]").startswith("Stopped")

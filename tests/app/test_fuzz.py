@@ -28,6 +28,7 @@ FEW, MANY = 40, 2000
 PATIENCE = 20.0
 QUESTIONS = ("search", "decode", "decode_start", "decode_poll", "decode_stop", "story", "open_trace", "trip", "replay")
 QUESTIONS += ("cases", "case_charts", "case", "export_cases", "compare_cases", "sample", "browse", "compare", "lesson")
+QUESTIONS += ("lab_start", "lab_poll", "lab_stop")
 KEYS = ("ids", "config", "target", "checkpoint", "wait", "query", "job", "after", "number", "text", "path", "items")
 KEYS += ("filters", "sort", "page", "file", "left", "right", "card", "answer", "limit", "kind", "row", "seed")
 

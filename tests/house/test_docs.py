@@ -23,6 +23,7 @@ PAGES = (
     "mindrec/cold/README.md",
     "mindrec/diagnosis/README.md",
     "mindrec/jobs/README.md",
+    "mindrec/lab/README.md",
     "mindrec/sources/README.md",
     "mindrec/text_backbone/README.md",
     "tests/README.md",

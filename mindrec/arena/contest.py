@@ -20,9 +20,12 @@ from mindrec.errors import MindRecError
 from mindrec.evaluation.bootstrap import bootstrap_ratio
 from mindrec.evaluation.metrics import gold_ranks, hit_at_k, ndcg_at_k
 from mindrec.evaluation.slices import reach
-from mindrec.system.files import read_json, write_json
+from mindrec.system.files import FolderKind, check_replaceable, read_json, write_json
 
 FORMAT = 1
+PICTURE = "accuracy-against-time.svg"
+FOLDER = FolderKind("a contest", ("contest.json",), ("*-[0-9]*.json", "checkpoints", PICTURE, ".*"))
+"""Names that begin with a dot are those of files that were being written when a contest was cut off."""
 K = 50
 REFERENCE = "mindrec"
 """The method that all others are compared with."""
@@ -65,8 +68,9 @@ def hold_contest(data: PreparedData, plan: Plan, out: Path, say: Callable[[str],
         the reference's with the paired interval (None without the reference).
 
     Raises:
-        MindRecError: `out` holds rows of another contest.
+        MindRecError: `out` holds rows of another contest, or what is no contest's.
     """
+    out = check_replaceable(out, FOLDER)
     about = {
         "format": FORMAT,
         "data": data.fingerprint,

@@ -30,17 +30,17 @@ def arena(
     json_out: JsonOut = None,
 ) -> None:
     """Train related methods within one budget, measure them on the same test cases, and print one table."""
-    from mindrec.arena.contest import Plan, hold_contest
+    from mindrec.arena.contest import FOLDER, PICTURE, Plan, hold_contest
     from mindrec.arena.method import Budget
     from mindrec.arena.methods import METHODS
     from mindrec.arena.picture import accuracy_against_time
-    from mindrec.system.files import write_text
+    from mindrec.system.files import check_replaceable, write_text
 
     names = tuple(METHODS) if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
     plan = Plan(names, Budget(minutes, epochs), seeds, users, exclude_seen)
-    out = out.expanduser()
+    out = check_replaceable(out, FOLDER)
     found = hold_contest(load_data(data), plan, out, lambda line: typer.echo(line, err=True))
-    picture = out / "accuracy-against-time.svg"
+    picture = out / PICTURE
     write_text(picture, accuracy_against_time(found))
     _print_table(found)
     typer.echo(f"picture in {picture}", err=True)

@@ -5,12 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from typing import get_type_hints
 
 import pytest
+import typer
 from commands import refused
 from paths import ROOT
 
 from mindrec.checkpoint import load_checkpoint
+from mindrec.cli import main as cli
 from mindrec.data.catalog import load_prepared, save_prepared
 from mindrec.errors import MindRecError
 from mindrec.stories import write_stories
@@ -18,31 +21,66 @@ from mindrec.system import files
 from mindrec.system.files import FolderKind, atomic_path, check_replaceable, replace_folder, write_json
 
 KIND = FolderKind("a test's folder", ("mark",), ("more-*",))
-FOLDER_COMMANDS = {
-    "train": ("train", "--preset", "tiny", "--epochs", 1, "--device", "cpu", "--data", "DATA"),
-    "train --resume": ("train", "--resume", "--preset", "tiny", "--device", "cpu", "--data", "DATA"),
-    "train-llada": ("train-llada", "--preset", "tiny", "--device", "cpu", "--data", "DATA"),
-    "add-items": ("add-items", "--checkpoint", "nowhere", "--items", "nowhere"),
-    "stories": ("stories", "--checkpoint", "nowhere", "--data", "nowhere"),
-    "prepare": ("prepare", "synthetic"),
-    "import-llada": ("import-llada", "nowhere"),
-    "import-masked-lm": ("import-masked-lm", "nowhere"),
+FOLDERS = {
+    "train": ("train", "--preset", "tiny", "--epochs", 1, "--device", "cpu", "--data", "DATA", "--out"),
+    "train --resume": ("train", "--resume", "--preset", "tiny", "--device", "cpu", "--data", "DATA", "--out"),
+    "train-llada": ("train-llada", "--preset", "tiny", "--device", "cpu", "--data", "DATA", "--out"),
+    "add-items": ("add-items", "--checkpoint", "nowhere", "--items", "nowhere", "--out"),
+    "stories": ("stories", "--checkpoint", "nowhere", "--data", "nowhere", "--out"),
+    "refit": ("refit", "--checkpoint", "CHECKPOINT", "--data", "DATA", "--out"),
+    "arena": ("arena", "--data", "nowhere", "--out"),
+    "prepare": ("prepare", "synthetic", "--out"),
+    "import-llada": ("import-llada", "nowhere", "--out"),
+    "import-masked-lm": ("import-masked-lm", "nowhere", "--out"),
 }
-FILE_COMMANDS = {
-    "evaluate": ("evaluate", "--checkpoint", "nowhere", "--json"),
-    "compare": ("compare", "--left", "nowhere", "--right", "nowhere", "--json"),
+"""Commands that write a folder, up to the option that takes it."""
+TABLES = {
     "diagnose": ("diagnose", "--checkpoint", "nowhere", "--data", "DATA", "--out"),
-    "diagnose --json": ("diagnose", "--checkpoint", "nowhere", "--out", "x.parquet", "--json"),
-    "recommend": ("recommend", "--checkpoint", "nowhere", "--trace"),
     "recommend-many": ("recommend-many", "--checkpoint", "nowhere", "--histories", "nowhere", "--out"),
-    "recommend-many --json": ("recommend-many", "--histories", "nowhere", "--out", "x.parquet", "--json"),
-    "bench decode": ("bench", "decode", "--json"),
-    "bench train": ("bench", "train", "--json"),
-    "bench app": ("bench", "app", "--json"),
-    "bench scale": ("bench", "scale", "--json"),
-    "bench prepare": ("bench", "prepare", "--json"),
-    "bench load": ("bench", "load", "--json"),
 }
+"""Commands that write a table, up to the option that takes it."""
+WITHIN = ("count-popularity", "choose-guidance", "draw-map")
+"""Commands that change the checkpoint that they are given."""
+ONE_FILE = ("--json", "--trace")
+READ = ("--base", "--checkpoint", "--data", "--dense-from", "--histories", "--items", "--left", "--right", "--sweep")
+READ += ("--text-model", "--twin")
+"""Options that take a path and write nothing."""
+
+
+def walk(command, words=()):
+    """Each command of the command line, with its words."""
+    if not hasattr(command, "commands"):
+        yield words, command
+    for name, part in getattr(command, "commands", {}).items():
+        yield from walk(part, (*words, name))
+
+
+def takers_of_paths() -> list[tuple[tuple[str, ...], str]]:
+    """(words of a command, its option) for every option that is annotated as a path."""
+    return [
+        (words, option.opts[0])
+        for words, command in walk(typer.main.get_command(cli.app))
+        for option in command.params
+        if "Path" in str(get_type_hints(command.callback).get(option.name))
+    ]
+
+
+FILES = {" ".join((*words, option)): (*words, option) for words, option in takers_of_paths() if option in ONE_FILE}
+FILES |= TABLES
+
+
+def test_every_option_that_takes_a_path_is_known_to_write_or_to_read():
+    """A new one has to be put into a list of this file, and what writes is tried below."""
+    takers = takers_of_paths()
+    assert len(takers) > 60
+    assert {option for _, option in takers} == {*READ, *ONE_FILE, "--out"}
+    assert {words[0] for words, option in takers if option == "--out"} == {w[0] for w in (FOLDERS | TABLES).values()}
+    written = {
+        words[0]
+        for words, command in walk(typer.main.get_command(cli.app))
+        if any(".json is written" in str(option.help) for option in command.params if option.name == "checkpoint")
+    }
+    assert written == set(WITHIN)
 
 
 @pytest.fixture(scope="module")
@@ -69,20 +107,27 @@ def unharmed(thesis) -> bool:
     )
 
 
-@pytest.mark.parametrize("command", FOLDER_COMMANDS)
-def test_no_command_replaces_a_folder_of_somebody_else(command, data, thesis):
+@pytest.mark.parametrize("command", FOLDERS)
+def test_no_command_replaces_a_folder_of_somebody_else(command, data, checkpoint, thesis):
     """Refused before anything else is looked at: most of the sources and checkpoints named here do not exist."""
-    words = [data if word == "DATA" else word for word in FOLDER_COMMANDS[command]]
-    line = refused(*words, "--out", thesis.parent)
+    given = {"DATA": data, "CHECKPOINT": checkpoint}
+    line = refused(*(given.get(word, word) for word in FOLDERS[command]), thesis.parent)
     assert str(thesis.parent) in line
     assert "thesis.txt" in line
     assert unharmed(thesis)
 
 
-@pytest.mark.parametrize("command", FILE_COMMANDS)
+@pytest.mark.parametrize("command", WITHIN)
+def test_no_command_changes_a_folder_that_is_no_checkpoint(command, data, thesis):
+    more = () if command == "draw-map" else ("--data", data)
+    assert str(thesis.parent) in refused(command, "--checkpoint", thesis.parent, *more)
+    assert unharmed(thesis)
+
+
+@pytest.mark.parametrize("command", FILES)
 @pytest.mark.parametrize("what", ["a folder", "a text"])
 def test_no_command_replaces_a_file_of_somebody_else(command, what, data, thesis):
-    words = [data if word == "DATA" else word for word in FILE_COMMANDS[command]]
+    words = [data if word == "DATA" else word for word in FILES[command]]
     place = thesis.parent if what == "a folder" else thesis
     assert str(place) in refused(*words, place)
     assert unharmed(thesis)

@@ -14,7 +14,7 @@ HEIGHT = 760
 def player_html(trace: DecodeTrace) -> str:
     """The replay of a trace as a frame that can reach neither the notebook nor the network.
 
-    It holds the whole page, plotly.js included: about 6 MB for each recommendation shown.
+    It holds the whole page, under half a megabyte for each recommendation shown.
     """
     page = html.escape(replay_page(bundle_of(trace)))
     return f'<iframe sandbox="allow-scripts" style="width:100%;height:{HEIGHT}px;border:0" srcdoc="{page}"></iframe>'

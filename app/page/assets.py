@@ -21,6 +21,12 @@ def script() -> str:
 
 
 @lru_cache(maxsize=1)
+def stage_script() -> str:
+    """The JavaScript of the stage alone, for a replay; it declares `mount` and no other name."""
+    return join_modules(FOLDER / "js", "stage")
+
+
+@lru_cache(maxsize=1)
 def style() -> str:
     return theme.css_variables() + "\n".join((FOLDER / "css" / f"{n}.css").read_text(encoding="utf-8") for n in STYLES)
 

@@ -1,6 +1,9 @@
 """Questions of the page as the page asks them: answers are what their bytes say."""
 
+import base64
+import gzip
 import json
+import re
 
 from app.server.guard import respond
 
@@ -16,3 +19,9 @@ class AsPage:
         if not hasattr(value, "__wrapped__"):
             return value
         return lambda ask: json.loads(respond(value(ask)).body)
+
+
+def replay_data(page: str) -> dict:
+    """The data inside a replay file."""
+    packed = max(re.findall(r'\("([A-Za-z0-9+/=]+)"\)', page), key=len)
+    return json.loads(gzip.decompress(base64.b64decode(packed)))

@@ -3,13 +3,15 @@
 // axes. A release that renames them fails the browser test of this file.
 
 import { make } from "./core.js";
+import { lightPlot } from "./light_plot.js";
 
 let plotlyLoaded = null;
 
-// plotly.js is fetched once, after the first paint; the alias keeps it ours if another copy is loaded later.
+// plotly.js is fetched once, after the first paint; the alias keeps it ours if another copy is loaded later. A replay
+// has no address of it and draws its tree by itself.
 export function loadPlotly(address) {
   plotlyLoaded ||= new Promise((resolve, reject) => {
-    if (!address) return resolve(/** @type {any} */ (window).Plotly);
+    if (!address) return resolve(lightPlot);
     const script = make("script", { src: address, async: true });
     script.onload = () => resolve(/** @type {any} */ (window).Plotly);
     script.onerror = () => reject(new Error(address));
@@ -25,6 +27,7 @@ export function loadPlotly(address) {
  * @returns {{ width: number, height: number, x: Axis, y: Axis } | null}
  */
 export function plotFrame(box) {
+  if (box.light) return box.light.frame();
   const full = box._fullLayout;
   if (!full) return null;
   const axis = (of) => ({ range: of.range.slice(), offset: of._offset, length: of._length });
@@ -33,7 +36,7 @@ export function plotFrame(box) {
 
 /** Whether Plotly has drawn into `box`; also true of a chart without axes. */
 export function isPlotted(box) {
-  return Boolean(box._fullLayout);
+  return Boolean(box.light || box._fullLayout);
 }
 
 /**
@@ -42,6 +45,7 @@ export function isPlotted(box) {
  * @returns {SVGElement[]}
  */
 export function pointNodes(box) {
+  if (/** @type {any} */ (box).light) return /** @type {any} */ (box).light.points;
   const nodes = [];
   box.querySelectorAll(".scatterlayer .point").forEach((/** @type {any} */ node) => {
     nodes[node.__data__.i] = node;

@@ -16,6 +16,7 @@ from app.tabs.dialing import Dialing
 from app.tabs.handlers import Handlers
 from app.tabs.lab import Lab
 from app.tabs.lessons import Lessons
+from app.tabs.mapping import Mapping
 from app.words import sentences as text
 from mindrec.errors import MindRecError
 
@@ -50,6 +51,8 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None, lab: Lab | N
         Belonging(handlers).odd_one_out,
         Belonging(handlers).least_certain,
         dialing.dial,
+        Mapping(handlers).item_map,
+        Mapping(handlers).item_masses,
         course.lesson,
         course.reveal,
         lab.lab_start,

@@ -1,10 +1,12 @@
 """A trace together with everything that the player draws from it: one JSON object, made with or without a model."""
 
 from app.views.events import events
+from app.views.map import map_view, masses_view
 from app.views.possible import possible_view, speaks, token_rows
 from app.views.tree import tree_view
 from app.words import sentences as text
 from mindrec.decoding.config import DecodeConfig
+from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
 from mindrec.trace.records import DecodeTrace
 
@@ -50,3 +52,26 @@ def token_names(trace: DecodeTrace, recommender: Recommender | None) -> dict[str
                 name = text.or_list(titles, count) if rows else text.NO_ITEM
         out[f"{position}.{code}"] = name
     return out
+
+
+def points(recommender: Recommender, name: str) -> dict:
+    """A checkpoint's map for the page. Raises MindRecError where it has none."""
+    item_map = recommender.checkpoint.item_map
+    if item_map is None:
+        raise MindRecError(text.NO_MAP.format(name=name))
+    return map_view(item_map, recommender.catalog, recommender.tokenizer.codes)
+
+
+def lights(trace: DecodeTrace, recommender: Recommender) -> list[dict]:
+    """The steps of a trace as they light a checkpoint's map. Raises MindRecError for one of other tokens."""
+    if possible_of(trace, recommender) is None:
+        raise MindRecError(text.OTHER_MAP)
+    return masses_view(trace, recommender.tokenizer.codes)
+
+
+def whole_map(trace: DecodeTrace, recommender: Recommender | None, name: str | None) -> dict | None:
+    """Map and lights of a trace together, for a replay; None where there is no map of its items."""
+    try:
+        return None if recommender is None else points(recommender, name or "") | {"steps": lights(trace, recommender)}
+    except MindRecError:
+        return None

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.server.lanes import MOST_WAITING, Busy, Gone, Job, Service, as_it_is
 from app.server.observing import CALLER, COUNTERS, log
-from app.tabs.bundles import bundle_of, token_names
+from app.tabs.bundles import bundle_of, token_names, whole_map
 from app.tabs.film import Film
 from app.tabs.trips import Trips
 from app.words import sentences as text
@@ -269,7 +269,9 @@ class Handlers:
         from app.page.replay import replay_page
 
         trace = DecodeTrace.from_json(str(ask.get("text", "")))
-        return {"html": replay_page(self.bundle(trace))}
+        bundle = self.bundle(trace)
+        owner = bundle["checkpoint"]
+        return {"html": replay_page(bundle | {"map": whole_map(trace, self.recommenders.get(owner), owner)})}
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 

@@ -82,6 +82,8 @@ OTHER_DATA = (
     "data it was trained on."
 )
 NO_ITEM = "no item"
+NO_MAP = "Checkpoint {name} has no map. `python -m mindrec draw-map --checkpoint` with its folder draws one."
+OTHER_MAP = "This trace names its items by other tokens than the checkpoint that is open, so it lights no map here."
 NO_SUCH_CATEGORY = "There is no category “{path}” in this catalog."
 BUSY = "Many people are decoding at the moment and every place is taken. Try again in a few seconds."
 NO_SUCH_JOB = "This decode is no longer here: it was stopped, or nobody asked for it for a while. Decode again."

@@ -116,6 +116,7 @@ STAGE = {
     "views": "Picture",
     "view_beams": "Beams",
     "view_path": "Path",
+    "view_map": "Map",
     # grid
     "grid": "Beams: partial answers kept alive",
     "category": "Category, coarse to fine",
@@ -176,6 +177,10 @@ STAGE = {
     "forbid_chip": "Forbidden: {level} = {label}",
     "lift": "Lift: {label}",
     # tree
+    "map": "Map of the catalog",
+    "map_loading": "Drawing the map…",
+    "map_help": "Each point is an item, as bright as the search finds it likely. Hover for its name, click to use it.",
+    "map_words": "Step {step}: {count} of {all} items are lit. Brightest: {named}",
     "tree": "Category tree",
     "tree_help": "The live path is thick; what the search has left is thin. Click a node to use it.",
     "tree_start": "Start",

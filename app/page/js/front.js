@@ -20,15 +20,23 @@ export function makeFront(app) {
     button("about").setAttribute("aria-expanded", String(!box.hidden));
   }
 
-  // Both pictures stand side by side where there is room; the style sheet hides one only where there is not.
+  // Beams and path stand side by side where there is room, and the map in the path's place; the style sheet shows one
+  // picture only where there is not.
   function view(name) {
-    app.root.classList.toggle("view-path", name === "path");
-    for (const each of ["beams", "path"]) button("view-" + each).setAttribute("aria-pressed", String(each === name));
+    for (const each of ["path", "map"]) app.root.classList.toggle("view-" + each, name === each);
+    for (const each of ["beams", "path", "map"])
+      button("view-" + each).setAttribute("aria-pressed", String(each === name));
     if (app.model) app.rebuild();
   }
 
   if (app.server && button("hood")) hood(remember("mindrec-hood") === "open");
   return {
-    acts: { hood: () => hood(), about, "view-beams": () => view("beams"), "view-path": () => view("path") },
+    acts: {
+      hood: () => hood(),
+      about,
+      "view-beams": () => view("beams"),
+      "view-path": () => view("path"),
+      "view-map": () => view("map"),
+    },
   };
 }

@@ -24,12 +24,14 @@ export function addPlaying(app) {
     app.parts.cart.draw();
     app.redraw();
     app.parts.tree.load();
+    app.parts.map.load();
     if (app.parts.settings) app.parts.settings.draw();
     if (held && document.activeElement === document.body) stage.focus({ preventScroll: true });
   };
 
   app.redraw = () => {
-    for (const name of ["player", "grid", "ladder", "alternatives", "results", "tree"]) app.parts[name].draw(app.step);
+    for (const name of ["player", "grid", "ladder", "alternatives", "results", "tree", "map"])
+      app.parts[name].draw(app.step);
     app.parts.cart.drawWinner();
   };
 

@@ -12,6 +12,7 @@ import { makeFront } from "./front.js";
 import { makeGrid } from "./grid.js";
 import { makeHistory } from "./history.js";
 import { makeLadder } from "./ladder.js";
+import { makeMap } from "./map.js";
 import { makeOdd } from "./odd.js";
 import { makePlayer } from "./player.js";
 import { addPlaying } from "./playing.js";
@@ -56,6 +57,7 @@ export function mount(element, data, server) {
     cart: makeCart(app),
     front: makeFront(app),
     tree: makeTree(app),
+    map: makeMap(app),
     player: makePlayer(app),
     share: makeShare(app),
     ...(server

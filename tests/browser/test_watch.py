@@ -305,6 +305,17 @@ def test_a_picture_is_a_png_and_a_film_shows_every_step(visit, tmp_path):
         page.click("[data-do=save-png]")
     got.value.save_as(tmp_path / "stage.png")
     assert (tmp_path / "stage.png").read_bytes()[:4] == b"\x89PNG"
+    for kind in ("card", "card-film"):
+        with page.expect_download() as got:
+            page.click(f"[data-do=save-{kind}]")
+        got.value.save_as(tmp_path / f"{kind}.png")
+    assert (tmp_path / "card-film.png").stat().st_size < 2_000_000
+    with Image.open(tmp_path / "card.png") as card, Image.open(tmp_path / "card-film.png") as film:
+        assert card.size == film.size == (1200, 675)
+        cards = [frame.convert("RGB").copy() for frame in ImageSequence.Iterator(film)]
+    assert len(cards) == len(answer["trace"]["steps"]) + 1
+    assert cards[0].tobytes() == cards[-1].tobytes(), "the answer comes first, and last"
+    assert len({frame.tobytes() for frame in cards}) == len(cards) - 1
     page.focus("[data-part=stage]")
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")

@@ -1,6 +1,7 @@
 // @ts-check
 // Links and files: a permalink, the trace, a replay, a picture, and reading a trace back.
 
+import { cardFilm, cardPicture } from "./card.js";
 import { download, setText } from "./core.js";
 import { stageFilm, stagePicture } from "./film.js";
 import { LINK_VERSION, readLink, writeLink } from "./links.js";
@@ -87,6 +88,10 @@ export function makeShare(app) {
   const savePicture = () => save("png", () => stagePicture(app));
   const saveFilm = () => save("film.png", () => stageFilm(app, (step, last) => done(fill(T.filming, { step, last }))));
 
+  const saveCard = () => save("card.png", () => cardPicture(app, here()));
+  const saveCardFilm = () => save("card-film.png", () => cardFilm(app, here()));
+  const here = () => (app.server ? address() : location.href);
+
   async function open() {
     const chosen = file.files[0];
     file.value = "";
@@ -113,6 +118,8 @@ export function makeShare(app) {
       "save-replay": saveReplay,
       "save-png": savePicture,
       "save-film": saveFilm,
+      "save-card": saveCard,
+      "save-card-film": saveCardFilm,
     },
   };
 }

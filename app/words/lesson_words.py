@@ -2,7 +2,7 @@
 
 LEARN = {
     "title": "How does it decode?",
-    "lede": "Short cards on the real player. Guess first, then look.",
+    "lede": "Twelve cards in three acts, on the real player. Guess first, then look.",
     "cards": "Cards",
     "guess": "Your guess",
     "right": "Right.",
@@ -17,8 +17,19 @@ LEARN = {
     "teacher": "Copy teacher link",
     "teacher_help": "Opens this card alone, without menus and buttons that distract.",
     "linked": "Link copied.",
-    "mask_slider": "Masked tokens",
-    "masked_count": "{count} of {all} tokens masked",
+    "mask_slider": "t: how far it is dissolved",
+    "masked_count": "t = {t}: {count} of {all} tokens and {pixels} of {all_pixels} pixels are masked",
+    "heal": "Heal it",
+    "acts": "What diffusion is|How an answer is found|What it is worth",
+    "act_of": "Act {number}: {title}",
+    "formula": "The formula",
+    "neutral": "Step {step}. The rest waits for your guess.",
+    "states": "The same target under {count} masks",
+    "state_loss": "loss {loss}",
+    "token_nats": "the model gives the true code {p}: loss {nats}",
+    "fall": "{before} items → {after}",
+    "score": "{right} of {asked} guesses were right.",
+    "see_again": "See again:",
     "look": "The player is unlocked: step through it with the arrow keys.",
     "locked": "The player waits for your guess.",
     "live": "Decoding…",
@@ -31,9 +42,23 @@ LEARN = {
 }
 
 GLOSSARY = {
+    "diffusion": (
+        "diffusion",
+        "Learning to undo noise that is added bit by bit. Here the noise is masking: tokens vanish one by one.",
+    ),
+    "schedule": (
+        "noise schedule",
+        "How likely a token is masked at time t. Here it grows evenly from 0 to 1, in training often from a floor up.",
+    ),
     "mask": ("mask", "A place-holder for a token that is not known yet."),
     "token": ("token", "One code of the answer. The first ones name categories, the others single out one item."),
     "denoiser": ("denoiser", "The neural network. It looks at all tokens at once and guesses the masked ones."),
+    "evidence": (
+        "item evidence",
+        "What is known of whole items: which are likely next by a dense model and by counted pairs, summed by code.",
+    ),
+    "guidance": ("guidance", "How far an answer moves from what anybody takes to what this cart alone makes likely."),
+    "votes": ("votes", "Scoring the last items in several unmask orders and ranking by the mean."),
     "step": ("step", "One look of the denoiser, after which one or more tokens are revealed."),
     "beam": ("beam", "A partial answer that the search keeps alive beside the others."),
     "greedy": ("greedy", "Keeping only the best partial answer at every step."),
@@ -46,21 +71,40 @@ GLOSSARY = {
 }
 
 LESSONS = {
-    "mask": {
-        "title": "What masking is",
+    "diffusion": {
+        "title": "What diffusion is",
         "body": (
-            "To the model an item is a row of {count} tokens: its [category|category] from coarse to fine, then its "
-            "[semantic ID|semantic]. In training some tokens are hidden behind a [mask|mask] and the "
-            "[denoiser|denoiser] "
-            "learns to fill them in. Move the slider: this is “{gold}”."
+            "[Diffusion|diffusion] adds noise until nothing is left, and learns to undo it. On a picture the noise "
+            "takes pixels; here it [masks|mask] the {count} [tokens|token] of an item, “{gold}”. The slider is the "
+            "time t of the [noise schedule|schedule]: picture and tokens dissolve together, and both heal."
         ),
-        "ask": "Only the first token, “{first}”, is left. How many of the {items} items can still be meant?",
+        "ask": "What happens to the tokens at t = 0.5?",
+        "right": "The right half of them is masked",
+        "grey": "Each of them is half hidden",
+        "chance": "Each is masked or not, by the toss of a coin",
         "because": (
-            "{left} items are in {level} “{first}”. Every further token rules out more of them, until one is left."
+            "Every token is masked by itself with probability t, as every pixel here. At t = 0.5 about half are gone, "
+            "another half each time. Recommending begins at t = 1, where all is masked, and goes back to t = 0."
         ),
+        "formula": "q(token masked at time t) = t, each token by itself; t = 0: the item, t = 1: all [MASK]",
+    },
+    "training": {
+        "title": "What the model is asked",
+        "body": (
+            "Training needs no one to label anything. Take the item that really came next, “{gold}”. [Mask|mask] some "
+            "of its [tokens|token], let the [denoiser|denoiser] guess them from the history and from what is left, and "
+            "correct it. Below is that target under several masks, judged by this checkpoint: one target gives many "
+            "exercises."
+        ),
+        "ask": "{level} is hidden, and the model gives the true code “{label}” a probability of {p}. What is its loss?",
+        "because": (
+            "The loss is the surprise, −ln p = {nats}: 0 for one who was sure and right, large for one who gave the "
+            "truth little. Over these {count} states the mean is {mean} a token. With much masked it is harder."
+        ),
+        "formula": "loss = mean over masks of (1 / t) · Σ over masked tokens of −ln p(true code | all that is seen)",
     },
     "step": {
-        "title": "One denoising step",
+        "title": "All at once, in any order",
         "body": (
             "Everything is masked. In one [step|step] the [denoiser|denoiser] looks at the history and at all places "
             "at "
@@ -68,29 +112,21 @@ LESSONS = {
         ),
         "ask": "Which place is revealed first?",
         "because": (
-            "{level} comes first. The grey guesses show that the model has an opinion about the other places too."
+            "{level} comes first. The grey guesses show that the model judges the other places in the same look. "
+            "It was trained on every mask, so any order would do: here from coarse to fine."
         ),
+        "formula": "one call gives p(code at place l | history, revealed tokens) for every masked place l",
     },
     "keys": {
-        "title": "Key tokens first",
+        "title": "Key tokens, coarse to fine",
         "body": (
             "Some tokens say more than others. The [category|category] tokens come first because they leave the fewest "
-            "items for the rest: the catalog has {items}."
+            "items for the rest: the catalog has {items}. Categories form a tree, and an answer walks down one path of "
+            "it: from section to aisle to category. A thick line carries much of the search's probability."
         ),
         "ask": "After the {depth} category tokens, how many items can the best beam still become?",
         "because": "{left}. The remaining tokens only have to tell these apart.",
-    },
-    "tree": {
-        "title": "The category tree",
-        "body": (
-            "Categories form a tree, and every [beam|beam] walks down one path of it. A thick line carries much of the "
-            "search's probability. After the first step several branches are still open."
-        ),
-        "ask": "Which section will the final answer come from?",
-        "because": (
-            "It is “{answer}”, in “{section}”. At the first step that section had {p} of the probability; later tokens "
-            "can change the order of the beams."
-        ),
+        "formula": "coarse to fine: categories in their order, then the place whose best code is the surest",
     },
     "greedy": {
         "title": "Why greedy fails",
@@ -106,6 +142,7 @@ LESSONS = {
             "way back: a revealed token stays."
         ),
         "kept": "Here the true path is the best one at every step, so greedy finds it too.",
+        "formula": "greedy: at each step, the one code of the highest p; the product of its p need not be the highest",
         "yes": "Yes, the best next token leads there",
         "no": "No, it takes a wrong turn",
     },
@@ -121,26 +158,68 @@ LESSONS = {
         "listed": "Among the answers, but not first",
         "lost": "Lost on the way",
         "because": "{fate} A path that looks second best early can win once more tokens are known.",
+        "formula": "score of a beam = Σ ln p of its revealed codes; the best k of all children stay",
     },
-    "legal": {
-        "title": "Legality",
+    "semantic": {
+        "title": "Semantic IDs, and what is legal",
         "body": (
-            "Most rows of tokens name nothing: the catalog has far fewer items than there are combinations. MindRec "
-            "only "
-            "allows [legal|legal] tokens. The published search allows any code and looks at the end whether the item "
-            "exists."
+            "Below its category an item is named by a [semantic ID|semantic]: clusters of clusters of similar items, "
+            "one code a level. “{title}” falls through {count} codebooks below, and each code leaves fewer of the "
+            "{items} items. Most rows of codes name nothing. MindRec only allows [legal|legal] codes; the published "
+            "search allows any and looks at the end whether the item exists."
         ),
-        "ask": "What happens to its beams?",
+        "ask": "What happens to the published search's beams?",
         "same": "Nothing, the model knows the catalog by heart",
-        "impossible": "Some end on tokens that no item has",
+        "impossible": "Some end on codes that no item has",
         "steps": "They need more steps",
         "because": (
             "{bad} of {all} beams end on “no such item”: each is a place in the list that a real item could have had. "
             "Under MindRec's rule it is never any."
         ),
+        "formula": "code 1 = centre nearest to the item's vector; code 2 = centre nearest to what is left; and so on",
+    },
+    "guidance": {
+        "title": "Guidance: usual, or only this cart",
+        "body": (
+            "Milk goes with everything. [Guidance|guidance] asks how much more likely an item is after this cart than "
+            "for anybody, and moves the answer that way. This decode was guided with strength {strength}; its first "
+            "answer is “{answer}”."
+        ),
+        "ask": "Without guidance, is the first answer the same?",
+        "yes": "Yes, the same",
+        "no": "No, another item",
+        "because": (
+            "Without guidance “{one}” is first; {shared} of the first ten items are in both lists. Guidance trades "
+            "what is safe for what is meant."
+        ),
+        "formula": "log p ← log p(item | cart) + w · (log p(item | cart) − log p(item | anybody))",
+    },
+    "worth": {
+        "title": "Where the quality comes from",
+        "body": (
+            "Does all this find the right item? The bars are NDCG@10 of the shipped {name} checkpoint on {users} test "
+            "trips, each time with one part of it alone. The tokens' [denoiser|denoiser] is one part, the "
+            "[item evidence|evidence] that joins it at each step another; [votes|votes] could add a third."
+        ),
+        "ask": "Which part does the default answer owe its quality to?",
+        "tokens_do": "The tokens' denoiser",
+        "evidence_does": "Item evidence",
+        "both_do": "Both alike",
+        "default": "default",
+        "evidence": "item evidence alone",
+        "dense": "dense part alone",
+        "popularity": "popularity",
+        "tokens": "tokens alone",
+        "because": (
+            "Evidence alone reaches {evidence}, the default {default}: a ratio of {ratio} [{low}, {high}], so that here "
+            "the tokens add nothing that can be measured. Tokens alone reach {tokens}, popularity {popularity}. "
+            "What diffusion brings is the way: any order, pins, gaps, and an answer that can be watched. Votes are off by "
+            "default."
+        ),
+        "formula": "logit of a code = β · denoiser + log(evidence of its items); NDCG@10 = 1 / log₂(1 + rank)",
     },
     "onepass": {
-        "title": "One look or many",
+        "title": "Few steps against many",
         "body": (
             "Each step costs one look of the [denoiser|denoiser]. Could it not fill in all tokens at once, in a single "
             "look? With {steps} steps the answer was “{answer}”."
@@ -153,6 +232,7 @@ LESSONS = {
             "account in "
             "the next look; one look is {times} times fewer calls."
         ),
+        "formula": "one look: p(item) ∝ Π p(code at l | history); many: Π p(code at l | history, codes before)",
     },
     "twin": {
         "title": "Left to right only",
@@ -167,8 +247,13 @@ LESSONS = {
         "because": (
             "The twin's first answer is “{one}”; {shared} of the first ten items are in both lists. What the twin "
             "cannot do: reveal the surest token first, fill in several at once, or take account of a token that you "
-            "pinned further to the right. The README says which of the two is right more often."
+            "pinned further to the right."
         ),
+        "measured": (
+            " By tokens alone, on {users} test trips and three trainings each, diffusion reached an NDCG@10 of {left} "
+            "and the twin {right}."
+        ),
+        "formula": "twin: p(item) = Π p(code l | history, codes 1 … l−1), in this one order",
     },
     "fails": {
         "title": "When it fails",
@@ -185,5 +270,6 @@ LESSONS = {
             "back. "
             "The Diagnose tab counts how often that happens."
         ),
+        "formula": "lost at step s: no beam of the best k at s can still become the item",
     },
 }

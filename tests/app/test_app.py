@@ -6,6 +6,7 @@ import re
 import runpy
 import sys
 import time
+from math import log
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +23,8 @@ from app.tabs.comparing import WAYS, Comparing
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.dialing import STOPS, Dialing
 from app.tabs.handlers import Handlers, examples, load_stories, setting_fields
-from app.tabs.lessons import CARDS, Lessons, wrong_turn
+from app.tabs.lesson_cards import CARDS, wrong_turn
+from app.tabs.lessons import Lessons
 from app.tabs.trips import Trips
 from app.words import sentences as text
 from mindrec.data.catalog import save_prepared
@@ -481,7 +483,7 @@ def course(handlers) -> AsPage:
 
 def test_the_course_works_from_stories_alone(course):
     cards = course.opening()
-    assert [card["key"] for card in cards] == [key for key, (_, _, live) in CARDS.items() if not live]
+    assert [card["key"] for card in cards] == [key for key, plan in CARDS.items() if not plan.needs_model]
     for card in cards:
         lesson, answer = course.lesson({"key": card["key"]}), course.reveal({"key": card["key"]})
         assert 0 <= answer["answer"] < len(lesson["options"]) == len(set(lesson["options"]))
@@ -498,8 +500,20 @@ def test_the_live_cards_make_their_point_on_the_shipped_checkpoints():
     open_ = Handlers.load(shipped, stories=ROOT / "assets" / "stories")
     course = AsPage(Lessons(open_))
     assert [card["key"] for card in course.opening()] == list(CARDS)
-    legal, twin = course.reveal({"key": "legal"}), course.reveal({"key": "twin"})
-    assert legal["answer"] == 1
+    assert len(CARDS) == 12
+    semantic, twin = course.reveal({"key": "semantic"}), course.reveal({"key": "twin"})
+    assert semantic["answer"] == 1
+    # An item falls through the codebooks to itself, and every code leaves no more items than the one before.
+    rows = course.lesson({"key": "semantic"})["exercise"]
+    assert [row["before"] for row in rows[1:]] == [row["after"] for row in rows[:-1]]
+    assert rows[-1]["after"] == 1
+    # A target under several masks: the loss that is asked for is the surprise of the probability that is shown.
+    lesson, answer = course.lesson({"key": "training"}), course.reveal({"key": "training"})
+    asked = next(token for token in lesson["exercise"][0]["tokens"] if token["p"] is not None)
+    assert lesson["options"][answer["answer"]] == f"{-log(asked['p']):.2f}"
+    assert len({tuple(token["p"] is None for token in state["tokens"]) for state in lesson["exercise"]}) > 3
+    guided, plain = course.lesson({"key": "guidance"}), course.reveal({"key": "guidance"})
+    assert (guided["bundle"]["trace"]["config"]["guidance"], plain["bundle"]["trace"]["config"]["guidance"]) == (0.5, 0)
     assert twin["bundle"]["checkpoint"] == "grocery-ar"
     assert twin["because"]
     ids = ["tortilla-chips", "refried-beans"]

@@ -2,9 +2,12 @@
 // The Learn tab: cards that ask before they show, on a player that waits for the guess.
 
 import { make, setText } from "./core.js";
+import { drawExercise, makeDissolve } from "./exercises.js";
 import { writeLink } from "./links.js";
 import { copyLink, embedStage, sayIn } from "./panels.js";
 import { fill } from "./words.js";
+
+const PANELS = ["grid", "results", "tree", "gold", "ladder", "lost"]; // of the player, in the order of the course
 
 export function makeLearn(page, panel) {
   const { data } = page,
@@ -14,6 +17,8 @@ export function makeLearn(page, panel) {
   const part = (name) => panel.querySelector(`[data-part="${name}"]`);
   const say = (words) => sayIn(part("message"), words);
   const stage = embedStage(page, part("stage-box"));
+  const dissolve = makeDissolve(part, L);
+  const guesses = new Map(); // by card, whether the guess was right
   let at = 0,
     card = null,
     turn = 0,
@@ -44,11 +49,20 @@ export function makeLearn(page, panel) {
     guessed = false;
     draw();
     stage.limit = card.step;
-    stage.show(card.bundle, { step: card.step });
+    part("root").classList.toggle("unstaged", !card.panels.length);
+    for (const name of PANELS) part("root").classList.toggle("without-" + name, !card.panels.includes(name));
+    stage.show(withoutSpoilers(card.bundle), { step: card.step });
     if (focus) part("title").focus();
     panel.dataset.card = card.key;
     page.changed();
   }
+
+  // The captions and the marks under the scrubber would tell what the question asks.
+  const withoutSpoilers = (bundle) => ({
+    ...bundle,
+    events: [],
+    captions: bundle.captions.map((_, step) => fill(L.neutral, { step })),
+  });
 
   function draw() {
     part("nav").replaceChildren(
@@ -67,6 +81,8 @@ export function makeLearn(page, panel) {
         ),
       ),
     );
+    const { act } = cards[at];
+    setText(part("act"), fill(L.act_of, { number: act, title: L.acts.split("|")[act - 1] }));
     setText(part("title"), cards[at].title);
     part("body").replaceChildren(...explained(card.body));
     setText(part("ask"), card.ask);
@@ -87,35 +103,12 @@ export function makeLearn(page, panel) {
     part("root").classList.add("locked");
     panel.querySelector('[data-do="back"]').disabled = at === 0;
     setText(panel.querySelector('[data-do="next"]'), at + 1 < cards.length ? L.next : L.again);
-    masking();
+    dissolve.draw(card.tokens);
+    drawExercise(part("exercise"), card, L);
+    part("formula").hidden = !card.formula;
+    part("formula").removeAttribute("open");
+    setText(part("formula-words"), card.formula);
     handout();
-  }
-
-  // Which tokens go first is the same each time, and not simply from left to right.
-  function masking() {
-    const tokens = card.tokens,
-      slider = part("slider");
-    part("masking").hidden = !tokens.length;
-    if (!tokens.length) return;
-    const order = tokens
-      .map((_, n) => n)
-      .sort((a, b) => ((a * 5 + 3) % 7) - ((b * 5 + 3) % 7))
-      .reverse();
-    const chips = tokens.map((token) =>
-      make("li", {}, make("small", { text: token.level }), make("b", { text: token.label })),
-    );
-    part("tokens").replaceChildren(...chips);
-    slider.max = tokens.length;
-    slider.value = 0;
-    slider.oninput = () => {
-      const hidden = new Set(order.slice(0, Number(slider.value)));
-      chips.forEach((chip, n) => {
-        chip.classList.toggle("masked", hidden.has(n));
-        setText(chip.querySelector("b"), hidden.has(n) ? "[MASK]" : tokens[n].label);
-      });
-      setText(part("masked"), fill(L.masked_count, { count: hidden.size, all: tokens.length }));
-    };
-    slider.oninput();
   }
 
   async function guess(number) {
@@ -137,17 +130,35 @@ export function makeLearn(page, panel) {
     });
     part("because").hidden = false;
     const right = number === found.answer;
+    if (!guesses.has(card.key)) guesses.set(card.key, right);
     part("because").replaceChildren(
       make("b", { text: right ? L.right : L.wrong + " " + fill(L.answer, { option: card.options[found.answer] }) }),
       make("p", { text: found.because }),
-      ...(at + 1 === cards.length ? [make("p", { text: L.done })] : []),
+      ...(at + 1 === cards.length ? [make("p", { text: L.done }), ...score()] : []),
     );
     setText(part("lock"), L.look);
     part("root").classList.remove("locked");
     stage.limit = Infinity;
-    if (found.bundle) stage.show(found.bundle, { step: 0 });
+    stage.show(found.bundle || card.bundle, { step: found.bundle ? 0 : stage.step });
     stage.go(found.step);
     panel.querySelector('[data-do="next"]').focus({ preventScroll: true });
+  }
+
+  // How many first guesses were right, and a way back to the cards of the others.
+  function score() {
+    const wrong = cards.filter((other) => guesses.get(other.key) === false);
+    const right = [...guesses.values()].filter(Boolean).length;
+    const again = (other) =>
+      make("button", {
+        type: "button",
+        class: "mr-small",
+        text: other.title,
+        onclick: () => open(cards.indexOf(other), true),
+      });
+    return [
+      make("p", { class: "mr-score", text: fill(L.score, { right, asked: guesses.size }) }),
+      wrong.length ? make("div", { class: "mr-row" }, L.see_again, ...wrong.map(again)) : null,
+    ].filter(Boolean);
   }
 
   // On paper: the case, the question, room for a guess, and every step in words.
@@ -182,6 +193,7 @@ export function makeLearn(page, panel) {
   const acts = {
     back: () => open(at - 1, true),
     next: () => open(at + 1 < cards.length ? at + 1 : 0, true),
+    heal: () => dissolve.heal(),
     print: () => window.print(),
     teacher: teacherLink,
   };

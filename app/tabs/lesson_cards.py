@@ -12,6 +12,8 @@ from mindrec.recommender import Recommender
 from mindrec.trace.records import DecodeTrace
 
 RESULTS = Path(__file__).resolve().parents[2] / "assets" / "results"
+DOUBTFUL = 0.3
+"""The training card asks for the loss of the token whose probability is nearest to this: neither sure nor hopeless."""
 LAST = 1_000
 """A step that the player takes as its last."""
 
@@ -70,8 +72,8 @@ def _training(trace: DecodeTrace) -> Card | None:
     words, gold = text.LESSONS["training"], trace.gold
 
     def complete(card: Card, states: list[dict]) -> Card:
-        asked = states[0]["tokens"]
-        token = next(t for t in asked if t["p"] is not None)
+        asked = [token for state in states for token in state["tokens"] if token["p"] is not None]
+        token = min(asked, key=lambda token: abs(token["p"] - DOUBTFUL))
         mean = sum(state["loss"] for state in states) / len(states)
         options = [f"{value:.2f}" for value in (token["p"], token["nats"], 1 - token["p"])]
         values = {"level": token["level"], "label": token["label"], "p": text.percent(token["p"])}

@@ -211,10 +211,10 @@ LESSONS = {
         "popularity": "popularity",
         "tokens": "tokens alone",
         "because": (
-            "Evidence alone reaches {evidence}, the default {default}: a ratio of {ratio} [{low}, {high}], so that here "
-            "the tokens add nothing that can be measured. Tokens alone reach {tokens}, popularity {popularity}. "
-            "What diffusion brings is the way: any order, pins, gaps, and an answer that can be watched. Votes are off by "
-            "default."
+            "Evidence alone reaches {evidence}, the default {default}: a ratio of {ratio} [{low}, {high}], so that "
+            "here the tokens add nothing that can be measured. Tokens alone reach {tokens}, popularity {popularity}. "
+            "What diffusion brings is the way: any order, pins, gaps, and an answer that can be watched. Votes are off "
+            "by default."
         ),
         "formula": "logit of a code = β · denoiser + log(evidence of its items); NDCG@10 = 1 / log₂(1 + rank)",
     },
@@ -250,8 +250,8 @@ LESSONS = {
             "pinned further to the right."
         ),
         "measured": (
-            " By tokens alone, on {users} test trips and three trainings each, diffusion reached an NDCG@10 of {left} "
-            "and the twin {right}."
+            " By tokens alone and without guidance, on {users} test trips and three trainings each, diffusion reached "
+            "an NDCG@10 of {left} and the twin {right}."
         ),
         "formula": "twin: p(item) = Π p(code l | history, codes 1 … l−1), in this one order",
     },

@@ -509,8 +509,10 @@ def test_the_live_cards_make_their_point_on_the_shipped_checkpoints():
     assert rows[-1]["after"] == 1
     # A target under several masks: the loss that is asked for is the surprise of the probability that is shown.
     lesson, answer = course.lesson({"key": "training"}), course.reveal({"key": "training"})
-    asked = next(token for token in lesson["exercise"][0]["tokens"] if token["p"] is not None)
-    assert lesson["options"][answer["answer"]] == f"{-log(asked['p']):.2f}"
+    shown = [token["p"] for state in lesson["exercise"] for token in state["tokens"] if token["p"] is not None]
+    p = next(p for p in shown if f"a probability of {text.percent(p)}" in lesson["ask"])
+    assert lesson["options"][answer["answer"]] == f"{-log(p):.2f}"
+    assert len(set(lesson["options"])) == 3
     assert len({tuple(token["p"] is None for token in state["tokens"]) for state in lesson["exercise"]}) > 3
     guided, plain = course.lesson({"key": "guidance"}), course.reveal({"key": "guidance"})
     assert (guided["bundle"]["trace"]["config"]["guidance"], plain["bundle"]["trace"]["config"]["guidance"]) == (0.5, 0)

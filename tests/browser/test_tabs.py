@@ -1,6 +1,7 @@
 """Diagnose, Compare and Learn in a real Chromium."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -215,22 +216,47 @@ def card(page) -> str:
     return page.evaluate("document.querySelector('[data-panel=learn]').dataset.card")
 
 
-def test_a_card_is_finished_by_keyboard_alone(visit):
+def test_the_course_is_finished_by_keyboard_alone(visit):
+    """From the dissolving item to the score: every card is guessed, revealed and left with Tab and Enter."""
     page = tab(visit, "learn")
-    assert card(page) == "mask"
+    learn, shown = "[data-panel=learn]", []
+    assert card(page) == "diffusion"
     assert page.is_hidden(".mr-because")
+    assert page.is_hidden(f"{learn} [data-part=stage]")  # no panel of the player is introduced yet
     page.focus("[data-part=slider]")
     page.keyboard.press("End")
     assert page.locator(".mr-masking li.masked").count() == 7
-    page.keyboard.press("Tab")
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
+    assert "256 of 256 pixels" in page.inner_text("[data-part=masked]")
+    page.locator("[data-do=heal]").press("Enter")
+    assert page.locator(".mr-masking li.masked").count() == 0
+    page.locator(".mr-guess .option").last.press("Enter")
     page.wait_for_selector(".mr-because:not([hidden])")
     assert "Right." in page.inner_text(".mr-because")
     assert page.locator(".mr-guess .right").count() == 1
-    page.keyboard.press("Enter")  # the next card has the focus
-    page.wait_for_function("document.querySelector('[data-panel=learn]').dataset.card === 'step'")
-    assert page.is_hidden(".mr-because")
+    count = page.locator(".mr-lesson-nav li").count()
+    while len(shown) < count - 1:
+        page.keyboard.press("Enter")  # the next card has the focus
+        page.wait_for_function(
+            f"![{','.join(map(repr, [*shown, 'diffusion']))}].includes(document.querySelector('{learn}').dataset.card)"
+        )
+        shown.append(card(page))
+        assert page.is_hidden(".mr-because")
+        if shown[-1] == "step":
+            # The caption would name the place that the question asks for, and no tree is introduced yet.
+            assert page.inner_text(f"{learn} [data-part=caption]").startswith("Step 0. The rest waits")
+            assert page.is_hidden(f"{learn} .mr-tree-panel")
+        if shown[-1] == "fails":
+            assert page.locator(f"{learn} [data-part=ticks] i").count() == 0
+        page.locator(".mr-guess .option").first.press("Enter")
+        page.wait_for_selector(".mr-because:not([hidden])")
+    assert shown == ["step", "keys", "greedy", "beams", "worth", "fails"]
+    assert page.locator(f"{learn} [data-part=ticks] i.t-lost").count() == 1
+    right, asked = map(int, re.findall(r"\d+", page.inner_text(".mr-score")))
+    assert asked == count
+    again = page.locator(".mr-because .mr-row button")
+    assert again.count() == asked - right > 0
+    again.first.press("Enter")
+    page.wait_for_function(f"document.querySelector('{learn}').dataset.card !== 'fails'")
 
 
 def test_the_player_waits_for_the_guess(visit):
@@ -286,7 +312,12 @@ def test_no_tab_scrolls_sideways_and_tabs_are_a_tablist(visit, width):
     page.keyboard.press("End")
     assert page.locator("[data-part=caption]").bounding_box()["width"] <= width
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    for name, ready in (("compare", ".mr-compare"), ("diagnose", ".mr-table tbody tr"), ("learn", ".mr-learn")):
+    for name, ready in (
+        ("compare", ".mr-compare"),
+        ("diagnose", ".mr-table tbody tr"),
+        ("learn", ".mr-learn"),
+        ("lab", ".mr-lab"),
+    ):
         page.click(f"[data-tab={name}]")
         page.wait_for_selector(f"[data-panel={name}] {ready}")
         page.wait_for_timeout(600)
@@ -294,6 +325,6 @@ def test_no_tab_scrolls_sideways_and_tabs_are_a_tablist(visit, width):
     page.click("[data-tab=watch]")
     page.focus("[data-tab=watch]")
     page.keyboard.press("ArrowLeft")
-    assert page.get_attribute("[data-tab=learn]", "aria-selected") == "true"
+    assert page.get_attribute("[data-tab=lab]", "aria-selected") == "true"
     page.keyboard.press("Home")
     assert page.is_visible("[data-panel=watch]")

@@ -86,7 +86,7 @@ export function makeDissolve(part, L) {
     tokens = given;
     part("masking").hidden = !tokens.length;
     if (!tokens.length) return;
-    tokenAt = thresholds(tokens.length, 12);
+    tokenAt = thresholds(tokens.length, 38);
     chips = tokens.map((token) =>
       make("li", {}, make("small", { text: token.level }), make("b", { text: token.label })),
     );

@@ -49,7 +49,7 @@ export function makeLearn(page, panel) {
     guessed = false;
     draw();
     stage.limit = card.step;
-    part("root").classList.toggle("unstaged", !card.panels.length);
+    part("root").classList.toggle("unstaged", !card.panels.length || card.bars.length > 0);
     for (const name of PANELS) part("root").classList.toggle("without-" + name, !card.panels.includes(name));
     stage.show(withoutSpoilers(card.bundle), { step: card.step });
     if (focus) part("title").focus();

@@ -12,6 +12,7 @@ READY = {
     "compare": "[data-panel=compare] .mr-compare",
     "diagnose": "[data-panel=diagnose] .mr-table tbody tr",
     "learn": "[data-panel=learn] .mr-learn",
+    "lab": "[data-panel=lab] .mr-lab",
 }
 
 

@@ -17,12 +17,15 @@ from app.tabs.handlers import Handlers
 from app.tabs.lab import Lab
 from app.tabs.lessons import Lessons
 from app.tabs.mapping import Mapping
+from app.tabs.own_data import OwnData
 from app.words import sentences as text
 from mindrec.errors import MindRecError
 
 
-def build(handlers: Handlers, diagnosing: Diagnosing | None = None, lab: Lab | None = None) -> gr.Blocks:
-    """The whole page; without `lab` nobody trains."""
+def build(
+    handlers: Handlers, diagnosing: Diagnosing | None = None, lab: Lab | None = None, own: OwnData | None = None
+) -> gr.Blocks:
+    """The whole page; without `lab` nobody trains, without `own` it has nothing of the dialog that takes files."""
     gr.set_static_paths([assets.plotly_js()])
     h, d, c = handlers, diagnosing or Diagnosing(handlers), Comparing(handlers)
     browsing, course, dialing = Browsing(handlers), Lessons(handlers), Dialing(handlers)
@@ -61,6 +64,9 @@ def build(handlers: Handlers, diagnosing: Diagnosing | None = None, lab: Lab | N
     ]
     opening = h.opening() | {"diagnosis": d.opening(), "comparing": c.opening()}
     opening |= {"lessons": course.opening(), "dial": dialing.opening(), "lab": lab.opening()}
+    if own is not None:
+        questions += [own.own_upload, own.own_look, own.own_train, own.own_poll, own.own_cancel]
+        opening["own"] = own.opening()
     with gr.Blocks(title=text.TITLE, analytics_enabled=False, fill_width=True) as page:
         Stage(opening, [question(each) for each in questions], elem_id="mindrec-stage")
         for name, function in api(handlers).items():

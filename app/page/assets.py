@@ -11,7 +11,7 @@ from app.views import theme
 from app.words import sentences as text
 
 FOLDER = Path(__file__).parent
-STYLES = ("stage", "parts", "pages", "learn", "lab")
+STYLES = ("stage", "parts", "pages", "learn", "lab", "own")
 
 
 @lru_cache(maxsize=1)

@@ -328,12 +328,17 @@ class Service:
         self, recommenders: dict[str, Recommender], fall_back: Callable[[str], None], waiting: int = MOST_WAITING
     ):
         self.recommenders = recommenders
-        self.lanes = {
-            name: Lane(lambda name=name: recommenders[name], lambda name=name: fall_back(name), waiting)
-            for name in recommenders
-        }
+        self._fall_back, self._waiting = fall_back, waiting
+        self.lanes: dict[str, Lane] = {}
+        for name in recommenders:
+            self.add(name)
         self._jobs: dict[str, tuple[Lane, Job]] = {}
         self._lock = threading.Lock()
+
+    def add(self, name: str) -> None:
+        """Open a lane for a recommender that has come."""
+        lane = Lane(lambda: self.recommenders[name], lambda: self._fall_back(name), self._waiting)
+        self.lanes = self.lanes | {name: lane}  # in one step: others may be going through the old one
 
     def start(
         self,

@@ -1,7 +1,11 @@
 """Serving the page: the guard in front of Gradio, the garbage collector, and torch's threads."""
 
+import atexit
 import gc
 import secrets
+import signal
+import sys
+import threading
 
 import gradio as gr
 import torch
@@ -15,6 +19,7 @@ from app.server.options import Options
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.handlers import Handlers
 from app.tabs.lab import Lab
+from app.tabs.own_data import OwnData
 from app.ui import build
 from mindrec.errors import MindRecError
 
@@ -26,7 +31,8 @@ SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"
 def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None:
     """Serve the page until interrupted. Raises MindRecError where the address cannot be listened on."""
     lab = Lab(LabRuns() if options.lab else None)
-    page, key = build(handlers, diagnosing, lab), secrets.token_urlsafe(18) if options.operator else None
+    own = _own_data(handlers) if options.own_data else None
+    page, key = build(handlers, diagnosing, lab, own), secrets.token_urlsafe(18) if options.operator else None
     rules = Rules(
         frozenset([str(assets.plotly_js())]),
         handlers.service.snapshot,
@@ -64,6 +70,15 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
     if key:
         print(f"operator page: {address.rstrip('/')}/operator?key={key}", flush=True)
     page.block_thread()
+
+
+def _own_data(handlers: Handlers) -> OwnData:
+    """The dialog for own data; what runs is ended and its folder removed when the app ends, by a signal too."""
+    own = OwnData(handlers)
+    atexit.register(own.close)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    return own
 
 
 def _calm_collector() -> None:

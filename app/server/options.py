@@ -12,6 +12,8 @@ from app.server.lanes import MOST_WAITING
 from app.server.rates import RATE
 from mindrec.errors import MindRecError
 
+LOOPBACK = {None, "", "127.0.0.1", "localhost", "::1", "[::1]"}
+"""Hosts that are this machine alone."""
 MCP = 'the MCP server needs an optional package: `pip install "gradio[mcp]==6.31.0"`'
 
 
@@ -26,6 +28,8 @@ class Options:
     rate: questions a second from one address; 0 is no limit.
     proxies: proxies in front that append the client's address to x-forwarded-for; 1 on a Space.
     lab: whether people may train in the Lab; each run takes up to a minute of one core.
+    own_data: whether the page has the "Your data" dialog, which takes files and trains; only where the page is
+        served to this machine alone, unless it is asked for.
     """
 
     checkpoints: tuple[Path, ...]
@@ -39,6 +43,7 @@ class Options:
     rate: float = RATE
     proxies: int = 0
     lab: bool = True
+    own_data: bool = False
 
 
 def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipped: Sequence[Path]) -> Options:
@@ -51,6 +56,11 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     parser.add_argument("--operator", action="store_true", help="add an operator page; its address is printed")
     parser.add_argument("--mcp", action="store_true", help="offer the public endpoints as MCP tools; MINDREC_MCP=1")
+    parser.add_argument(
+        "--own-data",
+        action=argparse.BooleanOptionalAction,
+        help="the dialog that trains on your own file; on where the page is served to this machine alone",
+    )
     asked = parser.parse_args(arguments)
 
     def paths(variable: str) -> list[Path]:
@@ -69,6 +79,8 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
     if asked.port is not None and not 1 <= asked.port <= 65_535:
         raise MindRecError(f"--port {asked.port} is not a number in 1..65,535")
     data = asked.data or environment.get("MINDREC_DATA")
+    proxies = int(_number(environment, "MINDREC_PROXIES", 1 if environment.get("SPACE_ID") else 0, 0, 16))
+    alone = not proxies and {asked.host, environment.get("GRADIO_SERVER_NAME")} <= LOOPBACK
     return Options(
         checkpoints=tuple(map(home, asked.checkpoint or paths("MINDREC_CHECKPOINTS") or shipped)),
         data=home(Path(data)) if data else None,
@@ -80,7 +92,8 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
         waiting=int(_number(environment, "MINDREC_QUEUE", MOST_WAITING, 1, 10_000)),
         rate=_number(environment, "MINDREC_RATE", RATE, 0, 1_000_000),
         lab=environment.get("MINDREC_LAB", "1") != "0",
-        proxies=int(_number(environment, "MINDREC_PROXIES", 1 if environment.get("SPACE_ID") else 0, 0, 16)),
+        proxies=proxies,
+        own_data=alone if asked.own_data is None else asked.own_data,
     )
 
 

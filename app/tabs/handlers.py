@@ -142,6 +142,15 @@ class Handlers:
             "example": text.SEARCH_EXAMPLE,
         }
 
+    def add(self, name: str, recommender: Recommender, folder: Path, data: Path) -> dict:
+        """Open one checkpoint more, with the prepared data it was trained on; what the page knows of it."""
+        with self._lock:
+            self._trips[name] = Trips(recommender, data)
+        self.folders[name] = folder
+        self.recommenders[name] = recommender
+        self.service.add(name)
+        return self._about(name, recommender) | {"trips": True}
+
     def _about(self, name: str, recommender: Recommender) -> dict:
         return {
             "name": name,

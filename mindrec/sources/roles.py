@@ -16,8 +16,8 @@ NAMES = {
     "item": "itemid item iid productid product prodid parentasin asin stockcode sku skuid articleid article movieid "
     "film filmid bookid isbn isbn13 artistid trackid songid gameid appid businessid venueid courseid goodsid "
     "contentid newsid itemsku lineitemsku productsku productcode productno productnumber itemcode itemno itemnumber "
-    "recipeid jobid postid videoid showid animeid placeid storyid documentid artikelnummer artikelnr artikelid "
-    "artikel id ean gtin upc barcode",
+    "recipeid jobid postid videoid showid animeid placeid storyid documentid articleno artikelnummer artikelnr "
+    "artikelid artikel id ean gtin upc barcode",
     "time": "timestamp time datetime date ts unixreviewtime eventtime invoicedate orderdate purchasedate createdat "
     "created reviewtime eventdate ratedat tstamp unixtime when visitdate transactiondate transactiontime utctime "
     "purchasetime ordertime ordereddate reviewdate eventtimestamp createdtime createdate createddate datecreated "

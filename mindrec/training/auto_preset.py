@@ -25,6 +25,7 @@ from mindrec.training.presets import Preset
 
 STEPS_AN_EPOCH = 100  # enough optimizer steps that ten epochs converge on a small data set
 MOST_HISTORY = 50
+DENSE_EPOCHS, EPOCHS = 10, 6
 WARM, TIMED = 1, 3  # optimizer steps of each stage that the estimate of the time is made from
 PATIENCE = 5.0  # seconds after which a stage is measured no longer
 
@@ -62,8 +63,8 @@ def choose_preset(data: PreparedData) -> AutoPreset:
             "block_dropout": 0.1,
         },
         train=TrainConfig(
-            dense_epochs=10,
-            epochs=6,
+            dense_epochs=DENSE_EPOCHS,
+            epochs=EPOCHS,
             batch_targets=batch,
             learning_rate=2e-3 if width < 256 else 1e-3,
             weight_decay=0.05,

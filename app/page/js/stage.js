@@ -14,6 +14,7 @@ import { makeHistory } from "./history.js";
 import { makeLadder } from "./ladder.js";
 import { makeMap } from "./map.js";
 import { makeOdd } from "./odd.js";
+import { makeOwn } from "./own.js";
 import { makePlayer } from "./player.js";
 import { addPlaying } from "./playing.js";
 import { makeResults } from "./results.js";
@@ -68,6 +69,7 @@ export function mount(element, data, server) {
           filling: makeFilling(app),
           odd: makeOdd(app),
           dial: makeDial(app),
+          own: makeOwn(app),
         }
       : {}),
   });

@@ -1,0 +1,293 @@
+// @ts-check
+// "Your data": a dialog that takes a table, shows what is in it, and trains on it. Only a local app offers it.
+
+import { make, setText } from "./core.js";
+import { fill } from "./words.js";
+
+const POLL = 500,
+  AGAIN = 1500,
+  TRIES = 5;
+
+export function makeOwn(app) {
+  const own = app.data.own;
+  if (!own) return { acts: {} };
+  const W = own.words;
+  const button = make("button", {
+    type: "button",
+    class: "mr-small mr-quiet",
+    data: { do: "own" },
+    title: W.open_help,
+    text: W.open,
+  });
+  app.root.querySelector(".mr-head-tools").prepend(button);
+
+  let key = null,
+    job = null,
+    result = null;
+  const selects = new Map();
+  const message = make("p", { class: "mr-message", role: "alert", hidden: true });
+  const file = make("input", { type: "file", class: "mr-sr", tabindex: "-1", "aria-label": W.choose });
+  const drop = make("label", { class: "mr-own-drop", tabindex: "0", role: "button" }, W.choose, file);
+  const state = make("p", { class: "mr-own-state", role: "status" });
+  const bar = make("progress", { max: "1", value: "0", "aria-label": W.title, hidden: true });
+  const look = make("section", { class: "mr-own-look", hidden: true });
+  const said = make("ul", { class: "mr-own-said" });
+  const work = make("section", { class: "mr-own-work", hidden: true });
+  const cancel = make("button", { type: "button", text: W.cancel, onclick: stop });
+  const watch = make("button", { type: "button", class: "mr-primary", text: W.watch, hidden: true, onclick: show });
+  const heading = make("h2", { id: "mr-own-heading", text: W.title });
+  const dialog = /** @type {HTMLDialogElement} */ (
+    make(
+      "dialog",
+      { class: "mr-own", "aria-labelledby": "mr-own-heading" },
+      make(
+        "div",
+        { class: "mr-own-head" },
+        heading,
+        make("button", { type: "button", class: "mr-quiet", text: W.close, onclick: () => dialog.close() }),
+      ),
+      make("p", { class: "mr-help", text: W.about }),
+      drop,
+      message,
+      state,
+      bar,
+      make("div", { class: "mr-row" }, cancel, watch),
+      look,
+      work,
+    )
+  );
+  cancel.hidden = true;
+  app.root.append(dialog);
+  // The page's own keys move the player.
+  dialog.addEventListener("keydown", (event) => event.stopPropagation());
+
+  const say = (words) => {
+    message.hidden = !words;
+    setText(message, words || "");
+  };
+
+  async function ask(name, request) {
+    try {
+      const answer = await app.server[name](request);
+      if (answer && answer.error === undefined) return answer;
+      say((answer && answer.error) || W.failed);
+    } catch {
+      say(W.failed);
+    }
+    return null;
+  }
+
+  // -- the file ---------------------------------------------------------------------------------------------------
+
+  const base64 = (part) =>
+    new Promise((resolve, reject) => {
+      const reader = new FileReader();
+      reader.onload = () => resolve(String(reader.result).split(",")[1] || "");
+      reader.onerror = reject;
+      reader.readAsDataURL(part);
+    });
+
+  // A part that the rate refuses is sent again a little later.
+  async function send(request) {
+    for (let left = TRIES; left > 0; left--) {
+      try {
+        return await app.server.own_upload(request);
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, AGAIN));
+      }
+    }
+    return { error: W.failed };
+  }
+
+  async function take(chosen) {
+    say("");
+    look.hidden = work.hidden = watch.hidden = true;
+    const about = { name: chosen.name, most: String(own.most / 1e6) };
+    if (chosen.size > own.most) return say(fill(W.too_big, about));
+    let sent = null;
+    for (let at = 0; at === 0 || at < chosen.size; at += own.part) {
+      const data = await base64(chosen.slice(at, at + own.part));
+      const answer = await send({ name: chosen.name, data, at, key: sent });
+      if (!answer || answer.error !== undefined) return say((answer && answer.error) || W.failed);
+      sent = answer.key;
+      const percent = Math.floor((100 * Math.min(at + own.part, chosen.size)) / Math.max(chosen.size, 1));
+      setText(state, fill(W.sending, { ...about, percent }));
+    }
+    key = sent;
+    setText(state, "");
+    await inspect({});
+  }
+
+  // -- the look ---------------------------------------------------------------------------------------------------
+
+  async function inspect(reading) {
+    say("");
+    const answer = await ask("own_look", { key, ...reading });
+    if (!answer) return;
+    draw(answer, reading);
+    look.hidden = false;
+    /** @type {HTMLElement} */ (look.querySelector("select")).focus();
+  }
+
+  function menu(name, label, choices, value) {
+    const id = "mr-own-" + name;
+    const select = /** @type {HTMLSelectElement} */ (
+      make("select", { id }, ...choices.map(([each, words]) => make("option", { value: each, text: words })))
+    );
+    select.value = value || "";
+    selects.set(name, select);
+    return make("div", { class: "field" }, make("label", { for: id, text: label }), select);
+  }
+
+  function draw(found, reading) {
+    selects.clear();
+    const rows = found.columns.map((column) =>
+      make(
+        "tr",
+        {},
+        make("th", { scope: "row", text: column.name || W.no_name }),
+        make("td", { text: column.kind }),
+        make("td", { text: column.examples.join(", ") }),
+      ),
+    );
+    const named = found.columns.filter((column) => column.name).map((column) => [column.name, column.name]);
+    const roles = Object.entries(W.roles).map(([role, label]) => {
+      const needed = role === "user" || role === "item";
+      const none = role === "time" ? W.rows_in_order : needed ? "" : W.none;
+      return menu(role, label, [["", none], ...named], found.roles[role]);
+    });
+    const found_first = (pairs) => [["", W.as_found], ...pairs];
+    const how = [
+      menu("separator", W.separator, found_first(Object.entries(W.separators)), reading.separator),
+      menu("encoding", W.encoding, found_first(W.encodings.map((name) => [name, name])), reading.encoding),
+      menu("header", W.header, found_first(Object.entries(W.headers)), reading.header || (found.header ? "" : "no")),
+      menu("dates", W.dates, found_first(Object.entries(W.date_forms)), reading.dates),
+    ];
+    const quick = /** @type {HTMLInputElement} */ (make("input", { type: "checkbox", id: "mr-own-quick" }));
+    look.replaceChildren(
+      make("h3", { text: W.found }),
+      make("p", { text: found.how }),
+      make(
+        "div",
+        { class: "mr-scroll" },
+        make(
+          "table",
+          {},
+          make(
+            "thead",
+            {},
+            make("tr", {}, ...[W.column, W.kind, W.examples].map((text) => make("th", { scope: "col", text }))),
+          ),
+          make("tbody", {}, ...rows),
+        ),
+      ),
+      found.more ? make("p", { class: "mr-help", text: fill(W.more_columns, { n: found.more }) }) : "",
+      make("ul", { class: "mr-own-said" }, ...found.said.map((text) => make("li", { text }))),
+      make("h3", { text: W.meaning }),
+      make("div", { class: "mr-fields" }, ...roles),
+      make(
+        "details",
+        {},
+        make("summary", { text: W.reading }),
+        make("div", { class: "mr-fields" }, ...how),
+        make("button", { type: "button", text: W.look_again, onclick: () => inspect(readingNow()) }),
+      ),
+      make("p", {}, quick, " ", make("label", { for: "mr-own-quick", text: W.quick })),
+      make("button", { type: "button", class: "mr-primary", text: W.train, onclick: () => train(quick.checked) }),
+    );
+  }
+
+  const chosen = (names) => Object.fromEntries(names.map((name) => [name, selects.get(name).value]));
+  const readingNow = () => chosen(["separator", "encoding", "header", "dates"]);
+
+  // -- the training -----------------------------------------------------------------------------------------------
+
+  async function train(quick) {
+    say("");
+    const request = { key, columns: chosen(Object.keys(W.roles)), quick, ...readingNow() };
+    const answer = await ask("own_train", request);
+    if (!answer) return;
+    job = answer.job;
+    look.hidden = true;
+    work.hidden = bar.hidden = cancel.hidden = false;
+    work.replaceChildren(
+      make("h3", { text: W.said }),
+      said,
+      make(
+        "details",
+        {},
+        make("summary", { text: W.commands }),
+        make("pre", { class: "mr-scroll", text: answer.commands.join("\n") }),
+      ),
+    );
+    cancel.focus();
+    await follow(job);
+    bar.hidden = cancel.hidden = true;
+  }
+
+  async function follow(mine) {
+    while (mine === job) {
+      const answer = await ask("own_poll", { job });
+      if (!answer) {
+        setText(state, "");
+        look.hidden = false;
+        return;
+      }
+      said.replaceChildren(...answer.lines.map((text) => make("li", { text })));
+      bar.value = answer.stage === "done" ? 1 : answer.epochs ? answer.epoch / answer.epochs : 0;
+      if (answer.stage === "done") return finish(answer);
+      if (answer.stage === "stopped") {
+        look.hidden = false;
+        return setText(state, W.stopped);
+      }
+      const words = { prepare: W.prepare_stage, train: answer.epoch ? W.epoch : W.train_stage, opening: W.opening };
+      setText(state, fill(words[answer.stage], answer));
+      await new Promise((resolve) => setTimeout(resolve, POLL));
+    }
+  }
+
+  async function stop() {
+    cancel.disabled = true;
+    await ask("own_cancel", { job });
+    cancel.disabled = false;
+  }
+
+  function finish(answer) {
+    result = answer;
+    app.data.checkpoints.push(answer.checkpoint);
+    app.data.settings = answer.settings;
+    app.parts.settings.build();
+    app.about();
+    setText(state, [W.done, ...answer.lines.slice(-1)].join(" ")); // the last line compares the model with counting
+    watch.hidden = false;
+    if (dialog.open) watch.focus();
+  }
+
+  function show() {
+    const { checkpoint } = result;
+    dialog.close();
+    app.useCheckpoint(checkpoint.name);
+    if (checkpoint.examples.length) app.openExample(checkpoint.examples[0]);
+  }
+
+  file.addEventListener("change", () => {
+    const input = /** @type {HTMLInputElement} */ (file),
+      [first] = input.files;
+    if (first) take(first);
+    input.value = "";
+  });
+  drop.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    file.click();
+  });
+  for (const name of ["dragover", "dragleave", "drop"])
+    drop.addEventListener(name, (event) => {
+      event.preventDefault();
+      drop.classList.toggle("over", name === "dragover");
+      const [first] = name === "drop" ? event.dataTransfer.files : [];
+      if (first) take(first);
+    });
+
+  return { acts: { own: () => dialog.showModal() } };
+}

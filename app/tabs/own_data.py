@@ -1,0 +1,245 @@
+"""The "Your data" dialog's questions: a table is uploaded, looked at, prepared, trained on and opened.
+
+Only a local app has them, see app.server.options. The commands `prepare` and `train` do the work, in a process of their
+own; one at a time.
+"""
+
+import base64
+import binascii
+import re
+import secrets
+import shlex
+import shutil
+import tempfile
+import threading
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from app.server.command import Commands
+from app.tabs.handlers import Handlers, examples, plainly, setting_fields
+from app.words import own_data_words as words
+from app.words import sentences as text
+from mindrec.data.catalog import load_prepared
+from mindrec.data.splits import cases
+from mindrec.errors import MindRecError
+from mindrec.recommender import Recommender
+from mindrec.sources.look import look_at_log
+from mindrec.sources.user_columns import LogOptions
+from mindrec.training.auto_preset import DENSE_EPOCHS, EPOCHS
+
+MOST_BYTES = 200_000_000
+PART_BYTES = 500_000
+"""Bytes of a file in one question, so that a large one stays within the rate."""
+MOST_COLUMNS, SHOWN_EXAMPLES = 200, 3
+QUICK_EPOCHS = 2
+SEPARATORS, ENCODINGS = tuple(words.OWN["separators"]), tuple(words.OWN["encodings"])
+ROLES = tuple(words.OWN["roles"])
+_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass
+class _File:
+    """An uploaded table; `columns` are those of the last look."""
+
+    path: Path
+    bytes: int = 0
+    columns: list[str] = field(default_factory=list)
+
+    @property
+    def source(self) -> str:
+        """The source of `prepare` that reads it, by its first bytes."""
+        with self.path.open("rb") as stream:
+            return "parquet" if stream.read(4) == b"PAR1" else "csv"
+
+
+class OwnData:
+    """Answers the dialog. One for the process.
+
+    Attributes:
+        folder: where uploads, prepared data and checkpoints lie until `close`.
+    """
+
+    def __init__(self, handlers: Handlers):
+        self.handlers = handlers
+        self.folder = Path(tempfile.mkdtemp(prefix="mindrec-own-"))
+        self.job: Commands | None = None
+        self.job_key, self.job_epochs = "", 0
+        self._files: dict[str, _File] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """End what runs, and remove the folder."""
+        if self.job is not None:
+            self.job.cancel()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def opening(self) -> dict:
+        """The words and bounds of the dialog."""
+        return {"words": words.OWN, "most": MOST_BYTES, "part": PART_BYTES}
+
+    # -- questions -----------------------------------------------------------------------------------------------------
+
+    @plainly
+    def own_upload(self, ask: dict) -> dict:
+        """Take a part of a file: {"name", "data": base64, "at": bytes before it}, and "key" but for the first part."""
+        data, at = ask.get("data"), ask.get("at")
+        if not isinstance(data, str) or type(at) is not int or len(data) > 2 * PART_BYTES:
+            raise MindRecError(text.NOT_UNDERSTOOD.format(what="a part of a file"))
+        try:
+            raw = base64.b64decode(data, validate=True)
+        except (binascii.Error, ValueError):
+            raise MindRecError(text.NOT_UNDERSTOOD.format(what="a part of a file")) from None
+        with self._lock:
+            key = ask.get("key") if at else self._new(str(ask.get("name", "")))
+            file = self._file(key)
+            if at != file.bytes:
+                raise MindRecError(words.OUT_OF_TURN)
+            if at + len(raw) > MOST_BYTES:
+                raise MindRecError(words.TOO_LARGE.format(most=MOST_BYTES // 1_000_000))
+            with file.path.open("ab") as stream:
+                stream.write(raw)
+            file.bytes += len(raw)
+        return {"key": key}
+
+    @plainly
+    def own_look(self, ask: dict) -> dict:
+        """What `prepare --look` finds: how the file is read, its columns with examples and roles, and remarks."""
+        file = self._file(ask.get("key"))
+        try:
+            found, roles, header = look_at_log(file.source, file.path, LogOptions(**self._reading(ask)))
+        except MindRecError as error:
+            raise MindRecError(self._plain(str(error))) from None
+        file.columns = [column.name for column in found.columns]
+        shown = [asdict(column) for column in found.columns[:MOST_COLUMNS]]
+        return {
+            "how": found.how,
+            "columns": shown,
+            "more": max(0, len(found.columns) - len(shown)),
+            "roles": {column.role: column.name for column in reversed(found.columns) if column.role in ROLES} | roles,
+            "header": header,
+            "said": [self._plain(line) for line in found.said],
+        }
+
+    @plainly
+    def own_train(self, ask: dict) -> dict:
+        """Prepare and train: {"key", "columns": {role: column}, "quick"} with how the file is read."""
+        key = ask.get("key")
+        file, quick = self._file(key), ask.get("quick") is True
+        base = file.path.parent
+        name = self._free_name(file.path.name.split(".")[0])
+        data, out = base / "prepared", base / name
+        prepare = ["prepare", file.source, "--path", str(file.path), "--out", str(data)]
+        prepare += self._column_options(ask, file) + _reading_options(self._reading(ask))
+        train = ["train", "--data", str(data), "--out", str(out)]
+        if quick:
+            train += ["--dense-epochs", str(QUICK_EPOCHS), "--epochs", str(QUICK_EPOCHS)]
+        with self._lock:
+            if self.job is not None and not self.job.ended.is_set():
+                raise MindRecError(words.BUSY)
+            shutil.rmtree(data, ignore_errors=True)
+            self.job = Commands([prepare, train], lambda: self._opened(name, out, data), words.ENDED)
+            self.job_key, self.job_epochs = secrets.token_hex(8), 2 * QUICK_EPOCHS if quick else DENSE_EPOCHS + EPOCHS
+        said = [shlex.join(["python", "-m", "mindrec", *command]) for command in (prepare, train)]
+        return {"job": self.job_key, "commands": [self._plain(line) for line in said]}
+
+    @plainly
+    def own_poll(self, ask: dict) -> dict:
+        """How far the work is: its stage, epochs and output, and once it is done the new checkpoint's card."""
+        job = self._job(ask)
+        about = {"lines": [self._plain(line) for line in job.lines], "epoch": job.epochs, "epochs": self.job_epochs}
+        if not job.ended.is_set():
+            return about | {"stage": ("prepare", "train", "opening")[job.at]}
+        if job.result is not None:
+            return about | {"stage": "done"} | job.result
+        return about | {"stage": "stopped"} if job.cancelled else {"error": self._plain(job.error or "")}
+
+    @plainly
+    def own_cancel(self, ask: dict) -> dict:
+        """End the work."""
+        self._job(ask).cancel()
+        return {"stopped": True}
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+
+    def _new(self, name: str) -> str:
+        """A folder for a file; that of an earlier one is removed unless something was made from it."""
+        busy = self.job is not None and not self.job.ended.is_set()
+        for key, file in list(self._files.items()):
+            if not busy and not (file.path.parent / "prepared").exists():
+                shutil.rmtree(file.path.parent, ignore_errors=True)
+                del self._files[key]
+        key = secrets.token_hex(8)
+        folder = self.folder / key
+        folder.mkdir()
+        plain = _NAME.sub("_", Path(name.replace("\\", "/")).name)[-60:].lstrip("._-")
+        self._files[key] = _File(folder / (plain or "table"))
+        return key
+
+    def _file(self, key) -> _File:
+        if not isinstance(key, str) or key not in self._files:
+            raise MindRecError(words.NO_FILE)
+        return self._files[key]
+
+    def _job(self, ask: dict) -> Commands:
+        if self.job is None or ask.get("job") != self.job_key:
+            raise MindRecError(words.NOTHING_RUNS)
+        return self.job
+
+    @staticmethod
+    def _reading(ask: dict) -> dict:
+        """Fields of LogOptions from the menus; "" is as it is found."""
+        separator, encoding, dates = (ask.get(name) or "" for name in ("separator", "encoding", "dates"))
+        if separator not in ("", *SEPARATORS) or encoding not in ("", *ENCODINGS) or dates not in ("", "day", "month"):
+            raise MindRecError(text.NOT_UNDERSTOOD.format(what="how the file is read"))
+        given = {"separator": separator or None, "encoding": encoding or None, "no_header": ask.get("header") == "no"}
+        return given | {"day_first": {"day": True, "month": False}.get(dates)}
+
+    @staticmethod
+    def _column_options(ask: dict, file: _File) -> list[str]:
+        chosen = ask.get("columns")
+        if not isinstance(chosen, dict) or not all(isinstance(chosen.get(role, ""), str) for role in ROLES):
+            raise MindRecError(text.NOT_UNDERSTOOD.format(what="columns"))
+        options = []
+        for role in ROLES:
+            column = chosen.get(role, "")
+            if column and column not in file.columns:
+                raise MindRecError(words.BAD_COLUMN.format(column=column[:60]))
+            if role == "time" and not column:
+                options.append("--no-time")
+            elif column or role in ("title", "brand", "category"):  # without one, none is to be guessed either
+                options.append(f"--{'category-columns' if role == 'category' else role + '-column'}={column}")
+        return options if chosen.get("category") else [*options, "--induce-tree"]
+
+    def _opened(self, name: str, folder: Path, data: Path) -> dict:
+        """Open the new checkpoint beside the others, with test histories to begin with."""
+        recommender = Recommender.from_pretrained(folder)
+        found = load_prepared(data, name=recommender.catalog.name, category_depth=recommender.catalog.category_depth)
+        long = sorted(cases(found.interactions, "test", 200), key=lambda case: -len(case.history))[:3]
+        card = self.handlers.add(name, recommender, folder, data)
+        histories = [
+            {
+                "title": words.HISTORY.format(n=n),
+                "about": words.HISTORY_ABOUT,
+                "items": [self.handlers.item(recommender, row) for row in case.history[-recommender.max_history :]],
+            }
+            for n, case in enumerate(long, 1)
+        ]
+        card["examples"] = [*examples(recommender), *histories]
+        return {"checkpoint": card, "settings": setting_fields(list(self.handlers.recommenders))}
+
+    def _free_name(self, wanted: str) -> str:
+        name, n = wanted, 1
+        while name in self.handlers.recommenders or name == "prepared" or not name:
+            n += 1
+            name = f"{wanted or 'data'}-{n}"
+        return name
+
+    def _plain(self, line: str) -> str:
+        """A line without the folder of the session, which says nothing to a person."""
+        return re.sub(re.escape(str(self.folder)) + r"/[0-9a-f]{16}/", "", line)
+
+
+def _reading_options(reading: dict) -> list[str]:
+    flags = [f"--{name}={reading[name]}" for name in ("separator", "encoding") if reading[name]]
+    flags += ["--no-header"] if reading["no_header"] else []
+    return flags + {True: ["--day-first"], False: ["--month-first"]}.get(reading["day_first"], [])

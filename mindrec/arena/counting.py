@@ -14,6 +14,7 @@ class _Counting(ScoringMethod):
 
     calls = 0.0
     baseline = ""
+    _scores: baselines.Scores | None = None
 
     def size(self) -> int:
         """0: nothing is trained."""
@@ -26,8 +27,9 @@ class _Counting(ScoringMethod):
         """Counts of all items, (B, N)."""
         asked = [Case("", tuple(history), 0) for history in histories]
         ordered = self.task.data.interactions.ordered
-        found = baselines.BASELINES[self.baseline](self.task.sequences, asked, self.task.n_items, ordered)
-        return torch.tensor(found, dtype=torch.float32)
+        if self._scores is None:
+            self._scores = baselines.BASELINES[self.baseline](self.task.sequences, self.task.n_items, ordered)
+        return torch.tensor(self._scores(asked), dtype=torch.float32)
 
 
 class Popularity(_Counting):

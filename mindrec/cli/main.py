@@ -26,8 +26,8 @@ from mindrec.cli import (
     refit_command,
     train_command,
 )
-from mindrec.cli.printed import show_evaluation, show_recommendation
-from mindrec.cli.shared import Batch, Decoder, JsonOut, Seed, emit, load_data, open_with_items, settings_of
+from mindrec.cli.printed import show_cold, show_comparison, show_diagnosis, show_evaluation, show_recommendation
+from mindrec.cli.shared import Batch, Decoder, JsonOut, Seed, load_data, open_with_items, settings_of
 from mindrec.errors import MindRecError
 from mindrec.system.files import check_json
 
@@ -93,7 +93,7 @@ def evaluate(
             lifts=_numbers("--lift", lift),
             embed=text_embedder((load_checkpoint(checkpoint).training or {}).get("text_model")),
         )
-        return emit(found, json_out)
+        return show_cold(found, json_out)
     if lift != "0":
         raise MindRecError("--lift is for cold items; give --cold")
     result = evaluate_checkpoint(
@@ -141,7 +141,7 @@ def compare(
         batch=batch,
         device=device,
     )
-    emit(found, json_out)
+    show_comparison(found, json_out)
 
 
 @app.command()
@@ -186,7 +186,7 @@ def diagnose(
         device=device,
         command="python -m mindrec " + shlex.join(sys.argv[1:]),
     )
-    emit(result, json_out)
+    show_diagnosis(result, out, json_out)
 
 
 @app.command()

@@ -57,6 +57,27 @@ def show_evaluation(result: dict, json_out: Path | None) -> None:
         show(result, json_out, table_of(HEAD, rows(result)), [sentence(result)])
 
 
+def show_comparison(result: dict, json_out: Path | None) -> None:
+    """Every checkpoint of both sides, and which side is ahead."""
+    from mindrec.cli.summaries import COMPARE_HEAD, compare_rows, compare_sentence
+
+    show(result, json_out, table_of(COMPARE_HEAD, compare_rows(result)), [compare_sentence(result)])
+
+
+def show_cold(result: dict, json_out: Path | None) -> None:
+    """Cold items asked for among all and alone, and one sentence."""
+    from mindrec.cli.summaries import COLD_HEAD, cold_rows, cold_sentence
+
+    show(result, json_out, table_of(COLD_HEAD, cold_rows(result), left=(0, 1)), [cold_sentence(result)])
+
+
+def show_diagnosis(result: dict, out: Path, json_out: Path | None) -> None:
+    """The causes of misses, and where their table is."""
+    from mindrec.cli.summaries import DIAGNOSE_HEAD, diagnose_rows, diagnose_sentences
+
+    show(result, json_out, table_of(DIAGNOSE_HEAD, diagnose_rows(result)), diagnose_sentences(result, out))
+
+
 def show_recommendation(
     recommender, answer, history: Sequence[str], json_out: Path | None, lines: Sequence[str]
 ) -> None:

@@ -13,16 +13,21 @@ from mindrec.errors import MindRecError
 
 WINDOW = 3
 RECENT = 10
+CELLS = 2_000_000
+"""Scores that are held at once, of some users and all items: about 50 MB while they are ranked."""
+
+Scores = Callable[[Sequence[Case]], np.ndarray]
+"""Scores of every item for some cases, (U, N), from what was counted once."""
 
 
-def popularity(train: Sequence[np.ndarray], cases: Sequence[Case], n_items: int, ordered: bool) -> np.ndarray:
-    """How many training sequences hold each item, the same for all, (U, N)."""
+def popularity(train: Sequence[np.ndarray], n_items: int, ordered: bool) -> Scores:
+    """How many training sequences hold each item, the same for all."""
     counts = np.bincount(np.concatenate([np.unique(s) for s in train]), minlength=n_items).astype(np.float32)
-    return np.broadcast_to(counts, (len(cases), n_items))
+    return lambda cases: np.broadcast_to(counts, (len(cases), n_items))
 
 
-def covisit(train: Sequence[np.ndarray], cases: Sequence[Case], n_items: int, ordered: bool) -> np.ndarray:
-    """Co-occurrence with the history, (U, N).
+def covisit(train: Sequence[np.ndarray], n_items: int, ordered: bool) -> Scores:
+    """Co-occurrence with the history.
 
     Where order means something, items at most three places apart in a training sequence count, and the last ten of
     the history vote, the recent more (weight 1 / distance from the end). Where it means nothing, all items of one
@@ -33,6 +38,12 @@ def covisit(train: Sequence[np.ndarray], cases: Sequence[Case], n_items: int, or
     popular = np.maximum(np.asarray(pairs.sum(1)).ravel(), 1)
     if not ordered:
         pairs = sp.diags(popular**-0.5) @ pairs
+    pairs = pairs.tocsr()
+    return lambda cases: (_voters(cases, n_items, ordered) @ pairs).toarray()
+
+
+def _voters(cases: Sequence[Case], n_items: int, ordered: bool) -> sp.csr_matrix:
+    """The weight of each item of a history, (U, N)."""
     rows, columns, votes = [], [], []
     for user, case in enumerate(cases):
         recent = case.history[::-1][:RECENT] if ordered else case.history
@@ -40,24 +51,25 @@ def covisit(train: Sequence[np.ndarray], cases: Sequence[Case], n_items: int, or
             rows.append(user)
             columns.append(item)
             votes.append(1 / distance if ordered else 1.0)
-    history = sp.csr_matrix((np.array(votes, np.float32), (rows, columns)), shape=(len(cases), n_items))
-    return np.asarray((history @ pairs.tocsr()).todense())
+    return sp.csr_matrix((np.array(votes, np.float32), (rows, columns)), shape=(len(cases), n_items))
 
 
 def _pairs(train: Sequence[np.ndarray], n_items: int, ordered: bool) -> sp.csr_matrix:
     if not ordered:
         indptr = np.cumsum([0, *(len(s) for s in train)])
         held = sp.csr_matrix((np.ones(indptr[-1], np.float32), np.concatenate(train), indptr), (len(train), n_items))
-        pairs = (held.T @ held).tolil()
-        pairs.setdiag(0)
-        return pairs.tocsr()
+        pairs = (held.T @ held).tocsr()
+        return (pairs - sp.diags(pairs.diagonal())).tocsr()
     left = np.concatenate([s[:-gap] for gap in range(1, WINDOW + 1) for s in train if len(s) > gap])
     right = np.concatenate([s[gap:] for gap in range(1, WINDOW + 1) for s in train if len(s) > gap])
     pairs = sp.coo_matrix((np.ones(len(left), np.float32), (left, right)), (n_items, n_items)).tocsr()
     return pairs + pairs.T
 
 
-BASELINES: dict[str, Callable] = {"popularity": popularity, "covisit": covisit}
+BASELINES: dict[str, Callable[[Sequence[np.ndarray], int, bool], Scores]] = {
+    "popularity": popularity,
+    "covisit": covisit,
+}
 
 
 def rank_baseline(
@@ -69,15 +81,20 @@ def rank_baseline(
     ordered: bool,
     exclude_seen: bool,
     k: int = 10,
-    batch: int = 2000,
+    batch: int | None = None,
 ) -> np.ndarray:
-    """The first k rows of each user, (U, k), -1 where fewer are allowed; ties by row."""
+    """The first k rows of each user, (U, k), -1 where fewer are allowed; ties by row.
+
+    Args:
+        batch: users that are ranked at once; None for as many as `CELLS` allows.
+    """
     if name not in BASELINES:
         raise MindRecError(f"baseline {name!r} is not one of {', '.join(BASELINES)}")
-    out = []
+    out, scores_of = [], BASELINES[name](train, n_items, ordered)
+    batch = batch or max(1, CELLS // n_items)
     for first in range(0, len(cases), batch):
         part = cases[first : first + batch]
-        scores = np.array(BASELINES[name](train, part, n_items, ordered), dtype=np.float32)
+        scores = np.array(scores_of(part), dtype=np.float32)
         if exclude_seen:
             for user, case in enumerate(part):
                 scores[user, list(case.history)] = -np.inf

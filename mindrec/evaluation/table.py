@@ -38,8 +38,8 @@ def sweep_rows(result: dict) -> list[tuple[str, ...]]:
     return [
         (
             " ".join(f"{name}={row['decoder'][name]}" for name in varied) or "default",
-            *_figures(row["metrics"]),
-            _interval(row.get("ndcg@10_to_first")),
+            *figures(row["metrics"]),
+            interval(row.get("ndcg@10_to_first")),
             f"{row['nfe']:.1f}",
             f"{row['seconds']:.1f}",
         )
@@ -55,25 +55,26 @@ def sentence(result: dict) -> str:
     if counted:
         best = max(counted, key=counted.__getitem__)
         over = result["model_over"][best][MEASURE]
-        said += f" {_standing(over, model)} {TITLES[best]} (NDCG@10 {model:.4f} against {counted[best]:.4f}"
-        said += f"; {_interval(over)})" if over else ")"
+        said += f" {standing(over, model)} {TITLES[best]} (NDCG@10 {model:.4f} against {counted[best]:.4f}"
+        said += f"; {interval(over)})" if over else ")"
     else:
         said += f" has NDCG@10 {model:.4f}"
     if "gain" in result:
         gain = result["gain"][MEASURE]
-        said += f", and {_standing(gain, model)} its item evidence alone ({_interval(gain) or 'which has no hit'})"
+        said += f", and {standing(gain, model)} its item evidence alone ({interval(gain) or 'which has no hit'})"
     return said + "."
 
 
 def _row(title: str, measures: dict, over: dict | None, none: str = "") -> tuple[str, ...]:
-    return (title, *_figures(measures), _interval(over) or none)
+    return (title, *figures(measures), interval(over) or none)
 
 
-def _figures(measures: dict) -> tuple[str, ...]:
+def figures(measures: dict) -> tuple[str, ...]:
+    """The measures that a table shows, to four digits."""
     return tuple(f"{measures[name]:.4f}" for name in SHOWN)
 
 
-def _interval(over: dict | None) -> str:
+def interval(over: dict | None) -> str:
     """A ratio as a change in per cent with its interval; "" without one."""
     if over is None:
         return ""
@@ -81,7 +82,7 @@ def _interval(over: dict | None) -> str:
     return f"{ratio}, {low} to {high}"
 
 
-def _standing(over: dict | None, model: float) -> str:
+def standing(over: dict | None, model: float) -> str:
     """Whether the model is ahead of the other side, behind it, or neither as far as these users tell."""
     low, high = (over["low"], over["high"]) if over else (2.0, 2.0) if model > 0 else (1.0, 1.0)
     if low > 1:

@@ -60,7 +60,7 @@ def log_roles(
     if header and looks_like_data(columns) and not any(guessed(use, columns) for use in ("user", "item")):
         raise MindRecError(
             f"{name}: the first line looks like data, not like names ({', '.join(columns[:6])}); give --no-header and "
-            "columns by number, as --user-column 1 --item-column 2 --time-column 4"
+            "columns by number, as in the command that --look proposes: --user-column 1 --item-column 2 ..."
         )
     roles: dict[str, str] = {}
     for use in wanted:

@@ -97,7 +97,7 @@ def _level(codes_NS: np.ndarray, level: int, top_N: np.ndarray | None, pairs) ->
     codes = codes_NS[:, level]
     counts = np.bincount(codes)
     share = counts[counts > 0] / counts.sum()
-    entropy = float(-(share * np.log2(share)).sum())
+    entropy = max(0.0, float(-(share * np.log2(share)).sum()))  # no -0.0
     rows, near, chance = pairs
     return {
         "codes": len(counts),

@@ -5,7 +5,7 @@ import pytest
 from mindrec.bench.app_process import running_app
 
 LOG = "Kunde;Artikel;Datum;Bezeichnung;Abteilung\n" + "".join(
-    f"k{u};a{i};{1 + k:02}.0{1 + u % 9}.2024 10:{u:02};<i>Thing</i> {i};Room {i % 4}\n"
+    f"k{u};a{i};{1 + 4 * k:02}.0{1 + u % 9}.2024 10:{u:02};<i>Thing</i> {i};Room {i % 4}\n"
     for u in range(60)
     for k, i in enumerate((3 * u + k) % 20 for k in range(7))
 )

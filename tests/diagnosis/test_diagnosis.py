@@ -331,6 +331,11 @@ def test_the_command(checkpoint, chain_data, tmp_path):
     assert ran.exit_code == 0, ran.output
     result = json.loads((tmp_path / "out.json").read_text())
     assert {"users", "hits", "misses", "k", "causes"} <= set(result)
+    words = f"{result['hits']} of 30 true items are among the first 10, {result['misses']} are missed: "
+    assert words in ran.output
+    assert f"{result['errors']['model']} by the model" in ran.output
+    alone = CliRunner().invoke(app, ["diagnose", *map(str, [*paths, *rest[2:]]), "--json", "-"])
+    assert json.loads(alone.stdout)["causes"] == result["causes"]
     assert (result["users"], result["k"]) == (30, 10)
     assert read_cases(tmp_path / "cases.parquet").about["decoder"]["beam_size"] == 2
     failed = CliRunner().invoke(app, ["diagnose", *map(str, paths), "--k", "0"])

@@ -1,6 +1,7 @@
 """Measures, protocol and baselines on examples small enough to work by hand."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -140,6 +141,18 @@ def test_baselines_in_batches_are_the_same():
     settings = {"ordered": False, "exclude_seen": True, "k": 3}
     one = rank_baseline("covisit", TRAIN, asked, 6, batch=4, **settings)
     assert (one == rank_baseline("covisit", TRAIN, asked, 6, **settings)).all()
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_large_catalog_is_ranked_in_bounded_memory(ordered):
+    """400 users of 20,000 items: the scores of all of them at once, and their order, were 160 MB."""
+    drawn = np.random.default_rng(0).integers(0, 20_000, (300, 6))
+    asked = [Case(str(n), tuple(row.tolist()), 0) for n, row in enumerate(np.vstack([drawn, drawn[:100]]))]
+    tracemalloc.start()
+    rank_baseline("covisit", list(drawn), asked, 20_000, ordered=ordered, exclude_seen=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64e6
 
 
 def test_an_unknown_baseline_is_refused():

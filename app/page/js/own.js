@@ -27,7 +27,7 @@ export function makeOwn(app) {
   const selects = new Map();
   const message = make("p", { class: "mr-message", role: "alert", hidden: true });
   const file = make("input", { type: "file", class: "mr-sr", tabindex: "-1", "aria-label": W.choose });
-  const drop = make("label", { class: "mr-own-drop", tabindex: "0", role: "button" }, W.choose, file);
+  const drop = make("button", { type: "button", class: "mr-own-drop", text: W.choose, onclick: () => file.click() });
   const state = make("p", { class: "mr-own-state", role: "status" });
   const bar = make("progress", { max: "1", value: "0", "aria-label": W.title, hidden: true });
   const look = make("section", { class: "mr-own-look", hidden: true });
@@ -48,6 +48,7 @@ export function makeOwn(app) {
       ),
       make("p", { class: "mr-help", text: W.about }),
       drop,
+      file,
       message,
       state,
       bar,
@@ -230,20 +231,26 @@ export function makeOwn(app) {
       const answer = await ask("own_poll", { job });
       if (!answer) {
         setText(state, "");
-        look.hidden = false;
-        return;
+        return back(true);
       }
       said.replaceChildren(...answer.lines.map((text) => make("li", { text })));
       bar.value = answer.stage === "done" ? 1 : answer.epochs ? answer.epoch / answer.epochs : 0;
       if (answer.stage === "done") return finish(answer);
       if (answer.stage === "stopped") {
-        look.hidden = false;
-        return setText(state, W.stopped);
+        setText(state, W.stopped);
+        return back(false);
       }
       const words = { prepare: W.prepare_stage, train: answer.epoch ? W.epoch : W.train_stage, opening: W.opening };
       setText(state, fill(words[answer.stage], answer));
       await new Promise((resolve) => setTimeout(resolve, POLL));
     }
+  }
+
+  // To the menus again; what the commands refuse is often how the file is read.
+  function back(refused) {
+    look.hidden = false;
+    look.querySelector("details").open ||= refused;
+    selects.get("user").focus();
   }
 
   async function stop() {
@@ -275,11 +282,6 @@ export function makeOwn(app) {
       [first] = input.files;
     if (first) take(first);
     input.value = "";
-  });
-  drop.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" && event.key !== " ") return;
-    event.preventDefault();
-    file.click();
   });
   for (const name of ["dragover", "dragleave", "drop"])
     drop.addEventListener(name, (event) => {

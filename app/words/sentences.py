@@ -4,11 +4,13 @@ The long lists are in app.words.watch_words, app.words.tab_words and app.words.l
 """
 
 from collections.abc import Sequence
-from math import exp, floor
+from math import exp
 from typing import TYPE_CHECKING
 
+from app.words.hindsight import Hindsight
 from app.words.lab_words import LAB
 from app.words.lesson_words import GLOSSARY, LEARN, LESSONS
+from app.words.shares import percent
 from app.words.tab_words import (
     CAUSE_NAMES,
     CAUSES,
@@ -49,6 +51,7 @@ __all__ = [
     "SETTINGS",
     "STAGE",
     "TABS",
+    "percent",
 ]  # lists told from here
 
 TITLE = "MindRec"
@@ -112,23 +115,15 @@ EXAMPLE_ABOUT = "A made-up history. What comes next?"
 TRIP_ABOUT = "A real shopping trip; its true next item is “{title}”. Will the search find it?"
 
 
-def percent(p: float) -> str:
-    """A probability in words. `percent` of page/js/words.js keeps the same rule with signs: ">99%", "<0.1%"."""
-    if 0.995 <= p < 1:
-        return "over 99%"
-    if p == 0 or p >= 0.0095:
-        return f"{floor(p * 100 + 0.5)}%"
-    return f"{p * 100:.1f}%" if p >= 0.001 else "under 0.1%"
-
-
 def captions(trace: DecodeTrace, possible: dict | None = None, since: int = 0) -> list[str]:
     """One plain sentence or two for every step from `since` on; together they are the transcript.
 
     Args:
         possible: of app.views.possible, so that a semantic-ID code is told by the items that it leaves.
     """
+    later = Hindsight.of(trace)
     steps = trace.steps[since:]
-    return [_caption(trace, step, possible) if step.index else _opening(trace) for step in steps]
+    return [_caption(trace, step, possible, later) if step.index else _opening(trace) for step in steps]
 
 
 def pulls_line(explanation: "Explanation") -> str:
@@ -165,12 +160,14 @@ def _opening(trace: DecodeTrace) -> str:
     )
 
 
-def _caption(trace: DecodeTrace, step: DecodeStep, possible: dict | None) -> str:
+def _caption(trace: DecodeTrace, step: DecodeStep, possible: dict | None, later: Hindsight) -> str:
     if not step.beams:
         return f"Step {step.index}: no beam is left."
     best = step.beams[0]
     parts = [f"Step {step.index}: {_reveal(trace, step, possible)}"]
-    if best.parent and best.revealed:
+    if words := later.words(step):
+        parts.append(words)
+    elif best.parent and best.revealed:
         parts.append(f"Beam {best.parent + 1} takes the lead.")
     before = trace.steps[step.index - 1].beams
     dead = len(before) - len({beam.parent for beam in step.beams})

@@ -30,7 +30,9 @@ def test_each_step_is_drawn_once_however_often_it_is_asked_for(film, trace, monk
         monkeypatch.setattr(kind, "add", lambda self, step, add=add: (drawn.append(step.index), add(self, step))[1])
     caption = text._caption
     monkeypatch.setattr(
-        text, "_caption", lambda trace, step, possible: (drawn.append(step.index), caption(trace, step, possible))[1]
+        text,
+        "_caption",
+        lambda trace, step, possible, later: (drawn.append(step.index), caption(trace, step, possible, later))[1],
     )
     for count in range(1, len(trace.steps) + 1):
         for _ in range(3):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import pandas as pd
@@ -9,12 +10,14 @@ import pytest
 from percents import PERCENTS
 
 from app.tabs.case_table import FILTERS
+from app.tabs.handlers import load_stories
 from app.views import diagnosis_charts as charts
 from app.views import theme
 from app.views.events import events
 from app.views.tree import MOST_NODES, tree_figure, tree_view
 from app.views.versus import parting, results_of, timeline
 from app.words import sentences as text
+from app.words.hindsight import Hindsight
 from mindrec.data import splits as protocol
 from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis import cases as tables
@@ -112,6 +115,28 @@ def test_captions_are_one_for_each_step_and_name_the_answer(trace):
     assert "masked" in lines[0]
     assert all(line.startswith(f"Step {number}:") for number, line in enumerate(lines) if number)
     assert all("{" not in line and "None" not in line for line in lines)
+
+
+def test_captions_follow_the_eventual_answer(root):
+    """A story whose answer comes from behind: by its tokens, the answer's beam is found without its parents."""
+    for story in load_stories(root / "assets" / "stories"):
+        trace, lines = story.trace, text.captions(story.trace)
+        later = Hindsight.of(trace)
+        final = next(beam for beam in trace.steps[-1].beams if beam.item == trace.results[0].row)
+        for step in trace.steps:
+            could = [
+                rank
+                for rank, beam in enumerate(step.beams)
+                if all(code in (None, last) for code, last in zip(beam.codes, final.codes, strict=True))
+            ]
+            assert later.winner[step.index] in could
+        for number in range(1, len(lines)):
+            before, now = later.winner[number - 1 : number + 1]
+            assert ("only beam" in lines[number]) == (now > 0)
+            assert ("eventual answer takes the lead" in lines[number]) == (before > 0 and now == 0)
+        assert sum("closest rival" in line for line in lines) == 1
+        half = replace(trace, steps=trace.steps[:3], results=())
+        assert not any("eventual" in line or "rival" in line for line in text.captions(half))
 
 
 @pytest.mark.parametrize(("p", "words"), [(p, words) for p, words, _ in PERCENTS])

@@ -26,8 +26,22 @@ def bundle_of(trace: DecodeTrace, recommender: Recommender | None = None, name: 
         "events": events(trace),
         "tree": tree_view(trace, None if recommender is None else recommender.tokenizer.category_parents),
         "names": token_names(trace, recommender),
+        "lift": lifts(trace, recommender),
         "checkpoint": name,
     }
+
+
+def lifts(trace: DecodeTrace, recommender: Recommender | None) -> dict[str, float]:
+    """By row, how many times an answer's share of the search is its share of all that was taken in training.
+
+    Empty where that is not known.
+    """
+    if recommender is None or recommender.index.popularity_N is None:
+        return {}
+    if not speaks(trace, recommender.tokenizer.codes):
+        return {}
+    usual = recommender.index.anyone_N.tolist()
+    return {str(result.row): result.probability / usual[result.row] for result in trace.results}
 
 
 def possible_of(trace: DecodeTrace, recommender: Recommender | None) -> dict | None:

@@ -111,6 +111,7 @@ STAGE = {
     "dial_stops": ("as people buy", "more of this cart", "much of this cart", "only this cart"),
     "dial_cost": "on validation NDCG@10 × {ratio}, {coverage} of the items reached",
     # answers and pictures
+    "usual_times": "{times} times its usual share",
     "answers": "The three answers in the lead",
     "answer_masked": "Everything masked",
     "views": "Picture",

@@ -19,6 +19,7 @@ from app.page import assets
 from app.page.replay import replay_page
 from app.server.public import api
 from app.tabs.belonging import Belonging
+from app.tabs.bundles import bundle_of
 from app.tabs.comparing import WAYS, Comparing
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.dialing import STOPS, Dialing
@@ -78,6 +79,16 @@ def test_a_decode_brings_all_the_player_needs(bundle):
     assert len(bundle["captions"]) == len(trace.steps)
     assert bundle["trace"]["gold"]["row"] == 9
     assert len(json.dumps(bundle)) < 400_000
+
+
+def test_a_share_is_set_beside_what_is_usual(handlers, bundle, recommender):
+    """By the counts of the checkpoint, worked out once more: nine tenths by count, a tenth evenly."""
+    counts, items = recommender.checkpoint.popularity, len(recommender.catalog)
+    usual = [0.9 * count / sum(counts) + 0.1 / items for count in counts]
+    for result in bundle["trace"]["results"]:
+        assert bundle["lift"][str(result["row"])] == pytest.approx(result["probability"] / usual[result["row"]])
+    assert handlers.tab.bundle(DecodeTrace.from_dict(bundle["trace"]))["lift"]
+    assert bundle_of(DecodeTrace.from_dict(bundle["trace"]))["lift"] == {}, "no model, nothing to set beside it"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,8 @@ export function makeResults(app) {
     const gold = app.model.trace.gold !== null && app.model.trace.gold.row === result.row;
     const top = app.model.trace.results[0].probability || 1;
     const beam = app.model.trace.steps[app.model.last].beams.findIndex((b) => b.item === result.row);
+    const lift = (app.model.bundle.lift || {})[result.row];
+    const more = lift >= 1.5 ? fill(T.usual_times, { times: lift < 10 ? lift.toFixed(1) : count(Math.round(lift)) }) : null;
     const pick = make(
       "button",
       {
@@ -53,7 +55,7 @@ export function makeResults(app) {
         onclick: () => app.choose(beam),
       },
       make("b", { text: item.title }),
-      make("small", { text: [item.brand, item.path.join(" › ")].filter(Boolean).join(" · ") }),
+      make("small", { text: [item.brand, item.path.join(" › "), more].filter(Boolean).join(" · ") }),
       gold ? make("em", { text: "★ " + T.gold }) : null,
     );
     const onward = app.canDecode()

@@ -54,6 +54,7 @@
  * @property {Record<string, string>} names names of codes, by "position.code"
  * @property {Possible | null} possible null where no catalog is open
  * @property {any} tree
+ * @property {Record<string, number>} lift by row, an answer's share of the search over its share of all that was taken
  * @property {string | null} checkpoint null when no checkpoint of this server made it
  * @property {boolean} [partial] true while the decode still runs
  *

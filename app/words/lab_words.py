@@ -31,8 +31,8 @@ LAB = {
     "line is an even guess.",
     "chance": "chance",
     "fog": "From fog to certainty",
-    "fog_help": "Each row is an item that can follow the cart, each column an epoch; the darker, the surer. The last "
-    "column is the law.",
+    "fog_help": "Each row is an item that may follow the cart, each column an epoch; the stronger the colour, the "
+    "surer. The last column is the law.",
     "law": "law",
     "cart": "Cart: {items}",
     "scrub": "Training time",

@@ -51,7 +51,7 @@ export function drawCurves(box, series, { last, at, title, level, words }) {
       chart.append(
         svg(
           "text",
-          { x: WIDTH - RIGHT - 4, y: TOP + 14 + number * 17, "text-anchor": "end", class: line.key },
+          { x: LEFT + 8, y: HEIGHT - BOTTOM - 8 - 17 * (series.length - 1 - number), class: line.key },
           "● " + line.name,
         ),
       );

@@ -45,7 +45,8 @@ export function makeResults(app) {
     const top = app.model.trace.results[0].probability || 1;
     const beam = app.model.trace.steps[app.model.last].beams.findIndex((b) => b.item === result.row);
     const lift = (app.model.bundle.lift || {})[result.row];
-    const more = lift >= 1.5 ? fill(T.usual_times, { times: lift < 10 ? lift.toFixed(1) : count(Math.round(lift)) }) : null;
+    const more =
+      lift >= 1.5 ? fill(T.usual_times, { times: lift < 10 ? lift.toFixed(1) : count(Math.round(lift)) }) : null;
     const pick = make(
       "button",
       {

@@ -18,6 +18,7 @@ from app.tabs.lab import Lab
 from app.tabs.lessons import Lessons
 from app.tabs.mapping import Mapping
 from app.tabs.own_data import OwnData
+from app.tabs.telling import Telling
 from app.words import sentences as text
 from mindrec.errors import MindRecError
 
@@ -54,6 +55,7 @@ def build(
         Belonging(handlers).odd_one_out,
         Belonging(handlers).least_certain,
         dialing.dial,
+        Telling(handlers).why,
         Mapping(handlers).item_map,
         Mapping(handlers).item_masses,
         course.lesson,

@@ -21,6 +21,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis import cases as diagnosis
 from mindrec.diagnosis.cases import SLICES, Diagnosis, check_belongs, read_cases
 from mindrec.diagnosis.diagnose import describe, item_facts
+from mindrec.diagnosis.rescue import rescued
 from mindrec.diagnosis.track_gold import check_followed, diagnose
 from mindrec.diagnosis.why import QUICK
 from mindrec.errors import MindRecError
@@ -157,9 +158,22 @@ class Diagnosing:
         step = len(trace.steps) - 1 if line["step"] is None else min(line["step"], len(trace.steps) - 1)
         return self.handlers.bundle(trace, table.checkpoint) | {
             "step": step,
+            "rescue": self._rescue(table, line["rescue"], config),
             "title": text.DIAGNOSE["case_title"].format(user=line["user"], table=table.name),
             "about": text.case_about(line, table.diagnosis.about["k"], self._titles(table)),
         }
+
+    def _rescue(self, table: CaseTable, told: str | None, config: DecodeConfig) -> dict | None:
+        """The side of a comparison that would have saved a case: {"config", "without", "words"}; None for none."""
+        recommender = self.handlers.recommenders[table.checkpoint]
+        found = None if told is None else rescued(told, config, recommender.tokenizer.n_levels)
+        if found is None:
+            return None
+        changed, without = found
+        if without is not None:  # what was left out is still not recommended
+            changed = replace(changed, forbid_items=(recommender.catalog.row_of[without],))
+        words = text.RESCUE_NAME.format(change=text.rescue_words(told, self._titles(table)))
+        return {"config": changed.to_dict(), "without": without, "words": words}
 
     def _titles(self, table: CaseTable) -> dict[str, str]:
         return {item.item_id: item.title for item in self.handlers.recommenders[table.checkpoint].catalog.items}

@@ -25,7 +25,20 @@ from app.words.tab_words import (
     TABS,
 )
 from app.words.watch_words import CHOICES, SETTINGS, STAGE
-from app.words.why_words import CHANGED, ERRORS, LEFT_OUT, MODEL_ERROR_UNRANKED, NOT_RESCUED, RESCUED
+from app.words.why_words import (
+    CHANGED,
+    ERRORS,
+    EXACT,
+    LEFT_OUT,
+    LOST_NONE,
+    LOST_ONE,
+    LOST_SOME,
+    MODEL_ERROR_UNRANKED,
+    NO_EXACT_RANKING,
+    NOT_RESCUED,
+    RESCUE_NAME,
+    RESCUED,
+)
 from mindrec.diagnosis.kinds import NONE, WITHOUT
 from mindrec.trace.records import DecodeStep, DecodeTrace
 
@@ -43,11 +56,13 @@ __all__ = [
     "LAB",
     "LEARN",
     "LESSONS",
+    "NO_EXACT_RANKING",
     "PAGE",
     "PART_NONE",
     "PART_ORDER",
     "PART_SAME",
     "PART_TOKEN",
+    "RESCUE_NAME",
     "SETTINGS",
     "STAGE",
     "TABS",
@@ -133,6 +148,23 @@ def pulls_line(explanation: "Explanation") -> str:
         f"What pulls at {explanation.title} (exact rank {explanation.rank:,}, {percent(explanation.probability)}): "
         + ("; ".join(pulls) or "nothing, for the history is empty")
     )
+
+
+def pull(factor: float) -> str:
+    """How much likelier an answer is with an item than without: +41 %, or ×12 where that is easier to read."""
+    return f"×{factor:.0f}" if factor >= 10 else f"{factor - 1:+.0%}".replace("-", "−")
+
+
+def exact_words(explanation: "Explanation") -> str:
+    """Where an item stands without beams."""
+    share = percent(explanation.probability)
+    return EXACT.format(title=explanation.title, share=share, rank=f"{explanation.rank:,}")
+
+
+def lost_words(titles: Sequence[str], due: int) -> str:
+    """Which of the exact first `due` items beams have lost."""
+    words = LOST_NONE if not titles else LOST_ONE if len(titles) == 1 else LOST_SOME
+    return words.format(count=len(titles), due=due, titles=", ".join(f"“{title}”" for title in titles))
 
 
 def or_list(titles: list[str], count: int) -> str:

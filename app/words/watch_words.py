@@ -232,6 +232,14 @@ STAGE = {
         "stand more than one place apart from it are marked."
     ),
     "gold": "true next item",
+    "guilt": "Who did it?",
+    "guilt_help": (
+        "Leaves each item of the cart out in turn: how much likelier is the answer with it than without? And which of "
+        "the exact first ten did the beams lose? Choose another answer first to ask about that one."
+    ),
+    "pull_for": "{title} is likelier with this item in the cart: {pull}",
+    "pull_against": "{title} is less likely with this item in the cart: {pull}",
+    "rescue": "Play what would have saved it",
     "rewrite": "Mask again the {count} least certain",
     "rewrite_help": (
         "Dissolve the tokens of the first answer that the model is least sure of, keep the others as pins, and watch "

@@ -24,4 +24,13 @@ RESCUES = {
 RESCUED = "With {change} it would have been among the first {k}; found by hindsight, which is no method."
 NOT_RESCUED = "No change that was tried would have saved it."
 LEFT_OUT = "“{title}” left out of the history"
+NO_EXACT_RANKING = (
+    "With these settings beams compete or orders vote, so that no exact ranking is defined: who did it can be told "
+    "with one vote, and each beam branching on one position."
+)
+EXACT = "“{title}” has {share} of the exact probability, at rank {rank}."
+LOST_NONE = "None of the exact top {due} were lost by the beams."
+LOST_ONE = "1 of the exact top {due} was lost by the beams: {titles}."
+LOST_SOME = "{count} of the exact top {due} were lost by the beams: {titles}."
+RESCUE_NAME = "the rescue: {change}"
 CHANGED = "{setting} {value}"

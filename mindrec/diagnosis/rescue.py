@@ -133,6 +133,17 @@ def changes(config: DecodeConfig, n_levels: int) -> list[Change]:
     return sorted((change for change in every if change is not None), key=lambda change: change.cost)
 
 
+def rescued(told: str, config: DecodeConfig, n_levels: int) -> tuple[DecodeConfig, str | None] | None:
+    """What a table's rescue, "setting=value", asks for: settings, and the id of the item that is left out, if one is.
+
+    None where nothing saved the case, or the settings know no such change.
+    """
+    name, _, value = told.partition("=")
+    if name == WITHOUT:
+        return config, value
+    return next(((change.config, None) for change in changes(config, n_levels) if change.name == told), None)
+
+
 def rescues(denoiser: Denoiser, index: ItemIndex, missed: Sequence[Case], config: DecodeConfig, k: int) -> list[Rescue]:
     """The smallest change that puts each case's target, which must be possible, into the first k.
 

@@ -37,16 +37,18 @@ def shop(tiny_preset, tmp_path_factory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="session")
 def case_files(shop) -> list[Path]:
-    """Two diagnoses of the shop's test trips: the checkpoint's own settings, and one beam."""
+    """Two diagnoses of the shop's test trips: the checkpoint's own settings, and one beam, with what would help it."""
     from mindrec.data.catalog import load_prepared
     from mindrec.diagnosis.diagnose import diagnose_checkpoint
+    from mindrec.diagnosis.why import WHOLE, Depth
 
     checkpoint, folder = shop
     data = load_prepared(folder, name="shop")
     out = []
-    for name, settings in (("wide", {"beam_size": 4}), ("narrow", {"beam_size": 1})):
+    for name, beams, depth in (("wide", 4, WHOLE), ("narrow", 1, Depth(rescue=True))):
         out.append(checkpoint.parent / f"{name}.parquet")
-        diagnose_checkpoint(checkpoint, data, out[-1], users=120, settings=settings, k=2, device="cpu", progress=False)
+        how = {"settings": {"beam_size": beams}, "k": 2, "depth": depth, "device": "cpu", "progress": False}
+        diagnose_checkpoint(checkpoint, data, out[-1], users=120, **how)
     return out
 
 

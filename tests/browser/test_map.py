@@ -2,6 +2,9 @@
 
 from page_actions import decoded
 
+from app.words import sentences as text
+from mindrec.recommender import Recommender
+
 
 def lit(page) -> int:
     """How many items the words under the map say are lit."""
@@ -27,7 +30,16 @@ ITEM = """() => {
 }"""
 
 
-def test_continents_go_dark_and_an_item_goes_into_the_cart_and_the_replay_has_the_map(visit, tmp_path):
+def told(folder, answer) -> dict[int, float]:
+    """How much likelier the first answer is with each item of the history, by its row."""
+    recommender, trace = Recommender.from_pretrained(folder, "cpu"), answer["trace"]
+    ids = {item["row"]: item["item_id"] for item in trace["items"]}
+    history = [ids[row] for row in trace["history"]]
+    found = recommender.explain(history, ids[trace["results"][0]["row"]], trace["config"])
+    return {recommender.item_row(pull.item_id): pull.factor for pull in found.pulls}
+
+
+def test_continents_go_dark_and_an_item_goes_into_the_cart_and_the_replay_has_the_map(visit, shop, tmp_path):
     page = visit("?v=1&h=i1,i2&t=i9", reduced_motion="reduce")
     assert page.is_hidden("[data-part=map]")
     page.keyboard.press("End")
@@ -48,6 +60,19 @@ def test_continents_go_dark_and_an_item_goes_into_the_cart_and_the_replay_has_th
     answer = decoded(page, opened.locator("button").first.click)
     assert len(answer["trace"]["history"]) == 3 or title in ("Apple 1", "Pear 2")
     assert lit(page) < 40
+    # Who did it: a signed pull on each item that is read, and what the beams lost, by the library's own numbers.
+    page.keyboard.press("End")
+    page.locator("[data-do=guilt]").click()
+    page.wait_for_selector("[data-part=why]:not([hidden])")
+    words = page.inner_text("[data-part=why]")
+    assert words.startswith(f"“{page.locator('.mr-results .pick b').first.inner_text()}” has ")
+    assert "of the exact top 10 w" in words
+    pulls = page.locator("[data-part=chips] .mr-pull").all_inner_texts()
+    found = told(shop[0], answer)
+    assert pulls == [text.pull(found[row]) for row in answer["trace"]["history"]]
+    page.locator("[data-part=chips] li").first.press("Delete")
+    assert page.locator("[data-part=chips] .mr-pull").count() == 0
+    page.click("[data-do=undo]")
     page.locator("[data-do=view-path]:visible").click()
     assert page.is_visible("[data-part=tree]")
     # A replay holds the map; on a phone it stands alone.

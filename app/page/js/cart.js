@@ -97,6 +97,7 @@ export function makeCart(app) {
     if (!fixed()) setText(count, counted(items.length));
     drawTarget();
     drawWinner();
+    app.parts?.guilt.draw();
   }
 
   function counted(count) {

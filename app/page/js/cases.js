@@ -99,6 +99,18 @@ export function makeCaseList(d) {
       "aria-label": fill(D.note_of, { title: c.title }),
       text: note.text ? "✎ " + D.note : D.note,
     });
+    const saved =
+      c.rescue && c.rescue !== "none"
+        ? make("button", {
+            type: "button",
+            class: "mr-small mr-quiet",
+            data: { do: "rescue" },
+            "aria-label": fill(D.rescue_of, { title: c.title }),
+            title: fill(D.rescue_of, { title: c.title }),
+            text: D.rescue_play,
+            onclick: () => d.open(c, null, true),
+          })
+        : null;
     const row = make(
       "tr",
       { class: c.hit ? "hit" : "miss", data: { n: c.n } },
@@ -117,7 +129,7 @@ export function makeCaseList(d) {
       cell(count(c.popularity), "n"),
       cell(percent(c.probability), "n"),
       cell(c.user, "id"),
-      make("td", {}, write),
+      make("td", {}, write, saved),
     );
     const field = make("input", {
       type: "text",

@@ -20,6 +20,7 @@ export function makeCompare(page, panel) {
     timer = null,
     turn = 0,
     moving = false,
+    rescue = null, // the side that saves the case which Watch holds, if one does
     asked = "";
 
   // -- what is compared -------------------------------------------------------------------------------------------
@@ -57,7 +58,7 @@ export function makeCompare(page, panel) {
           C.group_ways,
           data.comparing.ways.map((way) => option(way, C["way_" + way])),
         ),
-        ...group(C.group_watch, [option("watch", C.way_watch)]),
+        ...group(C.group_watch, [option("watch", C.way_watch), ...(rescue ? [option("rescue", rescue.words)] : [])]),
         ...group(
           C.group_checkpoints,
           others.map((c) => option("checkpoint:" + c.name, c.name)),
@@ -78,6 +79,7 @@ export function makeCompare(page, panel) {
     const checkpoint = page.watch.query.checkpoint,
       [kind, name] = value.split(/:(.*)/);
     if (kind === "watch") return { checkpoint, config: page.watch.query.config };
+    if (kind === "rescue") return { checkpoint, config: rescue.config, without: rescue.without };
     if (kind === "checkpoint") return { checkpoint: name };
     if (kind === "without") return { checkpoint, without: name };
     return { checkpoint, way: kind };
@@ -253,6 +255,7 @@ export function makeCompare(page, panel) {
       decode();
     });
   part("sides").addEventListener("submit", (event) => event.preventDefault());
+  part("way-back").addEventListener("click", () => page.show(page.cameFrom || "watch"));
   panel.querySelector('[data-do="swap"]').addEventListener("click", () => {
     const [a, b] = sides.map((side) => part(side).value);
     part("left").value = b;
@@ -270,8 +273,27 @@ export function makeCompare(page, panel) {
     decode();
   });
 
+  // Both sides of a case that a change saves, from the step on at which they part.
+  async function playRescue(bundle) {
+    rescue = bundle.rescue;
+    await page.ready;
+    fillCases();
+    part("case").value = "";
+    fillSides();
+    part("left").value = "watch";
+    part("right").value = "rescue";
+    part("way-back").hidden = false;
+    await decode();
+    if (answer && answer.frame !== null) go(answer.frame);
+    part("deck").focus({ preventScroll: true });
+  }
+
   // The Watch tab may hold another history by now.
   function shown() {
+    if (rescue && page.watch.model && page.watch.model.bundle.rescue !== rescue) {
+      rescue = null;
+      part("way-back").hidden = true;
+    }
     if (!asked) return;
     fillCases();
     fillSides();
@@ -280,5 +302,5 @@ export function makeCompare(page, panel) {
     else for (const side of sides) if (stages[side].model) stages[side].rebuild();
   }
 
-  return { shown, address };
+  return { shown, address, playRescue };
 }

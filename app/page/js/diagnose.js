@@ -68,11 +68,12 @@ export function makeDiagnose(page, panel) {
     wait = setTimeout(d.update, 60);
   };
 
-  d.open = async (line, table) => {
+  d.open = async (line, table, rescue = false) => {
     say("");
     const answer = await page.ask("case", { table: table || state.table, number: line.n }, say);
     if (!answer) return;
     page.watch.openBundle(answer, answer);
+    if (rescue) return page.playRescue(answer, "diagnose");
     page.show("watch");
     page.watch.go(answer.step);
     page.watch.part("stage").focus({ preventScroll: true });

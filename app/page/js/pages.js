@@ -52,6 +52,14 @@ export function mountPage(element, data, server) {
     made[name].shown();
   }
 
+  // From a case that a change would have saved, in Watch or in Diagnose, to both sides of it.
+  page.playRescue = (bundle, from) => {
+    page.cameFrom = from;
+    page.show("compare");
+    return made.compare.playRescue(bundle);
+  };
+  page.watch.playRescue = (bundle) => page.playRescue(bundle, "watch");
+
   const named = (values) => {
     const wanted = values.tab !== "watch" || values.lesson === null ? values.tab : "learn";
     return tabs.some((tab) => tab.dataset.tab === wanted) ? wanted : "watch";

@@ -87,7 +87,7 @@ export function makeResults(app) {
   // The first ten; the others are one click away.
   function ranked() {
     const list = make("ol", { class: "mr-results short" }, ...ready);
-    if (ready.length <= FIRST) return [list, ...rewriteButton(app), ...votesNote(app)];
+    if (ready.length <= FIRST) return [list, ...rewriteButton(app), ...app.parts.guilt.buttons(), ...votesNote(app)];
     const all = make("button", {
       type: "button",
       class: "mr-quiet mr-small",
@@ -97,7 +97,7 @@ export function makeResults(app) {
         all.remove();
       },
     });
-    return [list, all, ...rewriteButton(app), ...votesNote(app)];
+    return [list, all, ...rewriteButton(app), ...app.parts.guilt.buttons(), ...votesNote(app)];
   }
 
   function draw(number) {

@@ -9,6 +9,7 @@ import { makeCart } from "./cart.js";
 import { makeDial } from "./dial.js";
 import { makeFilling } from "./filling.js";
 import { makeFront } from "./front.js";
+import { makeGuilt } from "./guilt.js";
 import { makeGrid } from "./grid.js";
 import { makeHistory } from "./history.js";
 import { makeLadder } from "./ladder.js";
@@ -55,6 +56,7 @@ export function mount(element, data, server) {
     ladder: makeLadder(app),
     alternatives: makeAlternatives(app),
     results: makeResults(app),
+    guilt: makeGuilt(app),
     cart: makeCart(app),
     front: makeFront(app),
     tree: makeTree(app),

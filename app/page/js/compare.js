@@ -273,6 +273,13 @@ export function makeCompare(page, panel) {
     decode();
   });
 
+  // The first frame at which one side has lost the true item and the other has not; else where their leaders part.
+  function fatesPart() {
+    const alive = (side, step) => Boolean(answer[side].trace.steps[step].gold?.beams);
+    const at = answer.frames.findIndex(([left, right]) => alive("left", left) !== alive("right", right));
+    return at >= 0 ? at : answer.frame === null ? Infinity : answer.frame;
+  }
+
   // Both sides of a case that a change saves, from the step on at which they part.
   async function playRescue(bundle) {
     rescue = bundle.rescue;
@@ -284,7 +291,7 @@ export function makeCompare(page, panel) {
     part("right").value = "rescue";
     part("way-back").hidden = false;
     await decode();
-    if (answer && answer.frame !== null) go(answer.frame);
+    if (answer) go(fatesPart());
     part("deck").focus({ preventScroll: true });
   }
 

@@ -24,6 +24,7 @@ from mindrec.cli import (
     job_commands,
     map_command,
     refit_command,
+    report_command,
     train_command,
 )
 from mindrec.cli.printed import show_cold, show_comparison, show_diagnosis, show_evaluation, show_recommendation
@@ -270,6 +271,7 @@ guidance_commands.register(app)
 ability_commands.register(app)
 refit_command.register(app)
 map_command.register(app)
+report_command.register(app)
 arena_command.register(app)
 backbone_commands.register(app)
 app.add_typer(bench_commands.bench, name="bench")

@@ -36,6 +36,7 @@ FOLDERS = {
 """Commands that write a folder, up to the option that takes it."""
 TABLES = {
     "diagnose": ("diagnose", "--checkpoint", "nowhere", "--data", "DATA", "--out"),
+    "report": ("report", "--checkpoint", "nowhere", "--data", "DATA", "--out"),
     "recommend-many": ("recommend-many", "--checkpoint", "nowhere", "--histories", "nowhere", "--out"),
 }
 """Commands that write a table, up to the option that takes it."""

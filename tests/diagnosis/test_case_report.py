@@ -1,0 +1,67 @@
+"""A diagnosis as one page: true to the table, whole in one file, and no title can become markup."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pandas as pd
+from commands import ours
+
+from mindrec.data.catalog import save_prepared
+from mindrec.diagnosis.case_report import CASES, report_page, typical, write_report
+from mindrec.diagnosis.cases import summary
+from mindrec.recommender import Recommender
+
+EVIL = "</td></table><script>alert('x')</script><img src=http://evil.example/x>"
+
+
+class Tags(HTMLParser):
+    """The tags of a page, and the attributes that could load something."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.tags, self.loads = set(), []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.loads += [value for name, value in attrs if name in ("src", "href", "style") and not value.startswith("#")]
+
+
+def test_the_page_is_whole_and_tells_what_the_table_holds(checkpoint, chain_data, tmp_path):
+    save_prepared(chain_data, tmp_path / "data")
+    out = tmp_path / "report.html"
+    words = ("report", "--checkpoint", checkpoint, "--data", tmp_path / "data", "--users", 30, "--out", out)
+    code, said, _ = ours(*words)
+    assert code == 0
+    assert "30 cases" in said
+    page = out.read_text()
+    read = Tags(page)
+    assert "script" not in read.tags
+    assert {"svg", "table", "details"} <= read.tags
+    assert not read.loads
+    linked = re.findall(r'href="#(case-\d+)"', page)
+    assert len(linked) == CASES
+    assert all(f'id="{case}"' in page for case in linked)
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "report.html"}
+
+
+def test_titles_are_text_and_counts_are_those_of_the_summary(checkpoint, recommender, chain_data, tmp_path):
+    found = write_report(checkpoint, chain_data, tmp_path / "r.html", users=30, device="cpu", progress=False)
+    kept = recommender.checkpoint
+    items = tuple(replace(item, title=f"{EVIL}{n}") for n, item in enumerate(kept.catalog.items))
+    page = report_page(found, Recommender(replace(kept, catalog=replace(kept.catalog, items=items))), EVIL)
+    read = Tags(page)
+    assert not {"script", "img"} & read.tags
+    assert not read.loads
+    total = summary(found)
+    assert f"{total['hits']:,} true items among the first 10" in page
+    for cause, misses in total["causes"].items():
+        assert re.search(rf">{cause.replace('_', ' ')}</text><rect [^>]*/><text [^>]*>{misses:,} \(", page)
+
+
+def test_cases_are_of_every_cause_in_turn_and_hits_where_misses_are_few():
+    causes = ["a"] * 8 + ["b"] * 2 + [None] * 20
+    cases = pd.DataFrame({"cause": causes, "gold": ["i"] * 30})
+    assert typical(cases) == [0, 8, 1, 9, 2, 3, 4, 5, 6, 7]
+    assert typical(cases[6:].reset_index(drop=True)) == [0, 2, 1, 3, 4, 5, 6, 7, 8, 9]

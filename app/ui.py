@@ -55,9 +55,7 @@ def build(
         Belonging(handlers).odd_one_out,
         Belonging(handlers).least_certain,
         dialing.dial,
-        Telling(handlers).why,
-        Mapping(handlers).item_map,
-        Mapping(handlers).item_masses,
+        *_of_a_trace(handlers),
         course.lesson,
         course.reveal,
         lab.lab_start,
@@ -74,6 +72,12 @@ def build(
         for name, function in api(handlers).items():
             gr.api(_told_plainly(function), api_name=name)
     return page
+
+
+def _of_a_trace(handlers: Handlers) -> list[Callable]:
+    """The questions about a decode that is done: who did it, and the map."""
+    mapping = Mapping(handlers)
+    return [Telling(handlers).why, mapping.item_map, mapping.item_masses]
 
 
 def _told_plainly(function: Callable) -> Callable:

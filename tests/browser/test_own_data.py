@@ -16,13 +16,12 @@ def looked_at(page, tmp_path):
     """Open the dialog and choose the file; the look stands open."""
     path = tmp_path / "bestellungen.csv"
     path.write_text(LOG, encoding="cp1252")
+    page.on("filechooser", lambda chooser: chooser.set_files(path))  # early: a busy browser is slow to begin asking
     page.focus("[data-do=own]")
     page.keyboard.press("Enter")
     page.wait_for_selector("dialog[open]")
     page.focus(".mr-own-drop")
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files(path)
+    page.keyboard.press("Enter")
     page.wait_for_selector(".mr-own-look:not([hidden])")
 
 

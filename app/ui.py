@@ -17,8 +17,10 @@ from app.tabs.handlers import Handlers
 from app.tabs.lab import Lab
 from app.tabs.lessons import Lessons
 from app.tabs.mapping import Mapping
+from app.tabs.opening import opening
 from app.tabs.own_data import OwnData
 from app.tabs.telling import Telling
+from app.tabs.watching import Watching
 from app.words import sentences as text
 from mindrec.errors import MindRecError
 
@@ -28,19 +30,19 @@ def build(
 ) -> gr.Blocks:
     """The whole page; without `lab` nobody trains, without `own` it has nothing of the dialog that takes files."""
     gr.set_static_paths([assets.plotly_js()])
-    h, d, c = handlers, diagnosing or Diagnosing(handlers), Comparing(handlers)
+    w, d, c = Watching(handlers), diagnosing or Diagnosing(handlers), Comparing(handlers)
     browsing, course, dialing = Browsing(handlers), Lessons(handlers), Dialing(handlers)
     lab = lab or Lab(None)
     questions = [
-        h.search,
-        h.decode,
-        h.decode_start,
-        h.decode_poll,
-        h.decode_stop,
-        h.story,
-        h.open_trace,
-        h.trip,
-        h.replay,
+        w.search,
+        w.decode,
+        w.decode_start,
+        w.decode_poll,
+        w.decode_stop,
+        w.story,
+        w.open_trace,
+        w.trip,
+        w.replay,
     ]
     questions += [
         d.cases,
@@ -62,13 +64,13 @@ def build(
         lab.lab_poll,
         lab.lab_stop,
     ]
-    opening = h.opening() | {"diagnosis": d.opening(), "comparing": c.opening()}
-    opening |= {"lessons": course.opening(), "dial": dialing.opening(), "lab": lab.opening()}
+    first = opening(handlers) | {"diagnosis": d.opening(), "comparing": c.opening()}
+    first |= {"lessons": course.opening(), "dial": dialing.opening(), "lab": lab.opening()}
     if own is not None:
         questions += [own.own_upload, own.own_look, own.own_train, own.own_poll, own.own_cancel]
-        opening["own"] = own.opening()
+        first["own"] = own.opening()
     with gr.Blocks(title=text.TITLE, analytics_enabled=False, fill_width=True) as page:
-        Stage(opening, [question(each) for each in questions], elem_id="mindrec-stage")
+        Stage(first, [question(each) for each in questions], elem_id="mindrec-stage")
         for name, function in api(handlers).items():
             gr.api(_told_plainly(function), api_name=name)
     return page

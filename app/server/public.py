@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from app.server.named_settings import by_number
 from app.server.public_slates import more_api
-from app.tabs.handlers import Handlers, config_of
+from app.tabs.asking import config_of
+from app.tabs.handlers import Handlers
 from app.words.sentences import captions, percent, pulls_line
 from mindrec.decoding.without_beams import is_defined
 from mindrec.errors import MindRecError

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from math import exp
 
 from app.server.named_settings import by_number
-from app.tabs.handlers import Handlers, config_of
+from app.tabs.asking import config_of
+from app.tabs.handlers import Handlers
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
 from mindrec.trace.records import DecodeTrace

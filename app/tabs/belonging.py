@@ -1,7 +1,8 @@
 """The page's questions beside the next item: which one does not belong, and which tokens are least certain."""
 
 from app.server.public_slates import belonging
-from app.tabs.handlers import Handlers, config_of, plainly
+from app.tabs.asking import config_of, ids_of, plainly
+from app.tabs.handlers import Handlers
 from app.words.sentences import belonging_words
 from mindrec.trace.records import DecodeTrace
 
@@ -15,7 +16,7 @@ class Belonging:
     @plainly
     def odd_one_out(self, ask: dict) -> dict:
         """Each item of a cart given the others, the one that belongs least marked, and a sentence about it."""
-        name, ids = self.handlers.name(ask), self.handlers.ids(ask)
+        name, ids = self.handlers.name(ask), ids_of(ask)
         config = config_of(self.handlers.recommenders[name], ask.get("config"))
 
         def make(_) -> list[dict]:
@@ -27,7 +28,7 @@ class Belonging:
     @plainly
     def least_certain(self, ask: dict) -> dict:
         """The pins under which the least certain tokens of a history's best answer are decoded anew: `k` of them."""
-        name, ids, k = self.handlers.name(ask), self.handlers.ids(ask), ask.get("k")
+        name, ids, k = self.handlers.name(ask), ids_of(ask), ask.get("k")
         config = config_of(self.handlers.recommenders[name], ask.get("config"))
 
         def make(trace: DecodeTrace) -> list[list[int]]:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from app.tabs.handlers import Handlers, plainly
+from app.tabs.asking import plainly
+from app.tabs.handlers import Handlers
 from app.words import sentences as text
 from mindrec.data.catalog import HERE, Catalog
 from mindrec.errors import MindRecError

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from app.tabs.handlers import Handlers, config_of, plainly
+from app.tabs.asking import config_of, plainly
+from app.tabs.handlers import Handlers
 from app.views.versus import parting, results_of, timeline
 from app.words import sentences as text
 from mindrec.decoding.config import DecodeConfig

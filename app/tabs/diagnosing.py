@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from app.tabs.asking import config_of, plainly
 from app.tabs.case_table import FILTERS, MOST_PAGE, PAGE, CaseTable
-from app.tabs.handlers import Handlers, config_of, plainly
+from app.tabs.handlers import Handlers
 from app.views import diagnosis_charts as charts
 from app.views.theme import PROPERTIES
 from app.words import sentences as text

@@ -4,7 +4,8 @@ from contextlib import ExitStack
 from functools import partial
 
 from app.server.lanes import Busy
-from app.tabs.handlers import PATIENCE, Handlers, config_of, plainly
+from app.tabs.asking import config_of, ids_of, plainly
+from app.tabs.handlers import PATIENCE, Handlers
 from app.words import sentences as text
 from mindrec.errors import MindRecError
 
@@ -30,7 +31,7 @@ class Dialing:
     @plainly
     def dial(self, ask: dict) -> dict:
         """The bundles of one cart at the `stops` that are asked for, in their order, like `decode` gives one."""
-        name, ids, target, stops = self.handlers.name(ask), self.handlers.ids(ask), ask.get("target"), ask.get("stops")
+        name, ids, target, stops = self.handlers.name(ask), ids_of(ask), ask.get("target"), ask.get("stops")
         if not isinstance(stops, list) or not 0 < len(stops) <= len(STOPS) or not all(stop in STOPS for stop in stops):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="stops"))
         config = config_of(self.handlers.recommenders[name], ask.get("config"))

@@ -1,8 +1,8 @@
 """The Lab tab's questions: start a run, follow it, stop it."""
 
 from app.server.lab_runs import LabRuns, Run
+from app.tabs.asking import plainly
 from app.tabs.bundles import bundle_of
-from app.tabs.handlers import plainly
 from app.words import lab_words
 from app.words import sentences as text
 from mindrec.errors import MindRecError

@@ -2,9 +2,11 @@
 
 from functools import lru_cache
 
+from app.tabs.asking import plainly
 from app.tabs.comparing import story_history
-from app.tabs.handlers import Handlers, Story, plainly
+from app.tabs.handlers import Handlers
 from app.tabs.lesson_cards import CARDS, Card, panels_of
+from app.tabs.stories import Story
 from app.words import sentences as text
 from mindrec.errors import MindRecError
 from mindrec.trace.records import DecodeTrace

@@ -16,7 +16,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from app.server.command import Commands
-from app.tabs.handlers import Handlers, examples, plainly, setting_fields
+from app.tabs.asking import plainly
+from app.tabs.handlers import Handlers
+from app.tabs.opening import about, examples, setting_fields
 from app.words import own_data_words as words
 from app.words import sentences as text
 from mindrec.data.catalog import load_prepared
@@ -215,7 +217,8 @@ class OwnData:
         recommender = Recommender.from_pretrained(folder)
         found = load_prepared(data, name=recommender.catalog.name, category_depth=recommender.catalog.category_depth)
         long = sorted(cases(found.interactions, "test", 200), key=lambda case: -len(case.history))[:3]
-        card = self.handlers.add(name, recommender, folder, data)
+        self.handlers.add(name, recommender, folder, data)
+        card = about(self.handlers, name) | {"trips": True}
         histories = [
             {
                 "title": words.HISTORY.format(n=n),

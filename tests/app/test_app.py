@@ -23,10 +23,13 @@ from app.tabs.bundles import bundle_of
 from app.tabs.comparing import WAYS, Comparing
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.dialing import STOPS, Dialing
-from app.tabs.handlers import Handlers, examples, load_stories, setting_fields
+from app.tabs.handlers import Handlers
 from app.tabs.lesson_cards import CARDS, wrong_turn
 from app.tabs.lessons import Lessons
+from app.tabs.opening import examples, opening, setting_fields
+from app.tabs.stories import load_stories
 from app.tabs.trips import Trips
+from app.tabs.watching import Watching
 from app.words import sentences as text
 from mindrec.data.catalog import save_prepared
 from mindrec.decoding.orders import ORDERS
@@ -45,19 +48,19 @@ def prepared_folder(chain_data, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def handlers(checkpoint, prepared_folder) -> AsPage:
-    return AsPage(Handlers.load([checkpoint], data=prepared_folder))
+    return Handlers.load([checkpoint], data=prepared_folder)
 
 
 @pytest.fixture(scope="module")
 def bundle(handlers) -> dict:
-    return handlers.decode({"ids": ["i0", "i1"], "target": "i9"})
+    return AsPage(Watching(handlers)).decode({"ids": ["i0", "i1"], "target": "i9"})
 
 
 def test_opening_is_json_and_names_the_checkpoint(handlers):
-    opening = json.loads(json.dumps(handlers.opening()))
-    assert opening["checkpoints"][0]["items"] == 40
-    assert {"beam_size", "order", "evidence"} <= {field["key"] for field in opening["settings"]}
-    assert all(field["help"] for field in opening["settings"])
+    first = json.loads(json.dumps(opening(handlers)))
+    assert first["checkpoints"][0]["items"] == 40
+    assert {"beam_size", "order", "evidence"} <= {field["key"] for field in first["settings"]}
+    assert all(field["help"] for field in first["settings"])
 
 
 def test_the_menu_offers_every_registered_order_with_words():
@@ -70,8 +73,8 @@ def test_the_menu_offers_every_registered_order_with_words():
 
 
 def test_search_gives_items_and_nothing_for_nothing(handlers):
-    assert handlers.search({"query": "Item 7"})["items"][0]["id"] == "i7"
-    assert handlers.search({"query": ""})["items"] == []
+    assert AsPage(Watching(handlers)).search({"query": "Item 7"})["items"][0]["id"] == "i7"
+    assert AsPage(Watching(handlers)).search({"query": ""})["items"] == []
 
 
 def test_a_decode_brings_all_the_player_needs(bundle):
@@ -106,39 +109,39 @@ def test_a_share_is_set_beside_what_is_usual(handlers, bundle, recommender):
     ],
 )
 def test_what_cannot_be_decoded_is_told_in_words(handlers, ask, words):
-    assert words in handlers.decode(ask)["error"]
+    assert words in AsPage(Watching(handlers)).decode(ask)["error"]
 
 
 def test_a_pin_is_named_and_kept(handlers, bundle):
     code = bundle["trace"]["steps"][-1]["beams"][-1]["codes"][0]
-    pinned = handlers.decode({"ids": ["i0", "i1"], "config": {"pins": [[0, code]]}})
+    pinned = AsPage(Watching(handlers)).decode({"ids": ["i0", "i1"], "config": {"pins": [[0, code]]}})
     assert pinned["names"] == {f"0.{code}": handlers.recommenders["chain"].tokenizer.levels[0].labels[code]}
     assert all(beam["codes"][0] == code for beam in pinned["trace"]["steps"][-1]["beams"])
 
 
 def test_a_trace_comes_back_and_a_damaged_one_does_not(handlers, bundle):
-    again = handlers.open_trace({"text": json.dumps(bundle["trace"])})
+    again = AsPage(Watching(handlers)).open_trace({"text": json.dumps(bundle["trace"])})
     assert again["captions"] == bundle["captions"]
     assert again["checkpoint"] == "chain"
-    assert "JSON" in handlers.open_trace({"text": "{"})["error"]
-    assert "version" in handlers.open_trace({"text": "{}"})["error"]
+    assert "JSON" in AsPage(Watching(handlers)).open_trace({"text": "{"})["error"]
+    assert "version" in AsPage(Watching(handlers)).open_trace({"text": "{}"})["error"]
 
 
 def test_a_trace_of_another_catalog_is_watched_only(handlers, bundle):
     raw = json.loads(json.dumps(bundle["trace"]))
     raw["catalog"]["fingerprint"] = "elsewhere"
-    assert handlers.open_trace({"text": json.dumps(raw)})["checkpoint"] is None
+    assert AsPage(Watching(handlers)).open_trace({"text": json.dumps(raw)})["checkpoint"] is None
 
 
 def test_trips_are_made_in_the_background_and_know_their_target(handlers):
-    answer = handlers.trip({"number": 3})
+    answer = AsPage(Watching(handlers)).trip({"number": 3})
     for _ in range(100):
         if "waiting" not in answer:
             break
-        answer = handlers.trip({"number": 3})
+        answer = AsPage(Watching(handlers)).trip({"number": 3})
     assert answer["target"]["title"] in answer["about"]
     assert answer["items"]
-    assert answer == handlers.trip({"number": 3})
+    assert answer == AsPage(Watching(handlers)).trip({"number": 3})
 
 
 def test_only_trips_that_are_not_prepared_yet_are_said_to_take_long(recommender, tmp_path, monkeypatch):
@@ -155,19 +158,19 @@ def test_trips_of_other_data_are_refused(checkpoint, tmp_path):
 
     save_prepared(load(n_items=30, n_users=20), tmp_path / "other")
     handlers = Handlers.load([checkpoint], data=tmp_path / "other")
-    answer = handlers.trip({})
+    answer = AsPage(Watching(handlers)).trip({})
     while "waiting" in answer:
-        answer = handlers.trip({})
+        answer = AsPage(Watching(handlers)).trip({})
     assert "another catalog" in answer["error"]
 
 
 def test_stories_are_read_in_order_and_a_damaged_one_is_named(checkpoint, bundle, tmp_path):
     (tmp_path / "2-b.json").write_text(json.dumps({"title": "B", "about": "b", "trace": bundle["trace"]}))
     (tmp_path / "1-a.json").write_text(json.dumps({"title": "A", "about": "a", "trace": bundle["trace"]}))
-    handlers = AsPage(Handlers.load([checkpoint], stories=tmp_path))
-    assert [s["title"] for s in handlers.opening()["stories"]] == ["A", "B"]
-    assert handlers.story({"number": 1})["about"] == "b"
-    assert "no story" in handlers.story({"number": 2})["error"]
+    handlers = Handlers.load([checkpoint], stories=tmp_path)
+    assert [s["title"] for s in opening(handlers)["stories"]] == ["A", "B"]
+    assert AsPage(Watching(handlers)).story({"number": 1})["about"] == "b"
+    assert "no story" in AsPage(Watching(handlers)).story({"number": 2})["error"]
     (tmp_path / "3-c.json").write_text("{}")
     with pytest.raises(MindRecError, match=r"3-c\.json"):
         Handlers.load([checkpoint], stories=tmp_path)
@@ -234,7 +237,9 @@ def test_the_page_is_told_which_item_does_not_belong(handlers):
 
 def test_an_empty_cart_is_answered_by_what_anybody_takes(handlers, recommender):
     """And the page is told so, in the notes that the answer carries."""
-    answer, plain = (json.loads(json.dumps(handlers.decode({"ids": ids})["trace"])) for ids in ([], ["i0"]))
+    answer, plain = (
+        json.loads(json.dumps(AsPage(Watching(handlers)).decode({"ids": ids})["trace"])) for ids in ([], ["i0"])
+    )
     assert "history is empty" in answer["notes"][0]
     taken = [recommender.checkpoint.popularity[result["row"]] for result in answer["results"]]
     assert taken[0] == max(recommender.checkpoint.popularity)
@@ -350,7 +355,7 @@ def case_file(checkpoint, chain_data, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def diagnosing(handlers, case_file) -> AsPage:
-    return AsPage(Diagnosing(handlers.tab, [case_file]))
+    return AsPage(Diagnosing(handlers, [case_file]))
 
 
 def test_cases_are_filtered_sorted_and_paged_as_pandas_would(diagnosing, case_file):
@@ -556,7 +561,9 @@ def test_the_dial_is_answered_with_the_decodes_of_its_stops(handlers):
     answer = dialing.dial({"ids": ["i0", "i1"], "stops": [1.5, 0.5]})
     traces = [one["trace"] for one in answer["bundles"]]
     assert [trace["config"]["guidance"] for trace in traces] == [1.5, 0.5]
-    alone = [handlers.decode({"ids": ["i0", "i1"], "config": {"guidance": g}})["trace"] for g in (1.5, 0.5)]
+    alone = [
+        AsPage(Watching(handlers)).decode({"ids": ["i0", "i1"], "config": {"guidance": g}})["trace"] for g in (1.5, 0.5)
+    ]
     assert [trace["results"] for trace in traces] == [trace["results"] for trace in alone]
     for bad in (None, [], [0.7], ["1"], [0.5] * 5, [None], [[]]):
         assert "stops" in dialing.dial({"ids": ["i0"], "stops": bad})["error"], bad

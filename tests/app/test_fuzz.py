@@ -20,6 +20,7 @@ from requests_to_app import ask
 from app.server.guard import API
 from app.server.options import read_options
 from app.tabs.handlers import Handlers
+from app.tabs.watching import Watching
 from mindrec.bench.app_process import running_app
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
@@ -145,18 +146,18 @@ def test_any_link_opens_the_page(server, examples):
 
 @pytest.fixture(scope="module")
 def handlers(checkpoint) -> AsPage:
-    return AsPage(Handlers.load([checkpoint]))
+    return Handlers.load([checkpoint])
 
 
 @counts
 def test_any_text_is_a_trace_or_is_none(handlers, examples):
     """The upload of Watch, in this process, where an exception would be seen."""
-    whole = json.dumps(handlers.decode({"ids": ["i0", "i1"], "config": {"beam_size": 3}})["trace"])
+    whole = json.dumps(AsPage(Watching(handlers)).decode({"ids": ["i0", "i1"], "config": {"beam_size": 3}})["trace"])
 
     def check(cut):
         at, put_in = cut
         at = at % len(whole)
-        words = handlers.open_trace({"text": whole[:at] + put_in + whole[at + len(put_in) :]})
+        words = AsPage(Watching(handlers)).open_trace({"text": whole[:at] + put_in + whole[at + len(put_in) :]})
         assert "trace" in words or (words["error"] and "on our side" not in words["error"])
 
     pieces = st.text('0123456789.,:[]{}"-enultrf', min_size=1, max_size=4) | st.text(max_size=3)

@@ -10,6 +10,7 @@ from app.server.lab_runs import MOST_WAITING, LabRuns
 from app.server.lanes import Busy, Gone
 from app.tabs.handlers import Handlers
 from app.tabs.lab import PRESETS, Lab
+from app.tabs.watching import Watching
 from app.words import lab_words
 from mindrec.lab.dials import Dials
 from mindrec.lab.run_events import events as events_of
@@ -89,7 +90,7 @@ def test_a_run_does_not_hold_up_a_decode(held, recommender):
     """The queue has a thread of its own and no lock of the lanes: a decode ends while a run is under way."""
     run = held.start(Dials())
     until(lambda: run.events)
-    answer = Handlers({"chain": recommender}).decode({"ids": ["i0"]})
+    answer = Watching(Handlers({"chain": recommender})).decode({"ids": ["i0"]})
     assert answer["trace"].steps
     assert not run.ended.is_set()
 

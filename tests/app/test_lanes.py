@@ -12,6 +12,7 @@ from app.server import lanes as serving
 from app.server.lanes import Busy, Gone, HistoryCaches, Service
 from app.server.observing import CALLER, Caller
 from app.tabs.handlers import Handlers
+from app.tabs.watching import Watching
 from app.words import sentences as text
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
@@ -271,63 +272,63 @@ def test_a_known_history_with_one_more_item_is_extended(fresh, monkeypatch):
 
 @pytest.fixture
 def handlers(fresh) -> AsPage:
-    return AsPage(Handlers({"chain": fresh}, waiting=2))
+    return Handlers({"chain": fresh}, waiting=2)
 
 
 def test_a_long_decode_is_started_watched_and_fetched(handlers, gate):
     asked = {"ids": ["i0", "i1"], "target": "i9"}
-    begun = handlers.decode_start(asked)
+    begun = AsPage(Watching(handlers)).decode_start(asked)
     gate.wait_for_step()
     assert begun["place"] in (0, 1)
     assert len(begun["job"]) >= 20
     gate.open.set()
-    seen, answer = [], handlers.decode_poll({"job": begun["job"]})
+    seen, answer = [], AsPage(Watching(handlers)).decode_poll({"job": begun["job"]})
     while "bundle" not in answer:
         seen += answer.get("part", {"trace": {"steps": []}})["trace"]["steps"]
         time.sleep(0.005)
-        answer = handlers.decode_poll({"job": begun["job"], "after": len(seen)})
-    whole = handlers.decode(asked)
+        answer = AsPage(Watching(handlers)).decode_poll({"job": begun["job"], "after": len(seen)})
+    whole = AsPage(Watching(handlers)).decode(asked)
     assert same(DecodeTrace.from_dict(answer["bundle"]["trace"]), DecodeTrace.from_dict(whole["trace"]))
     assert [s["index"] for s in seen] == list(range(len(seen)))
-    assert handlers.decode_poll({"job": begun["job"]}) == {"error": text.NO_SUCH_JOB, "gone": True}
+    assert AsPage(Watching(handlers)).decode_poll({"job": begun["job"]}) == {"error": text.NO_SUCH_JOB, "gone": True}
 
 
 def test_steps_come_while_it_runs_with_the_names_they_need(handlers, gate):
-    begun = handlers.decode_start({"ids": ["i0", "i1"]})
+    begun = AsPage(Watching(handlers)).decode_start({"ids": ["i0", "i1"]})
     gate.wait_for_step()
     gate.reached = threading.Semaphore(0)
     gate.open.set()
     gate.open.clear()
     deadline, answer = time.monotonic() + 20, {}
     while not answer.get("part") and time.monotonic() < deadline:
-        answer = handlers.decode_poll({"job": begun["job"]})
+        answer = AsPage(Watching(handlers)).decode_poll({"job": begun["job"]})
     json.dumps(answer)
     part = answer["part"]
     assert part["trace"]["steps"][0]["index"] == 0
     assert {"i0", "i1"} <= {item["item_id"] for item in part["trace"]["items"]}
     assert len(part["captions"]) == len(part["trace"]["steps"]) == len(part["possible"]["beams"])
     gate.open.set()
-    assert handlers.decode_stop({"job": begun["job"]}) == {"stopped": True}
-    assert handlers.decode_stop({"job": begun["job"]}) == {"stopped": True}
+    assert AsPage(Watching(handlers)).decode_stop({"job": begun["job"]}) == {"stopped": True}
+    assert AsPage(Watching(handlers)).decode_stop({"job": begun["job"]}) == {"stopped": True}
 
 
 def test_a_decode_that_takes_long_gives_a_place_to_those_who_ask_for_one(handlers, gate):
-    held = handlers.decode({"ids": ["i0"], "wait": 0})
+    held = AsPage(Watching(handlers)).decode({"ids": ["i0"], "wait": 0})
     gate.wait_for_step()
-    second = handlers.decode({"ids": ["i1"], "wait": 0.01})
+    second = AsPage(Watching(handlers)).decode({"ids": ["i1"], "wait": 0.01})
     assert second["place"] == 1
-    third = handlers.decode_start({"ids": ["i1"]})
+    third = AsPage(Watching(handlers)).decode_start({"ids": ["i1"]})
     assert third["place"] == 2
-    full = handlers.decode({"ids": ["i1"]})
+    full = AsPage(Watching(handlers)).decode({"ids": ["i1"]})
     assert full == {"error": text.BUSY, "busy": True}
-    handlers.decode_stop({"job": second["job"]})
-    assert handlers.decode_poll({"job": third["job"]})["place"] == 1
+    AsPage(Watching(handlers)).decode_stop({"job": second["job"]})
+    assert AsPage(Watching(handlers)).decode_poll({"job": third["job"]})["place"] == 1
     assert held["job"] != second["job"]
 
 
 def test_a_decode_that_outlasts_its_question_is_dropped(handlers, gate, monkeypatch):
-    monkeypatch.setattr("app.tabs.handlers.PATIENCE", 0.05)
-    assert handlers.decode({"ids": ["i0"]})["busy"]
+    monkeypatch.setattr("app.tabs.watching.PATIENCE", 0.05)
+    assert AsPage(Watching(handlers)).decode({"ids": ["i0"]})["busy"]
     gate.open.set()
     deadline = time.monotonic() + 20
     while handlers.service.lanes["chain"].running and time.monotonic() < deadline:
@@ -339,9 +340,9 @@ def test_a_decode_that_outlasts_its_question_is_dropped(handlers, gate, monkeypa
     "ask", [{}, {"job": 3}, {"job": "nothing"}, {"job": "x", "after": -1}, {"job": "x", "after": "1"}]
 )
 def test_a_bad_question_about_a_job_is_told(handlers, ask):
-    assert handlers.decode_poll(ask)["error"]
+    assert AsPage(Watching(handlers)).decode_poll(ask)["error"]
 
 
 @pytest.mark.parametrize("wait", [-1, 31, "1", True, float("nan"), None])
 def test_only_a_bounded_wait_is_taken(handlers, wait):
-    assert "wait" in handlers.decode({"ids": ["i0"], "wait": wait})["error"]
+    assert "wait" in AsPage(Watching(handlers)).decode({"ids": ["i0"], "wait": wait})["error"]

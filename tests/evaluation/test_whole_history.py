@@ -63,18 +63,19 @@ def test_every_path_gives_one_answer_for_long_histories(checkpoint, recommender,
 
 def test_the_app_shows_and_decodes_the_whole_history_of_a_trip(recommender, long_data, tmp_path):
     from app.tabs.handlers import Handlers
+    from app.tabs.watching import Watching
 
     folder = tmp_path / "data"
     save_prepared(long_data, folder)
     handlers = Handlers({"chain": recommender}, data=folder)
     answer = {"waiting": True}
     while "waiting" in answer:
-        answer = handlers.trip({"number": 3})
+        answer = Watching(handlers).trip({"number": 3})
     ids = [item["id"] for item in answer["items"]]
     assert ids in [
         [long_data.catalog.items[r].item_id for r in c.history] for c in cases(long_data.interactions, "test")
     ]
-    bundle = handlers.decode({"ids": ids})
+    bundle = Watching(handlers).decode({"ids": ids})
     assert len(bundle["trace"].history) == len(ids) == 26
 
 

@@ -20,7 +20,9 @@ from page_answers import AsPage
 from paths import ROOT
 from safetensors import SafetensorError
 
-from app.tabs.handlers import Handlers, load_stories
+from app.tabs.handlers import Handlers
+from app.tabs.stories import load_stories
+from app.tabs.watching import Watching
 from app.words import sentences as text
 from mindrec.checkpoint import load_checkpoint
 from mindrec.decoding.config import DecodeConfig
@@ -160,7 +162,7 @@ def test_json_of_another_version_is_refused_with_the_one_that_is_read(checkpoint
 
 
 def test_a_gpu_that_vanishes_falls_back_to_the_cpu_and_says_so(checkpoint, recommender, monkeypatch):
-    handlers = AsPage(Handlers.load([checkpoint]))
+    handlers = Handlers.load([checkpoint])
     first = handlers.recommenders["chain"]
 
     def lost(*args, **kwargs):
@@ -168,17 +170,17 @@ def test_a_gpu_that_vanishes_falls_back_to_the_cpu_and_says_so(checkpoint, recom
 
     monkeypatch.setattr(type(first), "device", property(lambda self: "cuda" if self is first else "cpu"))
     monkeypatch.setattr(first.denoiser, "encode", lost)
-    answer = handlers.decode({"ids": ["i0", "i1"]})
+    answer = AsPage(Watching(handlers)).decode({"ids": ["i0", "i1"]})
     want = recommender.recommend(["i0", "i1"]).trace
     assert [r["row"] for r in answer["trace"]["results"]] == [r.row for r in want.results]
     second = handlers.recommenders["chain"]
     assert second is not first
     assert text.FELL_BACK in second.notes
-    assert "error" not in handlers.decode({"ids": ["i2"]})
+    assert "error" not in AsPage(Watching(handlers)).decode({"ids": ["i2"]})
 
 
 def test_memory_that_runs_out_fails_one_decode_in_words_and_not_the_next(checkpoint, monkeypatch):
-    handlers = AsPage(Handlers.load([checkpoint]))
+    handlers = Handlers.load([checkpoint])
     denoiser = handlers.recommenders["chain"].denoiser
     read = denoiser.token_logits
 
@@ -186,10 +188,12 @@ def test_memory_that_runs_out_fails_one_decode_in_words_and_not_the_next(checkpo
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
     monkeypatch.setattr(denoiser, "token_logits", full)
-    answer = handlers.decode({"ids": ["i0"], "config": {"evidence": "off"}})
+    answer = AsPage(Watching(handlers)).decode({"ids": ["i0"], "config": {"evidence": "off"}})
     assert answer["error"].startswith(text.NO_MEMORY.split("{")[0])
     monkeypatch.setattr(denoiser, "token_logits", read)
-    assert "trace" in handlers.decode({"ids": ["i0"], "config": DecodeConfig(evidence="off").to_dict()})
+    assert "trace" in AsPage(Watching(handlers)).decode(
+        {"ids": ["i0"], "config": DecodeConfig(evidence="off").to_dict()}
+    )
 
 
 # -- kill -9 -----------------------------------------------------------------------------------------------------------

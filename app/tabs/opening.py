@@ -1,0 +1,59 @@
+"""Everything the page needs before its first question: checkpoints, settings, stories and examples."""
+
+from app.tabs.handlers import Handlers
+from app.words import sentences as text
+from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.orders import ORDERS
+from mindrec.recommender import Recommender
+from mindrec.system.settings import menu, rules
+
+
+def opening(handlers: Handlers) -> dict:
+    """Checkpoints, settings with their rules, stories and the words of an example search."""
+    return {
+        "checkpoints": [about(handlers, name) for name in handlers.recommenders],
+        "stories": [story.card() for story in handlers.stories],
+        "settings": setting_fields(list(handlers.recommenders)),
+        "rules": rules(DecodeConfig),
+        "example": text.SEARCH_EXAMPLE,
+    }
+
+
+def about(handlers: Handlers, name: str) -> dict:
+    """An open checkpoint as the page knows it: its size, device, settings, notes and examples."""
+    recommender = handlers.recommenders[name]
+    return {
+        "name": name,
+        "device": recommender.device,
+        "items": len(recommender.catalog),
+        "max_history": recommender.max_history,
+        "config": recommender.default_config.to_dict(),
+        "fingerprint": recommender.catalog.fingerprint,
+        "notes": list(recommender.notes),
+        "examples": examples(recommender),
+        "trips": handlers.data is not None or recommender.catalog.name == "grocery",
+    }
+
+
+def examples(recommender: Recommender) -> list[dict]:
+    """Named histories: the checkpoint's own, else ours where the catalog has all their titles."""
+    catalog = recommender.catalog
+    if recommender.examples:
+        named = [(e["name"], e["item_ids"]) for e in recommender.examples]
+    else:
+        ids = {item.title: item.item_id for item in catalog.items}
+        named = [(name, [ids[t] for t in titles]) for name, titles in text.EXAMPLES if all(t in ids for t in titles)]
+    return [
+        {"title": name, "about": text.EXAMPLE_ABOUT, "items": [Handlers.item(recommender, r) for r in catalog.rows(i)]}
+        for name, i in named
+    ]
+
+
+def setting_fields(checkpoints: list[str]) -> list[dict]:
+    """The settings menu: the checkpoint where there are several, then every setting that has a label."""
+    fields = menu(DecodeConfig, {"order": {name: name for name in ORDERS}})
+    if len(checkpoints) > 1:
+        name, about = text.SETTINGS["checkpoint"]
+        choices = [[value, value] for value in checkpoints]
+        fields.insert(0, {"key": "checkpoint", "name": name, "help": about, "kind": "choice", "choices": choices})
+    return fields

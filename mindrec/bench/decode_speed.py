@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,63 +38,51 @@ def bench_decode(checkpoint: Path, device: str = "auto", repeats: int = 7) -> di
     recommender = Recommender.from_pretrained(checkpoint, device)
     rng = np.random.default_rng(0)
     histories = [rng.choice(recommender.index.n_items, HISTORY, replace=False).tolist() for _ in range(max(BATCHES))]
-    ours, published = DecodeConfig(), DecodeConfig(algorithm="published")
-    no_evidence, guided, votes = DecodeConfig(evidence="off"), DecodeConfig(guidance=0.5), DecodeConfig(votes=4)
-    if recommender.index.popularity_N is None:
-        guided = ours  # this checkpoint was never told what anybody takes: the ratio is that of noise
     out = {
         "checkpoint": recommender.name,
         "device": device_name(recommender.torch_device),
         "threads": torch.get_num_threads(),
-        "beams": ours.beam_size,
+        "beams": DecodeConfig().beam_size,
         "history": HISTORY,
         "positions": recommender.index.n_levels,
-        "ms_per_user": {},
-        "ms_per_user_published": {},
-        "ms_per_user_evidence_off": {},
-        "ms_per_user_guided": {},
-        "ms_per_user_votes": {},
-        "ratio_guided": {},
-        "ratio_votes": {},
-        "ratio_vs_published": {},
-        "ratio_to_floor": {},
-        "legality_share": {},
-        "forced_rows_spared": {},
     }
     for batch in BATCHES:
-        some = histories[:batch]
-
-        def run(config, some=some):
-            return final(_steps(recommender, some, config))
-
-        floor = _floor(lambda run=run: run(ours))
-        times = _interleaved(
-            {
-                "ours": lambda run=run: run(ours),
-                "off": lambda run=run: run(no_evidence),
-                "guided": lambda run=run: run(guided),
-                "votes": lambda run=run: run(votes),
-                "published": lambda run=run: run(published),
-                "floor": floor,
-            },
-            repeats,
-            recommender.torch_device,
-        )
-        key = str(batch)
-        out["ms_per_user"][key] = times["ours"] / batch
-        out["ms_per_user_published"][key] = times["published"] / batch
-        out["ms_per_user_evidence_off"][key] = times["off"] / batch
-        out["ms_per_user_guided"][key] = times["guided"] / batch
-        out["ms_per_user_votes"][key] = times["votes"] / batch
-        out["ratio_votes"][key] = times["votes"] / times["ours"]
-        out["ratio_guided"][key] = times["guided"] / times["ours"]
-        out["ratio_vs_published"][key] = times["published"] / times["ours"]
-        out["ratio_to_floor"][key] = times["ours"] / times["floor"]
-        out["legality_share"][key] = legality_share(lambda run=run: run(no_evidence))
-        last = run(ours)
-        full = sum(min(ours.beam_size, recommender.index.n_items) for _ in range(recommender.index.n_levels - 1)) + 1
-        out["forced_rows_spared"][key] = 1 - float(last.rows.double().mean()) / full
+        for name, value in _of_batch(recommender, histories[:batch], repeats).items():
+            out.setdefault(name, {})[str(batch)] = value
     return _rounded(out)
+
+
+def _of_batch(recommender: Recommender, histories: list[list[int]], repeats: int) -> dict[str, float]:
+    """The times and ratios of one batch of histories, by name; see `bench_decode`."""
+    ours, index = DecodeConfig(), recommender.index
+    configs = {
+        "ours": ours,
+        "off": DecodeConfig(evidence="off"),
+        # A checkpoint that was never told what anybody takes has no guidance: the ratio is that of noise.
+        "guided": ours if index.popularity_N is None else DecodeConfig(guidance=0.5),
+        "votes": DecodeConfig(votes=4),
+        "published": DecodeConfig(algorithm="published"),
+    }
+
+    def run(name: str):
+        return final(_steps(recommender, histories, configs[name]))
+
+    sides = {name: partial(run, name) for name in configs}
+    times = _interleaved(sides | {"floor": _floor(sides["ours"])}, repeats, recommender.torch_device)
+    full = sum(min(ours.beam_size, index.n_items) for _ in range(index.n_levels - 1)) + 1
+    return {
+        "ms_per_user": times["ours"] / len(histories),
+        "ms_per_user_published": times["published"] / len(histories),
+        "ms_per_user_evidence_off": times["off"] / len(histories),
+        "ms_per_user_guided": times["guided"] / len(histories),
+        "ms_per_user_votes": times["votes"] / len(histories),
+        "ratio_guided": times["guided"] / times["ours"],
+        "ratio_votes": times["votes"] / times["ours"],
+        "ratio_vs_published": times["published"] / times["ours"],
+        "ratio_to_floor": times["ours"] / times["floor"],
+        "legality_share": legality_share(sides["off"]),
+        "forced_rows_spared": 1 - float(run("ours").rows.double().mean()) / full,
+    }
 
 
 def legality_share(run: Callable) -> float:

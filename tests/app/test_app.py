@@ -47,7 +47,7 @@ def prepared_folder(chain_data, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def handlers(checkpoint, prepared_folder) -> AsPage:
+def handlers(checkpoint, prepared_folder) -> Handlers:
     return Handlers.load([checkpoint], data=prepared_folder)
 
 
@@ -90,7 +90,7 @@ def test_a_share_is_set_beside_what_is_usual(handlers, bundle, recommender):
     usual = [0.9 * count / sum(counts) + 0.1 / items for count in counts]
     for result in bundle["trace"]["results"]:
         assert bundle["lift"][str(result["row"])] == pytest.approx(result["probability"] / usual[result["row"]])
-    assert handlers.tab.bundle(DecodeTrace.from_dict(bundle["trace"]))["lift"]
+    assert handlers.bundle(DecodeTrace.from_dict(bundle["trace"]))["lift"]
     assert bundle_of(DecodeTrace.from_dict(bundle["trace"]))["lift"] == {}, "no model, nothing to set beside it"
 
 

@@ -2,7 +2,8 @@
 
 import torch
 
-from app.tabs.handlers import Handlers, config_of, plainly
+from app.tabs.asking import config_of, ids_of, plainly
+from app.tabs.handlers import Handlers
 from app.words import sentences as text
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.without_beams import is_defined, lost_of_first
@@ -27,7 +28,7 @@ class Telling:
         Each pull is {"id", "nats", "words"}: above zero it speaks for the answer, and `words` says how much likelier
         the answer is with the item than without.
         """
-        name, ids, item = self.handlers.name(ask), self.handlers.ids(ask), ask.get("item")
+        name, ids, item = self.handlers.name(ask), ids_of(ask), ask.get("item")
         config = config_of(self.handlers.recommenders[name], ask.get("config"))
         if not isinstance(item, str):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="item"))

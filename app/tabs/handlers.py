@@ -7,7 +7,7 @@ from typing import Any
 
 from app.server.lanes import MOST_WAITING, Busy, Service, as_it_is
 from app.tabs.bundles import bundle_of
-from app.tabs.stories import Story, load_stories
+from app.tabs.shelf import Story, load_stories
 from app.tabs.trips import Trips
 from app.words import sentences as text
 from mindrec.decoding.config import DecodeConfig

@@ -6,7 +6,7 @@ from app.tabs.asking import plainly
 from app.tabs.comparing import story_history
 from app.tabs.handlers import Handlers
 from app.tabs.lesson_cards import CARDS, Card, panels_of
-from app.tabs.stories import Story
+from app.tabs.shelf import Story
 from app.words import sentences as text
 from mindrec.errors import MindRecError
 from mindrec.trace.records import DecodeTrace

@@ -27,7 +27,7 @@ from app.tabs.handlers import Handlers
 from app.tabs.lesson_cards import CARDS, wrong_turn
 from app.tabs.lessons import Lessons
 from app.tabs.opening import examples, opening, setting_fields
-from app.tabs.stories import load_stories
+from app.tabs.shelf import load_stories
 from app.tabs.trips import Trips
 from app.tabs.watching import Watching
 from app.words import sentences as text

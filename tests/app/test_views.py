@@ -10,7 +10,7 @@ import pytest
 from percents import PERCENTS
 
 from app.tabs.case_table import FILTERS
-from app.tabs.stories import load_stories
+from app.tabs.shelf import load_stories
 from app.views import diagnosis_charts as charts
 from app.views import theme
 from app.views.events import events

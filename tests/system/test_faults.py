@@ -21,7 +21,7 @@ from paths import ROOT
 from safetensors import SafetensorError
 
 from app.tabs.handlers import Handlers
-from app.tabs.stories import load_stories
+from app.tabs.shelf import load_stories
 from app.tabs.watching import Watching
 from app.words import sentences as text
 from mindrec.checkpoint import load_checkpoint

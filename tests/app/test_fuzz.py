@@ -29,9 +29,11 @@ FEW, MANY = 40, 2000
 PATIENCE = 20.0
 QUESTIONS = ("search", "decode", "decode_start", "decode_poll", "decode_stop", "story", "open_trace", "trip", "replay")
 QUESTIONS += ("cases", "case_charts", "case", "export_cases", "compare_cases", "sample", "browse", "compare", "lesson")
-QUESTIONS += ("lab_start", "lab_poll", "lab_stop")
+QUESTIONS += ("lab_start", "lab_poll", "lab_stop", "known", "odd_one_out", "least_certain", "dial", "reveal")
+QUESTIONS += ("why", "item_map", "item_masses", "own_upload", "own_look", "own_poll", "own_cancel")
 KEYS = ("ids", "config", "target", "checkpoint", "wait", "query", "job", "after", "number", "text", "path", "items")
 KEYS += ("filters", "sort", "page", "file", "left", "right", "card", "answer", "limit", "kind", "row", "seed")
+KEYS += ("stops", "k", "rank", "trace", "name", "data", "part", "key", "columns", "dials", "run")
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=20), st.sampled_from(

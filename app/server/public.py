@@ -15,10 +15,13 @@ from mindrec.trace.records import ItemName
 MOST_FOUND = 50
 
 
-def api(handlers: Handlers) -> dict[str, Callable]:
-    """Functions of the public endpoints, by name; each raises MindRecError with words for a person."""
+class PublicApi:
+    """The endpoints about one history; each raises MindRecError with words for a person."""
 
-    def recommend(item_ids: list[str], settings: dict | None = None) -> list[dict]:
+    def __init__(self, handlers: Handlers):
+        self.handlers = handlers
+
+    def recommend(self, item_ids: list[str], settings: dict | None = None) -> list[dict]:
         """Recommend the next item of a history of item ids, oldest first.
 
         For example item_ids ["tortilla-chips", "refried-beans"]. `settings` lays decode settings over the checkpoint's
@@ -26,8 +29,8 @@ def api(handlers: Handlers) -> dict[str, Callable]:
         rank (1 is the best), item_id, title, path and probability, which is the search's own and no chance of being
         right.
         """
-        name, recommender = next(iter(handlers.recommenders.items()))
-        found = handlers.trace_of(name, item_ids, config_of(recommender, by_number(recommender, settings)), None)
+        name, recommender = next(iter(self.handlers.recommenders.items()))
+        found = self.handlers.trace_of(name, item_ids, config_of(recommender, by_number(recommender, settings)), None)
         named: dict[int, ItemName] = {item.row: item for item in found.items}
         return [
             {
@@ -40,18 +43,18 @@ def api(handlers: Handlers) -> dict[str, Callable]:
             for r in found.results
         ]
 
-    def trace(item_ids: list[str], settings: dict | None = None, target: str | None = None) -> dict:
+    def trace(self, item_ids: list[str], settings: dict | None = None, target: str | None = None) -> dict:
         """Decode a history of item ids and return the complete trace: every step, beam and dropped candidate.
 
         `settings` as for `recommend`; `target` is the id of the true next item, to be followed through the steps.
         """
-        name, recommender = next(iter(handlers.recommenders.items()))
-        done = handlers.trace_of(
+        name, recommender = next(iter(self.handlers.recommenders.items()))
+        done = self.handlers.trace_of(
             name, item_ids, config_of(recommender, by_number(recommender, settings)), target or None
         )
         return json.loads(done.to_json())
 
-    def search(query: str, limit: int = 10) -> list[dict]:
+    def search(self, query: str, limit: int = 10) -> list[dict]:
         """Items of the catalog that fit the words, best first: item_id, title, path and brand of each.
 
         `limit` is a whole number from 1 to 50.
@@ -60,18 +63,18 @@ def api(handlers: Handlers) -> dict[str, Callable]:
             raise MindRecError(f"query {query!r} is not text")
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_FOUND:
             raise MindRecError(f"limit {limit!r} is not a whole number from 1 to {MOST_FOUND}")
-        recommender = next(iter(handlers.recommenders.values()))
+        recommender = next(iter(self.handlers.recommenders.values()))
         return [_named(Handlers.item(recommender, row)) for row in recommender.search(query, limit)]
 
-    def explain(item_ids: list[str], settings: dict | None = None, item_id: str | None = None) -> str:
+    def explain(self, item_ids: list[str], settings: dict | None = None, item_id: str | None = None) -> str:
         """Tell in some ten lines how the answer to a history was found: a line a step, then the first three answers.
 
         The last line tells how each item of the history pulls towards the first answer, or `item_id`, or away from it:
         how much likelier the answer is with the item than without. It is short enough for an assistant; `trace` has
         everything.
         """
-        name, recommender = next(iter(handlers.recommenders.items()))
-        done = handlers.trace_of(name, item_ids, config_of(recommender, by_number(recommender, settings)), None)
+        name, recommender = next(iter(self.handlers.recommenders.items()))
+        done = self.handlers.trace_of(name, item_ids, config_of(recommender, by_number(recommender, settings)), None)
         named = {item.row: item for item in done.items}
         answers = [f"{r.rank + 1}. {named[r.row].title} ({percent(r.probability)})" for r in done.results[:3]]
         lines = [*captions(done), "The first answers: " + "; ".join(answers)]
@@ -81,7 +84,12 @@ def api(handlers: Handlers) -> dict[str, Callable]:
             lines.append(pulls_line(recommender.explain(item_ids, about, config)))
         return "\n".join(lines)
 
-    return {"recommend": recommend, "trace": trace, "search": search, "explain": explain} | more_api(handlers)
+
+def api(handlers: Handlers) -> dict[str, Callable]:
+    """Functions of the public endpoints, by name."""
+    one = PublicApi(handlers)
+    about_one = {"recommend": one.recommend, "trace": one.trace, "search": one.search, "explain": one.explain}
+    return about_one | more_api(handlers)
 
 
 def _named(item: dict) -> dict:

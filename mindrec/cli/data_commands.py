@@ -3,11 +3,14 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mindrec.errors import MindRecError
+
+if TYPE_CHECKING:
+    from mindrec.data.catalog import PreparedData
 
 TextModel = Annotated[
     Path | None, typer.Option("--text-model", help="A sentence-transformers folder that reads texts; TF-IDF without.")
@@ -69,7 +72,6 @@ def prepare(
     seed: Annotated[int | None, typer.Option(min=0, help="synthetic: default 0.")] = None,
 ) -> None:
     """Write a source in the prepared form: items, sequences, README. Nothing is fetched but what you name."""
-    from mindrec.sources.prepare import local_options
     from mindrec.sources.prepare import prepare as run
 
     options = {
@@ -104,12 +106,8 @@ def prepare(
         "seed": seed,
     }
     if look:
-        from mindrec.sources.look import look as first_look
-
-        typer.echo(first_look(source, local_options(source, options, checksum)))
-        return
-    if out is None:
-        raise MindRecError("--out is missing: name the folder to write, or give --look for a first look at the file")
+        return _look(source, options, checksum)
+    _named(out)
     data = run(
         source,
         out,
@@ -122,8 +120,25 @@ def prepare(
         checksum=checksum,
         say=typer.echo,
     )
+    _tell(data, out)
+
+
+def _named(out: Path | None) -> None:
+    if out is None:
+        raise MindRecError("--out is missing: name the folder to write, or give --look for a first look at the file")
+
+
+def _tell(data: "PreparedData", out: Path) -> None:
     kind = "; its category tree is induced" if data.catalog.induced else ""
     typer.echo(f"{len(data.catalog):,} items and {len(data.interactions):,} sequences in {out}{kind}")
+
+
+def _look(source: str, options: dict, checksum: str | None) -> None:
+    """Print what is found in a file, and write nothing."""
+    from mindrec.sources.look import look as first_look
+    from mindrec.sources.prepare import local_options
+
+    typer.echo(first_look(source, local_options(source, options, checksum)))
 
 
 def add_items(

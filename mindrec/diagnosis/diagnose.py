@@ -1,9 +1,10 @@
 """Diagnose a checkpoint on a split: chunk by chunk, so that a run that was cut off can go on."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -59,29 +60,39 @@ def diagnose_checkpoint(
     recommender = open_checkpoint(checkpoint, data, device)
     config = recommender.settings(settings)
     check_followed(config)
-    asked, nothing_left = answerable_cases(
-        recommender, cases(data.interactions, split, sample_size(data, users), seed), config
-    )
+    chosen = cases(data.interactions, split, sample_size(data, users), seed)
+    asked, nothing_left = answerable_cases(recommender, chosen, config)
     about = describe(recommender, config, split=split, users=len(asked), seed=seed, k=k, depth=depth)
     run = about | {"data": data.fingerprint}
     job = ChunkedJob(out, run, resume=resume)
     if job.finished:
         return summary(read_cases(out)) | {"nothing_left": nothing_left, "seconds": 0.0}
     started, facts = time.perf_counter(), item_facts(recommender, data)
-    size = BATCH if depth.rescue else CHUNK  # a chunk is what an interruption costs
-    chunks = {n: asked[n : n + size] for n in range(0, len(asked), size)}
     if workers:
         open_worker = partial(_opened, checkpoint, facts, config, about, device)
     else:
         open_worker = partial(partial, _diagnosed, recommender, facts, config, about)
-    with progress_bar(total=len(asked), desc="diagnose", unit=" cases", shown=progress) as bar:
+    size = BATCH if depth.rescue else CHUNK  # a chunk is what an interruption costs
+    _run_in_chunks(job, [asked[n : n + size] for n in range(0, len(asked), size)], open_worker, workers, progress)
+    done = _joined(job, out, about | {"command": command, "run": run})
+    return summary(done) | {"nothing_left": nothing_left, "seconds": round(time.perf_counter() - started, 3)}
+
+
+def _run_in_chunks(job: ChunkedJob, parts: list, open_worker: Callable, workers: int, progress: bool) -> None:
+    """Diagnose what an earlier run did not; a chunk's number is that of its first case."""
+    starts = accumulate(map(len, parts), initial=0)
+    chunks = dict(zip(starts, parts, strict=False))
+    with progress_bar(total=sum(map(len, parts)), desc="diagnose", unit=" cases", shown=progress) as bar:
         job.run(chunks, {n: len(part) for n, part in chunks.items()}, open_worker, workers, bar)
+
+
+def _joined(job: ChunkedJob, out: Path, about: dict) -> Diagnosis:
+    """The chunks as one table, written to `out`; the partial state goes."""
     found = [read_cases(part).cases for part in job.parts]
-    done = Diagnosis(pd.concat(found, ignore_index=True), about | {"command": command, "run": run})
+    done = Diagnosis(pd.concat(found, ignore_index=True), about)
     write_cases(out, done.cases, done.about)
     job.close()
-    seconds = round(time.perf_counter() - started, 3)
-    return summary(done) | {"nothing_left": nothing_left, "seconds": seconds}
+    return done
 
 
 def describe(

@@ -8,13 +8,6 @@ from paths import ROOT
 
 FUNCTION_LINES, MODULE_LINES, DOCUMENTED = 50, 400, 0.95
 
-# Those that are still too long. The list only shrinks: one that has become short must leave it.
-LONG_FUNCTIONS = {
-    "app/server/public.py:api",
-    "mindrec/cli/data_commands.py:prepare",
-    "mindrec/diagnosis/diagnose.py:diagnose_checkpoint",
-}
-
 
 def modules() -> list[Path]:
     return sorted(path for top in ("app", "mindrec") for path in (ROOT / top).rglob("*.py"))
@@ -48,7 +41,7 @@ def public(node: ast.AST, prefix: str) -> dict[str, bool]:
 
 
 def test_functions_are_short():
-    assert set().union(*map(long_functions, modules())) == LONG_FUNCTIONS
+    assert not set().union(*map(long_functions, modules()))
 
 
 def test_modules_are_short():

@@ -77,6 +77,16 @@ def test_prepare_and_evaluate_say_so_first_and_once(timed, lines, replays, train
     assert err.lstrip().startswith("note: ")
 
 
+def test_train_says_so_before_it_trains(replays, tmp_path):
+    save_prepared(replays, tmp_path / "data")
+    sizes = ("--preset", "tiny", "--dense-epochs", "1", "--epochs", "1", "--sequences", "40", "--device", "cpu")
+    code, out, err = ours("train", "--data", tmp_path / "data", "--out", tmp_path / "made", *sizes)
+    assert code == 0, err
+    assert (out + err).count("people come back to the same items here") == 1
+    first = next(line for line in err.splitlines() if line.strip())
+    assert "people come back" in first
+
+
 def test_data_without_repeats_keep_their_preset(chain_data, tiny_preset):
     assert for_repeats(chain_data, tiny_preset) is tiny_preset
 

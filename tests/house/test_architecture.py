@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+import tomllib
+from collections import Counter
 
 import pytest
 from paths import ROOT
@@ -132,3 +134,15 @@ def test_no_two_modules_have_one_name():
     """One name, one module: tracebacks and editor tabs show the last part alone."""
     stems = [p.stem for d in ("app", "mindrec") for p in (ROOT / d).rglob("*.py") if not p.stem.startswith("__")]
     assert sorted({s for s in stems if stems.count(s) > 1}) == []
+
+
+def test_no_two_tests_have_one_name():
+    """pytest imports a test file by its name alone: a second one of that name is not collected."""
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert not [name for name, count in names.items() if count > 1]
+
+
+def test_the_installed_library_has_every_folder():
+    listed = tomllib.loads((ROOT / "mindrec" / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "mindrec").rglob("__init__.py")}
+    assert sorted(listed["packages"]) == sorted(".".join(folder.parts) for folder in folders)

@@ -16,6 +16,7 @@ from tables import write
 
 from mindrec.data.catalog import load_prepared
 from mindrec.data.ids import normal_id
+from mindrec.data.splits import repeats_in_test
 from mindrec.errors import MindRecError
 from mindrec.sources.meaning import whole_semantic_ids
 from mindrec.sources.prepare import prepare
@@ -314,7 +315,7 @@ def test_repeats_and_copies_are_said(tmp_path):
     assert any("duplicate_event: 40" in line for line in copies.repairs)
     again = pd.concat([frame(), frame(timestamp=lambda d: d.timestamp + 10**7)])
     data = run(tmp_path, path=log(tmp_path, again.to_csv(index=False)))
-    assert any("WARNING" in line and "exclude_seen=false" in line and "8 of 8" in line for line in data.repairs)
+    assert "100% of 8 test targets" in repeats_in_test(data.interactions)
 
 
 def test_item_files_with_other_names(tmp_path):

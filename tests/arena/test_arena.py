@@ -132,7 +132,7 @@ def test_a_contest_goes_on_and_refuses_another(chain, tmp_path):
 
 def test_against_is_the_paired_ratio_to_mindrec(chain, tmp_path):
     """With the reference's own ranks the ratio is 1; with half of its hits it is a half."""
-    hold_contest(chain, Plan((), users=4), tmp_path, lambda line: None)  # a contest's folder, without rows
+    hold_contest(chain, Plan(("popularity",), users=4), tmp_path, lambda line: None)  # makes the folder a contest
     for name, ranks in (("mindrec", [0, 0, 0, 0]), ("covisit", [0, 0, -1, -1])):
         row = {"metrics": {"ndcg@10": float(np.mean(np.array(ranks) >= 0))}, "ranks": ranks}
         row |= {"train_seconds": 1.0, "ms_a_user": 1.0, "parameters": 0, "calls": 1.0}

@@ -539,7 +539,9 @@ def test_the_live_cards_make_their_point_on_the_shipped_checkpoints():
     ids = ["tortilla-chips", "refried-beans"]
     assert (
         "left_to_right only"
-        in open_.decode({"ids": ids, "checkpoint": "grocery-ar", "config": {"order": "random"}})["error"]
+        in AsPage(Watching(open_)).decode({"ids": ids, "checkpoint": "grocery-ar", "config": {"order": "random"}})[
+            "error"
+        ]
     )
 
 

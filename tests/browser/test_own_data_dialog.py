@@ -59,4 +59,6 @@ def test_from_a_file_to_watching_by_keyboard(visit, shop, tmp_path):
         page.keyboard.press("Enter")
         page.wait_for_function("document.querySelector('[data-part=chips]').textContent.includes('Thing')")
         assert "bestellungen" in page.text_content("[data-part=about]")
+        page.focus("[data-part=stage]")
+        page.keyboard.press("End")
         page.wait_for_function("document.querySelector('[data-part=podium]').textContent.includes('Room')")

@@ -19,11 +19,9 @@ from pathlib import Path
 from app.server.lanes import Busy, Gone
 from app.server.observing import CALLER, COUNTERS
 from app.words import lab_words as text
-from mindrec.lab.dials import Dials
+from mindrec.lab.dials import SECONDS, Dials
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 60.0
-"""Seconds that a run may train."""
 SPARE = 30.0
 """Seconds more, for starting and for the last epoch, after which its process is killed."""
 KEPT = 12.0

@@ -3,25 +3,20 @@
 from app.words.lab_words import LAB
 from app.words.lesson_words import GLOSSARY, LEARN
 from app.words.why_words import ERRORS, RESCUES
+from mindrec.diagnosis.kinds import CAUSE_NAMES
 
 TABS = {"watch": "Watch", "compare": "Compare", "diagnose": "Diagnose", "learn": "Learn", "lab": "Lab"}
 
-CAUSES = {
-    "unknown": ("not in the catalog", "The true next item is not in the catalog, so nothing could have named it."),
-    "excluded": ("ruled out", "The settings ruled the item out, for instance because it is in the history."),
-    "not_proposed": ("never proposed", "The search looks at a few candidates only, and the item was never one."),
-    "early_category": (
-        "wrong category early",
-        "The last beam that could become the item died while a category was revealed.",
-    ),
-    "sibling": (
-        "lost to a sibling",
-        "The right category was found; the item lost to its neighbours inside it.",
-    ),
-    "cut": ("cut", "The last beam that could become the item died at its semantic ID, and so did its category."),
-    "outranked": ("outranked", "The item was still there at the end, but too far down the list."),
+_CAUSE_MEANINGS = {
+    "unknown": "The true next item is not in the catalog, so nothing could have named it.",
+    "excluded": "The settings ruled the item out, for instance because it is in the history.",
+    "not_proposed": "The search looks at a few candidates only, and the item was never one.",
+    "early_category": "The last beam that could become the item died while a category was revealed.",
+    "sibling": "The right category was found; the item lost to its neighbours inside it.",
+    "cut": "The last beam that could become the item died at its semantic ID, and so did its category.",
+    "outranked": "The item was still there at the end, but too far down the list.",
 }
-CAUSE_NAMES = {key: name for key, (name, _) in CAUSES.items()}
+CAUSES = {key: (name, _CAUSE_MEANINGS[key]) for key, name in CAUSE_NAMES.items()}
 
 CHARTS = {
     "step": "Step",

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from mindrec.diagnosis.kinds import CAUSE_NAMES
 from mindrec.evaluation.table import figures, interval, standing
 
 COMPARE_HEAD = ("", "seed", "Hit@1", "Hit@10", "NDCG@10", "denoiser calls", "decode, s")
@@ -11,16 +12,6 @@ MEASURES = (("hit@1", "Hit@1"), ("hit@10", "Hit@10"), ("ndcg@10", "NDCG@10"))
 SIDES = ("left", "right")
 FIELDS = {"among_all": "the whole catalog", "among_cold": "cold items alone"}
 METHODS = {"model": "model", "dense": "dense head alone", "tfidf": "likeness of texts"}
-CAUSES = {
-    "unknown": "not in the catalog",
-    "excluded": "ruled out by the settings",
-    "not_proposed": "never proposed",
-    "early_category": "lost at a category",
-    "sibling": "lost to an item of its category",
-    "cut": "lost later",
-    "outranked": "found, but ranked too low",
-}
-"""The causes of mindrec.diagnosis.kinds, in words."""
 
 
 def compare_rows(result: dict) -> list[tuple[str, ...]]:
@@ -81,7 +72,7 @@ def diagnose_rows(result: dict) -> list[tuple[str, ...]]:
     """Cells below DIAGNOSE_HEAD: the causes that occur, the most frequent first."""
     misses = max(result["misses"], 1)
     causes = sorted(((n, cause) for cause, n in result["causes"].items() if n), key=lambda pair: -pair[0])
-    return [(CAUSES[cause], f"{n:,}", f"{n / misses:.0%}") for n, cause in causes]
+    return [(CAUSE_NAMES[cause], f"{n:,}", f"{n / misses:.0%}") for n, cause in causes]
 
 
 def diagnose_sentences(result: dict, out: object) -> Sequence[str]:

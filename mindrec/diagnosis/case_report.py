@@ -15,7 +15,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis import cases as tables
 from mindrec.diagnosis.cases import SLICES, Diagnosis, read_cases
 from mindrec.diagnosis.diagnose import diagnose_checkpoint
-from mindrec.diagnosis.kinds import NONE
+from mindrec.diagnosis.kinds import CAUSE_NAMES, NONE
 from mindrec.diagnosis.why import Depth
 from mindrec.recommender import Recommender
 from mindrec.system.files import check_file, write_text
@@ -77,7 +77,7 @@ def report_page(diagnosis: Diagnosis, recommender: Recommender, command: str = "
         f"<h1>Why items were lost: {escape(name)}</h1><p>{escape(lead)}</p>",
         f"<p>Made by <code>{escape(command)}</code>; checkpoint {escape(about['checkpoint']['fingerprint'])}.</p>",
         _section("Cases in which a beam can still become the true item, after each step", _survival_figure(survival)),
-        _section("Misses by cause", _counted(tables.causes(cases), "cause")),
+        _section("Misses by cause", _counted(tables.causes(cases).replace({"cause": CAUSE_NAMES}), "cause")),
         _section("Search error or model error", _counted(tables.errors(cases), "error")),
     ]
     if about.get("rescue"):
@@ -145,7 +145,7 @@ def _named(recommender: Recommender, case: pd.Series) -> str:
 
 
 def _cause(case: pd.Series) -> str:
-    return case["cause"] if isinstance(case["cause"], str) else "hit"
+    return CAUSE_NAMES[case["cause"]] if isinstance(case["cause"], str) else "hit"
 
 
 def _code(trace, position: int, code: int | None) -> str:

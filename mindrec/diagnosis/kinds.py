@@ -5,6 +5,17 @@ CAUSES = ("unknown", "excluded", "not_proposed", "early_category", "sibling", "c
 search that caps its candidates; its last beam died while a category was revealed; died at a semantic-ID position
 while a beam in its finest category was kept; any other death; alive at the end but ranked too low."""
 
+CAUSE_NAMES = {
+    "unknown": "not in the catalog",
+    "excluded": "ruled out",
+    "not_proposed": "never proposed",
+    "early_category": "wrong category early",
+    "sibling": "lost to a sibling",
+    "cut": "cut",
+    "outranked": "outranked",
+}
+"""The causes as commands, reports and the page call them."""
+
 ERRORS = ("search", "model")
 """Beams lost what the exact ranking has among the first k; or the exact ranking itself has it lower."""
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 from mindrec.errors import MindRecError
-from mindrec.lab.dials import Dials
+from mindrec.lab.dials import SECONDS, Dials
 from mindrec.system.settings import summary
 
 MEMORY_MB = 1024
@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
     """Run; 0 at its end, 2 where the dials or the run were wrong, as an "error" object says."""
     parser = argparse.ArgumentParser(prog="python -m mindrec.lab", description=__doc__)
     parser.add_argument("--dials", default="{}", help=f"a JSON object; {summary(Dials)}")
-    parser.add_argument("--seconds", type=float, default=60.0, help="the run ends after so long, with what it has")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="the run ends after so long, with what it has")
     asked = parser.parse_args(arguments)
     try:
         raw = json.loads(asked.dials)

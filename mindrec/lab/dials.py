@@ -7,6 +7,8 @@ from mindrec.errors import MindRecError
 from mindrec.system.settings import Choice, Number, Whole, clean_settings, declare
 
 HEADS = 4
+SECONDS = 60.0
+"""A run ends after so many seconds, with the models as they are."""
 OBJECTIVES = {"diffusion": ("diffusion",), "ar": ("ar",), "both": ("diffusion", "ar")}
 """The models that each value of the `objective` dial trains."""
 

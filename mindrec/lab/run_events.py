@@ -10,12 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mindrec.lab.dials import Dials
+from mindrec.lab.dials import SECONDS, Dials
 from mindrec.lab.live import Epoch, Lab
 from mindrec.recommender import Recommender
-
-SECONDS = 60.0
-"""A run ends after so many seconds, with the models as they are."""
 
 
 def events(dials: Dials, seconds: float = SECONDS) -> Iterator[dict]:

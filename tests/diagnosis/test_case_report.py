@@ -10,6 +10,7 @@ from commands import ours
 from mindrec.data.catalog import save_prepared
 from mindrec.diagnosis.case_report import CASES, report_page, typical, write_report
 from mindrec.diagnosis.cases import summary
+from mindrec.diagnosis.kinds import CAUSE_NAMES
 from mindrec.recommender import Recommender
 
 EVIL = "</td></table><script>alert('x')</script><img src=http://evil.example/x>"
@@ -57,7 +58,7 @@ def test_titles_are_text_and_counts_are_those_of_the_summary(checkpoint, recomme
     total = summary(found)
     assert f"{total['hits']:,} true items among the first 10" in page
     for cause, misses in total["causes"].items():
-        assert re.search(rf">{cause.replace('_', ' ')}</text><rect [^>]*/><text [^>]*>{misses:,} \(", page)
+        assert re.search(rf">{CAUSE_NAMES[cause]}</text><rect [^>]*/><text [^>]*>{misses:,} \(", page)
 
 
 def test_cases_are_of_every_cause_in_turn_and_hits_where_misses_are_few():

@@ -86,9 +86,7 @@ def report_page(diagnosis: Diagnosis, recommender: Recommender, command: str = "
     for by in SLICES:
         rows = tables.slices(cases, by, k)
         if len(rows) > 1:
-            parts.append(
-                _section(f"Hit rate by {by.replace('_', ' ')}", _table(rows.columns, rows.itertuples(index=False)))
-            )
+            parts.append(_section(f"Hit rate by {by.replace('_', ' ')}", _slice_table(rows)))
     chosen = typical(cases)
     links = "".join(f'<li><a href="#case-{n}">{escape(_named(recommender, cases.iloc[n]))}</a></li>' for n in chosen)
     parts.append(_section("Cases, step by step", f"<ol>{links}</ol>"))
@@ -125,7 +123,8 @@ def _case(recommender: Recommender, case: pd.Series, n: int, config: DecodeConfi
             for codes, beam in zip(best, step.beams, strict=False)
         )
         fate = "" if step.gold is None else f"; {step.gold.beams} can become the true item"
-        head = escape(f"Step {step.index}: {len(step.beams)} beams, {step.items_left:,} items possible{fate}")
+        beams = "1 beam" if len(step.beams) == 1 else f"{len(step.beams)} beams"
+        head = escape(f"Step {step.index}: {beams}, {step.items_left:,} items possible{fate}")
         rows.append(f"<details><summary>{head}</summary>{_table((*levels, 'score', 'item'), lines)}</details>")
     history = ", ".join(titles[item] for item in case["history"])
     facts = [("history", history), ("true item", titles[case["gold"]]), ("cause", _cause(case))]
@@ -154,6 +153,14 @@ def _code(trace, position: int, code: int | None) -> str:
 
 def _section(title: str, inner: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{inner}</section>"
+
+
+def _slice_table(rows: pd.DataFrame) -> str:
+    """One line a slice: its bounds as they are, its rate and interval in percent."""
+    percent = rows[["rate", "low", "high"]].map("{:.1%}".format)
+    bounds = rows[["lowest", "highest"]].map(lambda value: f"{value:,.0f}" if value.is_integer() else f"{value:.2f}")
+    shown = pd.concat([bounds, rows[["users", "hits"]], percent], axis=1)
+    return _table(shown.columns, shown.itertuples(index=False))
 
 
 def _table(header: Iterable, rows: Iterable[Iterable]) -> str:

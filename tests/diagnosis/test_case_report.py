@@ -57,6 +57,9 @@ def test_titles_are_text_and_counts_are_those_of_the_summary(checkpoint, recomme
     assert not read.loads
     total = summary(found)
     assert f"{total['hits']:,} true items among the first 10" in page
+    slices = page[page.index("Hit rate by") : page.index("Cases, step by step")]
+    assert "%</td>" in slices
+    assert not re.search(r"<td>[^<]*e\+\d|<td>0\.\d{3,}", slices), "bounds are whole numbers, rates are percents"
     for cause, misses in total["causes"].items():
         assert re.search(rf">{CAUSE_NAMES[cause]}</text><rect [^>]*/><text [^>]*>{misses:,} \(", page)
 

@@ -1,6 +1,6 @@
 """Makes the screenshots beside this file: `python assets/screenshots/make.py` (needs playwright and a Chromium).
 
-Starts `python app.py` on a free port, opens a story at a step, and looks at it in light, dark, narrow and Present.
+Starts `python app.py` on a free port, opens a story at a step, and looks at it in light, dark, narrow, Present and on the map.
 """
 
 import os
@@ -20,6 +20,7 @@ SHOTS = {
     "watch-light": {"width": 1280, "height": 1100},
     "watch-dark": {"width": 1280, "height": 1100, "query": "?__theme=dark"},
     "watch-narrow": {"width": 380, "height": 1100},
+    "watch-map": {"width": 1280, "height": 1100, "query": "?__theme=dark", "chart": "map"},
     "watch-present": {"width": 1600, "height": 900, "present": True},
 }
 
@@ -35,14 +36,16 @@ def main() -> None:
         browser.close()
 
 
-def take(browser, url: str, name: str, *, width: int, height: int, query: str = "", present: bool = False) -> None:
-    """One picture of the first story at STEP."""
+def take(browser, url: str, name: str, *, width: int, height: int, query: str = "", present=False, chart="") -> None:
+    """One picture of the first story at STEP; `chart` is another picture beside the beams than the path."""
     context = browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
     page = context.new_page()
     page.goto(url + query)
     page.wait_for_selector(".mr.loaded")
     if page.is_visible("[data-do=hint-close]"):
         page.click("[data-do=hint-close]")
+    if chart:
+        page.locator(f"[data-do=view-{chart}]:visible").click()
     page.focus("[data-part=stage]")
     page.keyboard.press("Home")  # without motion the story stands at its answer
     for _ in range(STEP):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mindrec.decoding.item_index import Excluded, ItemIndex
-from mindrec.trace.records import Alternative, OpenPosition
+from mindrec.trace.records import Alternative, OpenPosition, Sides
 
 ALTERNATIVES = 8
 """Legal codes listed at each open position."""
@@ -24,7 +24,7 @@ def six_digits_all(values) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         digits = 5 - np.floor(np.log10(np.abs(values)))
     digits = np.where(np.isfinite(digits), digits, 0).astype(np.int64)
-    up, down = _TENS[digits.clip(0, 308)], _TENS[(-digits).clip(0, 308)]
+    up, down = _TENS[np.minimum(np.maximum(digits, 0), 308)], _TENS[np.minimum(np.maximum(-digits, 0), 308)]
     return np.rint(values * up / down) / up * down
 
 
@@ -36,6 +36,7 @@ class Tables:
         user: (A,), whose beam each row is.
         codes: (A, L), -1 where masked.
         legal: items possible on each token.
+        sides: those of guidance, see mindrec.trace.records.Sides; none where nothing was guided.
         excluded: what may not be recommended; None where nothing was taken off.
     """
 
@@ -46,24 +47,35 @@ class Tables:
     token: np.ndarray
     evidence: np.ndarray | None
     legal: np.ndarray
+    sides: tuple[np.ndarray, ...]
     excluded: Excluded | None
 
 
-def open_positions(index: ItemIndex, tables: Tables) -> list[tuple[OpenPosition, ...]]:
-    """For each expanded beam, its open positions in order."""
-    places: list[list[OpenPosition]] = [[] for _ in tables.user]
+@dataclass(frozen=True)
+class Opened:
+    """The open positions of one expanded beam in order, and the sides of guidance at each where there are any."""
+
+    positions: tuple[OpenPosition, ...]
+    sides: tuple[Sides, ...]
+
+
+def open_positions(index: ItemIndex, tables: Tables) -> list[Opened]:
+    """The records of each expanded beam."""
+    found: list[list[tuple[OpenPosition, Sides | None]]] = [[] for _ in tables.user]
     reasons = _Reasons(index, tables)
     for position in range(index.n_levels):
         rows = np.flatnonzero(tables.codes[:, position] < 0)
         if len(rows):
             for row, opened in zip(rows.tolist(), _position(index, tables, reasons, position, rows), strict=True):
-                places[row].append(opened)
-    return [tuple(own) for own in places]
+                found[row].append(opened)
+    return [
+        Opened(tuple([o for o, _ in own]), tuple([sides for _, sides in own if sides is not None])) for own in found
+    ]
 
 
 def _position(
     index: ItemIndex, tables: Tables, reasons: "_Reasons", position: int, rows: np.ndarray
-) -> Iterator[OpenPosition]:
+) -> Iterator[tuple[OpenPosition, Sides | None]]:
     """One position of the beams `rows`, in which it is open."""
     own = index.levels.slices[position]
     p, raw, legal = tables.p[rows, own], tables.raw[rows, own], tables.legal[rows, own]
@@ -72,26 +84,26 @@ def _position(
     best = np.argsort(-p, axis=1, kind="stable")[:, :ALTERNATIVES]
     likely = np.argsort(-raw, axis=1, kind="stable")[:, :ALTERNATIVES]
     listed, line = np.concatenate([best, likely], 1), np.arange(len(rows))[:, None]
-    values = [p, raw, tables.token[rows, own]]
-    values = six_digits_all(np.stack([table[line, listed] for table in values])).tolist()
-    nothing = [[None] * listed.shape[1]] * len(rows)
-    evidence = (
-        nothing
-        if tables.evidence is None
-        else six_digits_all(tables.evidence[rows[:, None], own.start + listed]).tolist()
-    )
+    more = tables.sides if tables.evidence is None else (tables.evidence, *tables.sides)
+    shares = [table[line, listed] for table in (p, raw)]
+    shares += [table[rows[:, None], own.start + listed] for table in (tables.token, *more)]
+    values = six_digits_all(np.stack(shares, 1)).tolist()
     items, n_best = legal[line, listed].tolist(), best.shape[1]
-    for n, row in enumerate(rows.tolist()):
-        codes, ps, raws, tokens, shares, counts = listed[n].tolist(), *(v[n] for v in values), evidence[n], items[n]
+    nothing = [None] * listed.shape[1]
+    for n, (row, codes, counts) in enumerate(zip(rows.tolist(), listed.tolist(), items, strict=True)):
+        ps, raws, tokens, *more = values[n]
+        evidence = nothing if tables.evidence is None else more.pop(0)
         kept = [k for k in range(n_best) if ps[k] > 0]
         others = [
-            Alternative(codes[k], ps[k], raws[k], tokens[k], shares[k], counts[k], None if counts[k] else "illegal")
+            Alternative(codes[k], ps[k], raws[k], tokens[k], evidence[k], counts[k], None if counts[k] else "illegal")
             for k in kept
         ]
         for k in [k for k in range(n_best, len(codes)) if not counts[k]][:ILLEGAL]:
             why = reasons.why(row, position, codes[k])
-            others.append(Alternative(codes[k], ps[k], raws[k], tokens[k], shares[k], 0, why))
-        yield OpenPosition(position, entropy[n], legal_share[n], tuple(others))
+            others.append(Alternative(codes[k], ps[k], raws[k], tokens[k], evidence[k], 0, why))
+            kept.append(k)
+        sides = Sides(*(tuple([side[k] for k in kept]) for side in more)) if more else None
+        yield OpenPosition(position, entropy[n], legal_share[n], tuple(others)), sides
 
 
 class _Reasons:

@@ -95,8 +95,9 @@ class Recorder:
         rows = np.flatnonzero(arrays.expanded_user == self.user).tolist()
         ranks = [arrays.before.rank[arrays.expanded[row]] for row in rows]
         chosen = [tuple([n for n, on in enumerate(arrays.chosen[row]) if on]) for row in rows]
-        seen = [(arrays.places[row], arrays.sides[row]) for row in rows]
-        return tuple([Opinion(rank, on, *both) for rank, on, both in zip(ranks, chosen, seen, strict=True)])
+        opened = [arrays.opened[row] for row in rows]
+        triples = zip(ranks, chosen, opened, strict=True)
+        return tuple([Opinion(rank, on, found.positions, found.sides) for rank, on, found in triples])
 
     def _dropped(self, arrays: StepArrays, mine: list[int]) -> tuple[Dropped, ...]:
         """The best candidates that were not kept: the lost by score, then paths that another one took over."""

@@ -3,7 +3,6 @@
 Shape legend: A beams expanded, S beams, S' beams before, C candidates, L levels, T tokens, N items.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,8 +11,7 @@ import torch
 
 from mindrec.decoding.beam_search import Step
 from mindrec.decoding.item_index import ItemIndex, Members
-from mindrec.recording.positions import Tables, open_positions, six_digits_all
-from mindrec.trace.records import OpenPosition, Sides
+from mindrec.recording.positions import Opened, Tables, open_positions
 
 
 @dataclass(frozen=True)
@@ -78,8 +76,8 @@ class StepArrays:
     # -- scores --------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def places(self) -> list[tuple[OpenPosition, ...]]:
-        """Of each row of the scores, what was thought of its open positions."""
+    def opened(self) -> list[Opened]:
+        """The open positions of each row of the scores."""
         scores = self.step.scores
         tables = Tables(
             user=self.expanded_user,
@@ -89,24 +87,10 @@ class StepArrays:
             token=self._token(),
             evidence=None if scores.evidence is None else scores.evidence.double().cpu().numpy(),
             legal=scores.legal.cpu().numpy(),
+            sides=tuple(side.exp().double().cpu().numpy() for side in scores.sides or ()),
             excluded=self.step.excluded,
         )
         return open_positions(self.index, tables)
-
-    @cached_property
-    def sides(self) -> list[tuple[Sides, ...]]:
-        """Of each row of the scores, both sides of guidance at its open positions; nothing without guidance."""
-        if self.step.scores.sides is None:
-            return [()] * len(self.expanded)
-        given, anyone = (side.exp().double().cpu().numpy() for side in self.step.scores.sides)
-        return [
-            tuple(Sides(*self._side_values(opened, given[row], anyone[row])) for opened in places)
-            for row, places in enumerate(self.places)
-        ]
-
-    def _side_values(self, opened: OpenPosition, *sides_T: np.ndarray) -> Iterator[tuple[float, ...]]:
-        listed = self.index.levels.offsets[opened.position] + np.array([other.code for other in opened.alternatives])
-        return (tuple(six_digits_all(side[listed]).tolist()) for side in sides_T)
 
     @cached_property
     def logp(self) -> np.ndarray:

@@ -8,6 +8,7 @@ import gradio as gr
 from app.page import assets
 from app.page.component import Stage, question
 from app.server.public import api
+from app.tabs.beating import Beating
 from app.tabs.belonging import Belonging
 from app.tabs.browsing import Browsing
 from app.tabs.comparing import Comparing
@@ -32,7 +33,7 @@ def build(
     gr.set_static_paths([assets.plotly_js()])
     w, d, c = Watching(handlers), diagnosing or Diagnosing(handlers), Comparing(handlers)
     browsing, course, dialing = Browsing(handlers), Lessons(handlers), Dialing(handlers)
-    lab = lab or Lab(None)
+    lab, beating = lab or Lab(None), Beating(handlers)
     questions = [
         w.search,
         w.decode,
@@ -58,14 +59,10 @@ def build(
         Belonging(handlers).least_certain,
         dialing.dial,
         *_of_a_trace(handlers),
-        course.lesson,
-        course.reveal,
-        lab.lab_start,
-        lab.lab_poll,
-        lab.lab_stop,
+        *_of_learning(course, lab, beating),
     ]
     first = opening(handlers) | {"diagnosis": d.opening(), "comparing": c.opening()}
-    first |= {"lessons": course.opening(), "dial": dialing.opening(), "lab": lab.opening()}
+    first |= {"lessons": course.opening(), "dial": dialing.opening(), "lab": lab.opening(), "game": beating.opening()}
     if own is not None:
         questions += [own.own_upload, own.own_look, own.own_train, own.own_poll, own.own_cancel]
         first["own"] = own.opening()
@@ -80,6 +77,12 @@ def _of_a_trace(handlers: Handlers) -> list[Callable]:
     """The questions about a decode that is done: who did it, and the map."""
     mapping = Mapping(handlers)
     return [Telling(handlers).why, mapping.item_map, mapping.item_masses]
+
+
+def _of_learning(course: Lessons, lab: Lab, beating: Beating) -> list[Callable]:
+    """The questions of the course, the Lab and Beat the machine."""
+    of_game = [beating.game_start, beating.game_seal, beating.game_guess, beating.game_next]
+    return [course.lesson, course.reveal, lab.lab_start, lab.lab_poll, lab.lab_stop, *of_game]
 
 
 def _told_plainly(function: Callable) -> Callable:

@@ -11,7 +11,7 @@ from app.views import theme
 from app.words import sentences as text
 
 FOLDER = Path(__file__).parent
-STYLES = ("stage", "parts", "pages", "learn", "lab", "own")
+STYLES = ("stage", "parts", "pages", "learn", "lab", "play", "own")
 
 
 @lru_cache(maxsize=1)
@@ -39,12 +39,13 @@ def template() -> str:
 
 @lru_cache(maxsize=1)
 def page() -> str:
-    """The five tabs, the stage in the first."""
+    """The six tabs, the stage in the first."""
     inner = {
         "stage": template(),
         "compare": _worded("compare", text.COMPARE),
         "diagnose": _worded("diagnose", text.DIAGNOSE),
         "learn": _worded("learn", text.LEARN),
+        "play": _worded("play", text.GAME),
         "lab": _worded("lab", text.LAB),
     }
     return re.sub(r"@@(\w+)@@", lambda found: inner[found[1]], _worded("page", text.TABS | {"title": text.TITLE}))

@@ -16,6 +16,8 @@ COSTS: Mapping[str, float] = {
     "dial": 4,
     "export_cases": 4,
     "fill_gap": 6,
+    "game_seal": 2,
+    "game_start": 3,
     "lab_start": 20,
     "odd_one_out": 3,
     "open_trace": 3,

@@ -97,6 +97,18 @@ class Handlers:
         with self._lock:
             return self._trips.setdefault(name, Trips(self.recommenders[name], self.data))
 
+    def has_trips(self, name: str) -> bool:
+        """Whether test trips of a checkpoint can be had: from a folder that was given, or of the demo's data."""
+        with self._lock:
+            made = self._trips.get(name)
+        given = self.data if made is None else made.folder
+        return given is not None or self.recommenders[name].catalog.name == "grocery"
+
+    def twin(self, catalog: str) -> str | None:
+        """A checkpoint of a catalog, by its fingerprint, that can do nothing but left to right."""
+        of_catalog = [(n, r) for n, r in self.recommenders.items() if r.catalog.fingerprint == catalog]
+        return next((n for n, r in of_catalog if getattr(r.denoiser, "orders", None) == ("left_to_right",)), None)
+
     def bundle(self, trace: DecodeTrace, owner: str | None = None) -> dict:
         """A trace with what the player draws from it: captions, marks, the tree, and which checkpoint can decode on."""
         same = [n for n, r in self.recommenders.items() if r.catalog.fingerprint == trace.catalog.get("fingerprint")]

@@ -41,10 +41,7 @@ class Lessons:
         return next((n for n, r in self.handlers.recommenders.items() if r.catalog.fingerprint == wanted), None)
 
     def _twin(self, kind: str) -> str | None:
-        """A checkpoint of the story's catalog that can do nothing but left to right."""
-        wanted = self._story(kind).trace.catalog.get("fingerprint")
-        of_catalog = [(n, r) for n, r in self.handlers.recommenders.items() if r.catalog.fingerprint == wanted]
-        return next((n for n, r in of_catalog if getattr(r.denoiser, "orders", None) == ("left_to_right",)), None)
+        return self.handlers.twin(self._story(kind).trace.catalog.get("fingerprint"))
 
     def _decoder(self, key: str) -> str | None:
         """The checkpoint that makes a card's live decode."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import exp
 from typing import TYPE_CHECKING
 
+from app.words.game_words import GAME
 from app.words.hindsight import Hindsight
 from app.words.lab_words import LAB
 from app.words.lesson_words import GLOSSARY, LEARN, LESSONS
@@ -52,6 +53,7 @@ __all__ = [
     "CHOICES",
     "COMPARE",
     "DIAGNOSE",
+    "GAME",
     "GLOSSARY",
     "LAB",
     "LEARN",

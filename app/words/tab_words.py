@@ -1,11 +1,12 @@
 """Words of the tabs beside Watch: Diagnose, Compare and Learn. Used through app.words.sentences."""
 
+from app.words.game_words import GAME
 from app.words.lab_words import LAB
 from app.words.lesson_words import GLOSSARY, LEARN
 from app.words.why_words import ERRORS, RESCUES
 from mindrec.diagnosis.kinds import CAUSE_NAMES
 
-TABS = {"watch": "Watch", "compare": "Compare", "diagnose": "Diagnose", "learn": "Learn", "lab": "Lab"}
+TABS = {"watch": "Watch", "compare": "Compare", "diagnose": "Diagnose", "learn": "Learn", "play": "Play", "lab": "Lab"}
 
 _CAUSE_MEANINGS = {
     "unknown": "The true next item is not in the catalog, so nothing could have named it.",
@@ -224,6 +225,7 @@ PAGE = {
     "compare": COMPARE,
     "learn": LEARN,
     "lab": LAB,
+    "game": GAME,
     "glossary": GLOSSARY,
 }
 """What the tabs' scripts say; the stage's own words are in app.words.sentences."""

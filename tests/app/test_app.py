@@ -311,7 +311,13 @@ def test_every_word_of_the_page_exists():
     for file in (assets.FOLDER / "js").glob("*.js"):
         script = file.read_text(encoding="utf-8")
         course = text.LAB if file.name.startswith("lab") else text.LEARN
-        for letter, words in (("T", text.STAGE), ("D", text.DIAGNOSE), ("C", text.COMPARE), ("L", course)):
+        for letter, words in (
+            ("T", text.STAGE),
+            ("D", text.DIAGNOSE),
+            ("C", text.COMPARE),
+            ("L", course),
+            ("G", text.GAME),
+        ):
             used = set(re.findall(rf"\b{letter}\.(\w+)", script))
             assert used <= set(words), (file.name, letter)
         assert set(re.findall(r'"((?:col|help)_\w+)"', script)) <= set(text.STAGE)

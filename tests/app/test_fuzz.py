@@ -31,9 +31,11 @@ QUESTIONS = ("search", "decode", "decode_start", "decode_poll", "decode_stop", "
 QUESTIONS += ("cases", "case_charts", "case", "export_cases", "compare_cases", "sample", "browse", "compare", "lesson")
 QUESTIONS += ("lab_start", "lab_poll", "lab_stop", "known", "odd_one_out", "least_certain", "dial", "reveal")
 QUESTIONS += ("why", "item_map", "item_masses", "own_upload", "own_look", "own_poll", "own_cancel")
+QUESTIONS += ("game_start", "game_seal", "game_guess", "game_next")
 KEYS = ("ids", "config", "target", "checkpoint", "wait", "query", "job", "after", "number", "text", "path", "items")
 KEYS += ("filters", "sort", "page", "file", "left", "right", "card", "answer", "limit", "kind", "row", "seed")
 KEYS += ("stops", "k", "rank", "trace", "name", "data", "part", "key", "columns", "dials", "run")
+KEYS += ("game", "machine", "stage", "choice", "day", "timed")
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=20), st.sampled_from(

@@ -63,6 +63,7 @@ export const PROPS = [
   { name: "sort", type: "text", default: null, key: "sort" },
   { name: "down", type: "one", default: false, key: "down" },
   { name: "lesson", type: "text", default: null, key: "lesson" },
+  { name: "game", type: "text", default: "", key: "game" },
   { name: "dials", type: "text", default: "", key: "lab" },
   { name: "bare", type: "zero", default: false, key: "controls" },
   { name: "theme", type: "text", default: null, key: "__theme" },

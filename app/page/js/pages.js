@@ -1,5 +1,5 @@
 // @ts-check
-// The page around the stage: five tabs, made when first shown, that share one way to ask the server.
+// The page around the stage: six tabs, made when first shown, that share one way to ask the server.
 
 import { makeCompare } from "./compare.js";
 import { makeDiagnose } from "./diagnose.js";
@@ -7,6 +7,7 @@ import { makeAddress } from "./address.js";
 import { makeLab } from "./lab.js";
 import { makeLearn } from "./learn.js";
 import { readLink } from "./links.js";
+import { makePlay } from "./play.js";
 import { mount } from "./stage.js";
 
 export function mountPage(element, data, server) {
@@ -19,7 +20,7 @@ export function mountPage(element, data, server) {
   };
   page.watch = mount(panel("watch"), data, server);
   page.ready = page.watch.ready; // the first story or link is open
-  const makers = { compare: makeCompare, diagnose: makeDiagnose, learn: makeLearn, lab: makeLab };
+  const makers = { compare: makeCompare, diagnose: makeDiagnose, learn: makeLearn, play: makePlay, lab: makeLab };
   const made = {
     watch: { shown: () => page.watch.model && page.watch.rebuild(), address: () => page.watch.parts.share.address() },
   };

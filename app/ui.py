@@ -64,7 +64,7 @@ def build(
     first = opening(handlers) | {"diagnosis": d.opening(), "comparing": c.opening()}
     first |= {"lessons": course.opening(), "dial": dialing.opening(), "lab": lab.opening(), "game": beating.opening()}
     if own is not None:
-        questions += [own.own_upload, own.own_look, own.own_train, own.own_poll, own.own_cancel]
+        questions += [own.own_upload, own.own_look, own.own_look_items, own.own_train, own.own_poll, own.own_cancel]
         first["own"] = own.opening()
     with gr.Blocks(title=text.TITLE, analytics_enabled=False, fill_width=True) as page:
         Stage(first, [question(each) for each in questions], elem_id="mindrec-stage")

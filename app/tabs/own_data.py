@@ -25,7 +25,7 @@ from mindrec.data.catalog import load_prepared
 from mindrec.data.splits import cases
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
-from mindrec.sources.look import look_at_log
+from mindrec.sources.look import Look, look_at_items, look_at_log
 from mindrec.sources.user_columns import LogOptions
 from mindrec.training.auto_preset import DENSE_EPOCHS, EPOCHS
 
@@ -36,12 +36,17 @@ MOST_COLUMNS, SHOWN_EXAMPLES = 200, 3
 QUICK_EPOCHS = 2
 SEPARATORS, ENCODINGS = tuple(words.OWN["separators"]), tuple(words.OWN["encodings"])
 ROLES = tuple(words.OWN["roles"])
+OF_ITEMS = ("title", "category", "brand")
+"""Roles of the log's columns that are an item file's where there is one."""
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass
 class _File:
-    """An uploaded table; `columns` are those of the last look."""
+    """An uploaded table: a log, or the item file that lies in a folder within the log's.
+
+    `columns` are those of the last look.
+    """
 
     path: Path
     bytes: int = 0
@@ -83,7 +88,10 @@ class OwnData:
 
     @plainly
     def own_upload(self, ask: dict) -> dict:
-        """Take a part of a file: {"name", "data": base64, "at": bytes before it}, and "key" but for the first part."""
+        """Take a part of a file: {"name", "data": base64, "at": bytes before it}, and "key" but for the first part.
+
+        The first part of an item file has "log", the key of the log that it is about.
+        """
         data, at = ask.get("data"), ask.get("at")
         if not isinstance(data, str) or type(at) is not int or len(data) > 2 * PART_BYTES:
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="a part of a file"))
@@ -92,7 +100,7 @@ class OwnData:
         except (binascii.Error, ValueError):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="a part of a file")) from None
         with self._lock:
-            key = ask.get("key") if at else self._new(str(ask.get("name", "")))
+            key = ask.get("key") if at else self._new(str(ask.get("name", "")), ask.get("log"))
             file = self._file(key)
             if at != file.bytes:
                 raise MindRecError(words.OUT_OF_TURN)
@@ -111,27 +119,35 @@ class OwnData:
             found, roles, header = look_at_log(file.source, file.path, LogOptions(**self._reading(ask)))
         except MindRecError as error:
             raise MindRecError(self._plain(str(error))) from None
-        file.columns = [column.name for column in found.columns]
-        shown = [asdict(column) for column in found.columns[:MOST_COLUMNS]]
-        return {
-            "how": found.how,
-            "columns": shown,
-            "more": max(0, len(found.columns) - len(shown)),
-            "roles": {column.role: column.name for column in reversed(found.columns) if column.role in ROLES} | roles,
-            "header": header,
-            "said": [self._plain(line) for line in found.said],
-        }
+        shown = self._shown(file, found)
+        return shown | {"roles": shown["roles"] | roles, "header": header}
+
+    @plainly
+    def own_look_items(self, ask: dict) -> dict:
+        """What is in an item file: how it is read, its columns with examples and roles, and remarks.
+
+        "item" is the log's column of items: a column of that name holds the ids here too.
+        """
+        file, item = self._file(ask.get("key")), ask.get("item")
+        try:
+            return self._shown(file, look_at_items(file.path, LogOptions(item_column=str(item) if item else None)))
+        except MindRecError as error:
+            raise MindRecError(self._plain(str(error))) from None
 
     @plainly
     def own_train(self, ask: dict) -> dict:
-        """Prepare and train: {"key", "columns": {role: column}, "quick"} with how the file is read."""
+        """Prepare and train: {"key", "columns": {role: column}, "quick"} with how the file is read.
+
+        With "items", the key of an item file, the columns of title, category and brand are that file's, and
+        "item_id" is the one of its ids.
+        """
         key = ask.get("key")
         file, quick = self._file(key), ask.get("quick") is True
         base = file.path.parent
         name = self._free_name(file.path.name.split(".")[0])
         data, out = base / "prepared", base / name
         prepare = ["prepare", file.source, "--path", str(file.path), "--out", str(data)]
-        prepare += self._column_options(ask, file) + _reading_options(self._reading(ask))
+        prepare += self._column_options(ask, file) + self._item_file(ask) + _reading_options(self._reading(ask))
         train = ["train", "--data", str(data), "--out", str(out)]
         if quick:
             train += ["--dense-epochs", str(QUICK_EPOCHS), "--epochs", str(QUICK_EPOCHS)]
@@ -163,19 +179,37 @@ class OwnData:
 
     # -- parts ---------------------------------------------------------------------------------------------------------
 
-    def _new(self, name: str) -> str:
-        """A folder for a file; that of an earlier one is removed unless something was made from it."""
-        busy = self.job is not None and not self.job.ended.is_set()
-        for key, file in list(self._files.items()):
-            if not busy and not (file.path.parent / "prepared").exists():
-                shutil.rmtree(file.path.parent, ignore_errors=True)
-                del self._files[key]
+    def _new(self, name: str, log) -> str:
+        """A folder for a file; that of an earlier log is removed unless something was made from it."""
         key = secrets.token_hex(8)
-        folder = self.folder / key
+        if log is None:
+            self._forget_unused()
+            folder = self.folder / key
+        else:
+            folder = self._file(log).path.parent / f"items-{key}"
         folder.mkdir()
         plain = _NAME.sub("_", Path(name.replace("\\", "/")).name)[-60:].lstrip("._-")
         self._files[key] = _File(folder / (plain or "table"))
         return key
+
+    def _forget_unused(self) -> None:
+        busy = self.job is not None and not self.job.ended.is_set()
+        for folder in [] if busy else list(self.folder.iterdir()):
+            if not (folder / "prepared").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+        self._files = {key: file for key, file in self._files.items() if file.path.exists()}
+
+    def _shown(self, file: _File, found: Look) -> dict:
+        """A look as the page draws it."""
+        file.columns = [column.name for column in found.columns]
+        shown = [asdict(column) for column in found.columns[:MOST_COLUMNS]]
+        return {
+            "how": found.how,
+            "columns": shown,
+            "more": max(0, len(found.columns) - len(shown)),
+            "roles": {column.role: column.name for column in reversed(found.columns) if column.role in ROLES},
+            "said": [self._plain(line) for line in found.said],
+        }
 
     def _file(self, key) -> _File:
         if not isinstance(key, str) or key not in self._files:
@@ -196,19 +230,28 @@ class OwnData:
         given = {"separator": separator or None, "encoding": encoding or None, "no_header": ask.get("header") == "no"}
         return given | {"day_first": {"day": True, "month": False}.get(dates)}
 
-    @staticmethod
-    def _column_options(ask: dict, file: _File) -> list[str]:
+    def _item_file(self, ask: dict) -> list[str]:
+        """Options of the item file, if there is one."""
+        if ask.get("items") is None:
+            return []
+        file, column = self._file(ask["items"]), ask.get("item_id")
+        if not isinstance(column, str) or column not in file.columns:
+            raise MindRecError(words.BAD_COLUMN.format(column=str(column)[:60]))
+        return ["--item-file", str(file.path), f"--item-file-id={column}"]
+
+    def _column_options(self, ask: dict, log: _File) -> list[str]:
         chosen = ask.get("columns")
         if not isinstance(chosen, dict) or not all(isinstance(chosen.get(role, ""), str) for role in ROLES):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="columns"))
+        of_items = log if ask.get("items") is None else self._file(ask["items"])
         options = []
         for role in ROLES:
             column = chosen.get(role, "")
-            if column and column not in file.columns:
+            if column and column not in (of_items if role in OF_ITEMS else log).columns:
                 raise MindRecError(words.BAD_COLUMN.format(column=column[:60]))
             if role == "time" and not column:
                 options.append("--no-time")
-            elif column or role in ("title", "brand", "category"):  # without one, none is to be guessed either
+            elif column or role in OF_ITEMS:  # without one, none is to be guessed either
                 options.append(f"--{'category-columns' if role == 'category' else role + '-column'}={column}")
         return options if chosen.get("category") else [*options, "--induce-tree"]
 

@@ -14,7 +14,7 @@ from mindrec.sources import filters
 from mindrec.sources import streaming as large
 from mindrec.sources.described import OwnColumns
 from mindrec.sources.encodings import MIXED
-from mindrec.sources.itemfile import ItemColumns
+from mindrec.sources.itemfile import TEXTS, ItemColumns, guessed_levels
 from mindrec.sources.repairs import Repairs
 from mindrec.sources.roles import guessed, log_roles
 from mindrec.sources.tables import BLANKS, SEPARATORS, Options, look_at, looks_like_data
@@ -133,6 +133,9 @@ def look_at_items(path: Path, options: LogOptions) -> Look:
         shown = {column: use for use, held in fields_of.items() for column in held}
     except MindRecError as error:
         sample.said.append(f"refused: {error}")
+        known = {use: guessed(use, sample.columns) for use in TEXTS}
+        shown = {column: use for use, column in known.items() if column}
+        shown |= dict.fromkeys(guessed_levels(sample.columns, list(shown)), "category")
     return Look(path, sample.how, _columns(sample, shown), len(sample.rows), None, [*sample.said, *repairs.lines()])
 
 

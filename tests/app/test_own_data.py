@@ -15,6 +15,7 @@ from app.tabs import own_data
 from app.tabs.handlers import Handlers
 from app.tabs.own_data import OwnData
 from app.ui import build
+from mindrec.data.catalog import load_prepared
 
 LOG = "who,sku,date,note\n" + "".join(
     f"p{u},s{(u + k) % 5},2024-0{1 + k}-1{u},<b>x\n" for u in range(6) for k in range(4)
@@ -29,12 +30,12 @@ def own(recommender):
     assert not found.folder.exists()
 
 
-def put(own, raw: bytes, name="log.csv", size=40):
+def put(own, raw: bytes, name="log.csv", size=40, log=None):
     """Upload in parts, as the page does; the key."""
     key = None
     for at in range(0, len(raw), size):
         part = base64.b64encode(raw[at : at + size]).decode()
-        answer = own.own_upload({"name": name, "data": part, "at": at, "key": key})
+        answer = own.own_upload({"name": name, "data": part, "at": at, "key": key, "log": log})
         assert "error" not in answer, answer
         key = answer["key"]
     return key
@@ -68,7 +69,7 @@ def test_in_public_there_is_nothing_of_it(own):
         body = {"data": {"key": "0"}, "fn_name": "own_look", "session_hash": "s", "component_id": stage["id"]}
         assert (client.post(f"{API}/component_server", json=body).status_code == 200) == (name == "local")
     assert asked["public"] == []
-    assert len(asked["local"]) == 5
+    assert len(asked["local"]) == 6
 
 
 def test_a_look_finds_columns_and_says_what_it_takes_them_for(own):
@@ -82,6 +83,27 @@ def test_a_look_finds_columns_and_says_what_it_takes_them_for(own):
     assert files[0].parent.parent == own.folder
     without = own.own_look({"key": key, "header": "no"})
     assert [column["name"] for column in without["columns"]] == ["1", "2", "3", "4"]
+
+
+def test_a_second_table_describes_the_items(own):
+    key = put(own, LOG.encode())
+    own.own_look({"key": key})
+    table = "No;Name;Room\n" + "".join(f"s{n};Thing {n};Room {n % 2}\n" for n in range(5))
+    items = put(own, table.encode(), "things.csv", log=key)
+    found = own.own_look_items({"key": items})
+    assert [column["name"] for column in found["columns"]] == ["No", "Name", "Room"]
+    columns = {"user": "who", "item": "sku", "time": "date", "title": "Name", "category": "Room"}
+    ask = {"key": key, "columns": columns, "items": items, "item_id": "No", "quick": True}
+    started = own.own_train(ask)
+    while own.job.at == 0 and not own.job.ended.is_set():
+        own.job.ended.wait(0.1)
+    own.own_cancel({"job": started["job"]})
+    prepared = load_prepared(own.folder / key / "prepared").catalog
+    assert {(i.title, *i.categories) for i in prepared.items} == {(f"Thing {n}", f"Room {n % 2}") for n in range(5)}
+    other = put(own, LOG.encode(), "other.csv")  # a log from which something was made stays, with its item file
+    assert own.own_look({"key": key})["how"]
+    put(own, LOG.encode(), "third.csv")
+    assert "error" in own.own_look({"key": other})
 
 
 def test_what_the_command_refuses_comes_in_its_words_and_without_our_folder(own):
@@ -140,6 +162,10 @@ def test_bad_questions_are_refused(own, monkeypatch):
         ("own_train", {"key": key, "columns": columns | {"time": "--out=/"}}),
         ("own_train", {"key": key, "columns": columns | {"time": 3}}),
         ("own_train", {"key": key, "columns": [1]}),
+        ("own_train", {"key": key, "columns": columns, "items": "../x"}),
+        ("own_train", {"key": key, "columns": columns, "items": key, "item_id": "--out=/"}),
+        ("own_look_items", {"key": None}),
+        ("own_upload", {"data": part, "at": 0, "name": "x", "log": "no"}),
         ("own_train", {"key": key}),
         ("own_poll", {"job": "no"}),
         ("own_cancel", {}),

@@ -9,6 +9,13 @@ LOG = "Kunde;Artikel;Datum;Bezeichnung;Abteilung\n" + "".join(
     for u in range(60)
     for k, i in enumerate((3 * u + k) % 20 for k in range(7))
 )
+ITEMS = "Artikel,Name,Gang\n" + "".join(f"a{i},Thing {i},Aisle {i % 4}\n" for i in range(20))
+DROP = """text => {
+    const data = new DataTransfer();
+    data.items.add(new File([text], "dropped.csv"));
+    const drop = new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true });
+    document.querySelector(".mr-own-drop").dispatchEvent(drop);
+}"""
 ROLES = {"user": "Kunde", "item": "Artikel", "time": "Datum"}
 
 
@@ -16,7 +23,10 @@ def looked_at(page, tmp_path):
     """Open the dialog and choose the file; the look stands open."""
     path = tmp_path / "bestellungen.csv"
     path.write_text(LOG, encoding="cp1252")
-    page.on("filechooser", lambda chooser: chooser.set_files(path))  # early: a busy browser is slow to begin asking
+    files = [path, tmp_path / "artikel.csv"]
+    files[1].write_text(ITEMS)
+    # Early: a busy browser is slow to begin asking.
+    page.on("filechooser", lambda chooser: chooser.set_files(files.pop(0)))
     page.focus("[data-do=own]")
     page.keyboard.press("Enter")
     page.wait_for_selector("dialog[open]")
@@ -36,6 +46,17 @@ def test_a_file_is_looked_at_and_its_columns_are_chosen_by_keyboard(visit, tmp_p
     page.keyboard.type("Abt")
     assert page.input_value("#mr-own-category") == "Abteilung"
     assert page.evaluate("document.querySelector('dialog').scrollWidth <= document.querySelector('dialog').clientWidth")
+    page.focus(".mr-own-beside button")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#mr-own-item_id")  # the second table's columns describe the items now
+    chosen = {role: page.input_value(f"#mr-own-{role}") for role in ("item_id", "title")}
+    assert chosen == {"item_id": "Artikel", "title": "Name"}
+    assert page.locator("#mr-own-category option").all_inner_texts() == ["none", "Artikel", "Name", "Gang"]
+    page.focus(".mr-own-beside button")
+    page.keyboard.press("Enter")
+    assert "Abteilung" in page.inner_text("#mr-own-category")
+    page.evaluate(DROP, "user_id,item_id,timestamp\nu1,i1,1\nu1,i2,2\n")
+    page.wait_for_function("document.querySelectorAll('dialog tbody tr').length === 3")
     page.keyboard.press("Escape")
     assert page.locator("dialog[open]").count() == 0
     assert page.evaluate("document.activeElement.dataset.do") == "own"

@@ -6,7 +6,8 @@ import { fill } from "./words.js";
 
 const POLL = 500,
   AGAIN = 1500,
-  TRIES = 5;
+  TRIES = 5,
+  OF_ITEMS = ["title", "category", "brand"];
 
 export function makeOwn(app) {
   const own = app.data.own;
@@ -22,15 +23,30 @@ export function makeOwn(app) {
   app.root.querySelector(".mr-head-tools").prepend(button);
 
   let key = null,
+    items = null,
+    log = null,
     job = null,
     result = null;
   const selects = new Map();
   const message = make("p", { class: "mr-message", role: "alert", hidden: true });
-  const file = make("input", { type: "file", class: "mr-sr", tabindex: "-1", "aria-label": W.choose });
+  const chooser = (label, then) => {
+    const input = /** @type {HTMLInputElement} */ (
+      make("input", { type: "file", class: "mr-sr", tabindex: "-1", "aria-label": label })
+    );
+    input.addEventListener("change", () => {
+      const [first] = input.files;
+      if (first) then(first);
+      input.value = "";
+    });
+    return input;
+  };
+  const file = chooser(W.choose, take),
+    item_file = chooser(W.items, takeItems);
   const drop = make("button", { type: "button", class: "mr-own-drop", text: W.choose, onclick: () => file.click() });
   const state = make("p", { class: "mr-own-state", role: "status" });
   const bar = make("progress", { max: "1", value: "0", "aria-label": W.title, hidden: true });
   const look = make("section", { class: "mr-own-look", hidden: true });
+  const beside = make("section", { class: "mr-own-beside" });
   const said = make("ul", { class: "mr-own-said" });
   const work = make("section", { class: "mr-own-work", hidden: true });
   const cancel = make("button", { type: "button", text: W.cancel, onclick: stop });
@@ -49,6 +65,7 @@ export function makeOwn(app) {
       make("p", { class: "mr-help", text: W.about }),
       drop,
       file,
+      item_file,
       message,
       state,
       bar,
@@ -100,23 +117,41 @@ export function makeOwn(app) {
     return { error: W.failed };
   }
 
-  async function take(chosen) {
-    say("");
-    look.hidden = work.hidden = watch.hidden = true;
+  // The key of the file once it is sent whole; an item file is sent beside its log.
+  async function upload(chosen, log) {
     const about = { name: chosen.name, most: String(own.most / 1e6) };
     if (chosen.size > own.most) return say(fill(W.too_big, about));
     let sent = null;
     for (let at = 0; at === 0 || at < chosen.size; at += own.part) {
       const data = await base64(chosen.slice(at, at + own.part));
-      const answer = await send({ name: chosen.name, data, at, key: sent });
+      const answer = await send({ name: chosen.name, data, at, key: sent, log });
       if (!answer || answer.error !== undefined) return say((answer && answer.error) || W.failed);
       sent = answer.key;
       const percent = Math.floor((100 * Math.min(at + own.part, chosen.size)) / Math.max(chosen.size, 1));
       setText(state, fill(W.sending, { ...about, percent }));
     }
-    key = sent;
     setText(state, "");
+    return sent;
+  }
+
+  async function take(chosen) {
+    say("");
+    look.hidden = work.hidden = watch.hidden = true;
+    const sent = await upload(chosen, null);
+    if (!sent) return;
+    key = sent;
+    items = null;
     await inspect({});
+  }
+
+  async function takeItems(chosen) {
+    say("");
+    const sent = await upload(chosen, key);
+    const found = sent && (await ask("own_look_items", { key: sent, item: selects.get("item").value }));
+    if (!found) return;
+    items = { key: sent, name: chosen.name, found };
+    describe();
+    selects.get("item_id").focus();
   }
 
   // -- the look ---------------------------------------------------------------------------------------------------
@@ -140,6 +175,38 @@ export function makeOwn(app) {
     return make("div", { class: "field" }, make("label", { for: id, text: label }), select);
   }
 
+  const named = (found) => found.columns.filter((column) => column.name).map(({ name }) => [name, name]);
+
+  // The item file's part of the look. The columns that describe items are that file's where there is one.
+  function describe() {
+    const found = items ? items.found : log;
+    for (const role of OF_ITEMS) {
+      const options = [["", W.none], ...named(found)].map(([value, text]) => make("option", { value, text }));
+      selects.get(role).replaceChildren(...options);
+      selects.get(role).value = found.roles[role] || "";
+    }
+    selects.delete("item_id");
+    const without = () => {
+      items = null;
+      describe();
+      beside.querySelector("button").focus();
+    };
+    beside.replaceChildren(
+      make("h3", { text: W.items }),
+      ...(items
+        ? [
+            make("p", { text: `${items.name}: ${items.found.how}` }),
+            make("ul", { class: "mr-own-said" }, ...items.found.said.map((text) => make("li", { text }))),
+            menu("item_id", W.items_id, named(items.found), items.found.roles.item),
+            make("button", { type: "button", text: W.items_without, onclick: without }),
+          ]
+        : [
+            make("p", { class: "mr-help", text: W.items_about }),
+            make("button", { type: "button", text: W.items_choose, onclick: () => item_file.click() }),
+          ]),
+    );
+  }
+
   function draw(found, reading) {
     selects.clear();
     const rows = found.columns.map((column) =>
@@ -151,12 +218,12 @@ export function makeOwn(app) {
         make("td", { text: column.examples.join(", ") }),
       ),
     );
-    const named = found.columns.filter((column) => column.name).map((column) => [column.name, column.name]);
     const roles = Object.entries(W.roles).map(([role, label]) => {
       const needed = role === "user" || role === "item";
       const none = role === "time" ? W.rows_in_order : needed ? "" : W.none;
-      return menu(role, label, [["", none], ...named], found.roles[role]);
+      return menu(role, label, [["", none], ...named(found)], found.roles[role]);
     });
+    log = found;
     const found_first = (pairs) => [["", W.as_found], ...pairs];
     const how = [
       menu("separator", W.separator, found_first(Object.entries(W.separators)), reading.separator),
@@ -186,6 +253,7 @@ export function makeOwn(app) {
       make("ul", { class: "mr-own-said" }, ...found.said.map((text) => make("li", { text }))),
       make("h3", { text: W.meaning }),
       make("div", { class: "mr-fields" }, ...roles),
+      beside,
       make(
         "details",
         {},
@@ -196,6 +264,7 @@ export function makeOwn(app) {
       make("p", {}, quick, " ", make("label", { for: "mr-own-quick", text: W.quick })),
       make("button", { type: "button", class: "mr-primary", text: W.train, onclick: () => train(quick.checked) }),
     );
+    describe();
   }
 
   const chosen = (names) => Object.fromEntries(names.map((name) => [name, selects.get(name).value]));
@@ -205,7 +274,8 @@ export function makeOwn(app) {
 
   async function train(quick) {
     say("");
-    const request = { key, columns: chosen(Object.keys(W.roles)), quick, ...readingNow() };
+    const of_items = items ? { items: items.key, item_id: selects.get("item_id").value } : {};
+    const request = { key, columns: chosen(Object.keys(W.roles)), quick, ...readingNow(), ...of_items };
     const answer = await ask("own_train", request);
     if (!answer) return;
     job = answer.job;
@@ -277,12 +347,6 @@ export function makeOwn(app) {
     if (checkpoint.examples.length) app.openExample(checkpoint.examples[0]);
   }
 
-  file.addEventListener("change", () => {
-    const input = /** @type {HTMLInputElement} */ (file),
-      [first] = input.files;
-    if (first) take(first);
-    input.value = "";
-  });
   for (const name of ["dragover", "dragleave", "drop"])
     drop.addEventListener(name, (event) => {
       event.preventDefault();

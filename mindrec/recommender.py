@@ -336,6 +336,7 @@ class Recommender(Abilities):
         if thought is not None:
             mentioned |= {thought.before_row, thought.after_row}
         mentioned |= {b.item for s in steps[since:] for b in s.beams if b.item is not None}
+        behind = set().union(*(step.possible.rows() for step in steps[since:] if step.possible is not None))
         return DecodeTrace(
             config=config.to_dict(),
             levels=tuple(LevelName(v.kind, v.name, v.size) for v in self.tokenizer.levels),
@@ -362,6 +363,7 @@ class Recommender(Abilities):
             votes=votes,
             elapsed_ms=None if elapsed_ms is None else six_digits(elapsed_ms),
             notes=(*answer_notes(history), *self.notes),
+            titles={str(row): self.catalog.items[row].title for row in sorted(behind - mentioned)},
         )
 
     def _item_name(self, row: int) -> ItemName:

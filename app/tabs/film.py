@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from app.views.events import events
-from app.views.possible import Possible
 from app.views.tree import TreeBuilder
 from app.words import sentences as text
 from mindrec.decoding.config import DecodeConfig
@@ -27,18 +26,17 @@ class Film:
         self._done = 0
         self._labels: list[dict[str, str]] = [{} for _ in recommender.tokenizer.levels]
         self._items: dict[int, ItemName] = {}
-        self._possible: Possible | None = None
+        self._titles: dict[str, str] = {}
         self._tree: TreeBuilder | None = None
         self._captions: list[str] = []
 
     def part(self, steps: Sequence[DecodeStep], after: int) -> dict:
-        """The film of the steps so far without the first `after`: trace, captions, possible, events and tree."""
+        """The film of the steps so far without the first `after`: trace, captions, events and tree."""
         with self._lock:
             trace = self._extend(tuple(steps)) if len(steps) >= self._done else self._named(tuple(steps), self._done)
             return {
                 "trace": replace(trace, steps=trace.steps[after:]),
                 "captions": self._captions[after : len(steps)],
-                "possible": self._possible.view(after),
                 "events": events(trace),
                 "tree": self._tree.view(),
             }
@@ -46,14 +44,11 @@ class Film:
     def _extend(self, steps: tuple[DecodeStep, ...]) -> DecodeTrace:
         trace = self._named(steps, self._done)
         if self._tree is None:
-            codes, items = self.recommender.tokenizer.codes, self.recommender.catalog.items
             self._tree = TreeBuilder(trace, self.recommender.tokenizer.category_parents)
-            self._possible = Possible(trace, codes, items)
         self._tree.trace = trace
         for step in steps[self._done :]:
             self._tree.add(step)
-            self._possible.add(step)
-        self._captions += text.captions(trace, self._possible.view(), self._done)
+        self._captions += text.captions(trace, self._done)
         self._done = len(steps)
         return trace
 
@@ -63,5 +58,7 @@ class Film:
         for known, new in zip(self._labels, trace.labels, strict=True):
             known.update(new)
         self._items.update((item.row, item) for item in trace.items)
+        self._titles.update(trace.titles)
         labels = tuple({code: names[code] for code in sorted(names, key=int)} for names in self._labels)
-        return replace(trace, labels=labels, items=tuple(self._items[row] for row in sorted(self._items)))
+        items = tuple(self._items[row] for row in sorted(self._items))
+        return replace(trace, labels=labels, items=items, titles=self._titles.copy())

@@ -132,15 +132,14 @@ EXAMPLE_ABOUT = "A made-up history. What comes next?"
 TRIP_ABOUT = "A real shopping trip; its true next item is “{title}”. Will the search find it?"
 
 
-def captions(trace: DecodeTrace, possible: dict | None = None, since: int = 0) -> list[str]:
+def captions(trace: DecodeTrace, since: int = 0) -> list[str]:
     """One plain sentence or two for every step from `since` on; together they are the transcript.
 
-    Args:
-        possible: of app.views.possible, so that a semantic-ID code is told by the items that it leaves.
+    A semantic-ID code is named by the items that it leaves, where the trace has recorded them.
     """
-    later = Hindsight.of(trace)
+    later, titles = Hindsight.of(trace), trace.titles | {str(item.row): item.title for item in trace.items}
     steps = trace.steps[since:]
-    return [_caption(trace, step, possible, later) if step.index else _opening(trace) for step in steps]
+    return [_caption(trace, step, titles, later) if step.index else _opening(trace) for step in steps]
 
 
 def pulls_line(explanation: "Explanation") -> str:
@@ -194,11 +193,11 @@ def _opening(trace: DecodeTrace) -> str:
     )
 
 
-def _caption(trace: DecodeTrace, step: DecodeStep, possible: dict | None, later: Hindsight) -> str:
+def _caption(trace: DecodeTrace, step: DecodeStep, titles: dict[str, str], later: Hindsight) -> str:
     if not step.beams:
         return f"Step {step.index}: no beam is left."
     best = step.beams[0]
-    parts = [f"Step {step.index}: {_reveal(trace, step, possible)}"]
+    parts = [f"Step {step.index}: {_reveal(trace, step, titles)}"]
     if words := later.words(step):
         parts.append(words)
     elif best.parent and best.revealed:
@@ -215,13 +214,13 @@ def _caption(trace: DecodeTrace, step: DecodeStep, possible: dict | None, later:
     return " ".join(parts)
 
 
-def _reveal(trace: DecodeTrace, step: DecodeStep, possible: dict | None) -> str:
+def _reveal(trace: DecodeTrace, step: DecodeStep, titles: dict[str, str]) -> str:
     best = step.beams[0]
     own = [r for r in best.revealed if not r.forced]
     if not own:
         return "the best answer is complete." if best.item is not None else "the rest follows from what is known."
-    left = possible["beams"][step.index][0] if possible else []
-    leaves = or_list([possible["titles"][str(row)] for row in left], best.items) if left else None
+    left = step.possible.beams[0] if step.possible else ()
+    leaves = or_list([titles[str(row)] for row in left], best.items) if left else None
     names = [f"“{label(trace, r.position, r.code)}”" for r in own]
     if len(own) > 1:
         named = leaves if leaves and trace.levels[own[-1].position].kind == "semantic" else ", ".join(names)

@@ -50,6 +50,7 @@ class Step:
         nfe, rows: int64 (B,), denoiser calls so far, and the beams in them.
         excluded: items that may not be recommended; None where the search rules nothing out.
         votes: the last step's items in several orders; None before it, and where one order is all that is asked for.
+        item_mass: float64 (B, N), how likely each allowed item is next; None where evidence is off or unknown.
     """
 
     index: int
@@ -64,6 +65,7 @@ class Step:
     rows: torch.Tensor
     excluded: Excluded | None = None
     votes: Votes | None = None
+    item_mass: torch.Tensor | None = None
 
 
 @in_inference_mode
@@ -154,7 +156,20 @@ def _first_step(search: SearchContext) -> Step:
     nfe, rows = torch.zeros(2, search.n_users, dtype=torch.int64, device=beams.user.device)
     nothing = torch.zeros(0, dtype=torch.int64, device=beams.user.device)
     coverage = _coverage(search, beams)
-    return Step(0, None, beams, nothing, None, beams.open[:0], None, coverage, nfe, rows, search.excluded)
+    return Step(
+        index=0,
+        before=None,
+        beams=beams,
+        expanded=nothing,
+        scores=None,
+        chosen=beams.open[:0],
+        candidates=None,
+        coverage=coverage,
+        nfe=nfe,
+        rows=rows,
+        excluded=search.excluded,
+        item_mass=search.item_mass,
+    )
 
 
 def _next_step(context: StepContext, last: Step) -> Step:
@@ -178,6 +193,7 @@ def _next_step(context: StepContext, last: Step) -> Step:
         nfe=last.nfe + (seen > 0) * scores.calls,
         rows=last.rows + seen * (scores.rows > 0),
         excluded=search.excluded,
+        item_mass=search.item_mass,
     )
 
 

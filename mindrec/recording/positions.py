@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mindrec.decoding.item_index import Excluded, ItemIndex
+from mindrec.recording.possible_items import PossibleItems
 from mindrec.trace.records import Alternative, OpenPosition, Sides
 
 ALTERNATIVES = 8
@@ -38,6 +39,8 @@ class Tables:
         legal: items possible on each token.
         sides: those of guidance, see mindrec.trace.records.Sides; none where nothing was guided.
         excluded: what may not be recommended; None where nothing was taken off.
+        beams: (A,), the number of each row's beam in `possible`.
+        possible: the items that each beam can still become.
     """
 
     user: np.ndarray
@@ -49,19 +52,27 @@ class Tables:
     legal: np.ndarray
     sides: tuple[np.ndarray, ...]
     excluded: Excluded | None
+    beams: np.ndarray
+    possible: PossibleItems
 
 
 @dataclass(frozen=True)
 class Opened:
-    """The open positions of one expanded beam in order, and the sides of guidance at each where there are any."""
+    """The open positions of one expanded beam in order.
+
+    Attributes:
+        sides: of guidance at each; none where nothing was guided.
+        possible: of each, for each alternative, rows of the first items behind it.
+    """
 
     positions: tuple[OpenPosition, ...]
     sides: tuple[Sides, ...]
+    possible: tuple[tuple[tuple[int, ...], ...], ...]
 
 
 def open_positions(index: ItemIndex, tables: Tables) -> list[Opened]:
     """The records of each expanded beam."""
-    found: list[list[tuple[OpenPosition, Sides | None]]] = [[] for _ in tables.user]
+    found: list[list[tuple]] = [[] for _ in tables.user]
     reasons = _Reasons(index, tables)
     for position in range(index.n_levels):
         rows = np.flatnonzero(tables.codes[:, position] < 0)
@@ -69,14 +80,19 @@ def open_positions(index: ItemIndex, tables: Tables) -> list[Opened]:
             for row, opened in zip(rows.tolist(), _position(index, tables, reasons, position, rows), strict=True):
                 found[row].append(opened)
     return [
-        Opened(tuple([o for o, _ in own]), tuple([sides for _, sides in own if sides is not None])) for own in found
+        Opened(
+            tuple([opened for opened, _, _ in own]),
+            tuple([sides for _, sides, _ in own]) if tables.sides else (),
+            tuple([possible for _, _, possible in own]),
+        )
+        for own in found
     ]
 
 
 def _position(
     index: ItemIndex, tables: Tables, reasons: "_Reasons", position: int, rows: np.ndarray
-) -> Iterator[tuple[OpenPosition, Sides | None]]:
-    """One position of the beams `rows`, in which it is open."""
+) -> Iterator[tuple[OpenPosition, Sides | None, tuple[tuple[int, ...], ...]]]:
+    """One position of the beams `rows`, in which it is open: its record, its sides, the items behind its codes."""
     own = index.levels.slices[position]
     p, raw, legal = tables.p[rows, own], tables.raw[rows, own], tables.legal[rows, own]
     entropy = six_digits_all(-np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0).sum(1)).tolist()
@@ -88,7 +104,9 @@ def _position(
     shares = [table[line, listed] for table in (p, raw)]
     shares += [table[rows[:, None], own.start + listed] for table in (tables.token, *more)]
     values = six_digits_all(np.stack(shares, 1)).tolist()
-    items, n_best = legal[line, listed].tolist(), best.shape[1]
+    items, n_best, behind = legal[line, listed].tolist(), best.shape[1], None
+    if position not in index.levels.categories:
+        behind = tables.possible.with_codes(position, tables.beams[rows], listed)
     nothing = [None] * listed.shape[1]
     for n, (row, codes, counts) in enumerate(zip(rows.tolist(), listed.tolist(), items, strict=True)):
         ps, raws, tokens, *more = values[n]
@@ -103,7 +121,8 @@ def _position(
             others.append(Alternative(codes[k], ps[k], raws[k], tokens[k], evidence[k], 0, why))
             kept.append(k)
         sides = Sides(*(tuple([side[k] for k in kept]) for side in more)) if more else None
-        yield OpenPosition(position, entropy[n], legal_share[n], tuple(others)), sides
+        possible = tuple([tuple(behind[n][k]) for k in kept]) if behind else ()
+        yield OpenPosition(position, entropy[n], legal_share[n], tuple(others)), sides, possible
 
 
 class _Reasons:

@@ -14,7 +14,7 @@ from mindrec.decoding.beam_search import Step
 from mindrec.decoding.beams import rank_within
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.recording.step_arrays import StepArrays
-from mindrec.trace.records import Beam, DecodeStep, Dropped, GoldStep, Opinion, Reveal, six_digits
+from mindrec.trace.records import Beam, DecodeStep, Dropped, GoldStep, Opinion, Possible, Reveal, six_digits
 
 DROPPED = 12
 """Candidates listed below the cut."""
@@ -42,9 +42,11 @@ class Recorder:
         """One step; `arrays` is the same step's, where they were made for the other users of the batch already."""
         arrays = arrays or StepArrays(self.index, step)
         mine = np.flatnonzero(arrays.beams.user == self.user).tolist()
-        opinions, dropped = (), ()
+        opinions, dropped, alternatives, behind = (), (), (), ()
         if step.before is not None:
-            opinions, dropped = self._opinions(arrays), self._dropped(arrays, mine)
+            opinions, alternatives = self._opinions(arrays)
+            dropped = self._dropped(arrays, mine)
+            behind = tuple([_behind(arrays, self.user, lost) for lost in dropped])
         return DecodeStep(
             index=step.index,
             opinions=opinions,
@@ -55,6 +57,7 @@ class Recorder:
             nfe=int(step.nfe[self.user]),
             rows=int(step.rows[self.user]),
             gold=None if self.gold is None else gold_step(self.index, step, self.user, self.gold),
+            possible=Possible(tuple([tuple(arrays.possible[s]) for s in mine]), alternatives, behind),
         )
 
     def _beam(self, arrays: StepArrays, s: int) -> Beam:
@@ -91,13 +94,15 @@ class Recorder:
         value = float(arrays.logp[arrays.row_of[parent], self.index.levels.offsets[position] + code])
         return min(value if math.isfinite(value) else score - arrays.before.score[parent], 0.0)
 
-    def _opinions(self, arrays: StepArrays) -> tuple[Opinion, ...]:
+    def _opinions(self, arrays: StepArrays) -> tuple[tuple[Opinion, ...], tuple]:
+        """What was thought of each expanded beam, and the first items behind each alternative."""
         rows = np.flatnonzero(arrays.expanded_user == self.user).tolist()
         ranks = [arrays.before.rank[arrays.expanded[row]] for row in rows]
         chosen = [tuple([n for n, on in enumerate(arrays.chosen[row]) if on]) for row in rows]
         opened = [arrays.opened[row] for row in rows]
         triples = zip(ranks, chosen, opened, strict=True)
-        return tuple([Opinion(rank, on, found.positions, found.sides) for rank, on, found in triples])
+        opinions = tuple([Opinion(rank, on, found.positions, found.sides) for rank, on, found in triples])
+        return opinions, tuple([found.possible for found in opened])
 
     def _dropped(self, arrays: StepArrays, mine: list[int]) -> tuple[Dropped, ...]:
         """The best candidates that were not kept: the lost by score, then paths that another one took over."""
@@ -122,6 +127,16 @@ class Recorder:
                 )
             )
         return tuple(out)
+
+
+def _behind(arrays: StepArrays, user: int, lost: Dropped) -> tuple[int, ...]:
+    """Rows of the first items that a dropped candidate could have become; none at a category level."""
+    if 0 <= lost.position < len(arrays.index.levels.categories):
+        return ()
+    beam = arrays.before.first[user] + lost.parent
+    was = arrays.before.codes[beam]
+    new = {n: code for n, code in enumerate(lost.codes) if code is not None and was[n] < 0}
+    return tuple(arrays.possible_before.that_fit(beam, new))
 
 
 def gold_step(index: ItemIndex, step: Step, user: int, gold: int) -> GoldStep:

@@ -12,6 +12,7 @@ import torch
 from mindrec.decoding.beam_search import Step
 from mindrec.decoding.item_index import ItemIndex, Members
 from mindrec.recording.positions import Opened, Tables, open_positions
+from mindrec.recording.possible_items import PossibleItems
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class BeamLists:
     codes: list[list[int]]
     score: list[float]
     rank: list[int]
+
+    @cached_property
+    def first(self) -> dict[int, int]:
+        """The number of each user's best beam."""
+        return {int(user): s for s, (user, rank) in enumerate(zip(self.user, self.rank, strict=True)) if rank == 0}
 
     @classmethod
     def of(cls, beams) -> "BeamLists":
@@ -89,8 +95,20 @@ class StepArrays:
             legal=scores.legal.cpu().numpy(),
             sides=tuple(side.exp().double().cpu().numpy() for side in scores.sides or ()),
             excluded=self.step.excluded,
+            beams=np.array(self.expanded, dtype=np.int64),
+            possible=self.possible_before,
         )
         return open_positions(self.index, tables)
+
+    @cached_property
+    def possible_before(self) -> PossibleItems:
+        """The items that the expanded beams can become."""
+        return PossibleItems(self.index, self.step, self.step.before)
+
+    @cached_property
+    def possible(self) -> list[list[int]]:
+        """Rows of the first items of each beam kept."""
+        return PossibleItems(self.index, self.step, self.step.beams).of_beams()
 
     @cached_property
     def logp(self) -> np.ndarray:

@@ -1,18 +1,20 @@
 """Reads untrusted traces: pydantic checks them against mindrec.trace.records, and our words say what is wrong."""
 
 import json
+import re
+from dataclasses import replace
 from functools import cache
 
 from pydantic import TypeAdapter, ValidationError
 
 from mindrec.errors import MindRecError
-from mindrec.trace.records import VERSION, DecodeTrace
+from mindrec.trace.records import VERSION, DecodeStep, DecodeTrace
 
 MAX_BYTES = 4_000_000
 """A trace read from outside has at most this many characters."""
 MAX_FAULTS = 1000
 """Faults are listed, to name the first, where there are at most this many; listing a million takes seconds."""
-UNVERSIONED = f"the trace lacks the field 'version'; this release reads version {VERSION}"
+UNVERSIONED = f"the trace lacks the field 'version'; this release reads versions 1 to {VERSION}"
 NEEDED = {
     "dataclass_type": "an object",
     "dict_type": "an object",
@@ -43,7 +45,7 @@ def read_text(text: str) -> DecodeTrace:
     if '"version"' not in text:  # the field has a default for those who make a trace, not for files
         raise MindRecError(UNVERSIONED)
     _check(trace)
-    return trace
+    return trace if trace.version == VERSION else replace(trace, version=VERSION)
 
 
 def read_values(raw: dict) -> DecodeTrace:
@@ -67,7 +69,7 @@ def _in_words(error: ValidationError, text: str) -> str:
     if kind == "missing" and '"version"' not in text:
         return UNVERSIONED
     if path == ("version",):
-        return f"trace version {_short(value)}; this release reads version {VERSION}"
+        return f"trace version {_short(value)}; this release reads versions 1 to {VERSION}"
     if kind == "unexpected_keyword_argument":
         return f"{_where(path[:-1])} has an unknown field {_short(path[-1])}"
     if kind == "missing":
@@ -94,6 +96,9 @@ def _check(trace: DecodeTrace) -> None:
     if not trace.steps or len(trace.labels) != depth or not 1 <= depth <= 32:
         raise MindRecError("the trace has no steps, or its labels do not match its levels")
     named = {item.row for item in trace.items}
+    if odd := next((row for row in trace.titles if not re.fullmatch("[0-9]{1,15}", row)), None):
+        raise MindRecError(f"the trace has a title for {_short(odd)}; an item row is needed")
+    titled = set(map(int, trace.titles))
     for row in (*trace.history, *(r.row for r in trace.results)):
         if row not in named:
             raise MindRecError(f"item row {row} is used but not named in the trace's items")
@@ -116,7 +121,28 @@ def _check(trace: DecodeTrace) -> None:
                 raise MindRecError(f"step {number}: an opinion of beam {opinion.beam}, there were {before}")
             if any(not 0 <= opened.position < depth for opened in opinion.open):
                 raise MindRecError(f"step {number}: an opinion of a position outside 0..{depth - 1}")
+        if step.possible is not None:
+            _check_possible(step, named | titled)
         before = len(step.beams)
+
+
+def _check_possible(step: DecodeStep, named: set[int]) -> None:
+    """Each beam, alternative and dropped candidate of a step has one list of rows, and each row has a name.
+
+    The alternatives of a category level have none.
+    """
+    possible = step.possible
+    pairs = [(len(possible.beams), len(step.beams)), (len(possible.dropped), len(step.dropped))]
+    pairs.append((len(possible.alternatives), len(step.opinions)))
+    for opinion, places in zip(step.opinions, possible.alternatives, strict=False):
+        pairs.append((len(places), len(opinion.open)))
+        pairs += ((len(a), len(o.alternatives)) for a, o in zip(places, opinion.open, strict=False) if a)
+    if any(there != needed for there, needed in pairs):
+        raise MindRecError(f"step {step.index}: its possible items are not one list for each of its answers")
+    for listed in (*possible.beams, *possible.dropped, *(a for o in possible.alternatives for p in o for a in p)):
+        for row in listed:
+            if row not in named:
+                raise MindRecError(f"item row {row} is possible but not named in the trace's items or titles")
 
 
 def _check_votes(trace: DecodeTrace, named: set[int], depth: int) -> None:

@@ -5,7 +5,8 @@ Numbers are kept to 6 significant digits from the moment that they are recorded,
 It is the API's result, the cache entry, the story, the export and the test fixture.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -15,7 +16,8 @@ from pydantic import AfterValidator, ConfigDict, FailFast, Field
 if TYPE_CHECKING:
     import pandas as pd
 
-VERSION = 1
+VERSION = 2
+"""Of the form that is written. Version 1 has no `possible` and no `titles`; it is read as version 2 without them."""
 MAX_WHOLE = 2**53 - 1
 """The largest whole number that JavaScript holds exactly."""
 MAX_DEPTH = 8
@@ -169,6 +171,29 @@ class GoldStep:
 
 
 @dataclass(frozen=True)
+class Possible:
+    """Which items are still possible: rows of the likeliest few of each partial answer of a step, best first.
+
+    How many there are in all stands beside the answer. Likely is what item evidence says, without it what anybody
+    takes. An alternative or a dropped candidate at a category level has none here, for its name needs no help.
+
+    Attributes:
+        beams: of each beam.
+        alternatives: of each opinion, of each of its open positions, of each alternative.
+        dropped: of each dropped candidate.
+    """
+
+    beams: Many[Many[Whole]]
+    alternatives: Many[Many[Many[Many[Whole]]]]
+    dropped: Many[Many[Whole]]
+
+    def rows(self) -> set[int]:
+        """All of them together."""
+        behind = (listed for places in self.alternatives for listed in places)
+        return set().union(*self.beams, *self.dropped, *chain.from_iterable(behind))
+
+
+@dataclass(frozen=True)
 class DecodeStep:
     """One step: what was seen of the beams before it, and what was kept after it. Step 0 is all masked.
 
@@ -177,6 +202,7 @@ class DecodeStep:
         items_left: items possible in any beam.
         nfe: denoiser calls so far.
         rows: beams that the denoiser looked at so far.
+        possible: items behind the codes; None where they were not recorded.
     """
 
     index: Whole
@@ -188,6 +214,7 @@ class DecodeStep:
     nfe: Whole
     rows: Whole
     gold: GoldStep | None = None
+    possible: Possible | None = None
 
 
 @dataclass(frozen=True)
@@ -286,7 +313,8 @@ class DecodeTrace:
         model: name, fingerprint, objective, device, and whether the history cache is exact.
         catalog: name, fingerprint, item count, whether its categories were induced.
         labels: for each position, code (as a string) -> readable name, for every code that the trace mentions.
-        items: names of every item that the trace mentions: history, results, gold, complete beams.
+        items: names of every item that is told of: history, results, gold, complete beams.
+        titles: row (as a string) -> title, of every other item that is possible in some step.
         elapsed_ms: wall-clock time of the decode.
     """
 
@@ -305,8 +333,9 @@ class DecodeTrace:
     rethink: Rethink | None = None
     votes: Votes | None = None
     elapsed_ms: float | None = None
-    version: Literal[1] = VERSION
+    version: Literal[1, 2] = VERSION
     notes: Many[str] = ()
+    titles: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict:
         """Plain JSON values."""

@@ -306,7 +306,8 @@ def test_steps_come_while_it_runs_with_the_names_they_need(handlers, gate):
     part = answer["part"]
     assert part["trace"]["steps"][0]["index"] == 0
     assert {"i0", "i1"} <= {item["item_id"] for item in part["trace"]["items"]}
-    assert len(part["captions"]) == len(part["trace"]["steps"]) == len(part["possible"]["beams"])
+    assert len(part["captions"]) == len(part["trace"]["steps"])
+    assert all(step["possible"]["beams"] for step in part["trace"]["steps"])
     gate.open.set()
     assert AsPage(Watching(handlers)).decode_stop({"job": begun["job"]}) == {"stopped": True}
     assert AsPage(Watching(handlers)).decode_stop({"job": begun["job"]}) == {"stopped": True}

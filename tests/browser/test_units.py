@@ -151,11 +151,12 @@ def bundle():
         "levels": [{"name": "Section", "kind": "category"}, {"name": "ID 1", "kind": "semantic"}],
         "labels": [{"1": "Bakery"}, {}],
         "items": [{"row": 30, "title": "Jam"}],
+        "titles": {"31": "Honey"},
         "config": {"beam_size": 2, "pins": [], "steps": None, "resolve": None},
         "gold": {"row": 30, "codes": [2, 7]},
         "steps": steps,
     }
-    return {"trace": trace, "names": {"0.2": "Pantry"}, "possible": None, "partial": False}
+    return {"trace": trace, "names": {"0.2": "Pantry"}, "partial": False}
 
 
 def test_cells_follow_the_parents_of_a_beam(units, bundle):
@@ -164,6 +165,17 @@ def test_cells_follow_the_parents_of_a_beam(units, bundle):
     assert cells[2][0][0] == {"code": 2, "p": 0.4, "forced": False, "at": 1, "parent": 0, "rank": 1}
     assert cells[2][0][1] == {"code": 7, "p": 0.9, "forced": True, "at": 2, "parent": 1, "rank": 0}
     assert cells[2][1][0]["code"] == 1
+
+
+def test_a_code_is_named_by_the_items_that_were_recorded_behind_it(units, bundle):
+    ask = """{ const m = model.readBundle(x); return [m.beamItems(2, 0), m.beamItems(1, 1),
+        m.opinion(1, 0, 0).leaves, m.tokenInFull(1, 8, m.beamItems(2, 1))]; }"""
+    assert units(ask, bundle) == [None, None, [None], "ID 1 8"], "as in a trace of version 1"
+    step = bundle["trace"]["steps"]
+    step[1]["possible"] = {"beams": [[30, 31], []], "alternatives": [[[[31, 30]]]], "dropped": []}
+    step[2]["possible"] = {"beams": [[30], [31]], "alternatives": [], "dropped": []}
+    jam = {"titles": ["Jam"], "count": 1}
+    assert units(ask, bundle) == [jam, None, [{"titles": ["Honey", "Jam"], "count": 5}], "Honey"]
 
 
 def test_a_trace_is_read_into_names_lineages_and_what_was_thought(units, bundle):

@@ -6,6 +6,7 @@
 import copy
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ from mindrec.trace.reading import MAX_BYTES
 from mindrec.trace.records import DecodeTrace, ItemName, LevelName, Result
 
 GOLDEN = Path(__file__).parent / "golden" / "oracle_trace.json"
+GOLDEN_1 = Path(__file__).parent / "golden" / "oracle_trace_version_1.json"
+"""The same decode as a release wrote it that had no possible items; never written anew."""
 
 
 def record(made: Toy, config: DecodeConfig, gold: int | None = None, history=()) -> list:
@@ -77,6 +80,15 @@ def assert_same_values(found, want, where="trace") -> None:
 
 def test_golden_trace():
     assert_same_values(json.loads(oracle_trace().to_json()), json.loads(GOLDEN.read_text(encoding="utf-8")))
+
+
+def test_a_trace_of_version_1_is_read_and_holds_all_but_the_possible_items():
+    old, new = DecodeTrace.from_json(GOLDEN_1.read_text(encoding="utf-8")), oracle_trace()
+    assert json.loads(GOLDEN_1.read_text(encoding="utf-8"))["version"] == 1
+    bare = replace(new, steps=tuple(replace(step, possible=None) for step in new.steps))
+    assert_same_values(json.loads(old.to_json()), json.loads(bare.to_json()))
+    assert DecodeTrace.from_json(old.to_json()) == old
+    old.to_frame()
 
 
 def test_golden_trace_is_right_in_itself():
@@ -309,6 +321,11 @@ def put(*path_and_value):
         (put("steps", []), "no steps"),
         (put("labels", []), "labels"),
         (put("model", []), "an object is needed"),
+        (put("steps", 1, "possible", "beams", []), "step 1: its possible items are not one list"),
+        (put("steps", 1, "possible", "alternatives", 0, []), "step 1: its possible items are not one list"),
+        (put("steps", 1, "possible", "dropped", [[0]] * 9), "step 1: its possible items are not one list"),
+        (put("steps", 1, "possible", "beams", 0, [999]), "item row 999 is possible but not named"),
+        (put("titles", "x", "y"), "'x'"),
     ],
 )
 def test_a_broken_trace_is_refused(change, says):

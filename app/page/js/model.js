@@ -48,17 +48,14 @@ export function readBundle(bundle) {
 
   model.label = (position, code) =>
     trace.labels[position][code] || bundle.names[position + "." + code] || trace.levels[position].name + " " + code;
-  // What a semantic-ID code leaves: the first items by name, and how many there are. Null where no catalog is open.
-  const possible = bundle.possible;
+  // What a semantic-ID code leaves: the likeliest items by name, and how many there are. Null where no rows were
+  // recorded, as in traces of version 1.
+  const possible = trace.steps.map((step) => step.possible || { beams: [], alternatives: [], dropped: [] });
   const named = (rows, count) =>
-    rows && rows.length
-      ? { titles: rows.map((row) => possible.titles[row]), count: Math.max(count, rows.length) }
-      : null;
+    rows && rows.length ? { titles: rows.map(model.title), count: Math.max(count, rows.length) } : null;
   model.isCategory = (position) => position < categories;
-  model.beamItems = (step, rank) =>
-    possible ? named(possible.beams[step][rank], trace.steps[step].beams[rank].items) : null;
-  model.droppedItems = (step, at) =>
-    possible && !model.isCategory(trace.steps[step].dropped[at].position) ? named(possible.dropped[step][at], 1) : null;
+  model.beamItems = (step, rank) => named(possible[step].beams[rank], trace.steps[step].beams[rank].items);
+  model.droppedItems = (step, at) => named(possible[step].dropped[at], 1);
   // A token in words: a category by its name, a code by the items that it leaves, or by its keywords where none are
   // known.
   model.token = (position, code, leaves) => {
@@ -70,13 +67,13 @@ export function readBundle(bundle) {
     const more = leaves.count - leaves.titles.length;
     return leaves.titles.join(" · ") + (more > 0 ? " +" + count(more) : "");
   };
-  model.title = (row) => (items.has(row) ? items.get(row).title : "#" + row);
+  model.title = (row) => (items.has(row) ? items.get(row).title : trace.titles[row] || "#" + row);
   model.opinion = (step, beam, position) => {
     const found = step <= last ? opinions[step].get(beam) : undefined;
     const at = found ? found.open.findIndex((open) => open.position === position) : -1;
     if (at < 0) return null;
     const place = found.open[at],
-      rows = possible && possible.others[step][trace.steps[step].opinions.indexOf(found)][at];
+      rows = (possible[step].alternatives[trace.steps[step].opinions.indexOf(found)] || [])[at];
     return {
       ...place,
       chosen: found.chosen.includes(position),

@@ -50,9 +50,7 @@ export function addStreaming(app) {
   function joined(whole, part) {
     const add = (list, key) => (whole ? [...list(whole)[key], ...list(part)[key]] : list(part)[key]);
     const trace = { ...part.trace, steps: add((b) => b.trace, "steps") };
-    const possible = { ...part.possible, titles: { ...(whole ? whole.possible.titles : {}), ...part.possible.titles } };
-    for (const key of ["beams", "others", "dropped"]) possible[key] = add((b) => b.possible, key);
-    return { ...part, trace, possible, captions: add((b) => b, "captions"), partial: true };
+    return { ...part, trace, captions: add((b) => b, "captions"), partial: true };
   }
 
   // The first part takes the stage; later ones only make the film longer. It plays on by itself, unless motion is

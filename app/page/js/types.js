@@ -28,12 +28,13 @@
  *   open: { position: number, entropy: number, legal: number, alternatives: Alternative[] }[] }} Opinion
  *
  * @typedef {{ beams: Beam[], dropped: Dropped[], opinions: Opinion[],
- *   gold: { beams: number, rank: number | null, margin: number | null } | null }} Step
+ *   gold: { beams: number, rank: number | null, margin: number | null } | null, possible: Possible | null }} Step
  *
  * @typedef {object} Trace
  * @property {Level[]} levels
  * @property {Record<string, string>[]} labels name of each code, one table a level
  * @property {Item[]} items every item that the trace speaks of
+ * @property {Record<string, string>} titles by row, of all others that are possible in some step
  * @property {number[]} history rows of the items of the history
  * @property {Config} config
  * @property {Step[]} steps step 0 is before the first reveal
@@ -42,17 +43,16 @@
  *   } gold the true next item
  *
  * @typedef {object} Possible
- * @property {Record<string, string>} titles by row
- * @property {number[][][]} beams rows by step and beam
- * @property {number[][][][][]} others rows by step, opinion, open position and alternative
- * @property {number[][][]} dropped rows by step and dropped beam
+ *   Rows of the likeliest items behind each partial answer of a step.
+ * @property {number[][]} beams
+ * @property {number[][][][]} alternatives by opinion, open position and alternative; none at a category level
+ * @property {number[][]} dropped
  *
  * @typedef {object} Bundle
  * @property {Trace} trace
  * @property {string[]} captions one a step
  * @property {{ step: number, kind: "first" | "category" | "item" | "lost" }[]} events
  * @property {Record<string, string>} names names of codes, by "position.code"
- * @property {Possible | null} possible null where no catalog is open
  * @property {any} tree
  * @property {Record<string, number>} lift by row, an answer's share of the search over its share of all that was taken
  * @property {string | null} checkpoint null when no checkpoint of this server made it

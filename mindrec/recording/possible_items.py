@@ -1,0 +1,83 @@
+"""The likeliest items that partial answers can still become, read off the search's own lists of possible items.
+
+Shape legend: S beams, M members, L levels, R rows of the scores, K codes listed.
+"""
+
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from mindrec.decoding.beam_search import Step
+from mindrec.decoding.beams import Beams
+from mindrec.decoding.item_index import ItemIndex, Members
+
+LISTED = 3
+"""Items listed for each partial answer; the rest are a number."""
+
+
+class PossibleItems:
+    """The members of some beams as arrays, sorted by beam and then by how likely the items are, the likeliest first.
+
+    Attributes:
+        state, item: (M,).
+        start: (S + 1,), where the members of each beam begin.
+    """
+
+    def __init__(self, index: ItemIndex, step: Step, beams: Beams):
+        self.index = index
+        members = beams.members
+        if not isinstance(members, Members):
+            members = index.expand(members, beams.user, step.excluded)
+        state, item = members.state.cpu().numpy(), members.item.cpu().numpy()
+        mass = _likely(index, step, beams.user[members.state], members.item)
+        order = np.lexsort((item, state) if mass is None else (item, -mass, state))
+        self.state, self.item = state[order], item[order]
+        self.start = np.searchsorted(self.state, np.arange(len(beams.user) + 1))
+        self._by_code: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    @cached_property
+    def codes_ML(self) -> np.ndarray:
+        """The codes of each member."""
+        return self.index.codes_NL[self.item]
+
+    def of_beams(self) -> list[list[int]]:
+        """Rows of the first items of each beam."""
+        return _first(self.item, self.start[:-1], self.start[1:])
+
+    def with_codes(self, position: int, state_R: np.ndarray, codes_RK: np.ndarray) -> list[list[list[int]]]:
+        """Rows of the first items of some beams that hold some codes at one position, (R, K, at most LISTED)."""
+        if position not in self._by_code:
+            keys = self.state * self.index.levels.sizes[position] + self.codes_ML[:, position]
+            order = keys.argsort(kind="stable")
+            self._by_code[position] = keys[order], self.item[order]
+        keys, item = self._by_code[position]
+        wanted = state_R[:, None] * self.index.levels.sizes[position] + codes_RK
+        return _first(item, np.searchsorted(keys, wanted), np.searchsorted(keys, wanted, "right"))
+
+    def that_fit(self, state: int, codes: dict[int, int]) -> list[int]:
+        """Rows of the first items of one beam that hold a code at each of some positions."""
+        if len(codes) == 1:
+            ((position, code),) = codes.items()
+            return self.with_codes(position, np.array([state]), np.array([[code]]))[0][0]
+        own = slice(self.start[state], self.start[state + 1])
+        fits = (self.codes_ML[own][:, list(codes)] == list(codes.values())).all(1)
+        return self.item[own][fits][:LISTED].tolist()
+
+
+def _likely(index: ItemIndex, step: Step, user_M: torch.Tensor, item_M: torch.Tensor) -> np.ndarray | None:
+    """By what members are sorted: item evidence, else what anybody takes; None where neither is known."""
+    if step.item_mass is not None:
+        return step.item_mass[user_M, item_M].cpu().numpy()
+    return None if index.popularity_N is None else index.anyone_N[item_M].cpu().numpy()
+
+
+def _first(items: np.ndarray, start: np.ndarray, end: np.ndarray) -> list:
+    """The first of items[start:end], at most LISTED, of each of some ranges of any shape."""
+    if not len(items):
+        return np.zeros((*start.shape, 0)).tolist()
+    at = start[..., None] + np.arange(LISTED)
+    listed, count = items[np.minimum(at, len(items) - 1)].tolist(), np.minimum(end - start, LISTED).tolist()
+    if start.ndim == 1:
+        return [row[:n] for row, n in zip(listed, count, strict=True)]
+    return [[row[:n] for row, n in zip(*both, strict=True)] for both in zip(listed, count, strict=True)]

@@ -64,11 +64,13 @@ class OwnData:
 
     Attributes:
         folder: where uploads, prepared data and checkpoints lie until `close`.
+        page: what a page is opened with (app.tabs.opening): a new checkpoint joins it, so that a reload knows it too.
     """
 
     def __init__(self, handlers: Handlers):
         self.handlers = handlers
         self.folder = Path(tempfile.mkdtemp(prefix="mindrec-own-"))
+        self.page: dict = {}
         self.job: Commands | None = None
         self.job_key, self.job_epochs = "", 0
         self._files: dict[str, _File] = {}
@@ -271,7 +273,10 @@ class OwnData:
             for n, case in enumerate(long, 1)
         ]
         card["examples"] = [*examples(recommender), *histories]
-        return {"checkpoint": card, "settings": setting_fields(list(self.handlers.recommenders))}
+        settings = setting_fields(list(self.handlers.recommenders))
+        if self.page:
+            self.page |= {"checkpoints": [*self.page["checkpoints"], card], "settings": settings}
+        return {"checkpoint": card, "settings": settings}
 
     def _free_name(self, wanted: str) -> str:
         name, n = wanted, 1

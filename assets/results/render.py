@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -10,6 +11,7 @@ sys.path.insert(0, str(ROOT))
 from assets.results.guidance_figure import guidance_figure  # noqa: E402
 from mindrec.decoding.config import DecodeConfig  # noqa: E402
 from mindrec.errors import MindRecError  # noqa: E402
+from mindrec.evaluation.ability_table import Shown, gap_table, odd_table, slate_table  # noqa: E402
 from mindrec.system.files import read_json, write_text  # noqa: E402
 from mindrec.system.settings import declared, table  # noqa: E402
 
@@ -74,6 +76,9 @@ def sections(results: Path) -> list[str]:
         ("grocery-twin-time", _twin),
         ("grocery-twin-time-order", _twin),
         ("grocery-why", _why),
+        ("grocery-slates", _ability("Slates on grocery", slate_table)),
+        ("grocery-odd", _ability("The item that does not belong, on grocery", odd_table)),
+        ("beauty-gaps", _ability("Gaps on Beauty", gap_table)),
         ("beauty-test", _evaluation),
         ("beauty-sweep", _sweep),
         ("beauty-gpu-sweep", _sweep),
@@ -133,6 +138,17 @@ def _slices(s: dict, metrics: dict) -> str:
     for row in s["by_target_popularity"]:
         lines.append(f"| {row['slice']} | {row['users']:,} | {row['hit@10']:.4f} | {row['ndcg@10']:.4f} |")
     return "\n".join(lines) + "\n"
+
+
+def _ability(title: str, table_of: Callable[[dict], Shown]) -> Callable[[dict], str]:
+    """The table that its command prints, and the sentence."""
+
+    def render(r: dict) -> str:
+        shown = table_of(r)
+        rows = ["| " + " | ".join(cells) + " |" for cells in (shown.head, ("---",) * len(shown.head), *shown.rows)]
+        return "\n".join([f"\n**{title}.** {shown.sentence}\n", f"`{r['command']}`\n", *rows, ""])
+
+    return render
 
 
 def _twin(r: dict) -> str:

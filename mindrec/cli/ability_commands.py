@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mindrec.cli.printed import about_answer, show, show_items, table_of
-from mindrec.cli.shared import Decoder, JsonOut, emit, load_data, open_with_items, settings_of
+from mindrec.cli.printed import about_answer, show, show_ability, show_items, table_of
+from mindrec.cli.shared import Decoder, JsonOut, load_data, open_with_items, settings_of
 from mindrec.system.files import check_json
 
 Shipped = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folder.")]
@@ -77,6 +77,7 @@ def evaluate_slates(
     json_out: JsonOut = None,
 ) -> None:
     """Hide the last items of each test history: which share of them comes back in a slate, and in separate answers."""
+    from mindrec.evaluation.ability_table import slate_table
     from mindrec.evaluation.slate_recall import evaluate_slates as evaluate
 
     found = evaluate(
@@ -90,7 +91,7 @@ def evaluate_slates(
         seed=seed,
         device=device,
     )
-    emit(found, json_out)
+    show_ability(found, json_out, slate_table(found))
 
 
 def fill_gap(
@@ -125,6 +126,7 @@ def evaluate_gaps(
     json_out: JsonOut = None,
 ) -> None:
     """Take an item out of each test history: Hit@10 by both sides, and by the left side alone."""
+    from mindrec.evaluation.ability_table import gap_table
     from mindrec.evaluation.inside_histories import evaluate_gaps as evaluate
 
     found = evaluate(
@@ -137,7 +139,7 @@ def evaluate_gaps(
         seed=seed,
         device=device,
     )
-    emit(found, json_out)
+    show_ability(found, json_out, gap_table(found))
 
 
 def rewrite(
@@ -212,6 +214,7 @@ def evaluate_odd(
     json_out: JsonOut = None,
 ) -> None:
     """Put an item of another test history into each one: how often it is the one that belongs least."""
+    from mindrec.evaluation.ability_table import odd_table
     from mindrec.evaluation.inside_histories import evaluate_odd as evaluate
 
     found = evaluate(
@@ -222,7 +225,7 @@ def evaluate_odd(
         seed=seed,
         device=device,
     )
-    emit(found, json_out)
+    show_ability(found, json_out, odd_table(found))
 
 
 def _ordered(recommender) -> bool:

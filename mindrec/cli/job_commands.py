@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mindrec.cli.shared import Decoder, JsonOut, emit, settings_of
+from mindrec.cli.shared import Decoder, JsonOut, settings_of
 
 Workers = Annotated[
     int, typer.Option(help='Processes of a Ray cluster; 0: this one alone. Needs `pip install "ray[data]"`.')
@@ -31,6 +31,7 @@ def recommend_many(
     json_out: JsonOut = None,
 ) -> None:
     """Recommend for every history of a file."""
+    from mindrec.cli.printed import show
     from mindrec.jobs.recommend_job import recommend_many as run
 
     started = time.perf_counter()
@@ -45,4 +46,6 @@ def recommend_many(
         device=device,
         say=partial(typer.echo, err=True),
     )
-    emit(found | {"seconds": round(time.perf_counter() - started, 1)}, json_out)
+    seconds = round(time.perf_counter() - started, 1)
+    line = f"{found['rows']:,} rows for {found['users']:,} users in {out}, after {seconds:,} s"
+    show(found | {"seconds": seconds}, json_out, None, [line])

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -13,12 +14,15 @@ from rich.table import Table
 
 from mindrec.cli.shared import STDOUT
 
+if TYPE_CHECKING:
+    from mindrec.evaluation.ability_table import Shown
+
 PIPE_WIDTH = 160
 """Columns of a table where no terminal says how many there are."""
 
 
-def show(result: dict, json_out: Path | None, table: Table, lines: Iterable[str]) -> None:
-    """Print a table and lines below it, or the result as JSON; write the JSON where a file is named."""
+def show(result: dict, json_out: Path | None, table: Table | None, lines: Iterable[str]) -> None:
+    """Print a table (if any) and lines below it, or the result as JSON; write the JSON where a file is named."""
     from mindrec.system.files import write_json
 
     if int(os.environ.get("RANK", "0")):  # under torchrun the first process speaks for all
@@ -29,8 +33,9 @@ def show(result: dict, json_out: Path | None, table: Table, lines: Iterable[str]
         return
     if json_out is not None:
         write_json(json_out, result)
-    console = Console()
-    (console if console.is_terminal else Console(width=PIPE_WIDTH)).print(table)
+    if table is not None:
+        console = Console()
+        (console if console.is_terminal else Console(width=PIPE_WIDTH)).print(table)
     for line in lines:
         typer.echo(line)
 
@@ -131,3 +136,8 @@ def about_answer(recommender, history: Sequence[str]) -> dict:
         "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
         "history": list(history),
     }
+
+
+def show_ability(result: dict, json_out: Path | None, shown: "Shown") -> None:
+    """How well an ability works on test histories: one table and one sentence."""
+    show(result, json_out, table_of(shown.head, shown.rows), [shown.sentence])

@@ -83,3 +83,6 @@ def test_from_a_file_to_watching_by_keyboard(visit, shop, tmp_path):
         page.focus("[data-part=stage]")
         page.keyboard.press("End")
         page.wait_for_function("document.querySelector('[data-part=podium]').textContent.includes('Room')")
+        page.reload()
+        page.wait_for_selector(".mr.loaded", state="attached")
+        assert "bestellungen" in page.text_content("[data-part=about]")  # by its name in the address

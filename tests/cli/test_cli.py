@@ -257,7 +257,19 @@ def test_a_slate_is_printed_and_its_traces_are_kept(journey):
     assert [len(one.history) for one in traces] == [1, 2, 3]
     code, text, _ = ours(
         "evaluate-slates", "--checkpoint", journey / "model", "--data", journey / "data", "--n", 2, "--users", 5,
-        "--device", "cpu",
+        "--device", "cpu", "--json", out,
     )  # fmt: skip
     assert code == 0
-    assert set(json.loads(text)["ways"]) >= {"top", "slate"}
+    assert set(json.loads(out.read_text())["ways"]) >= {"top", "slate"}
+    assert "first answers, guided" in text
+    assert "Of 5 test histories the last 2 items were hidden" in text
+
+
+def test_gaps_and_odd_ones_are_measured(journey):
+    paths = ("--checkpoint", journey / "model", "--data", journey / "data", "--users", 5, "--device", "cpu")
+    for command, said in (("evaluate-gaps", "In 5 test histories an item was taken out"), ("evaluate-odd", "chance")):
+        code, text, err = ours(command, *paths)
+        assert code == 0, err
+        assert said in text
+        code, text, _ = ours(command, *paths, "--json", "-")
+        assert json.loads(text)["checkpoint"]

@@ -1,6 +1,7 @@
 """Many users at once: the answers of one at a time, whoever works on them and whatever dies meanwhile."""
 
 import json
+import re
 import subprocess
 import threading
 import time
@@ -186,9 +187,11 @@ def test_what_is_passed_over_is_named(checkpoint, tmp_path):
 
 def test_the_command_tells_its_counts(checkpoint, histories, tmp_path):
     paths = ("--checkpoint", checkpoint, "--histories", histories, "--out", tmp_path / "o.parquet")
-    code, out, err = ours("recommend-many", *paths, "--top", "1", "--device", "cpu")
+    code, out, err = ours("recommend-many", *paths, "--top", "1", "--device", "cpu", "--json", "-")
     assert code == 0, err
-    assert '"unknown_items": 2' in out
+    assert json.loads(out)["unknown_items"] == 2
+    code, out, err = ours("recommend-many", *paths, "--top", "1", "--device", "cpu")
+    assert re.fullmatch(r"\d+ rows for \d+ users in \S+, after [\d.]+ s\n", out)
     assert list(pd.read_parquet(tmp_path / "o.parquet")) == batch.SCHEMA.names
 
 

@@ -66,9 +66,10 @@ def build(
     if own is not None:
         questions += [own.own_upload, own.own_look, own.own_look_items, own.own_train, own.own_poll, own.own_cancel]
         first["own"] = own.opening()
-        own.page = first
     with gr.Blocks(title=text.TITLE, analytics_enabled=False, fill_width=True) as page:
-        Stage(first, [question(each) for each in questions], elem_id="mindrec-stage")
+        stage = Stage(first, [question(each) for each in questions], elem_id="mindrec-stage")
+        if own is not None:
+            own.page = stage.value
         for name, function in api(handlers).items():
             gr.api(_told_plainly(function), api_name=name)
     return page

@@ -274,8 +274,9 @@ class OwnData:
         ]
         card["examples"] = [*examples(recommender), *histories]
         settings = setting_fields(list(self.handlers.recommenders))
-        if self.page:
-            self.page |= {"checkpoints": [*self.page["checkpoints"], card], "settings": settings}
+        if self.page:  # in place: Gradio serves these very lists
+            self.page["checkpoints"].append(card)
+            self.page["settings"][:] = settings
         return {"checkpoint": card, "settings": settings}
 
     def _free_name(self, wanted: str) -> str:

@@ -68,6 +68,10 @@ def test_in_public_there_is_nothing_of_it(own):
         assert ("own" in stage["props"]["value"]) == (name == "local")
         body = {"data": {"key": "0"}, "fn_name": "own_look", "session_hash": "s", "component_id": stage["id"]}
         assert (client.post(f"{API}/component_server", json=body).status_code == 200) == (name == "local")
+    own.page["checkpoints"].append({"name": "later"})  # as a training does: a page that is opened later knows it
+    config = client.get("/config").json()
+    stage = next(c for c in config["components"] if "decode" in (c["props"].get("server_fns") or ()))
+    assert stage["props"]["value"]["checkpoints"][-1] == {"name": "later"}
     assert asked["public"] == []
     assert len(asked["local"]) == 6
 

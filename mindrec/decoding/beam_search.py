@@ -13,7 +13,7 @@ Shape legend: B users, S beams of all users, A beams expanded, C candidates, L l
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -92,7 +92,7 @@ def search(
             does not support.
     """
     opened = open_search(denoiser, index, histories, config, cache=cache, full_trace=full_trace, excluded=excluded)
-    yield from _search(opened)
+    yield from steps_of(opened)
 
 
 def final(steps: Iterator[Step]) -> Step:
@@ -136,7 +136,8 @@ def open_search(
     )
 
 
-def _search(search: SearchContext) -> Iterator[Step]:
+def steps_of(search: SearchContext, narrowed: Callable[[Step], Step] | None = None) -> Iterator[Step]:
+    """The steps of an opened search; `narrowed` may take beams away after each, and the search goes on without them."""
     last = _first_step(search)
     yield last
     for number, n_positions in enumerate(positions_per_step(int(last.beams.open.sum(1).max()), search.config), 1):
@@ -145,7 +146,8 @@ def _search(search: SearchContext) -> Iterator[Step]:
             return
         before = with_items(search, last.beams, number, n_positions)
         last = _next_step(StepContext(search, number, n_positions, before, expanded), last)
-        if search.config.votes > 1 and not last.beams.open.any():
+        last = last if narrowed is None else narrowed(last)
+        if search.config.votes > 1 and len(last.beams.user) and not last.beams.open.any():
             last = replace(last, votes=cast_votes(search, last.beams))
         yield last
 

@@ -52,6 +52,19 @@ def rank_within(sorted_group: torch.Tensor) -> torch.Tensor:
     return torch.arange(len(sorted_group), device=sorted_group.device) - first[sorted_group]
 
 
+def taken(beams: Beams, which: torch.Tensor) -> Beams:
+    """Some beams, ascending, by themselves."""
+    if isinstance(beams.members, Postings):
+        members: Members | Postings = Postings(beams.members.token[which])
+    else:
+        new = torch.full_like(beams.user, -1)
+        new[which] = torch.arange(len(which), device=which.device)
+        state = new[beams.members.state]
+        members = Members(state[state >= 0], beams.members.item[state >= 0], len(which))
+    values = {name: getattr(beams, name)[which] for name in ("user", "codes", "score", "parent", "perturbed_score")}
+    return Beams(**values, forced=beams.forced[which], members=members, items=beams.items[which])
+
+
 class StateKeys:
     """Packs a partial answer into as few int64 words as hold it: equal keys are equal answers, exactly.
 

@@ -1,6 +1,6 @@
 """A second look at the best answer: re-mask what the denoiser is least sure of, decode again, keep the better item.
 
-Shape legend: L levels, T tokens, N items.
+Shape legend: B users, L levels, T tokens, N items.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from mindrec.decoding.beam_search import answers, final, search
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
-from mindrec.decoding.rewrite import position_log_likelihood, rewritten
+from mindrec.decoding.rewrite import position_log_likelihood, position_log_likelihoods, rewritten
 from mindrec.errors import MindRecError
-from mindrec.model.denoiser import Denoiser
+from mindrec.model.denoiser import Denoiser, HistoryCache
 from mindrec.trace.records import Rethink, six_digits
 
 
@@ -36,8 +36,7 @@ def rethink(
     Returns:
         The ranking, and what happened; None where there was nothing to rethink.
     """
-    if denoiser.orders is not None:
-        raise MindRecError("rethink re-masks positions; an auto-regressive denoiser cannot fill them in again")
+    check_rethink(denoiser)
     if not ranked or not history:
         return list(ranked), None
     with torch.inference_mode():
@@ -67,6 +66,40 @@ def rethink(
     rest = [(row, score) for row, score in ranked if row != other]
     own = next((score for row, score in ranked if row == other), other_score)
     return [(other, own), *rest][: config.beam_size], told
+
+
+def check_rethink(denoiser: Denoiser) -> None:
+    """Refuse a denoiser that cannot fill in positions again."""
+    if denoiser.orders is not None:
+        raise MindRecError("rethink re-masks positions; an auto-regressive denoiser cannot fill them in again")
+
+
+def may_find(
+    denoiser: Denoiser,
+    index: ItemIndex,
+    histories: Sequence[Sequence[int]],
+    config: DecodeConfig,
+    best_B: torch.Tensor,
+    targets_B: torch.Tensor,
+    cache: HistoryCache,
+) -> torch.Tensor:
+    """Whether a second look at the first items of B answers could name the targets, bool (B,).
+
+    It can where a target has every token of the first item that would not be re-masked.
+
+    Args:
+        best_B: rows of the first items.
+        cache: of the histories, none of them empty.
+    """
+    pinned = {position for position, _ in config.pins}
+    allowed_BN = rule_out(index, histories, config).table()
+    best_BL, targets_BL = (index.levels.codes(index.tokens_NL[rows]) for rows in (best_B, targets_B))
+    with torch.inference_mode():
+        certainty_BL = position_log_likelihoods(denoiser, cache, index, best_BL)
+    same_BL = best_BL == targets_BL
+    for codes_L, certainty_L, allowed_N, same_L in zip(best_BL, certainty_BL, allowed_BN, same_BL, strict=True):
+        same_L[_remask(index, codes_L, certainty_L, allowed_N, pinned, config.beam_size)] = True
+    return same_BL.all(1)
 
 
 def _remask(index: ItemIndex, codes_L, certainty_L, allowed_N, pinned: set[int], wanted: int) -> list[int]:

@@ -19,19 +19,24 @@ from mindrec.model.denoiser import Denoiser, HistoryCache
 MASKED = -1
 
 
+def position_log_likelihoods(
+    denoiser: Denoiser, cache: HistoryCache, index: ItemIndex, codes_BL: torch.Tensor
+) -> torch.Tensor:
+    """log p(code | all other codes) of each position over its level's vocabulary, float64 (B, L); one denoiser call.
+
+    A sum over positions is the pseudo-log-likelihood of an answer (Salazar et al. 2020, arXiv 1910.14659, equation 2).
+    """
+    L = index.n_levels
+    alone = torch.eye(L, dtype=torch.bool, device=codes_BL.device)
+    logits = denoiser.token_logits(cache, codes_BL[:, None].masked_fill(alone, MASKED))
+    return index.levels.log_softmax(logits.double()).gather(2, index.levels.tokens(codes_BL)[:, :, None])[:, :, 0]
+
+
 def position_log_likelihood(
     denoiser: Denoiser, cache: HistoryCache, index: ItemIndex, codes_L: torch.Tensor
 ) -> torch.Tensor:
-    """log p(code | all other codes) of each position over its level's vocabulary, float64 (L,); one denoiser call.
-
-    Its sum is the pseudo-log-likelihood of the answer (Salazar et al. 2020, arXiv 1910.14659, equation 2).
-    """
-    L = index.n_levels
-    filled = codes_L.expand(L, L).clone()
-    filled.fill_diagonal_(MASKED)
-    logits = denoiser.token_logits(cache, filled[None])[0]
-    logp = index.levels.log_softmax(logits.double())
-    return logp[torch.arange(L, device=logp.device), index.levels.tokens(codes_L)]
+    """`position_log_likelihoods` of one answer to one history, float64 (L,)."""
+    return position_log_likelihoods(denoiser, cache, index, codes_L[None])[0]
 
 
 def least_certain(

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from mindrec.decoding.beam_search import expand, open_search, positions_per_step, with_items
-from mindrec.decoding.beams import Beams, order_by, rank_within
+from mindrec.decoding.beams import Beams, order_by, rank_within, taken
 from mindrec.decoding.children import children, start
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.context import SearchContext, StepContext
 from mindrec.decoding.expansion import Candidates
-from mindrec.decoding.item_index import Excluded, ItemIndex, Members, Postings
+from mindrec.decoding.item_index import Excluded, ItemIndex, Postings
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser, HistoryCache
 
@@ -161,7 +161,7 @@ def _walk(search: SearchContext, floor_B: torch.Tensor, wanted_BL: torch.Tensor)
         done.append(_answers(beams, complete))
         if complete.all():
             continue
-        before = with_items(search, _taken(beams, (~complete).nonzero()[:, 0]), number, plan[number - 1])
+        before = with_items(search, taken(beams, (~complete).nonzero()[:, 0]), number, plan[number - 1])
         everything = torch.arange(len(before.user), device=before.user.device)
         context = StepContext(search, number, plan[number - 1], before, everything)
         scores, _, candidates = expand(context)
@@ -200,17 +200,4 @@ def _slices(beams: Beams) -> list[Beams]:
     count = torch.bincount(beams.user).clamp(min=FEW)[beams.user]
     size = count.double().log2().ceil().long()
     parts = [part for n in size.unique() for part in (size == n).nonzero()[:, 0].split(ROWS)]
-    return [beams] if len(parts) == 1 else [_taken(beams, part) for part in parts]
-
-
-def _taken(beams: Beams, which: torch.Tensor) -> Beams:
-    """Some beams, ascending, by themselves."""
-    if isinstance(beams.members, Postings):
-        members: Members | Postings = Postings(beams.members.token[which])
-    else:
-        new = torch.full_like(beams.user, -1)
-        new[which] = torch.arange(len(which), device=which.device)
-        state = new[beams.members.state]
-        members = Members(state[state >= 0], beams.members.item[state >= 0], len(which))
-    values = {name: getattr(beams, name)[which] for name in ("user", "codes", "score", "parent", "perturbed_score")}
-    return Beams(**values, forced=beams.forced[which], members=members, items=beams.items[which])
+    return [beams] if len(parts) == 1 else [taken(beams, part) for part in parts]

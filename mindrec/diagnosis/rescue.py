@@ -17,13 +17,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from mindrec.data.splits import Case
-from mindrec.decoding.beam_search import answers, final, search
 from mindrec.decoding.config import MAX_BEAMS, DecodeConfig
 from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.orders import ORDERS
+from mindrec.decoding.rethink import check_rethink, may_find
+from mindrec.decoding.target_search import Targets, target_ranks
+from mindrec.decoding.without_beams import is_defined
 from mindrec.diagnosis.kinds import NONE, WITHOUT
 from mindrec.diagnosis.pulls import variants
 from mindrec.errors import MindRecError
@@ -144,54 +147,126 @@ def rescued(told: str, config: DecodeConfig, n_levels: int) -> tuple[DecodeConfi
     return next(((change.config, None) for change in changes(config, n_levels) if change.name == told), None)
 
 
-def rescues(denoiser: Denoiser, index: ItemIndex, missed: Sequence[Case], config: DecodeConfig, k: int) -> list[Rescue]:
+@dataclass(frozen=True)
+class Decoded:
+    """What is known of missed cases from their decode: what follows from it need not be decoded again.
+
+    Attributes:
+        rows: int64 (B, K), the answers.
+        score: float64 (B,), the target's log-probability without beams, nan where the settings define none.
+    """
+
+    rows: np.ndarray
+    score: np.ndarray
+
+
+def rescues(
+    denoiser: Denoiser, index: ItemIndex, missed: Sequence[Case], config: DecodeConfig, k: int, decoded: Decoded
+) -> list[Rescue]:
     """The smallest change that puts each case's target, which must be possible, into the first k.
 
     A change that the denoiser refuses, as an order that it does not have, is not tried. Each change is decoded for all
-    cases that no smaller one has saved.
+    cases that no smaller one has saved, as far as it may matter: what equals the plain decode is left out.
     """
+    trial = _Trial(denoiser, index, config, decoded, k)
     out: list[Rescue | None] = [None] * len(missed)
     for change in changes(config, index.n_levels):
-        left = [n for n, found in enumerate(out) if found is None]
-        if not left:
-            break
+        left = np.array([n for n, found in enumerate(out) if found is None], dtype=np.int64)
         try:
-            rows = rank(denoiser, index, [missed[n] for n in left], change.config, batch=BATCH).rows
+            ranks = trial.ranks(missed, left, change)
         except MindRecError:
             continue
-        for n, place in zip(left, gold_ranks(rows, np.array([missed[n].target for n in left])), strict=True):
+        for n, place in zip(left, ranks, strict=True):
             if 0 <= place < k:
                 out[n] = Rescue(change.name, change.cost)
     left = [n for n, found in enumerate(out) if found is None]
-    for n, row in zip(left, _without_one(denoiser, index, [missed[n] for n in left], config, k), strict=True):
+    for n, row in zip(left, trial.without_one([missed[n] for n in left]), strict=True):
         out[n] = Rescue(NONE, None) if row is None else Rescue(WITHOUT, LEFT_OUT, row)
     return out
 
 
-def _without_one(
-    denoiser: Denoiser, index: ItemIndex, missed: Sequence[Case], config: DecodeConfig, k: int
-) -> list[int | None]:
-    """The row of each history that leads away most: without it the target ranks best, and among the first k.
+class _Trial:
+    """Tries changes on the cases of one decode, and remembers for whom more beams are of no use."""
 
-    What was left out is still not recommended.
-    """
-    asked = [(n, *pair) for n, case in enumerate(missed) for pair in variants(denoiser, index, case.history)]
-    best: list[tuple[int, int] | None] = [None] * len(missed)
-    for first in range(0, len(asked), BATCH):
-        part = asked[first : first + BATCH]
-        ranks = _ranks_without(denoiser, index, [(missed[n], rest) for n, _, rest in part], config)
-        for (n, row, _), place in zip(part, ranks, strict=True):
-            if 0 <= place < k and (best[n] is None or place < best[n][0]):
-                best[n] = int(place), row
-    return [None if found is None else found[1] for found in best]
+    def __init__(self, denoiser: Denoiser, index: ItemIndex, config: DecodeConfig, decoded: Decoded, k: int):
+        self.denoiser, self.index, self.config, self.decoded, self.k = denoiser, index, config, decoded, k
+        self.wider_differs = np.ones(len(decoded.rows), dtype=bool)
 
+    def ranks(self, missed: Sequence[Case], left: np.ndarray, change: Change) -> np.ndarray:
+        """Rank of the targets of the cases `left` after a change; -1 where it is no answer, or no other than before."""
+        setting, floor = change.name.partition("=")[0], None
+        tried = left
+        if setting == "votes":  # the last beams in another order
+            tried = left[[missed[n].target in self.decoded.rows[n] for n in left]]
+        if setting == "rethink":
+            tried = self._may_rethink(missed, left)
+        if setting == "beam_size":
+            tried = left[self.wider_differs[left]]
+            floor = self.decoded.score if is_defined(self.config) and not self.config.temperature else None
+        ranks = np.full(len(missed), -1)
+        for first in range(0, len(tried), BATCH):
+            which = tried[first : first + BATCH]
+            near = None if floor is None else floor[which]
+            ranks[which], whole = self._ranks([missed[n] for n in which], change.config, near)
+            self.wider_differs[which[whole]] = False
+        return ranks[left]
 
-def _ranks_without(denoiser, index, part: Sequence[tuple[Case, list[int]]], config: DecodeConfig) -> np.ndarray:
-    """Rank of each case's target with the rest of its history, -1 where it is no answer."""
-    if config.algorithm == "published":
-        rows = rank(denoiser, index, [replace(case, history=tuple(rest)) for case, rest in part], config).rows
-    else:
-        excluded = rule_out(index, [case.history for case, _ in part], config)
-        steps = search(denoiser, index, [rest for _, rest in part], config, full_trace=False, excluded=excluded)
-        rows = answers(index, final(steps), len(part), config.beam_size)[0].cpu().numpy()
-    return gold_ranks(rows, np.array([case.target for case, _ in part]))
+    def _may_rethink(self, missed: Sequence[Case], left: np.ndarray) -> np.ndarray:
+        """Those of the cases `left` whose target a second look at their first answer can name."""
+        check_rethink(self.denoiser)
+        best = self.decoded.rows[:, 0]
+        tried = left[[best[n] >= 0 and len(missed[n].history) > 0 for n in left]]
+        if not len(tried) or self.config.algorithm == "published":
+            return tried
+        device, histories = self.index.tokens_NL.device, [missed[n].history for n in tried]
+        rows = torch.as_tensor(best[tried], device=device)
+        targets = torch.tensor([missed[n].target for n in tried], device=device)
+        with torch.inference_mode():
+            cache = self.denoiser.encode(histories)
+            found = may_find(self.denoiser, self.index, histories, self.config, rows, targets, cache)
+        return tried[found.cpu().numpy()]
+
+    def without_one(self, missed: Sequence[Case]) -> list[int | None]:
+        """The row of each history that leads away most: without it the target ranks best, and among the first k.
+
+        What was left out is still not recommended.
+        """
+        asked = [
+            (n, *pair) for n, case in enumerate(missed) for pair in variants(self.denoiser, self.index, case.history)
+        ]
+        best: list[tuple[int, int] | None] = [None] * len(missed)
+        for first in range(0, len(asked), BATCH):
+            part = asked[first : first + BATCH]
+            rests = [rest for _, _, rest in part]
+            ranks, _ = self._ranks([missed[n] for n, _, _ in part], self.config, rests=rests)
+            for (n, row, _), place in zip(part, ranks, strict=True):
+                if 0 <= place < self.k and (best[n] is None or place < best[n][0]):
+                    best[n] = int(place), row
+        return [None if found is None else found[1] for found in best]
+
+    def _ranks(
+        self,
+        part: Sequence[Case],
+        config: DecodeConfig,
+        floor: np.ndarray | None = None,
+        rests: Sequence[Sequence[int]] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rank of each target, or -1 where it is no answer; and whether more beams would change nothing.
+
+        Args:
+            floor: the targets' log-probabilities without beams, where they are known.
+            rests: what is read instead of the histories, which still rule out what they hold.
+        """
+        if config.algorithm == "published" or config.rethink:
+            read = part if rests is None else [replace(c, history=tuple(r)) for c, r in zip(part, rests, strict=True)]
+            rows = rank(self.denoiser, self.index, read, config).rows
+            return gold_ranks(rows, np.array([case.target for case in part])), np.zeros(len(part), dtype=bool)
+        device, histories = self.index.tokens_NL.device, [case.history for case in part]
+        targets = Targets(
+            torch.tensor([case.target for case in part], device=device),
+            None if floor is None else torch.as_tensor(floor, device=device),
+        )
+        excluded = rule_out(self.index, histories, config)
+        read = histories if rests is None else rests
+        found = target_ranks(self.denoiser, self.index, read, config, targets, excluded=excluded)
+        return found.rank.cpu().numpy(), found.whole.cpu().numpy()

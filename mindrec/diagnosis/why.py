@@ -16,7 +16,7 @@ from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.without_beams import is_defined, kth_score
 from mindrec.diagnosis.kinds import NONE
 from mindrec.diagnosis.pulls import Pull, pulls_on_items
-from mindrec.diagnosis.rescue import Rescue, rescues
+from mindrec.diagnosis.rescue import Decoded, Rescue, rescues
 from mindrec.diagnosis.standing import Standing, standing_of
 from mindrec.evaluation.metrics import gold_ranks, hit_at_k
 from mindrec.model.denoiser import Denoiser
@@ -90,6 +90,8 @@ def why(
         tried = np.flatnonzero(~hit & possible_B)
         for n in np.flatnonzero(~hit):
             saved[n] = Rescue(NONE, None)
-        for n, found in zip(tried, rescues(denoiser, index, [part[n] for n in tried], config, k), strict=True):
-            saved[n] = found
+        decoded = Decoded(found_BK[tried], standing.score[tried])
+        found = rescues(denoiser, index, [part[n] for n in tried], config, k, decoded)
+        for n, rescue in zip(tried, found, strict=True):
+            saved[n] = rescue
     return Why(standing, pulls, saved)

@@ -22,6 +22,8 @@ from mindrec.diagnosis.rescue import changes
 from mindrec.diagnosis.track_gold import ItemFacts, diagnose
 from mindrec.diagnosis.why import Depth
 from mindrec.errors import MindRecError
+from mindrec.evaluation.evaluate import rank
+from mindrec.evaluation.metrics import gold_ranks
 from mindrec.model.oracle import OracleDenoiser
 
 CODES = {  # (category, semantic ID): probability
@@ -174,6 +176,33 @@ def test_changes_stand_by_cost_and_none_is_the_decode_itself():
     assert wider == ["beam_size=40", "beam_size=80", "beam_size=100"]
     assert len({change.name for change in every}) == len(every)
     assert "steps=3" in {change.name for change in changes(replace(config, steps=2), 7)}
+
+
+@pytest.mark.parametrize("settings", [{}, {"votes": 2, "temperature": 1.0}], ids=str)
+def test_rescues_equal_those_of_plain_decodes(settings):
+    """A search that stops where the item is lost, and changes left out as certain to fail, save the same cases."""
+    made = toy((3, 3, 5), 40, n_categories=2, popularity=torch.arange(40))
+    model, config, k = made.compact().double(), DecodeConfig(beam_size=4, guidance=0.25, **settings), 2
+    cases = [Case(str(n), tuple((7 * n + m) % 40 for m in range(1 + n % 3)), (11 * n + 5) % 40) for n in range(12)]
+    cases = [case for case in cases if case.target not in case.history]
+    facts = ItemFacts.of([str(n) for n in range(40)], made.codes.numpy(), made.index.levels.categories, [])
+    found = diagnose(model, made.index, cases, config, facts, k=k, depth=Depth(rescue=True))
+
+    def places(asked: list[Case], changed: DecodeConfig) -> list[int]:
+        rows = rank(model, made.index, asked, changed).rows
+        return gold_ranks(rows, np.array([case.target for case in asked])).tolist()
+
+    saved = [[] for _ in cases]
+    for change in changes(config, 3):
+        for names, place in zip(saved, places(cases, change.config), strict=True):
+            names += [change.name] if 0 <= place < k else []
+    for case, names, told in zip(cases, saved, found.rescue, strict=True):
+        rests = [replace(case, history=tuple(r for r in case.history if r != row)) for row in case.history]
+        left_out = places(rests, replace(config, forbid_items=case.history))
+        near = [place for place in left_out if 0 <= place < k]
+        names += [f"without={row}" for row, p in zip(case.history, left_out, strict=True) if near and p == min(near)]
+        assert pd.isna(told) or told == (names[0] if names else NONE)
+    assert found.rescue.nunique() > 2
 
 
 def test_the_command_counts_errors_and_rescues_and_goes_on_where_it_was_cut_off(

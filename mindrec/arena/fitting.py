@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Iterator
 from copy import deepcopy
 
 import numpy as np
@@ -36,37 +37,50 @@ class NeuralMethod(ScoringMethod, torch.nn.Module):
         """Mean loss of right-padded windows of item rows, int64 (B, W), -1 where there is none."""
         raise NotImplementedError
 
+    def groups(self, learning_rate: float) -> list[dict]:
+        """Adam's parameter groups: all at one rate, unless a method has parts that learn slower."""
+        return [{"params": list(self.parameters()), "lr": learning_rate}]
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Called before each epoch, for methods that train their parts in turns."""
+
     def fit(self, budget: Budget, report: Report) -> None:
         """Train within the budget; the epoch with the best validation NDCG@10 stays."""
         fit(self, self.task, budget, report)
 
 
-def fit(module: NeuralMethod, task: Task, budget: Budget, report: Report) -> None:
+def fit(
+    module: NeuralMethod,
+    task: Task,
+    budget: Budget,
+    report: Report,
+    learning_rate: float | None = None,
+    *,
+    trained: bool = False,
+) -> None:
     """Adam on `module.loss` until time, epochs or patience are used up; the module holds the best epoch's weights.
 
     The time is checked after every step: a last, unfinished epoch is validated like the others.
+
+    Args:
+        learning_rate: Adam's; None for LEARNING_RATE.
+        trained: whether the module has learned before, so that its weights stay where no epoch is better.
 
     Raises:
         MindRecError: the first epoch already has a loss that is no number.
     """
     started, limit = time.perf_counter(), 60 * budget.minutes
-    optimizer = torch.optim.Adam(module.parameters(), lr=LEARNING_RATE)
+    optimizer = torch.optim.Adam(module.groups(learning_rate or LEARNING_RATE))
     targets = int(np.clip(sum(len(s) - 1 for s in task.sequences) / STEPS, 100, TARGETS))
     best, best_epoch, kept, over = -1.0, 0, None, False
+    if trained:
+        best, kept = validation_ndcg(module, task), deepcopy(module.state_dict())
     for epoch in range(budget.epochs):
-        generator = torch.Generator().manual_seed(task.seed * 100_003 + epoch)
-        seed, ordered = task.seed * 100_003 + epoch, task.data.interactions.ordered
-        module.train()
         losses = []
-        for windows_BW in batches(task.sequences, task.max_history + 1, targets, seed, ordered=ordered):
-            loss = module.loss(windows_BW, generator)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(module.parameters(), 5.0)
-            optimizer.step()
-            losses.append(float(loss.detach()))
+        for loss in _epoch(module, optimizer, targets, epoch):
+            losses.append(loss)
             over = time.perf_counter() - started > limit
-            if over or not math.isfinite(losses[-1]):
+            if over or not math.isfinite(loss):
                 break
         module.eval()
         if not math.isfinite(losses[-1]):
@@ -82,6 +96,22 @@ def fit(module: NeuralMethod, task: Task, budget: Budget, report: Report) -> Non
             break
     module.load_state_dict(kept)
     module.eval()
+
+
+def _epoch(module: NeuralMethod, optimizer: torch.optim.Optimizer, targets: int, epoch: int) -> Iterator[float]:
+    """One pass over the training sequences: yields the loss of each step once it is taken."""
+    task, seed = module.task, module.task.seed * 100_003 + epoch
+    generator = torch.Generator().manual_seed(seed)
+    module.begin_epoch(epoch)
+    module.train()
+    ordered = task.data.interactions.ordered
+    for windows_BW in batches(task.sequences, task.max_history + 1, targets, seed, ordered=ordered):
+        loss = module.loss(windows_BW, generator)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), 5.0)
+        optimizer.step()
+        yield float(loss.detach())
 
 
 def validation_ndcg(method: ScoringMethod, task: Task) -> float:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from mindrec.arena.method import PART, Budget, History, Report, Task
+from mindrec.arena.method import PART, Budget, History, Report, Task, left_out, pulls
 from mindrec.checkpoint import load_checkpoint
 from mindrec.data.splits import Case
 from mindrec.decoding.config import DecodeConfig
@@ -70,14 +70,13 @@ class MindRec:
     def explain(self, history: History, row: int) -> dict:
         """`pulls`: how much the logarithm of the item's share falls when each history item is left out; an answer that
         the beams do not hold counts as the least share that they do."""
-        without = [[*history[:n], *history[n + 1 :]] for n in range(len(history))] if len(history) > 1 else []
-        asked = [Case("", tuple(h), 0) for h in (list(history), *without)]
+        asked = [Case("", tuple(h), 0) for h in left_out(history)]
         config = replace(self.settings(self.beams), exclude_seen=False)
         found = rank(self.recommender.denoiser, self.recommender.index, asked, config, batch=PART // 4)
         least = np.where(np.isfinite(found.scores), found.scores, np.inf).min(1)
         held = found.rows == row
         scores = np.where(held.any(1), np.where(held, found.scores, -np.inf).max(1), least)
-        return {"pulls": [float(scores[0] - s) for s in scores[1:]] or [0.0] * len(history)}
+        return {"pulls": pulls(scores.tolist(), len(history))}
 
 
 class TokensAlone(MindRec):

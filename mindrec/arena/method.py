@@ -139,11 +139,18 @@ class ScoringMethod:
 
     def explain(self, history: History, row: int) -> dict:
         """The pull of each history item: the score's fall when it is left out (of an only item: 0)."""
-        if len(history) < 2:
-            return {"pulls": [0.0] * len(history)}
-        without = [[*history[:n], *history[n + 1 :]] for n in range(len(history))]
-        scores = self.scores([list(history), *without])[:, row]
-        return {"pulls": [float(scores[0] - s) for s in scores[1:]]}
+        return {"pulls": pulls(self.scores(left_out(history))[:, row].tolist(), len(history))}
+
+
+def left_out(history: History) -> list[list[int]]:
+    """The history, then the history without each of its items in turn; itself alone where it has one item."""
+    without = [[*history[:n], *history[n + 1 :]] for n in range(len(history))]
+    return [list(history), *(without if len(history) > 1 else [])]
+
+
+def pulls(scores: Sequence[float], length: int) -> list[float]:
+    """The fall of an item's score for each history item left out, from scores of `left_out`; 0 for an only item."""
+    return [float(scores[0] - score) for score in scores[1:]] or [0.0] * length
 
 
 def pad(histories: Sequence[History], length: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -99,7 +99,9 @@ def _position(
     legal_share = six_digits_all(np.where(legal > 0, raw, 0.0).sum(1)).tolist()
     best = np.argsort(-p, axis=1, kind="stable")[:, :ALTERNATIVES]
     likely = np.argsort(-raw, axis=1, kind="stable")[:, :ALTERNATIVES]
-    listed, line = np.concatenate([best, likely], 1), np.arange(len(rows))[:, None]
+    line = np.arange(len(rows))[:, None]
+    illegal = np.argsort(legal[line, likely] > 0, axis=1, kind="stable")[:, :ILLEGAL]
+    listed = np.concatenate([best, likely[line, illegal]], 1)
     more = tables.sides if tables.evidence is None else (tables.evidence, *tables.sides)
     shares = [table[line, listed] for table in (p, raw)]
     shares += [table[rows[:, None], own.start + listed] for table in (tables.token, *more)]
@@ -116,7 +118,7 @@ def _position(
             Alternative(codes[k], ps[k], raws[k], tokens[k], evidence[k], counts[k], None if counts[k] else "illegal")
             for k in kept
         ]
-        for k in [k for k in range(n_best, len(codes)) if not counts[k]][:ILLEGAL]:
+        for k in [k for k in range(n_best, len(codes)) if not counts[k]]:
             why = reasons.why(row, position, codes[k])
             others.append(Alternative(codes[k], ps[k], raws[k], tokens[k], evidence[k], 0, why))
             kept.append(k)

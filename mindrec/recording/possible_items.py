@@ -57,9 +57,6 @@ class PossibleItems:
 
     def that_fit(self, state: int, codes: dict[int, int]) -> list[int]:
         """Rows of the first items of one beam that hold a code at each of some positions."""
-        if len(codes) == 1:
-            ((position, code),) = codes.items()
-            return self.with_codes(position, np.array([state]), np.array([[code]]))[0][0]
         own = slice(self.start[state], self.start[state + 1])
         fits = (self.codes_ML[own][:, list(codes)] == list(codes.values())).all(1)
         return self.item[own][fits][:LISTED].tolist()

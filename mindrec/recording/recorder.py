@@ -46,7 +46,7 @@ class Recorder:
         if step.before is not None:
             opinions, alternatives = self._opinions(arrays)
             dropped = self._dropped(arrays, mine)
-            behind = tuple([_behind(arrays, self.user, lost) for lost in dropped])
+            behind = _behind(arrays, self.user, dropped)
         return DecodeStep(
             index=step.index,
             opinions=opinions,
@@ -129,14 +129,25 @@ class Recorder:
         return tuple(out)
 
 
-def _behind(arrays: StepArrays, user: int, lost: Dropped) -> tuple[int, ...]:
-    """Rows of the first items that a dropped candidate could have become; none at a category level."""
-    if 0 <= lost.position < len(arrays.index.levels.categories):
-        return ()
-    beam = arrays.before.first[user] + lost.parent
-    was = arrays.before.codes[beam]
-    new = {n: code for n, code in enumerate(lost.codes) if code is not None and was[n] < 0}
-    return tuple(arrays.possible_before.that_fit(beam, new))
+def _behind(arrays: StepArrays, user: int, dropped: tuple[Dropped, ...]) -> tuple[tuple[int, ...], ...]:
+    """Rows of the first items that each dropped candidate could have become; none at a category level."""
+    behind, single, categories = [()] * len(dropped), {}, arrays.index.levels.categories
+    for n, lost in enumerate(dropped):
+        if lost.position in categories:
+            continue
+        beam = arrays.before.first[user] + lost.parent
+        was = arrays.before.codes[beam]
+        new = {at: code for at, code in enumerate(lost.codes) if code is not None and was[at] < 0}
+        if len(new) == 1:
+            single.setdefault(lost.position, []).append((n, beam, lost.code))
+        else:
+            behind[n] = tuple(arrays.possible_before.that_fit(beam, new))
+    for position, found in single.items():
+        numbers, beams, codes = zip(*found, strict=True)
+        rows = arrays.possible_before.with_codes(position, np.array(beams), np.array(codes)[:, None])
+        for n, (own,) in zip(numbers, rows, strict=True):
+            behind[n] = tuple(own)
+    return tuple(behind)
 
 
 def gold_step(index: ItemIndex, step: Step, user: int, gold: int) -> GoldStep:

@@ -80,7 +80,8 @@ export function makeTree(app) {
         modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d"]],
       },
     );
-    if (first) listen();
+    if (!first) return; // Plotly has told of its drawing, and the nodes are attached
+    listen();
     attach();
   }
 

@@ -14,6 +14,9 @@ export function percent(p) {
   return "<0.1%";
 }
 
+// One formatter: toLocaleString makes one for each number, and a step shows hundreds.
+const counts = new Intl.NumberFormat("en-US");
+
 export function count(n) {
-  return n.toLocaleString("en-US");
+  return counts.format(n);
 }

@@ -10,8 +10,9 @@ empties batteries and makes every step wait for the next of them. It takes its n
 of ours runs, so this goes before it; once our page is open the clock gets no more frames."""
 
 
-def without_clock(send):
-    """An ASGI `send` that puts NO_CLOCK first in the head of a page."""
+def with_head(send, tags: bytes):
+    """An ASGI `send` that puts NO_CLOCK and `tags` first in the head of a page; of two tags that say one thing, the
+    first counts, and Gradio's come later."""
     begun, parts = [], []
 
     async def sent(message):
@@ -20,7 +21,7 @@ def without_clock(send):
         parts.append(message.get("body", b""))
         if message.get("more_body"):
             return None
-        body = b"".join(parts).replace(b"<head>", b"<head>" + NO_CLOCK, 1)
+        body = b"".join(parts).replace(b"<head>", b"<head>" + NO_CLOCK + tags, 1)
         headers = [(k, v) for k, v in begun[-1].get("headers", ()) if k.lower() != b"content-length"]
         headers.append((b"content-length", str(len(body)).encode()))
         await send({**begun[-1], "headers": headers})

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from app.server.bodies import BODY_SECONDS, Bodies, Refused, again
-from app.server.gradio_patches import is_wrong_parameters, without_clock
+from app.server.gradio_patches import is_wrong_parameters, with_head
 from app.server.observing import CALLER, COUNTERS, Caller, log, new_request_id
+from app.server.preview import PATH, PICTURE, Preview
 from app.server.rates import RATE, Rates, cost
 from app.words import sentences as text
 
@@ -69,6 +70,7 @@ class Rules:
         proxies: how many proxies stand in front. Each appends to x-forwarded-for the address that it was asked from, so
             that the client is the last entry but `proxies - 1`; what stands before it, the client itself may have sent.
         body_seconds: that a body may take to come.
+        preview: what a link shows where it is posted; None for nothing.
     """
 
     files: frozenset[str]
@@ -78,6 +80,7 @@ class Rules:
     rate: float = RATE
     proxies: int = 0
     body_seconds: float = BODY_SECONDS
+    preview: Preview | None = None
 
     def served(self, method: str, path: str) -> bool:
         """Whether a path is one that the page or the public endpoints need."""
@@ -117,7 +120,7 @@ class Guard:
             await send(message)
 
         if scope["path"] == "/" and request.method == "GET":
-            sent = without_clock(sent)
+            sent = with_head(sent, self.rules.preview.head(request) if self.rules.preview else b"")
 
         try:
             await self._answer(request, scope, receive, sent)
@@ -141,6 +144,8 @@ class Guard:
         path, rules = scope["path"], self.rules
         if path == "/healthz" and request.method in ("GET", "HEAD"):
             return await self._health()(scope, receive, send)
+        if rules.preview and path == PATH and request.method in ("GET", "HEAD"):
+            return await FileResponse(PICTURE, headers={"cache-control": "max-age=86400"})(scope, receive, send)
         if rules.operator and path in ("/operator", "/operator.json"):
             return await self._operator(request)(scope, receive, send)
         if not rules.served(request.method, path):

@@ -16,6 +16,7 @@ from app.server.guard import Guard, Rules
 from app.server.lab_runs import LabRuns
 from app.server.lanes import MOST_WAITING, TOGETHER
 from app.server.options import Options
+from app.server.preview import Preview
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.handlers import Handlers
 from app.tabs.lab import Lab
@@ -40,6 +41,7 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
         mcp=options.mcp,
         rate=options.rate,
         proxies=options.proxies,
+        preview=Preview(handlers.recommenders, options.proxies),
     )
     page.queue(max_size=MOST_WAITING, default_concurrency_limit=TOGETHER)
     try:

@@ -72,6 +72,8 @@ __all__ = [
 ]  # lists told from here
 
 TITLE = "MindRec"
+PREVIEW = "A recommendation is decoded by masked diffusion, from coarse to fine. Watch every step, and ask why."
+PREVIEW_CART = "The cart: {items}. What comes next? Watch masked diffusion decide, step by step."
 
 
 def dial_cost(measured: dict) -> dict[str, str]:

@@ -8,12 +8,16 @@ import shutil
 import sys
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1]))
 
+from app.server.preview import PICTURE  # noqa: E402
 from mindrec.bench.app_process import running_app  # noqa: E402
+
+PREVIEW_SIZE = (1200, 630)
 
 STEP = 4
 SHOTS = {
@@ -34,6 +38,15 @@ def main() -> None:
         for name, shot in SHOTS.items():
             take(browser, f"{address}/", name, **shot)
         browser.close()
+    preview(HERE / "watch-dark.png")
+
+
+def preview(shot: Path) -> None:
+    """The picture of a link that is posted: the upper part of `shot`, in few colours."""
+    with Image.open(shot) as whole:
+        width, height = PREVIEW_SIZE
+        scaled = whole.convert("RGB").resize((width, round(whole.height * width / whole.width)))
+        scaled.crop((0, 0, width, height)).quantize(128).save(PICTURE, optimize=True)
 
 
 def take(browser, url: str, name: str, *, width: int, height: int, query: str = "", present=False, chart="") -> None:

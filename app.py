@@ -24,7 +24,7 @@ def main() -> int:
         handlers = Handlers.load(
             options.checkpoints, data=options.data, stories=HERE / "assets" / "stories", waiting=options.waiting
         )
-        diagnosing = Diagnosing(handlers, list(options.cases))
+        diagnosing = Diagnosing(handlers, list(options.cases), list(options.checkpoints))
         log_to_stderr()
         from app.server.launch import launch  # after app.server.gpu, which must come before gradio
 

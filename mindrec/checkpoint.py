@@ -30,10 +30,12 @@ from mindrec.system.files import FolderKind, put_back, read_json, replace_folder
 from mindrec.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
+CASES_FILE = "cases.parquet"
+"""A table of `diagnose` that a checkpoint may keep, for the app to open; training again drops it."""
 FOLDER = FolderKind(
     "a checkpoint",
     ("config.json", "model.safetensors", "tokenizer.json", "catalog.json"),
-    ("training.json", "README.md", MAP_FILE, "text_tokenizer"),
+    ("training.json", "README.md", MAP_FILE, CASES_FILE, "text_tokenizer"),
 )
 
 

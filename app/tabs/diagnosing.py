@@ -1,9 +1,9 @@
 """The Diagnose tab's questions: tables of cases, their charts, two of them compared, and a sample made on the spot."""
 
 import base64
+import logging
 import tempfile
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,18 +13,17 @@ import numpy as np
 from app.tabs.asking import config_of, plainly
 from app.tabs.case_table import FILTERS, MOST_PAGE, PAGE, CaseTable
 from app.tabs.handlers import Handlers
+from app.tabs.sampling import Sample, sample_name, unlike_default
 from app.views import diagnosis_charts as charts
 from app.views.theme import PROPERTIES
 from app.words import sentences as text
 from app.words.why_words import ERRORS, RESCUES
-from mindrec.data.splits import Case
+from mindrec.checkpoint import CASES_FILE
 from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis import cases as diagnosis
 from mindrec.diagnosis.cases import SLICES, Diagnosis, check_belongs, read_cases
-from mindrec.diagnosis.diagnose import describe, item_facts
 from mindrec.diagnosis.rescue import rescued
-from mindrec.diagnosis.track_gold import check_followed, diagnose
-from mindrec.diagnosis.why import QUICK
+from mindrec.diagnosis.track_gold import check_followed
 from mindrec.errors import MindRecError
 from mindrec.evaluation.report import answerable_cases
 
@@ -38,18 +37,42 @@ FORMATS = ("csv", "parquet", "jsonl")
 class Diagnosing:
     """Answers about diagnosed cases. Files are opened at the start; samples are added while the app runs."""
 
-    def __init__(self, handlers: Handlers, files: Sequence[Path] = ()):
-        """Raises MindRecError for a file that cannot be read or is of no checkpoint that is open."""
+    def __init__(self, handlers: Handlers, files: Sequence[Path] = (), folders: Sequence[Path] = ()):
+        """Open the tables of cases.
+
+        Args:
+            files: written by `diagnose`.
+            folders: of the open checkpoints; one that keeps a table of its own cases brings it along.
+
+        Raises:
+            MindRecError: a file cannot be read or is of no checkpoint that is open.
+        """
         self.handlers = handlers
         self.tables: dict[str, CaseTable] = {}
-        self._samples: list[_Sample] = []
+        self.kept: set[str] = set()
+        self._samples: list[Sample] = []
         self._lock = threading.Lock()
         for path in files:
             self._open(path)
+        for folder in folders:
+            self._open_kept(Path(folder) / CASES_FILE)
 
-    def _open(self, path: Path) -> None:
+    def _open_kept(self, path: Path) -> None:
+        """Open the table that a checkpoint keeps. One of other weights is left alone: it was made before them."""
+        if not path.is_file():
+            return
+        try:
+            found = read_cases(path)
+            name = text.DIAGNOSE["kept_name"].format(checkpoint=self._owner(path, found), cases=f"{len(found.cases):,}")
+            self._open(path, name)
+            self.kept.add(name)
+        except MindRecError as error:
+            logging.getLogger(__name__).warning("left out: %s", error)
+
+    def _open(self, path: Path, name: str | None = None) -> None:
         found = read_cases(path)
-        name = path.stem if path.stem not in self.tables else str(path)
+        if name is None:
+            name = path.stem if path.stem not in self.tables else str(path)
         checkpoint = self._owner(path, found)
         self.tables[name] = CaseTable.of(name, checkpoint, found, self.handlers.recommenders[checkpoint])
 
@@ -88,12 +111,33 @@ class Diagnosing:
             "hits": int(table.view["hit"].sum()),
             "k": about["k"],
             "split": about["split"],
+            "origin": self._origin(table),
+            "sample": self._sample_of(table),
             "key": f"{about['checkpoint']['fingerprint']}.{about['split']}.{about['users']}.{about['seed']}",
-            "decoder": _unlike_default(DecodeConfig.from_dict(about["decoder"]), recommender.default_config),
+            "decoder": unlike_default(DecodeConfig.from_dict(about["decoder"]), recommender.default_config)
+            or text.DIAGNOSE["own_settings"],
             "levels": [level["name"] for level in about["levels"]],
             "steps": sorted(int(step) for step in table.view["died_step"].dropna().unique()),
             "categories": depth,
             "sections": [[f"{level}.{code}", levels[level].labels[code]] for level, code in used],
+        }
+
+    def _origin(self, table: CaseTable) -> str:
+        """Where a checkpoint's own table comes from, in words; nothing of a table that a person has opened or made."""
+        about = table.diagnosis.about
+        words = text.DIAGNOSE["kept_origin"].format(seed=about["seed"], command=about.get("command") or "diagnose")
+        return words if table.name in self.kept else ""
+
+    def _sample_of(self, table: CaseTable) -> dict | None:
+        """What makes a sample again: its size, seed, checkpoint and settings; None for a file."""
+        found = next((job for job in self._samples if job.name == table.name), None)
+        if found is None:
+            return None
+        return {
+            "users": found.size,
+            "seed": found.seed,
+            "checkpoint": found.checkpoint,
+            "config": found.config.to_dict(),
         }
 
     # -- questions -----------------------------------------------------------------------------------------------------
@@ -249,12 +293,16 @@ class Diagnosing:
         if trips.ready() is None:
             return {"waiting": trips.waiting()}
         with self._lock:
+            seed = _whole(ask, "seed", 0) % 2**31
+            called = sample_name(users, seed, config, name, self.handlers)
+            known = next((n for n, job in enumerate(self._samples) if job.name == called and job.error is None), None)
+            if known is not None:
+                return {"job": known, "done": self._samples[known].done, "total": self._samples[known].total}
             if any(job.working for job in self._samples):
                 raise MindRecError(text.DIAGNOSE["sample_busy"])
-            seed = _whole(ask, "seed", 0) % 2**31
             order = np.sort(np.random.default_rng(seed).permutation(len(trips.cases))[:users])
             asked, _ = answerable_cases(recommender, [trips.cases[n] for n in order], config)
-            job = _Sample(f"sample {len(self._samples) + 1}", name, asked, seed, config, self.handlers)
+            job = Sample(called, name, asked, (users, seed), config, self.handlers)
             self._samples.append(job)
             job.start()
             return {"job": len(self._samples) - 1, "done": 0, "total": job.total}
@@ -284,52 +332,6 @@ class Diagnosing:
         return out
 
 
-class _Sample:
-    """A diagnosis that is being made in its own thread, behind the decodes that people wait for."""
-
-    def __init__(
-        self, name: str, checkpoint: str, asked: list[Case], seed: int, config: DecodeConfig, handlers: Handlers
-    ):
-        self.name, self.checkpoint, self.asked, self.seed = name, checkpoint, asked, seed
-        self.config, self.handlers = config, handlers
-        self.done, self.total = 0, len(asked)
-        self.table: CaseTable | None = None
-        self.error: str | None = None
-        self.working = False
-
-    def start(self) -> None:
-        self.working = True
-        threading.Thread(target=self._work, daemon=True).start()
-
-    def _work(self) -> None:
-        try:
-            recommender = self.handlers.recommenders[self.checkpoint]
-            facts = item_facts(recommender, self.handlers.trips(self.checkpoint).data)
-            about = describe(recommender, self.config, split="test", users=self.total, seed=self.seed, k=10)
-            found = diagnose(
-                recommender.denoiser,
-                recommender.index,
-                self.asked,
-                self.config,
-                facts,
-                k=10,
-                depth=QUICK,
-                report=self._report,
-            )
-            self.table = CaseTable.of(self.name, self.checkpoint, Diagnosis(found, about), recommender)
-        except MindRecError as error:
-            self.error = str(error)
-        except Exception as error:  # a thread has nobody above it: the page must still be told
-            self.error = text.DIAGNOSE["sample_failed"].format(why=error)
-            raise
-        finally:
-            self.working = False
-
-    def _report(self, cases: int) -> None:
-        self.done += cases
-        time.sleep(0)  # let a waiting decode in
-
-
 def _filters(ask: dict) -> dict:
     found = ask.get("filters") or {}
     if not isinstance(found, dict):
@@ -344,13 +346,3 @@ def _whole(ask: dict, key: str, otherwise: int) -> int:
 def _side(rank, cause, number: int) -> dict:
     known = isinstance(rank, (int, np.integer))
     return {"rank": int(rank) if known else None, "cause": cause if isinstance(cause, str) else None, "n": number}
-
-
-def _unlike_default(config: DecodeConfig, default: DecodeConfig) -> str:
-    """Settings of a decoder that are not the checkpoint's own, in words."""
-    base, named = default.to_dict(), []
-    for key, value in config.to_dict().items():
-        if value != base[key]:
-            words = text.CHOICES.get(value, value) if isinstance(value, str) else value
-            named.append(f"{text.SETTINGS.get(key, (key,))[0]} {words}")
-    return ", ".join(named) or text.DIAGNOSE["own_settings"]

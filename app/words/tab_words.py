@@ -59,6 +59,9 @@ DIAGNOSE = {
         "{cases} cases of checkpoint {checkpoint}, split {split} · hit means among the first {k} · decoder: {decoder}"
     ),
     "own_settings": "the checkpoint's own settings",
+    "kept_name": "{checkpoint}: {cases} test trips",
+    "kept_origin": "These cases came with the checkpoint: a sample drawn with seed {seed}, made by: {command}",
+    "sample_name": "sample of {size}, seed {seed}",
     "sample": "Diagnose a sample now",
     "sample_help": "Test trips, decoded here with the settings of the Watch tab. At most {most}.",
     "sample_size": "Trips",

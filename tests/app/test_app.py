@@ -31,6 +31,7 @@ from app.tabs.shelf import load_stories
 from app.tabs.trips import Trips
 from app.tabs.watching import Watching
 from app.words import sentences as text
+from mindrec.checkpoint import CASES_FILE
 from mindrec.data.catalog import save_prepared
 from mindrec.decoding.orders import ORDERS
 from mindrec.diagnosis.cases import read_cases, write_cases
@@ -461,6 +462,25 @@ def test_a_sample_is_made_in_the_background_and_compared(handlers, case_file):
     same = diagnosing.compare_cases({"left": "wide", "right": "wide"})
     assert (same["cases"], same["all_flipped"]) == (80, 0)
     assert diagnosing.sample({"job": 9})["error"]
+    assert answer["table"]["name"] == "sample of 12, seed 0"
+    made = answer["table"]["sample"]
+    assert diagnosing.sample(made)["job"] == job  # a link to it finds it; other settings are another sample
+    other = diagnosing.sample(made | {"config": made["config"] | {"beam_size": 3}})
+    assert other["job"] != job
+
+
+def test_a_checkpoint_brings_the_cases_that_it_keeps_unless_they_are_of_other_weights(handlers, case_file, tmp_path):
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / CASES_FILE).write_bytes(case_file.read_bytes())
+    found = read_cases(case_file)
+    wrong = found.about | {"checkpoint": {"name": "before", "fingerprint": "elsewhere"}}
+    write_cases(tmp_path / CASES_FILE, found.cases, wrong)
+    diagnosing = Diagnosing(handlers, folders=[tmp_path, kept, tmp_path / "none"])
+    (table,) = diagnosing.opening()["tables"]
+    assert "80 test trips" in table["name"]
+    assert "drawn with seed 0" in table["origin"]
+    assert AsPage(diagnosing).cases({"table": table["name"]})["found"] == 80
 
 
 def test_cases_of_another_checkpoint_are_refused(handlers, case_file, tmp_path):

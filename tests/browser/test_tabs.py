@@ -155,14 +155,23 @@ def test_two_tables_are_compared_and_a_flipped_case_opens(visit):
     page.wait_for_selector("[data-panel=watch] .mr", state="visible")
 
 
-def test_a_sample_is_diagnosed_on_the_spot(visit):
+def test_a_sample_is_diagnosed_on_the_spot_and_again_from_its_link(visit):
     page = diagnose(visit)
     page.fill("#mr-sample-size", "20")
     page.press("#mr-sample-size", "Enter")
-    page.wait_for_function("document.querySelector('[data-part=table]').value.startsWith('sample')", timeout=60000)
-    page.wait_for_function(
-        "document.querySelector('[data-panel=diagnose] [data-part=found]').textContent.startsWith('20 of 20')"
-    )
+    made = "document.querySelector('[data-part=table]').value.startsWith('sample of {size}')"
+    some = "document.querySelector('[data-panel=diagnose] [data-part=found]').textContent.includes('of {size} ')"
+    page.wait_for_function(made.format(size=20), timeout=60000)
+    page.wait_for_function(some.format(size=20))
+    settled(page, lambda: page.select_option("#mr-f-outcome", "miss"))
+    page.wait_for_function("location.href.includes('sample=20.0')")
+    missed, link = found(page), page.evaluate("location.search")
+    page = tab(visit, "diagnose", "&" + link.removeprefix("?").replace("sample=20.0", "sample=9.3"))
+    page.wait_for_function(made.format(size=9), timeout=60000)
+    page.wait_for_function(some.format(size=9))
+    assert page.locator("#mr-f-outcome").input_value() == "miss"
+    assert 0 < found(page) <= 9
+    assert missed <= 20
 
 
 # -- Compare -----------------------------------------------------------------------------------------------------------

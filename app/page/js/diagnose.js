@@ -98,7 +98,7 @@ export function makeDiagnose(page, panel) {
         split: table.split,
         k: table.k,
         decoder: table.decoder,
-      }),
+      }) + (table.origin ? " · " + table.origin : ""),
     );
     part("confusion-level").replaceChildren(
       ...table.levels.slice(0, table.categories).map((level, at) => make("option", { value: at, text: level })),
@@ -109,17 +109,34 @@ export function makeDiagnose(page, panel) {
     return d.update();
   };
 
+  const usual = (checkpoint) => (data.checkpoints.find((c) => c.name === checkpoint) || data.checkpoints[0]).config;
+
+  // A sample is named by what it is made of, so that another person's page makes it again.
   function address() {
-    const { table, filters, sort, down } = state;
-    return writeLink(location.href, { tab: "diagnose", table, filters, sort, down, theme: page.asked.theme });
+    const { table: name, filters, sort, down } = state,
+      values = { tab: "diagnose", filters, sort, down, theme: page.asked.theme },
+      table = d.table();
+    if (!table || !table.sample) return writeLink(location.href, { ...values, table: name });
+    const { checkpoint, config, users, seed } = table.sample,
+      known = data.checkpoints[0].name;
+    const made = { sample: `${users}.${seed}`, config, checkpoint: checkpoint === known ? null : checkpoint };
+    return writeLink(location.href, { ...values, ...made }, usual(checkpoint));
   }
 
   function follow() {
-    const { table: name, filters, sort, down } = page.asked,
+    const { table: name, sample, filters, sort, down } = page.asked,
       table = tables.find((t) => t.name === name);
     Object.assign(state, { sort, down });
-    d.choose(table ? table.name : tables.length ? tables[0].name : null, table || !name ? filters : {});
+    const first = table || tables[0];
+    d.choose(first ? first.name : null, table || !(name || sample) ? filters : {});
+    if (sample) return again(sample, filters);
     if (name && !table) say(fill(D.no_table, { name: name.slice(0, 60) }));
+  }
+
+  function again(sample, filters) {
+    const [users, seed] = sample.split(".").map((part) => parseInt(part, 10) || 0),
+      checkpoint = page.asked.checkpoint || data.checkpoints[0].name;
+    return d.sample({ checkpoint, config: { ...usual(checkpoint), ...page.asked.config }, users, seed }, filters);
   }
 
   async function save(format) {

@@ -13,35 +13,39 @@ export function makeSample(d) {
   size.max = most;
   setText(part("sample-words"), fill(D.sample_help, { most }));
 
-  async function run() {
-    const watch = page.watch,
-      users = Math.max(1, Math.min(most, Number(size.value) || 100));
-    const asked = { checkpoint: watch.query.checkpoint, config: watch.query.config, users, seed: 0 };
+  async function run(asked, filters) {
     let job = null;
     for (;;) {
       const answer = await page.ask("sample", job === null ? asked : { job }, d.say);
       if (!answer) return setText(part("sample-words"), fill(D.sample_help, { most }));
       if (answer.job !== undefined) job = answer.job;
-      if (answer.table) return finish(answer);
+      if (answer.table) return finish(answer, filters);
       setText(part("sample-words"), answer.waiting || fill(D.sample_working, answer));
       bar.value = answer.total ? answer.done / answer.total : 0;
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
 
-  function finish(answer) {
+  function finish(answer, filters) {
     if (!d.tables.some((table) => table.name === answer.table.name)) d.tables.push(answer.table);
     setText(part("sample-words"), fill(D.sample_done, { name: answer.table.name, total: answer.total }));
-    return d.choose(answer.table.name);
+    return d.choose(answer.table.name, filters);
   }
 
-  part("sample").addEventListener("submit", async (event) => {
-    event.preventDefault();
+  // Diagnoses { checkpoint, config, users, seed } and opens the table with some filters.
+  d.sample = async (asked, filters = {}) => {
     button.disabled = true;
     bar.hidden = false;
     d.say("");
-    await run();
+    await run(asked, filters);
     bar.hidden = true;
     button.disabled = false;
+  };
+
+  part("sample").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const { checkpoint, config } = page.watch.query,
+      users = Math.max(1, Math.min(most, Number(size.value) || 100));
+    return d.sample({ checkpoint, config, users, seed: 0 });
   });
 }

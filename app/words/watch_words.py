@@ -245,6 +245,9 @@ STAGE = {
         "Dissolve the tokens of the first answer that the model is least sure of, keep the others as pins, and watch "
         "them heal. Lift the pins to be free again."
     ),
+    "rewrite_hand": "Mask again by hand",
+    "rewrite_hand_help": "Tokens of the first answer that are masked and decoded again; the others stay as pins",
+    "rewrite_go": "Decode again",
     "add_on": "Add and go on",
     "add_on_help": "Add and go on: {title} joins the history",
     "show_path": "Show the path to {title}",

@@ -165,17 +165,29 @@ def test_the_item_that_does_not_belong_is_marked(visit):
     assert button.is_disabled()
 
 
-def test_the_least_certain_tokens_of_the_answer_dissolve_and_heal(visit):
+def test_tokens_dissolve_and_heal_by_hand_or_where_least_certain(visit):
     page = visit("?v=1&h=i1,i2", reduced_motion="reduce")
     page.keyboard.press("End")
-    levels = page.locator("[data-part=interventions] .chip").count()
-    assert levels == 0
+    chips = page.locator("[data-part=interventions] .chip")
+    assert chips.count() == 0
+    page.click(".mr-by-hand summary")
+    boxes, go = page.locator(".mr-by-hand input"), page.locator(".mr-by-hand button")
+    assert go.is_disabled()
+    levels = boxes.count()
+    for at in range(levels - 3, levels):  # leaves three free, of which two are masked again below
+        boxes.nth(at).focus()
+        page.keyboard.press("Space")
+    answer = decoded(page, go.click)
+    assert [position for position, _ in answer["trace"]["config"]["pins"]] == list(range(levels - 3))
+    page.focus("[data-part=stage]")
+    page.keyboard.press("End")
+    assert page.locator(".mr-by-hand input:disabled").count() == levels - 3
     button = page.locator("[data-do=rewrite]")
     assert "heal" in button.get_attribute("title")
     answer = decoded(page, button.click)
     pins = answer["trace"]["config"]["pins"]
     assert len(pins) == len(answer["trace"]["levels"]) - 2
-    assert page.locator("[data-part=interventions] .chip").count() == len(pins)
+    assert chips.count() == len(pins)
     best = answer["trace"]["steps"][-1]["beams"][0]["codes"]
     assert all(best[position] == code for position, code in pins)
 

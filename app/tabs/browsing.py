@@ -5,7 +5,8 @@ import numpy as np
 from app.tabs.asking import plainly
 from app.tabs.handlers import Handlers
 from app.words import sentences as text
-from mindrec.data.catalog import HERE, Catalog
+from mindrec.data.catalog import Catalog
+from mindrec.data.category_tree import HERE
 from mindrec.errors import MindRecError
 
 MOST_ITEMS = 200

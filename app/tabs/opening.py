@@ -5,16 +5,17 @@ from app.words import sentences as text
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.orders import ORDERS
 from mindrec.recommender import Recommender
-from mindrec.system.settings import menu, rules
+from mindrec.system.settings import links, menu, rules
 
 
 def opening(handlers: Handlers) -> dict:
-    """Checkpoints, settings with their rules, stories and the words of an example search."""
+    """Checkpoints, settings with their rules and their place in links, stories and the words of an example search."""
     return {
         "checkpoints": [about(handlers, name) for name in handlers.recommenders],
         "stories": [story.card() for story in handlers.stories],
         "settings": setting_fields(list(handlers.recommenders)),
         "rules": rules(DecodeConfig),
+        "links": links(DecodeConfig),
         "example": text.SEARCH_EXAMPLE,
     }
 

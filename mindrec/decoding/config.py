@@ -57,6 +57,7 @@ class DecodeConfig:
             high=64,
             optional=True,
             needs={"expansion": "partition", "constraint": "exact"},
+            excludes=("resolve",),
         ),
     )
     resolve: int | None = declare(
@@ -67,6 +68,7 @@ class DecodeConfig:
             high=64,
             optional=True,
             needs={"expansion": "partition", "constraint": "exact"},
+            excludes=("steps",),
         ),
     )
     scoring: str = declare(
@@ -123,6 +125,7 @@ class DecodeConfig:
             label="Merge",
             help="Joint only: how one state reached by two orders is scored.",
             choices={"max": "best path", "logsumexp": "sum of paths"},
+            suits={"expansion": "joint"},  # partition has nothing to merge
         ),
     )
     diversity: float = declare(
@@ -177,8 +180,6 @@ class DecodeConfig:
 
     def __post_init__(self):
         clean_settings(self)
-        if self.steps is not None and self.resolve is not None:
-            raise MindRecError("steps and resolve are two ways to say the same; give one")
         if len({position for position, _ in self.pins}) < len(self.pins):
             raise MindRecError(f"pins={self.pins}: one position is pinned twice")
 
@@ -196,9 +197,6 @@ class DecodeConfig:
             ruled_out = any(raw[other] != needed for other, needed in rule["needs"].items())
             if key not in changes and ruled_out:
                 raw[key] = rule["off"]
-        for key, other in (("steps", "resolve"), ("resolve", "steps")):
-            if raw[key] is not None and key in changes and other not in changes:
-                raw[other] = None
         return self.from_dict(raw)
 
     def to_dict(self) -> dict:

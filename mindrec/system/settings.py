@@ -19,15 +19,24 @@ class Setting:
         help: its meaning, in one sentence.
         label: its short name on the app's menu; a setting without one is for code, command line and links alone.
         needs: values that other settings must have wherever this one differs from its default.
+        excludes: settings that must be at their defaults wherever this one is not.
+        suits: values that a menu gives other settings when this one is turned, because it means nothing without them.
     """
 
     help: str
     label: str = ""
     needs: Mapping[str, str] = field(default_factory=dict)
+    excludes: tuple[str, ...] = ()
+    suits: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def allowed(self) -> str:
         """The values that are allowed, in a few words."""
+        raise NotImplementedError
+
+    @property
+    def link_type(self) -> str:
+        """How a link of the page writes the value: a name of TYPES in app/page/js/links.js."""
         raise NotImplementedError
 
     def clean(self, name: str, value):
@@ -50,6 +59,11 @@ class Choice(Setting):
     def allowed(self) -> str:
         """See `Setting.allowed`."""
         return ", ".join(self.choices)
+
+    @property
+    def link_type(self) -> str:
+        """See `Setting.link_type`."""
+        return "text"
 
     def clean(self, name: str, value) -> str:
         """See `Setting.clean`."""
@@ -79,6 +93,11 @@ class Whole(Setting):
     def allowed(self) -> str:
         """See `Setting.allowed`."""
         return f"{self.low}..{self.high}" + (" or null" if self.optional else "")
+
+    @property
+    def link_type(self) -> str:
+        """See `Setting.link_type`."""
+        return "optional" if self.optional else "number"
 
     def clean(self, name: str, value) -> int | None:
         """See `Setting.clean`."""
@@ -111,6 +130,11 @@ class Number(Setting):
         """See `Setting.allowed`."""
         return f"{self.low:g}..{self.high:g}"
 
+    @property
+    def link_type(self) -> str:
+        """See `Setting.link_type`."""
+        return "number"
+
     def clean(self, name: str, value) -> float:
         """See `Setting.clean`."""
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not self.low <= value <= self.high:
@@ -130,6 +154,11 @@ class Switch(Setting):
     def allowed(self) -> str:
         """See `Setting.allowed`."""
         return "true, false"
+
+    @property
+    def link_type(self) -> str:
+        """See `Setting.link_type`."""
+        return "boolean"
 
     def clean(self, name: str, value) -> bool:
         """See `Setting.clean`."""
@@ -151,6 +180,11 @@ class Tokens(Setting):
         """See `Setting.allowed`."""
         return "a list of (position, code) pairs"
 
+    @property
+    def link_type(self) -> str:
+        """See `Setting.link_type`."""
+        return "pairs"
+
     def clean(self, name: str, value) -> tuple[tuple[int, int], ...]:
         """See `Setting.clean`."""
         return tuple(sorted(self._pair(name, pair) for pair in _listed(name, value)))
@@ -170,6 +204,11 @@ class Rows(Setting):
     def allowed(self) -> str:
         """See `Setting.allowed`."""
         return "a list of item rows"
+
+    @property
+    def link_type(self) -> str:
+        """See `Setting.link_type`."""
+        return "numbers"
 
     def clean(self, name: str, value) -> tuple[int, ...]:
         """See `Setting.clean`."""
@@ -211,6 +250,11 @@ def clean_settings(config) -> None:
         for other, needed in setting.needs.items():
             if value != defaults[name] and getattr(config, other) != needed:
                 raise MindRecError(f"{name}={value!r} needs {other}={needed!r}, not {getattr(config, other)!r}")
+        for other in setting.excludes:
+            if value != defaults[name] and getattr(config, other) != defaults[other]:
+                raise MindRecError(
+                    f"{name}={value!r} and {other}={getattr(config, other)!r} exclude each other; give one"
+                )
 
 
 def menu(kind, more: Mapping[str, Mapping[str, str]] | None = None) -> list[dict]:
@@ -232,9 +276,22 @@ def menu(kind, more: Mapping[str, Mapping[str, str]] | None = None) -> list[dict
 
 
 def rules(kind) -> dict[str, dict]:
-    """For each setting that needs others: the value that needs none (`off`), and what any other value needs."""
+    """For each setting that asks something of others: the value that asks nothing (`off`), and what any other asks.
+
+    Of `needs` and `excludes` in one (`needs`), and of `suits`.
+    """
     defaults = {f.name: f.default for f in fields(kind)}
-    return {key: {"off": defaults[key], "needs": dict(s.needs)} for key, s in declared(kind).items() if s.needs}
+    out = {}
+    for key, setting in declared(kind).items():
+        needs = dict(setting.needs) | {other: defaults[other] for other in setting.excludes}
+        if needs or setting.suits:
+            out[key] = {"off": defaults[key], "needs": needs, "suits": dict(setting.suits)}
+    return out
+
+
+def links(kind) -> dict[str, str]:
+    """For each setting, how a link writes its value."""
+    return {key: setting.link_type for key, setting in declared(kind).items()}
 
 
 def summary(kind) -> str:

@@ -12,6 +12,8 @@ from percents import PERCENTS
 from app.page import assets
 from app.page.modules import join_modules
 from mindrec.decoding.config import DecodeConfig
+from mindrec.system.settings import Choice, Number, Rows, Switch, Tokens, Whole, declare
+from mindrec.system.settings import links as declared_links
 
 PURE = ("words", "links", "model", "apng", "store")
 HOST = "https://shop.example/app"
@@ -25,6 +27,7 @@ def units(chromium):
         script = join_modules(assets.FOLDER / "js", name)
         names = script[len("const ") : script.index("}") + 1]
         page.evaluate(f"() => {{ {script} window.{name} = {names}; }}")
+    page.evaluate("(x) => links.declareSettings(x)", declared_links(DecodeConfig))
     yield lambda code, x=None: page.evaluate(f"(x) => {code}", x)
     page.close()
 
@@ -96,6 +99,31 @@ def test_the_table_of_links_has_every_decode_setting_once(units):
     assert sorted(settings) == sorted(field.name for field in dataclasses.fields(DecodeConfig))
     for what in ("key", "name"):
         assert len({prop[what] for prop in props}) == len(props)
+
+
+@dataclasses.dataclass(frozen=True)
+class Later:
+    """Settings as a later release may declare them, one of each kind."""
+
+    mood: str = declare("calm", Choice(help="", choices={"calm": "calm", "bold": "bold"}))
+    width: int = declare(3, Whole(help="", low=1, high=9))
+    depth: int | None = declare(None, Whole(help="", low=1, high=9, optional=True))
+    share: float = declare(0.0, Number(help="", low=0, high=1, slider=1))
+    loud: bool = declare(False, Switch(help=""))
+    marks: tuple = declare((), Tokens(help=""))
+    kept: tuple = declare((), Rows(help=""))
+
+
+def test_a_setting_that_is_declared_later_is_in_links_without_a_line_of_javascript(units):
+    values = {"mood": "bold", "width": 4, "depth": None, "share": 0.25, "loud": True, "marks": [[0, 3]], "kept": [5, 6]}
+    base = {"mood": "calm", "width": 3, "depth": 2, "share": 0, "loud": False, "marks": [], "kept": []}
+    ask = """{ const before = links.PROPS.length; links.declareSettings(x.types);
+        const href = links.writeLink(x.href, { ids: ["i0"], config: x.values }, x.base), read = links.readLink(href);
+        links.PROPS.length = before; return read.config; }"""
+    given = {"types": declared_links(Later), "href": HOST, "values": values, "base": base}
+    assert units(ask, given) == values
+    script = (assets.FOLDER / "js" / "links.js").read_text(encoding="utf-8")
+    assert not [f.name for f in dataclasses.fields(DecodeConfig) if f'"{f.name}"' in script]
 
 
 # -- the state ---------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from mindrec.system.settings import (
     clean_settings,
     declare,
     declared,
+    links,
     menu,
     rules,
     summary,
@@ -66,11 +67,39 @@ def test_a_setting_without_a_label_is_not_on_the_menu():
 
 
 def test_a_setting_that_needs_another_is_refused_without_it():
-    assert rules(Oven) == {"grill": {"off": 0, "needs": {"fan": "off"}}}
+    assert rules(Oven) == {"grill": {"off": 0, "needs": {"fan": "off"}, "suits": {}}}
     assert Oven(grill=2, fan="off").grill == 2
     assert Oven(grill=0, fan="on").grill == 0
     with pytest.raises(MindRecError, match="grill=2 needs fan='off', not 'on'"):
         Oven(grill=2)
+
+
+@dataclass(frozen=True)
+class Fridge:
+    """A toy: two ways to cool that exclude each other, and a hum that means nothing without ice."""
+
+    ice: int = declare(0, Whole(help="Cubes.", low=0, high=9, excludes=("frost",)))
+    frost: int = declare(0, Whole(help="Degrees.", low=0, high=9, excludes=("ice",)))
+    hum: str = declare("low", Choice(help="Of the motor.", choices={"low": "low", "loud": "loud"}, suits={"ice": 1}))
+
+    def __post_init__(self):
+        clean_settings(self)
+
+
+def test_settings_that_exclude_each_other_are_refused_together_and_turned_off_by_the_menu():
+    assert Fridge(ice=2, hum="loud").ice == 2
+    with pytest.raises(MindRecError, match="ice=2 and frost=3 exclude each other"):
+        Fridge(ice=2, frost=3)
+    assert rules(Fridge) == {
+        "ice": {"off": 0, "needs": {"frost": 0}, "suits": {}},
+        "frost": {"off": 0, "needs": {"ice": 0}, "suits": {}},
+        "hum": {"off": "low", "needs": {}, "suits": {"ice": 1}},
+    }
+
+
+def test_each_kind_of_setting_has_its_form_in_links():
+    kinds = {"degrees": "number", "fan": "text", "grill": "number", "light": "boolean", "program": "text"}
+    assert links(Larger) == kinds
 
 
 @pytest.mark.parametrize("bad", [{"degrees": 49}, {"degrees": True}, {"degrees": 60.0}, {"degrees": None}, {"fan": []}])

@@ -45,7 +45,7 @@ function decoded(raw) {
 }
 
 /**
- * Every property of the page that a link carries. A setting's default is that of its checkpoint.
+ * Every property of the page that a link carries; `declareSettings` adds the decode settings.
  * @type {{ name: string, type: keyof typeof TYPES, default: any, key: string }[]}
  */
 export const PROPS = [
@@ -68,21 +68,24 @@ export const PROPS = [
   { name: "dials", type: "text", default: "", key: "lab" },
   { name: "bare", type: "zero", default: false, key: "controls" },
   { name: "theme", type: "text", default: null, key: "__theme" },
-  ...settings("text", ["algorithm", "order", "expansion", "merge", "scoring", "evidence", "constraint"]),
-  ...settings("number", ["beam_size", "guidance", "votes", "diversity", "temperature", "seed"]),
-  ...settings("optional", ["postpone", "steps", "resolve"]),
-  ...settings("boolean", ["exclude_seen", "rethink"]),
-  ...settings("pairs", ["pins", "forbid_tokens"]),
-  ...settings("numbers", ["forbid_items"]),
 ];
 
-/** Rows of the decode settings; their values are properties of `config`. */
-function settings(type, names) {
-  return names.map((name) => ({ name: "config." + name, type, default: undefined, key: name }));
+const SETTING = "config.";
+
+/**
+ * Add the decode settings to PROPS, as the server declares them; their values are properties of `config`, and the
+ * default of each is that of its checkpoint.
+ * @param {Record<string, string>} [types] a name of TYPES by setting
+ */
+export function declareSettings(types = {}) {
+  for (const [key, type] of Object.entries(types)) {
+    const name = SETTING + key;
+    if (!PROPS.some((prop) => prop.name === name))
+      PROPS.push({ name, type: /** @type {keyof typeof TYPES} */ (type), default: undefined, key });
+  }
 }
 
 const FILTER = "f.";
-const SETTING = "config.";
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
 /**

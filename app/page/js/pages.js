@@ -6,11 +6,12 @@ import { makeDiagnose } from "./diagnose.js";
 import { makeAddress } from "./address.js";
 import { makeLab } from "./lab.js";
 import { makeLearn } from "./learn.js";
-import { readLink } from "./links.js";
+import { declareSettings, readLink } from "./links.js";
 import { makePlay } from "./play.js";
 import { mount } from "./stage.js";
 
 export function mountPage(element, data, server) {
+  declareSettings(data.links);
   const panel = (name) => element.querySelector(`[data-panel="${name}"]`);
   const page = {
     data,

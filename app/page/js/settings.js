@@ -57,10 +57,9 @@ export function makeSettings(app) {
   function set(spec, value) {
     if (spec.key === "checkpoint") return app.useCheckpoint(value);
     const config = { ...app.query.config, [spec.key]: value },
-      rules = app.data.rules;
-    if (rules[spec.key] && value !== rules[spec.key].off) Object.assign(config, rules[spec.key].needs);
-    if (spec.key === "merge") config.expansion = "joint"; // partition has nothing to merge
-    if (spec.key === "steps" && value !== null) config.resolve = null;
+      rules = app.data.rules,
+      own = rules[spec.key];
+    if (own && value !== own.off) Object.assign(config, own.needs, own.suits);
     for (const [key, { off, needs }] of Object.entries(rules))
       if (Object.entries(needs).some(([other, needed]) => config[other] !== needed)) config[key] = off;
     app.change({ config }, { decode: true });

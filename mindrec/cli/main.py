@@ -203,6 +203,9 @@ def recommend(
     trace: Annotated[
         Path | None, typer.Option(callback=check_json, help="Write the complete trace here as JSON.")
     ] = None,
+    graph: Annotated[
+        Path | None, typer.Option(help="Write the search as a graph here, GraphML: for Gephi, Cytoscape or networkx.")
+    ] = None,
     device: Device = "auto",
     json_out: JsonOut = None,
 ) -> None:
@@ -220,6 +223,11 @@ def recommend(
     if trace:
         write_text(trace, answer.trace.to_json())
         typer.echo(f"trace in {trace}", err=True)
+    if graph:
+        from networkx import generate_graphml
+
+        write_text(graph, "\n".join(generate_graphml(answer.trace.to_graph())) + "\n")
+        typer.echo(f"graph in {graph}", err=True)
 
 
 @app.command()

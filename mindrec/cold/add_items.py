@@ -12,7 +12,8 @@ import torch
 
 from mindrec.checkpoint import Checkpoint, item_vectors, with_map
 from mindrec.cold.cold_tokens import Codebook, known_path, node_means, predicted_vectors
-from mindrec.data.catalog import HERE, Catalog, CategoryTree, Item
+from mindrec.data.catalog import Catalog, Item
+from mindrec.data.category_tree import HERE, CategoryTree
 from mindrec.errors import MindRecError
 from mindrec.text.features import Embed
 from mindrec.tokens.tokenizer import Tokenizer

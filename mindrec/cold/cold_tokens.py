@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from mindrec.data.catalog import HERE, CategoryTree
+from mindrec.data.category_tree import HERE, CategoryTree
 from mindrec.errors import MindRecError
 from mindrec.text.features import WORD, Embed
 from mindrec.tokens.semantic_id import first_free, group_means

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mindrec.data.category_tree import CategoryTree
 from mindrec.data.ids import IdLookup
 from mindrec.errors import MindRecError
 from mindrec.system.files import (
@@ -25,9 +26,6 @@ from mindrec.system.files import (
     write_jsonl_gz,
     write_text,
 )
-
-HERE = "(here)"
-"""Explicit child that pads a category path which ends early."""
 
 SPLITS = ("train", "validation", "test")
 
@@ -49,39 +47,6 @@ class Item:
     def text(self) -> str:
         """All words known of the item, for text features and search."""
         return " ".join(filter(None, (self.title, self.brand, *self.categories, self.description)))
-
-
-class CategoryTree:
-    """Category nodes keyed by their whole path, so that one name under two parents is two nodes.
-
-    Attributes:
-        depth: number of levels C; 0 for a catalog without categories.
-        levels: for each level, the sorted paths of its nodes; a node's code is its place in that list.
-        codes: int32 (N, C), the node code of every item at every level.
-    """
-
-    def __init__(self, paths: Sequence[Sequence[str]], depth: int | None = None):
-        longest = max((len(p) for p in paths), default=0)
-        self.depth = longest if depth is None else min(depth, longest)
-        padded = [tuple(p[: self.depth]) + (HERE,) * (self.depth - len(p)) for p in paths]
-        self.padded = sum(len(p) < self.depth for p in paths)
-        self.cut = sum(len(p) > self.depth for p in paths)
-        self.levels: list[list[tuple[str, ...]]] = [
-            sorted({p[: level + 1] for p in padded}) for level in range(self.depth)
-        ]
-        where = [{path: code for code, path in enumerate(nodes)} for nodes in self.levels]
-        self.codes = np.array(
-            [[where[level][p[: level + 1]] for level in range(self.depth)] for p in padded], dtype=np.int32
-        ).reshape(len(paths), self.depth)
-
-    @property
-    def sizes(self) -> list[int]:
-        """Number of nodes of every level."""
-        return [len(nodes) for nodes in self.levels]
-
-    def items_per_leaf(self) -> np.ndarray:
-        """Number of items of every finest category, (leaves,)."""
-        return np.bincount(self.codes[:, -1], minlength=self.sizes[-1]) if self.depth else np.array([len(self.codes)])
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from collections import Counter
 
 import numpy as np
 
-from mindrec.data.catalog import DEFAULT_DEPTH, CategoryTree, PreparedData
+from mindrec.data.catalog import DEFAULT_DEPTH, PreparedData
+from mindrec.data.category_tree import CategoryTree
 
 TEXT = """{notes}
 ## What is in here

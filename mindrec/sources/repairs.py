@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from mindrec.data.catalog import HERE, Item
+from mindrec.data.catalog import Item
+from mindrec.data.category_tree import HERE
 from mindrec.errors import MindRecError
 from mindrec.sources.values import is_missing, present
 

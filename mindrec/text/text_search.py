@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
-from mindrec.data.catalog import HERE, Catalog
+from mindrec.data.catalog import Catalog
+from mindrec.data.category_tree import HERE
 from mindrec.text.features import Embed
 from mindrec.text.synonyms import in_catalog_words
 

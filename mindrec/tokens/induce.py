@@ -12,7 +12,8 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import normalize
 
-from mindrec.data.catalog import HERE, Catalog
+from mindrec.data.catalog import Catalog
+from mindrec.data.category_tree import HERE
 from mindrec.errors import MindRecError
 from mindrec.text.features import Embed
 from mindrec.text.keywords import class_keywords

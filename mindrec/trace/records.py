@@ -14,6 +14,7 @@ import orjson
 from pydantic import AfterValidator, ConfigDict, FailFast, Field
 
 if TYPE_CHECKING:
+    import networkx as nx
     import pandas as pd
 
 VERSION = 2
@@ -355,6 +356,20 @@ class DecodeTrace:
         from mindrec.trace.frame import frame_of
 
         return frame_of(self)
+
+    def to_graph(self) -> "nx.DiGraph":
+        """The search as a graph: an edge runs from each beam to each beam and dropped candidate that came of it.
+
+        Nodes are "step.rank" for a beam and "step.lost" and a number for a candidate that was cut. Their attributes:
+        step, kind ("beam", "cut", "merged"), score (log-probability), rank and items (possible) of a beam, row and
+        title of a complete one, behind (nats under the last kept) of a candidate, and "position: level" with the
+        readable code of each filled position. Where several paths reach one state, it has several edges ("merged"), so
+        that the graph is no tree. `networkx.ancestors(graph, node)` is the history of an answer;
+        `networkx.write_graphml` writes it for other tools.
+        """
+        from mindrec.trace.graph import graph_of
+
+        return graph_of(self)
 
     @classmethod
     def from_dict(cls, raw: dict) -> "DecodeTrace":

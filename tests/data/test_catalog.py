@@ -12,16 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mindrec.data.catalog import (
-    HERE,
-    Catalog,
-    CategoryTree,
-    Interactions,
-    Item,
-    PreparedData,
-    load_prepared,
-    save_prepared,
-)
+from mindrec.data.catalog import Catalog, Interactions, Item, PreparedData, load_prepared, save_prepared
+from mindrec.data.category_tree import HERE, CategoryTree
 from mindrec.errors import MindRecError
 from mindrec.sources import source
 from mindrec.sources.synthetic import load as synthetic

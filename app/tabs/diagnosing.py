@@ -14,6 +14,7 @@ from app.tabs.asking import config_of, plainly
 from app.tabs.case_table import FILTERS, MOST_PAGE, PAGE, CaseTable
 from app.tabs.handlers import Handlers
 from app.tabs.sampling import Sample, sample_name, unlike_default
+from app.tabs.slice_table import popular_items, slice_table
 from app.views import diagnosis_charts as charts
 from app.views.theme import PROPERTIES
 from app.words import sentences as text
@@ -21,6 +22,7 @@ from app.words.why_words import ERRORS, RESCUES
 from mindrec.checkpoint import CASES_FILE
 from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis import cases as diagnosis
+from mindrec.diagnosis import paired
 from mindrec.diagnosis.cases import SLICES, Diagnosis, check_belongs, read_cases
 from mindrec.diagnosis.rescue import rescued
 from mindrec.diagnosis.track_gold import check_followed
@@ -168,11 +170,12 @@ class Diagnosing:
         by = ask.get("by") if ask.get("by") in SLICES else SLICES[0]
         recommender, k = self.handlers.recommenders[table.checkpoint], table.diagnosis.about["k"]
         levels = [level["name"] for level in table.diagnosis.about["levels"]]
+        parts = diagnosis.slices(found, by, k, popular=popular_items(recommender))
         figures = {
             "survival": charts.survival_figure(diagnosis.survival_by_step(found), words, PROPERTIES),
             "lost": charts.lost_figure(diagnosis.lost_at(found), levels, words, PROPERTIES),
             "causes": charts.counts_figure(diagnosis.causes(found), text.CAUSE_NAMES, words, PROPERTIES),
-            "slices": charts.slices_figure(diagnosis.slices(found, by, k), by, words, PROPERTIES),
+            "slices": charts.slices_figure(parts, by, words, PROPERTIES),
             "calibration": charts.calibration_figure(diagnosis.calibration(found), words, PROPERTIES),
         }
         if found["error"].notna().any():
@@ -186,7 +189,7 @@ class Diagnosing:
             pairs = diagnosis.confusion(found, level, labels)
             if len(pairs):
                 figures["confusion"] = charts.confusion_figure(pairs, level, words, PROPERTIES)
-        return {"figures": figures}
+        return {"figures": figures, "slices": slice_table(parts, by, k)}
 
     @plainly
     def case(self, ask: dict) -> dict:
@@ -242,7 +245,7 @@ class Diagnosing:
         """Two tables paired case by case: the tests, and the cases that flipped."""
         left, right = self._table(ask, "left"), self._table(ask, "right")
         k = left.diagnosis.about["k"]
-        found = diagnosis.compare(left.diagnosis, right.diagnosis, k)
+        found = paired.compare(left.diagnosis, right.diagnosis, k)
         numbers = {}
         for side, table in (("left", left), ("right", right)):
             pairs = zip(table.view["user_id"], table.view["gold"], strict=True)
@@ -258,7 +261,26 @@ class Diagnosing:
             for r in found.flipped.head(MOST_FLIPPED).itertuples()
         ]
         tests = found.tests.to_dict(orient="records")
-        return {"cases": found.cases, "k": k, "tests": tests, "flipped": flipped, "all_flipped": len(found.flipped)}
+        went = paired.transitions(left.diagnosis, right.diagnosis, k)
+        figure = charts.transitions_figure(went, text.FATES, text.CHARTS, PROPERTIES)
+        out = {"cases": found.cases, "k": k, "tests": tests, "flipped": flipped, "all_flipped": len(found.flipped)}
+        return out | {"figure": figure, "runs": self._runs(left, k)}
+
+    def _runs(self, left: CaseTable, k: int) -> list[dict]:
+        """All open tables of one checkpoint's catalog side by side: {"run", "cases", "rate", "ndcg", "causes"}."""
+        wanted = left.diagnosis.about["catalog"]["fingerprint"]
+        with self._lock:
+            same = {t.name: t.diagnosis for t in self.tables.values()}
+        same = {name: run for name, run in same.items() if run.about["catalog"]["fingerprint"] == wanted}
+        out = []
+        for run in paired.side_by_side(same, k).to_dict(orient="records"):
+            causes = sorted(((run[cause], name) for cause, name in text.CAUSE_NAMES.items()), reverse=True)
+            named = ", ".join(f"{name} {share:.0%}" for share, name in causes if share)
+            rate = f"{run['rate']:.1%} ({run['low']:.1%} – {run['high']:.1%})"
+            out.append(
+                {"run": run["run"], "cases": run["cases"], "rate": rate, "ndcg": f"{run['ndcg']:.4f}", "causes": named}
+            )
+        return out
 
     @plainly
     def sample(self, ask: dict) -> dict:

@@ -157,6 +157,46 @@ def confusion_figure(frame: pd.DataFrame, level: int, words: dict[str, str], pal
     )
 
 
+def transitions_figure(
+    frame: pd.DataFrame, names: dict[str, str], words: dict[str, str], palette: Palette = LIGHT
+) -> Figure:
+    """Where the cases of one table, in rows, went in another, in columns: numbers of cases.
+
+    Args:
+        frame: paired.transitions.
+        names: of the fates.
+    """
+    grid = frame.pivot(index="left", columns="right", values="cases")
+    fates = list(dict.fromkeys(frame["left"]))
+    counts = grid.reindex(index=fates, columns=fates).to_numpy()
+    heat = {
+        "type": "heatmap",
+        "x": [_short(names[fate], 26) for fate in fates],
+        "y": [_short(names[fate], 26) for fate in fates],
+        "z": [[int(cases) for cases in row] for row in counts],
+        "colorscale": [[0, palette["raised"]], [1, palette["accent"]]],
+        "showscale": False,
+        "xgap": 2,
+        "ygap": 2,
+        "text": [[f"{cases:,}" if cases else "" for cases in row] for row in counts],
+        "texttemplate": "%{text}",
+        "hovertext": [
+            [
+                words["transition_hover"].format(left=names[left], right=names[right], cases=f"{cases:,}")
+                for right, cases in zip(fates, row, strict=True)
+            ]
+            for left, row in zip(fates, counts, strict=True)
+        ],
+        "hovertemplate": "%{hovertext}<extra></extra>",
+    }
+    return _figure(
+        [heat],
+        palette,
+        x={"title": words["fate_right"], "tickangle": -35, "automargin": True},
+        y={"title": words["fate_left"], "autorange": "reversed", "automargin": True},
+    )
+
+
 def slices_figure(frame: pd.DataFrame, by: str, words: dict[str, str], palette: Palette = LIGHT) -> Figure:
     """Hit rate along one fact, with 95% intervals.
 
@@ -164,7 +204,7 @@ def slices_figure(frame: pd.DataFrame, by: str, words: dict[str, str], palette: 
         frame: diagnosis.slices.
     """
     yes_or_no = words if by in YES_OR_NO else None
-    names = [_span(r.lowest, r.highest, yes_or_no) for r in frame.itertuples()]
+    names = [span(r.lowest, r.highest, yes_or_no) for r in frame.itertuples()]
     points = {
         "type": "scatter",
         "mode": "markers",
@@ -267,7 +307,7 @@ def _share(column: pd.Series) -> list[float]:
     return [round(float(v), 5) for v in column]
 
 
-def _span(low: float, high: float, words: dict[str, str] | None = None) -> str:
+def span(low: float, high: float, words: dict[str, str] | None = None) -> str:
     if words is not None:
         return words["yes"] if low else words["no"]
     return f"{low:.3g}" if low == high else f"{low:.3g} – {high:.3g}"

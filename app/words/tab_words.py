@@ -4,7 +4,7 @@ from app.words.game_words import GAME
 from app.words.lab_words import LAB
 from app.words.lesson_words import GLOSSARY, LEARN
 from app.words.why_words import ERRORS, RESCUES
-from mindrec.diagnosis.kinds import CAUSE_NAMES
+from mindrec.diagnosis.kinds import CAUSE_NAMES, HIT
 
 TABS = {"watch": "Watch", "compare": "Compare", "diagnose": "Diagnose", "learn": "Learn", "play": "Play", "lab": "Lab"}
 
@@ -17,6 +17,8 @@ _CAUSE_MEANINGS = {
     "cut": "The last beam that could become the item died at its semantic ID, and so did its category.",
     "outranked": "The item was still there at the end, but too far down the list.",
 }
+FATES = {HIT: "hit", **CAUSE_NAMES}
+"""What became of a case, by name."""
 CAUSES = {key: (name, _CAUSE_MEANINGS[key]) for key, name in CAUSE_NAMES.items()}
 
 CHARTS = {
@@ -33,6 +35,15 @@ CHARTS = {
     "hit_rate": "Hit rate",
     "path_probability": "Path probability of the first answer",
     "right_rate": "How often it is right",
+    "transition_hover": "{left} on the left, {right} on the right: {cases} cases",
+    "fate_left": "On the left",
+    "fate_right": "On the right",
+    "slice_cases": "Cases",
+    "slice_rate": "Hits among the first {k}",
+    "slice_ndcg": "NDCG@{k}",
+    "slice_answers": "Different first answers",
+    "slice_popular": "First answers that are popular",
+    "slice_p": "p against the rest",
     "by_history_length": "Items in the history",
     "by_item_popularity": "Training trips with the item",
     "by_category_popularity": "Training trips with its category",
@@ -142,7 +153,16 @@ DIAGNOSE = {
     "survival_help": "The band is the 95% interval.",
     "confusion_help": "Rows add up to 100%. Click a square to see its cases.",
     "calibration_help": "On the dashed line the number would be a chance of being right. It need not be.",
-    "slices_help": "Bars are 95% intervals.",
+    "slices_help": (
+        "Bars and brackets are 95% intervals. Popular: of the tenth of the items that most training trips hold. p: "
+        "Fisher's exact test of a slice's hits against all others', by Benjamini and Hochberg corrected for the number "
+        "of slices."
+    ),
+    "transitions": "Where the cases went",
+    "runs": "All open tables",
+    "run": "Table",
+    "run_cases": "Cases",
+    "causes_share": "Causes, of all cases",
     "versus": "Compare two tables",
     "versus_help": "Pairs the cases of two tables and tests the difference. Both must hold the same trips.",
     "left": "Left",

@@ -19,6 +19,7 @@ from mindrec.cli import (
     arena_command,
     backbone_commands,
     bench_commands,
+    compare_cases_command,
     data_commands,
     guidance_commands,
     job_commands,
@@ -280,6 +281,7 @@ ability_commands.register(app)
 refit_command.register(app)
 map_command.register(app)
 report_command.register(app)
+compare_cases_command.register(app)
 arena_command.register(app)
 backbone_commands.register(app)
 app.add_typer(bench_commands.bench, name="bench")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mindrec.diagnosis.kinds import CAUSE_NAMES
+from mindrec.diagnosis.kinds import CAUSE_NAMES, HIT
 from mindrec.evaluation.table import figures, interval, standing
 
 COMPARE_HEAD = ("", "seed", "Hit@1", "Hit@10", "NDCG@10", "denoiser calls", "decode, s")
@@ -94,3 +94,32 @@ def diagnose_sentences(result: dict, out: object) -> Sequence[str]:
 def _errors(errors: dict) -> str:
     said = f"{errors['search']:,} by the search, {errors['model']:,} by the model"
     return said + (f", {errors['none']:,} not told apart" if errors.get("none") else "")
+
+
+RUN_HEAD = ("run", "cases", "hits", "NDCG", "commonest causes")
+
+
+def run_rows(result: dict) -> list[tuple[str, ...]]:
+    """Cells below RUN_HEAD: a line a diagnosis, with the three commonest causes of its misses."""
+    rows = []
+    for run in result["runs"]:
+        causes = sorted(((run[cause], cause) for cause in CAUSE_NAMES if run[cause]), key=lambda pair: -pair[0])
+        named = ", ".join(f"{CAUSE_NAMES[cause]} {share:.0%}" for share, cause in causes[:3])
+        hits = f"{run['rate']:.1%} ({run['low']:.1%} to {run['high']:.1%})"
+        rows.append((run["run"], f"{run['cases']:,}", hits, f"{run['ndcg']:.4f}", named))
+    return rows
+
+
+def transition_sentences(result: dict) -> Sequence[str]:
+    """Of each pair: the test of its hits, and the moves that most cases made."""
+    said, names = [], {HIT: HIT, **CAUSE_NAMES}
+    for pair in result["pairs"]:
+        test = next(t for t in pair["tests"] if t["measure"] == f"hit@{result['k']}")
+        moved = [t for t in pair["transitions"] if t["left"] != t["right"] and t["cases"]]
+        moved.sort(key=lambda move: -move["cases"])
+        most = ", ".join(f"{names[t['left']]} to {names[t['right']]} {t['cases']:,}" for t in moved[:4]) or "none"
+        said.append(
+            f"{pair['right']} against {pair['left']}: hit@{result['k']} {test['difference']:+.4f} "
+            f"(McNemar p {test['p']:.3g}). Moves: {most}."
+        )
+    return said

@@ -10,7 +10,7 @@ function takes the table of cases, filtered as you like, and returns a frame.
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,12 @@ import pyarrow.parquet as pq
 
 from mindrec.diagnosis.kinds import CAUSES, ERRORS, NONE, RESCUES, rescue_kind
 from mindrec.errors import MindRecError
-from mindrec.evaluation.metrics import HITS
+from mindrec.evaluation.metrics import HITS, ndcg_at_k
 from mindrec.system.files import atomic_path
 
 VERSION = 2
 
-PULLS = pa.list_(pa.struct([("item", pa.string()), ("nats", pa.float64())]))
+PULLS = pa.list_(pa.struct([("item", pa.string()), ("nats", pa.float32())]))  # half of what a table weighs
 
 COLUMNS: dict[str, pa.DataType] = {
     "user_id": pa.string(),
@@ -61,6 +61,9 @@ COLUMNS: dict[str, pa.DataType] = {
 }
 """The table of cases: one row a case."""
 
+Z = 1.959964
+"""Standard errors of a 95% interval."""
+
 SLICES = ("history_length", "item_popularity", "category_popularity", "entropy", "cold_item", "repeated_category")
 
 
@@ -92,7 +95,7 @@ def cases_file(cases: pd.DataFrame, about: dict[str, Any]) -> bytes:
     words = json.dumps(about | {"version": VERSION}, ensure_ascii=False)
     table = table.replace_schema_metadata({**table.schema.metadata, b"mindrec": words.encode()})
     out = io.BytesIO()
-    pq.write_table(table, out, compression="zstd")
+    pq.write_table(table, out, compression="zstd", compression_level=15)
     return out.getvalue()
 
 
@@ -247,17 +250,62 @@ def confusion(cases: pd.DataFrame, level: int, labels: Sequence[str] | None = No
 # -- slices and calibration --------------------------------------------------------------------------------------------
 
 
-def slices(cases: pd.DataFrame, by: str, k: int = 10, bins: int = 5) -> pd.DataFrame:
-    """lowest, highest, users, hits, rate, low, high: the hit rate along one fact, with 95% intervals.
+def slices(
+    cases: pd.DataFrame, by: str, k: int = 10, bins: int = 5, popular: Collection[str] | None = None
+) -> pd.DataFrame:
+    """lowest, highest, users, hits, rate, low, high and more: how well a decode does along one fact.
 
     Numbers are cut at quantiles into at most `bins` bins of about equal size; lowest and highest are the values that
-    a bin really holds, both included, so that a filter can take them as they are.
+    a bin really holds, both included, so that a filter can take them as they are. Beyond the hit rate with its 95%
+    interval:
+
+    - ndcg, ndcg_low, ndcg_high: the mean NDCG@k, and its 95% interval by the normal approximation;
+    - answers: how many different first answers a slice has;
+    - popular, popular_low, popular_high: the share of first answers among `popular`, where that is given;
+    - p: of Fisher's exact test of the slice's hits against all others', by Benjamini and Hochberg's step-up corrected
+      for the number of slices.
+
+    Args:
+        popular: ids of the items that count as popular.
     """
     if by not in SLICES:
         raise MindRecError(f"slice by {by!r} is not one of {', '.join(SLICES)}")
-    values = cases[by]
-    known = values.notna().to_numpy()
-    return _rates(values[known].to_numpy(dtype=float), hits(cases, k)[known], bins)
+    known = cases[cases[by].notna()]
+    values = known[by].to_numpy(dtype=float)
+    frame = _rates(values, hits(known, k), bins)
+    inside = [(values >= r.lowest) & (values <= r.highest) for r in frame.itertuples()]
+    gains, first = ndcg(known, k), known["top_item"]
+    means = np.array([[gains[mine].mean(), gains[mine].std() / np.sqrt(mine.sum())] for mine in inside]).reshape(-1, 2)
+    frame = frame.assign(
+        ndcg=means[:, 0],
+        ndcg_low=(means[:, 0] - Z * means[:, 1]).clip(0),
+        ndcg_high=(means[:, 0] + Z * means[:, 1]).clip(0, 1),
+        answers=[first[mine].nunique() for mine in inside],
+        p=_corrected(frame),
+    )
+    if popular is None:
+        return frame
+    taken = first.isin(set(popular)).to_numpy()
+    counts = np.array([taken[mine].sum() for mine in inside])
+    low, high = wilson(counts, frame["users"].to_numpy())
+    return frame.assign(popular=counts / np.maximum(frame["users"], 1), popular_low=low, popular_high=high)
+
+
+def ndcg(cases: pd.DataFrame, k: int) -> np.ndarray:
+    """NDCG@k of each case, float64 (cases,)."""
+    return ndcg_at_k(cases["gold_rank"].fillna(-1).to_numpy(dtype=int), k)
+
+
+def _corrected(frame: pd.DataFrame) -> np.ndarray:
+    """p of each slice's hits against those of all other slices together, corrected for how many slices there are."""
+    from scipy.stats import false_discovery_control, fisher_exact
+
+    users, found = frame["users"].to_numpy(), frame["hits"].to_numpy()
+    p = []
+    for n, hit in zip(users, found, strict=True):
+        others, rest = found.sum() - hit, users.sum() - n
+        p.append(fisher_exact([[hit, n - hit], [others, rest - others]]).pvalue)
+    return false_discovery_control(p) if p else np.zeros(0)
 
 
 def calibration(cases: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
@@ -278,7 +326,7 @@ def _rates(values: np.ndarray, hit: np.ndarray, bins: int, mean: str | None = No
     return frame if mean is None else frame.assign(**{mean: groups["value"].mean().to_numpy()})
 
 
-def wilson(found: np.ndarray, users: np.ndarray, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
+def wilson(found: np.ndarray, users: np.ndarray, z: float = Z) -> tuple[np.ndarray, np.ndarray]:
     """Wilson's interval of a rate, 95% by default: it stays within 0..1 and is honest for small counts."""
     found, n = np.asarray(found, dtype=float), np.maximum(np.asarray(users, dtype=float), 1e-12)
     middle = (found + z * z / 2) / (n + z * z)
@@ -295,89 +343,3 @@ def _with_rate(frame: pd.DataFrame, found: np.ndarray, count: str, rate: str) ->
 def _stack(column: pd.Series) -> np.ndarray:
     """A column of equally long lists as one array (cases, length); (0, 0) without cases."""
     return np.stack(column.to_list()) if len(column) else np.zeros((0, 0), dtype=int)
-
-
-# -- two diagnoses -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Two diagnoses of the same cases.
-
-    Attributes:
-        cases: how many cases both have.
-        tests: measure, left, right, difference, only_left, only_right, p, test. McNemar's exact test on hit@k,
-            Wilcoxon's signed-rank test on the reciprocal rank ("mrr").
-        flipped: user_id, gold, left_rank, right_rank, left_cause, right_cause, better: the cases hit at k on one side.
-    """
-
-    cases: int
-    tests: pd.DataFrame
-    flipped: pd.DataFrame
-
-
-def compare(left: Diagnosis, right: Diagnosis, k: int = 10) -> Comparison:
-    """Pair the cases of two diagnoses and test the difference (right minus left).
-
-    Raises:
-        MindRecError: the diagnoses are of two catalogs or splits, or share no case.
-    """
-    for what, ours, theirs in (
-        ("catalog", left.about["catalog"]["fingerprint"], right.about["catalog"]["fingerprint"]),
-        ("split", left.about["split"], right.about["split"]),
-    ):
-        if ours != theirs:
-            raise MindRecError(f"left is of {what} {ours!r}, right of {theirs!r}; compare two of one {what}")
-    both = _paired(left.cases, right.cases)
-    if both.empty:
-        raise MindRecError("the two diagnoses share no case; run both with the same --split, --users and --seed")
-    ranks = {side: both[f"gold_rank_{side}"].to_numpy(dtype=float, na_value=np.inf) for side in ("left", "right")}
-    rows = [_mcnemar(f"hit@{n}", ranks["left"] < n, ranks["right"] < n) for n in sorted({*HITS, k})]
-    rows.append(_wilcoxon("mrr", 1 / (ranks["left"] + 1), 1 / (ranks["right"] + 1)))
-    left_hit, right_hit = ranks["left"] < k, ranks["right"] < k
-    flipped = both.assign(better=np.where(right_hit, "right", "left"))[left_hit != right_hit]
-    names = {f"{what}_{side}": f"{side}_{what.removeprefix('gold_')}" for what in PAIRED for side in ("left", "right")}
-    columns = ["user_id", "gold", *names.values(), "better"]
-    return Comparison(len(both), pd.DataFrame(rows), flipped.rename(columns=names)[columns].reset_index(drop=True))
-
-
-PAIRED = ("gold_rank", "cause")
-
-
-def _paired(left: pd.DataFrame, right: pd.DataFrame) -> pd.DataFrame:
-    """Inner join of cases; those alike in user, history and gold are paired in order."""
-    sides = []
-    for cases in (left, right):
-        keyed = cases[["user_id", "gold", *PAIRED]].assign(asked=["\0".join(h) for h in cases["history"]])
-        sides.append(keyed.assign(n=keyed.groupby(["user_id", "asked", "gold"], dropna=False).cumcount()))
-    return sides[0].merge(sides[1], on=["user_id", "asked", "gold", "n"], suffixes=("_left", "_right"))
-
-
-def _mcnemar(measure: str, left: np.ndarray, right: np.ndarray) -> dict[str, Any]:
-    from scipy.stats import binomtest
-
-    only_left, only_right = int((left & ~right).sum()), int((right & ~left).sum())
-    flips = only_left + only_right
-    p = binomtest(only_left, flips).pvalue if flips else 1.0
-    return _test(measure, left, right, only_left, only_right, p, "McNemar, exact")
-
-
-def _wilcoxon(measure: str, left: np.ndarray, right: np.ndarray) -> dict[str, Any]:
-    from scipy.stats import wilcoxon
-
-    p = wilcoxon(left, right).pvalue if (left != right).any() else 1.0
-    return _test(measure, left, right, int((left > right).sum()), int((right > left).sum()), p, "Wilcoxon, signed rank")
-
-
-def _test(measure, left, right, only_left: int, only_right: int, p, test: str) -> dict[str, Any]:
-    ours, theirs = float(left.mean()), float(right.mean())
-    return {
-        "measure": measure,
-        "left": ours,
-        "right": theirs,
-        "difference": theirs - ours,
-        "only_left": only_left,
-        "only_right": only_right,
-        "p": float(p),
-        "test": test,
-    }

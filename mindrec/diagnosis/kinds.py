@@ -16,6 +16,9 @@ CAUSE_NAMES = {
 }
 """The causes as commands, reports and the page call them."""
 
+HIT = "hit"
+"""What a case is that is no miss."""
+
 ERRORS = ("search", "model")
 """Beams lost what the exact ranking has among the first k; or the exact ranking itself has it lower."""
 

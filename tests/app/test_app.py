@@ -430,6 +430,12 @@ def test_charts_follow_the_filter(diagnosing):
     every = diagnosing.case_charts({"table": "wide", "by": "item_popularity"})["figures"]
     assert {"survival", "lost", "causes", "errors", "slices", "calibration", "confusion"} == set(every)
     assert diagnosing.case_charts({"table": "wide", "filters": {"only": "-1"}}) == {"figures": {}}
+    slices = diagnosing.case_charts({"table": "wide", "by": "item_popularity"})["slices"]
+    assert {len(line["cells"]) for line in slices["lines"]} == {len(slices["head"])} == {7}
+    for line in slices["lines"]:
+        inside = diagnosing.cases({"table": "wide", "filters": line["filter"]})
+        assert line["cells"][1] == str(inside["found"])
+        assert line["cells"][2].startswith(f"{inside['hits'] / inside['found']:.1%} ")
     one = diagnosing.case_charts({"table": "wide", "filters": {"only": "5"}})
     assert "error" not in one
 
@@ -461,6 +467,9 @@ def test_a_sample_is_made_in_the_background_and_compared(handlers, case_file):
     assert "error" in versus or versus["cases"] <= 12
     same = diagnosing.compare_cases({"left": "wide", "right": "wide"})
     assert (same["cases"], same["all_flipped"]) == (80, 0)
+    (heat,) = same["figure"]["data"]
+    assert sum(map(sum, heat["z"])) == sum(row[n] for n, row in enumerate(heat["z"])) == 80
+    assert [run["run"] for run in same["runs"]] == ["wide", answer["table"]["name"]]
     assert diagnosing.sample({"job": 9})["error"]
     assert answer["table"]["name"] == "sample of 12, seed 0"
     made = answer["table"]["sample"]

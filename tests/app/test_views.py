@@ -23,6 +23,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis import cases as tables
 from mindrec.diagnosis import track_gold as track
 from mindrec.diagnosis.diagnose import item_facts
+from mindrec.diagnosis.paired import transitions
 from mindrec.trace.records import DecodeTrace
 
 
@@ -234,6 +235,8 @@ def cases(recommender, chain_data):
 def figures(cases, recommender, palette) -> dict[str, dict]:
     labels = recommender.tokenizer.levels[0].labels
     levels = [level.name for level in recommender.tokenizer.levels]
+    about = {"catalog": {"fingerprint": "c"}, "split": "test"}
+    went = transitions(*(tables.Diagnosis(cases, about),) * 2, k=2)
     words = text.CHARTS
     return {
         "survival": charts.survival_figure(tables.survival_by_step(cases), words, palette),
@@ -244,6 +247,7 @@ def figures(cases, recommender, palette) -> dict[str, dict]:
         "cold": charts.slices_figure(tables.slices(cases, "cold_item", 2), "cold_item", words, palette),
         "length": charts.slices_figure(tables.slices(cases, "history_length", 2), "history_length", words, palette),
         "calibration": charts.calibration_figure(tables.calibration(cases), words, palette),
+        "transitions": charts.transitions_figure(went, text.FATES, words, palette),
     }
 
 

@@ -151,6 +151,8 @@ def test_two_tables_are_compared_and_a_flipped_case_opens(visit):
     page.wait_for_selector("table.tests")
     assert "McNemar" in page.inner_text("table.tests")
     assert "120 paired cases" in page.inner_text("[data-part=versus-out]")
+    page.wait_for_selector("[data-chart=transitions] .main-svg")
+    assert "All open tables" in page.inner_text("[data-part=versus-out]")
     page.locator(".mr-flipped tbody button").nth(1).click()
     page.wait_for_selector("[data-panel=watch] .mr", state="visible")
 

@@ -18,6 +18,7 @@ from mindrec.data.splits import Case
 from mindrec.decoding.beam_search import search
 from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis import cases as tables
+from mindrec.diagnosis import paired
 from mindrec.diagnosis.cases import CAUSES, COLUMNS, Diagnosis, read_cases, summary, write_cases
 from mindrec.diagnosis.track_gold import ItemFacts, diagnose
 from mindrec.errors import MindRecError
@@ -406,6 +407,14 @@ def test_slices_hold_every_case_once(six):
     table = tables.slices(many, "entropy", bins=5)
     assert table.users.tolist() == [60] * 5
     assert (table.lowest[1:].to_numpy() > table.highest[:-1].to_numpy()).all()
+    assert table.ndcg.mean() == pytest.approx(tables.ndcg(many, 10).mean())
+    assert (table.p == 1).all()  # all slices hit alike
+    uneven = many.assign(gold_rank=pd.array([0] * 60 + [None] * 240, dtype="Int64"))
+    found = tables.slices(uneven, "entropy", bins=5, popular=[uneven.top_item.iloc[0]])
+    assert found.p[0] < 1e-40
+    assert found.ndcg.tolist() == [1, 0, 0, 0, 0]
+    assert found.p[1] == pytest.approx(tables.slices(uneven, "entropy", bins=5).p[4])
+    assert found.popular.tolist() == pytest.approx([(six.top_item == six.top_item.iloc[0]).mean()] * 5)
     with pytest.raises(MindRecError, match="slice by 'colour'"):
         tables.slices(six, "colour")
 
@@ -438,7 +447,7 @@ def test_tables_of_no_case_are_empty_not_errors(six):
 
 def test_compare_pairs_cases_and_finds_the_flips(six):
     greedy = diagnosed(catalog(ITEMS), "fedcba", beam_size=1)
-    found = tables.compare(Diagnosis(greedy, about()), Diagnosis(six, about()))
+    found = paired.compare(Diagnosis(greedy, about()), Diagnosis(six, about()))
     assert found.cases == 6
     tests = found.tests.set_index("measure")
     assert tests.loc["hit@10", ["only_left", "only_right", "p"]].tolist() == [0, 1, 1.0]
@@ -448,13 +457,46 @@ def test_compare_pairs_cases_and_finds_the_flips(six):
     flip = found.flipped.iloc[0]
     assert (flip.user_id, flip.better, flip.left_cause, flip.right_rank) == ("b", "right", "sibling", 1)
     assert len(found.flipped) == 1
-    same = tables.compare(Diagnosis(six, about()), Diagnosis(six, about()))
+    same = paired.compare(Diagnosis(six, about()), Diagnosis(six, about()))
     assert (same.tests.p == 1).all()
     assert same.flipped.empty
     with pytest.raises(MindRecError, match="split"):
-        tables.compare(Diagnosis(six, about()), Diagnosis(six, about(split="validation")))
+        paired.compare(Diagnosis(six, about()), Diagnosis(six, about(split="validation")))
     with pytest.raises(MindRecError, match="share no case"):
-        tables.compare(Diagnosis(six[:2], about()), Diagnosis(six[3:], about()))
+        paired.compare(Diagnosis(six[:2], about()), Diagnosis(six[3:], about()))
+
+
+def test_transitions_count_every_paired_case_once_and_runs_stand_side_by_side(six):
+    greedy = diagnosed(catalog(ITEMS), "fedcba", beam_size=1)
+    runs = {"one": Diagnosis(greedy, about()), "two": Diagnosis(six, about())}
+    went = paired.transitions(*runs.values())
+    assert went.cases.sum() == 6
+    assert went.set_index(["left", "right"]).cases["sibling", "hit"] == 1
+    for side, cases in (("left", greedy), ("right", six)):
+        counted = went.groupby(side).cases.sum()
+        assert {c: n for c, n in counted.items() if n} == cases.cause.fillna("hit").value_counts().to_dict()
+    beside = paired.side_by_side(runs).set_index("run")
+    assert beside.rate.tolist() == pytest.approx([1 / 6, 2 / 6])
+    assert beside[["rate", *CAUSES]].sum(axis=1).tolist() == pytest.approx([1, 1])
+
+
+def test_the_command_sets_tables_side_by_side(six, tmp_path):
+    from typer.testing import CliRunner
+
+    from mindrec.cli.main import app
+
+    greedy = diagnosed(catalog(ITEMS), "fedcba", beam_size=1)
+    for name, cases in (("one", greedy), ("two", six), ("three", six)):
+        tables.write_cases(tmp_path / f"{name}.parquet", cases, about())
+    files = [str(tmp_path / f"{name}.parquet") for name in ("one", "two", "three")]
+    ran = CliRunner().invoke(app, ["compare-cases", *files, "--json", "-"])
+    assert ran.exit_code == 0, ran.output
+    result = json.loads(ran.stdout)
+    assert [run["rate"] for run in result["runs"]] == pytest.approx([1 / 6, 2 / 6, 2 / 6])
+    assert [sum(move["cases"] for move in pair["transitions"]) for pair in result["pairs"]] == [6, 6]
+    ran = CliRunner().invoke(app, ["compare-cases", *files[:2]])
+    assert "lost to a sibling to hit 1" in " ".join(ran.output.split())
+    assert CliRunner().invoke(app, ["compare-cases", files[0]]).exit_code != 0
 
 
 def test_p_values_are_the_textbook_ones():
@@ -463,7 +505,7 @@ def test_p_values_are_the_textbook_ones():
     left = pd.concat([one.loc[["a"]]] * 12 + [one.loc[["b"]]] * 3).assign(gold="a")
     right = pd.concat([one.loc[["b"]]] * 12 + [one.loc[["a"]]] * 3).assign(gold="a")
     left["user_id"] = right["user_id"] = [f"u{n}" for n in range(15)]
-    tests = tables.compare(Diagnosis(left, about()), Diagnosis(right, about()), k=1).tests.set_index("measure")
+    tests = paired.compare(Diagnosis(left, about()), Diagnosis(right, about()), k=1).tests.set_index("measure")
     assert tests.p["hit@1"] == pytest.approx(2 * sum(math.comb(15, n) for n in range(4)) / 2**15)
     assert 0.01 < tests.p["mrr"] < 0.05
 

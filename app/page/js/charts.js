@@ -16,19 +16,27 @@ export function makeCharts(page, panel, onpick) {
 
   async function draw(given) {
     if (given)
-      for (const box of panel.querySelectorAll("[data-chart]")) figures.set(box, given[box.dataset.chart] || null);
+      for (const box of panel.querySelectorAll("[data-chart]:not([data-apart])"))
+        figures.set(box, given[box.dataset.chart] || null);
     const P = await loadPlotly(page.data.plotly),
       root = panel.querySelector(".mr");
     if (!panel.offsetParent) return;
     const style = getComputedStyle(root);
     for (const [box, figure] of figures) {
-      box.closest("section").hidden = !figure;
+      if (box.dataset.apart === undefined) box.closest("section").hidden = !figure;
+      else box.hidden = !figure;
       if (!figure) continue;
       const { data, layout } = themed(figure, style);
       const fresh = !isPlotted(box);
       await P.react(box, data, { ...layout, autosize: true }, { responsive: true, displayModeBar: false });
       if (fresh) box.on("plotly_click", (event) => pick(event.points[0]));
     }
+  }
+
+  // A figure of its own, which no filter of the table changes.
+  function put(name, figure) {
+    figures.set(panel.querySelector(`[data-chart="${name}"]`), figure);
+    return draw();
   }
 
   // A point carries the filter that it stands for; a square of a heatmap has one in its grid.
@@ -44,5 +52,5 @@ export function makeCharts(page, panel, onpick) {
     attributes: true,
     attributeFilter: ["class"],
   });
-  return { draw };
+  return { draw, put };
 }

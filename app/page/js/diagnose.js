@@ -9,6 +9,7 @@ import { writeLink } from "./links.js";
 import { makeNotes } from "./notes.js";
 import { copyLink, sayIn } from "./panels.js";
 import { makeSample } from "./sample.js";
+import { drawSlices } from "./slices.js";
 import { makeVersus } from "./versus.js";
 import { count, fill } from "./words.js";
 
@@ -33,7 +34,7 @@ export function makeDiagnose(page, panel) {
   const charts = makeCharts(page, panel, (filter) => d.filter(filter));
   const list = makeCaseList(d),
     fields = makeFilters(d);
-  makeVersus(d);
+  makeVersus(d, charts);
   let turn = 0,
     wait = 0;
 
@@ -52,7 +53,10 @@ export function makeDiagnose(page, panel) {
     list.draw(answer);
     const drawn = await drawing;
     if (mine !== turn) return;
-    if (drawn) await charts.draw(drawn.figures);
+    if (drawn) {
+      drawSlices(part("slice-table"), drawn.slices, d.filter);
+      await charts.draw(drawn.figures);
+    }
     panel.dataset.turn = String(mine); // what a test waits for
   };
 

@@ -4,7 +4,7 @@
 import { make } from "./core.js";
 import { count, fill } from "./words.js";
 
-export function makeVersus(d) {
+export function makeVersus(d, charts) {
   const { D, part, page } = d,
     causes = page.data.words.causes,
     out = part("versus-out");
@@ -88,10 +88,33 @@ export function makeVersus(d) {
     );
   }
 
+  function runs(answer) {
+    const rows = answer.runs.map((run) =>
+      make(
+        "tr",
+        {},
+        make("th", { scope: "row", text: run.run }),
+        ...[count(run.cases), run.rate, run.ndcg].map((text) => make("td", { class: "n", text })),
+        make("td", { text: run.causes }),
+      ),
+    );
+    const head = [D.run, D.run_cases, D.hit, "NDCG@" + answer.k, D.causes_share];
+    return make(
+      "table",
+      { class: "mr-table" },
+      make("caption", { text: D.runs }),
+      make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col", text })))),
+      make("tbody", {}, ...rows),
+    );
+  }
+
   part("versus-form").addEventListener("submit", async (event) => {
     event.preventDefault();
     const answer = await page.ask("compare_cases", { left: part("left").value, right: part("right").value }, d.say);
-    if (!answer) return out.replaceChildren();
+    if (!answer) {
+      out.replaceChildren();
+      return charts.put("transitions", null);
+    }
     out.replaceChildren(
       make("p", {
         class: "mr-found",
@@ -99,6 +122,9 @@ export function makeVersus(d) {
       }),
       make("div", { class: "mr-scroll" }, tests(answer)),
       ...(answer.flipped.length ? [flipped(answer)] : []),
+      make("div", { class: "mr-scroll", tabindex: 0 }, runs(answer)),
+      make("h4", { text: D.transitions }),
     );
+    return charts.put("transitions", answer.figure);
   });
 }

@@ -21,8 +21,8 @@ from app.words import sentences as text
 from app.words.why_words import ERRORS, RESCUES
 from mindrec.checkpoint import CASES_FILE
 from mindrec.decoding.config import DecodeConfig
+from mindrec.diagnosis import case_pairs
 from mindrec.diagnosis import cases as diagnosis
-from mindrec.diagnosis import paired
 from mindrec.diagnosis.cases import SLICES, Diagnosis, check_belongs, read_cases
 from mindrec.diagnosis.rescue import rescued
 from mindrec.diagnosis.track_gold import check_followed
@@ -245,7 +245,7 @@ class Diagnosing:
         """Two tables paired case by case: the tests, and the cases that flipped."""
         left, right = self._table(ask, "left"), self._table(ask, "right")
         k = left.diagnosis.about["k"]
-        found = paired.compare(left.diagnosis, right.diagnosis, k)
+        found = case_pairs.compare(left.diagnosis, right.diagnosis, k)
         numbers = {}
         for side, table in (("left", left), ("right", right)):
             pairs = zip(table.view["user_id"], table.view["gold"], strict=True)
@@ -261,7 +261,7 @@ class Diagnosing:
             for r in found.flipped.head(MOST_FLIPPED).itertuples()
         ]
         tests = found.tests.to_dict(orient="records")
-        went = paired.transitions(left.diagnosis, right.diagnosis, k)
+        went = case_pairs.transitions(left.diagnosis, right.diagnosis, k)
         figure = charts.transitions_figure(went, text.FATES, text.CHARTS, PROPERTIES)
         out = {"cases": found.cases, "k": k, "tests": tests, "flipped": flipped, "all_flipped": len(found.flipped)}
         return out | {"figure": figure, "runs": self._runs(left, k)}
@@ -273,7 +273,7 @@ class Diagnosing:
             same = {t.name: t.diagnosis for t in self.tables.values()}
         same = {name: run for name, run in same.items() if run.about["catalog"]["fingerprint"] == wanted}
         out = []
-        for run in paired.side_by_side(same, k).to_dict(orient="records"):
+        for run in case_pairs.side_by_side(same, k).to_dict(orient="records"):
             causes = sorted(((run[cause], name) for cause, name in text.CAUSE_NAMES.items()), reverse=True)
             named = ", ".join(f"{name} {share:.0%}" for share, name in causes if share)
             rate = f"{run['rate']:.1%} ({run['low']:.1%} – {run['high']:.1%})"

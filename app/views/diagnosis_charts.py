@@ -163,7 +163,7 @@ def transitions_figure(
     """Where the cases of one table, in rows, went in another, in columns: numbers of cases.
 
     Args:
-        frame: paired.transitions.
+        frame: case_pairs.transitions.
         names: of the fates.
     """
     grid = frame.pivot(index="left", columns="right", values="cases")

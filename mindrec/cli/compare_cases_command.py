@@ -19,8 +19,8 @@ def compare_cases(
     """Set diagnoses of the same cases side by side: hits, causes, paired tests, and where the cases went."""
     from mindrec.cli.printed import show, table_of
     from mindrec.cli.summaries import RUN_HEAD, run_rows, transition_sentences
+    from mindrec.diagnosis.case_pairs import compare, side_by_side, transitions
     from mindrec.diagnosis.cases import read_cases
-    from mindrec.diagnosis.paired import compare, side_by_side, transitions
     from mindrec.errors import MindRecError
 
     if len(files) < 2:

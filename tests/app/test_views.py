@@ -22,8 +22,8 @@ from mindrec.data import splits as protocol
 from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis import cases as tables
 from mindrec.diagnosis import track_gold as track
+from mindrec.diagnosis.case_pairs import transitions
 from mindrec.diagnosis.diagnose import item_facts
-from mindrec.diagnosis.paired import transitions
 from mindrec.trace.records import DecodeTrace
 
 

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 from mindrec.data.splits import Case
 from mindrec.decoding.beam_search import search
 from mindrec.decoding.config import DecodeConfig
+from mindrec.diagnosis import case_pairs
 from mindrec.diagnosis import cases as tables
-from mindrec.diagnosis import paired
 from mindrec.diagnosis.cases import CAUSES, COLUMNS, Diagnosis, read_cases, summary, write_cases
 from mindrec.diagnosis.track_gold import ItemFacts, diagnose
 from mindrec.errors import MindRecError
@@ -447,7 +447,7 @@ def test_tables_of_no_case_are_empty_not_errors(six):
 
 def test_compare_pairs_cases_and_finds_the_flips(six):
     greedy = diagnosed(catalog(ITEMS), "fedcba", beam_size=1)
-    found = paired.compare(Diagnosis(greedy, about()), Diagnosis(six, about()))
+    found = case_pairs.compare(Diagnosis(greedy, about()), Diagnosis(six, about()))
     assert found.cases == 6
     tests = found.tests.set_index("measure")
     assert tests.loc["hit@10", ["only_left", "only_right", "p"]].tolist() == [0, 1, 1.0]
@@ -457,25 +457,25 @@ def test_compare_pairs_cases_and_finds_the_flips(six):
     flip = found.flipped.iloc[0]
     assert (flip.user_id, flip.better, flip.left_cause, flip.right_rank) == ("b", "right", "sibling", 1)
     assert len(found.flipped) == 1
-    same = paired.compare(Diagnosis(six, about()), Diagnosis(six, about()))
+    same = case_pairs.compare(Diagnosis(six, about()), Diagnosis(six, about()))
     assert (same.tests.p == 1).all()
     assert same.flipped.empty
     with pytest.raises(MindRecError, match="split"):
-        paired.compare(Diagnosis(six, about()), Diagnosis(six, about(split="validation")))
+        case_pairs.compare(Diagnosis(six, about()), Diagnosis(six, about(split="validation")))
     with pytest.raises(MindRecError, match="share no case"):
-        paired.compare(Diagnosis(six[:2], about()), Diagnosis(six[3:], about()))
+        case_pairs.compare(Diagnosis(six[:2], about()), Diagnosis(six[3:], about()))
 
 
 def test_transitions_count_every_paired_case_once_and_runs_stand_side_by_side(six):
     greedy = diagnosed(catalog(ITEMS), "fedcba", beam_size=1)
     runs = {"one": Diagnosis(greedy, about()), "two": Diagnosis(six, about())}
-    went = paired.transitions(*runs.values())
+    went = case_pairs.transitions(*runs.values())
     assert went.cases.sum() == 6
     assert went.set_index(["left", "right"]).cases["sibling", "hit"] == 1
     for side, cases in (("left", greedy), ("right", six)):
         counted = went.groupby(side).cases.sum()
         assert {c: n for c, n in counted.items() if n} == cases.cause.fillna("hit").value_counts().to_dict()
-    beside = paired.side_by_side(runs).set_index("run")
+    beside = case_pairs.side_by_side(runs).set_index("run")
     assert beside.rate.tolist() == pytest.approx([1 / 6, 2 / 6])
     assert beside[["rate", *CAUSES]].sum(axis=1).tolist() == pytest.approx([1, 1])
 
@@ -505,7 +505,7 @@ def test_p_values_are_the_textbook_ones():
     left = pd.concat([one.loc[["a"]]] * 12 + [one.loc[["b"]]] * 3).assign(gold="a")
     right = pd.concat([one.loc[["b"]]] * 12 + [one.loc[["a"]]] * 3).assign(gold="a")
     left["user_id"] = right["user_id"] = [f"u{n}" for n in range(15)]
-    tests = paired.compare(Diagnosis(left, about()), Diagnosis(right, about()), k=1).tests.set_index("measure")
+    tests = case_pairs.compare(Diagnosis(left, about()), Diagnosis(right, about()), k=1).tests.set_index("measure")
     assert tests.p["hit@1"] == pytest.approx(2 * sum(math.comb(15, n) for n in range(4)) / 2**15)
     assert 0.01 < tests.p["mrr"] < 0.05
 

@@ -1,5 +1,6 @@
 """The command that trains a checkpoint: train."""
 
+import json
 import shlex
 import sys
 from dataclasses import replace
@@ -67,8 +68,16 @@ def train(
     sid_levels: Annotated[int | None, typer.Option(min=1, help="Semantic-ID levels; overrides the preset's.")] = None,
     codebook_size: Annotated[int | None, typer.Option(min=2, help="Codes a level; overrides the preset's.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    align: Annotated[
+        str | None, typer.Option(help="rank or dpo: align the tokens of --from by its own beams; a short phase.")
+    ] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="The checkpoint that --align starts from.")] = None,
+    reward: Annotated[str, typer.Option(help="Of --align: hit, or tail, hits on items that are seldom taken.")] = "hit",
+    rounds: Annotated[int, typer.Option(min=1, help="Of --align: how often its beams are mined anew.")] = 3,
 ) -> None:
     """Train a denoiser and save the epoch that is best on validation: of the block, the likeliest."""
+    if align is not None or source is not None:
+        return _align(data, out, align, source, reward, rounds, seed, device)
     from mindrec.training.run import for_repeats, train_checkpoint
 
     def given(**values) -> dict:
@@ -100,6 +109,31 @@ def train(
     )
     typer.echo(epochs.end(out, made))
     typer.echo(_verdict(made, prepared_data))
+
+
+def _align(data, out, align, source, reward, rounds, seed, device) -> None:
+    """Align a trained checkpoint and print each round, and both ends."""
+    from mindrec.errors import MindRecError
+    from mindrec.training.align import AlignConfig, align_checkpoint
+
+    if align is None or source is None:
+        raise MindRecError(
+            "--align and --from go together: name the loss, rank or dpo, and the checkpoint to start from"
+        )
+    config = AlignConfig(align, reward, rounds, seed=seed or 0)
+    made = align_checkpoint(
+        source,
+        load_data(data, source),
+        out,
+        config,
+        device=device,
+        command="python -m mindrec " + shlex.join(sys.argv[1:]),
+        report=lambda record: typer.echo(json.dumps(record)),
+    )
+    about = made.training["aligned"]
+    first, kept = about["rounds"][0], about["kept"]
+    moved = ", ".join(f"{name} {first[name]:.4f} to {kept[name]:.4f}" for name in ("hit@10", "tail_hit@10", "ndcg@10"))
+    typer.echo(f"saved {out}: round {kept['round']}, tokens alone on validation: {moved}")
 
 
 def _recipe(name: str | None, prepared_data, device: str):

@@ -158,6 +158,8 @@ DIAGNOSE = {
         "Fisher's exact test of a slice's hits against all others', by Benjamini and Hochberg corrected for the number "
         "of slices."
     ),
+    "save_svg": "Save the picture",
+    "save_csv": "Save the numbers",
     "transitions": "Where the cases went",
     "runs": "All open tables",
     "run": "Table",

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -152,6 +153,20 @@ def test_two_tables_are_compared_and_a_flipped_case_opens(visit):
     assert "McNemar" in page.inner_text("table.tests")
     assert "120 paired cases" in page.inner_text("[data-part=versus-out]")
     page.wait_for_selector("[data-chart=transitions] .main-svg")
+    files = page.locator("[data-chart=transitions] + .mr-figure-files button")
+    with page.expect_download() as got:
+        files.nth(1).click()
+    lines = Path(got.value.path()).read_text().splitlines()
+    assert lines[0] == "row,column,value"
+    assert sum(int(line.rsplit(",", 1)[1]) for line in lines[1:]) == 120
+    with page.expect_download() as got:
+        files.nth(0).click()
+    assert Path(got.value.path()).read_text().startswith("<svg")
+    with page.expect_download() as got:
+        page.locator("[data-chart=slices] + .mr-figure-files button").nth(1).click()
+    points = pd.read_csv(got.value.path())
+    assert (points.low <= points.y).all()
+    assert (points.y <= points.high).all()
     assert "All open tables" in page.inner_text("[data-part=versus-out]")
     page.locator(".mr-flipped tbody button").nth(1).click()
     page.wait_for_selector("[data-panel=watch] .mr", state="visible")

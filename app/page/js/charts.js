@@ -1,6 +1,7 @@
 // @ts-check
 // Charts that the server describes and plotly.js draws. Colours arrive as names of CSS properties.
 
+import { fileButtons } from "./figure_files.js";
 import { isPlotted, loadPlotly } from "./plotly_internals.js";
 
 export function makeCharts(page, panel, onpick) {
@@ -29,7 +30,10 @@ export function makeCharts(page, panel, onpick) {
       const { data, layout } = themed(figure, style);
       const fresh = !isPlotted(box);
       await P.react(box, data, { ...layout, autosize: true }, { responsive: true, displayModeBar: false });
-      if (fresh) box.on("plotly_click", (event) => pick(event.points[0]));
+      if (fresh) {
+        box.on("plotly_click", (event) => pick(event.points[0]));
+        box.after(fileButtons(box, { P, figure: () => figures.get(box), words: page.data.words.diagnose }));
+      }
     }
   }
 

@@ -35,6 +35,7 @@ class Recorder:
     gold: int | None = None
 
     def record(self, steps: Iterator[Step]) -> Iterator[DecodeStep]:
+        """The records of a search's steps, one by one as they come."""
         for step in steps:
             yield self.step(step)
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from mindrec.decoding.beam_search import Step
+from mindrec.decoding.beams import Beams
 from mindrec.decoding.item_index import ItemIndex, Members
 from mindrec.recording.positions import Opened, Tables, open_positions
 from mindrec.recording.possible_items import PossibleItems
@@ -30,7 +31,8 @@ class BeamLists:
         return {int(user): s for s, (user, rank) in enumerate(zip(self.user, self.rank, strict=True)) if rank == 0}
 
     @classmethod
-    def of(cls, beams) -> "BeamLists":
+    def of(cls, beams: Beams) -> "BeamLists":
+        """The same beams as lists."""
         return cls(beams.user.cpu().numpy(), beams.codes.tolist(), beams.score.tolist(), beams.rank.tolist())
 
 
@@ -48,6 +50,7 @@ class StepArrays:
 
     @cached_property
     def before(self) -> BeamLists:
+        """The beams that were expanded."""
         return BeamLists.of(self.step.before)
 
     @cached_property
@@ -57,6 +60,7 @@ class StepArrays:
 
     @cached_property
     def chosen(self) -> list[list[bool]]:
+        """(A, L), the positions that each row of the scores branched on."""
         return self.step.chosen.tolist()
 
     @cached_property
@@ -112,6 +116,7 @@ class StepArrays:
 
     @cached_property
     def logp(self) -> np.ndarray:
+        """(A, T), log-probability of each code, -inf where illegal."""
         return self.step.scores.logp.cpu().numpy()
 
     def _raw(self) -> np.ndarray:

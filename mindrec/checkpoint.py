@@ -1,6 +1,6 @@
 """A checkpoint folder: weights, tokenizer, catalog and how it was trained. No pickle anywhere.
 
-config.json, model.safetensors, tokenizer.json, catalog.json, training.json, map.json, README.md
+config.json, model.safetensors, tokenizer.json, catalog.json, training.json, map.json, README.md, cases.parquet
 
 `kind` in config.json names the denoiser (mindrec.model.registry). Only trained parameters and counted pairs are stored:
 a base's frozen weights stay in the base's folder. A denoiser may add a folder, as "llada" does for its text tokenizer.

@@ -9,6 +9,8 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 HERE = Path(__file__).resolve().parent
 SHIPPED = [HERE / "checkpoints" / "grocery", HERE / "checkpoints" / "grocery-ar"]
 
+SHIPPED_METHODS = HERE / "checkpoints" / "grocery-arena"
+
 
 def main() -> int:
     """Serve the app until it is stopped; 2 where an option, a checkpoint or the port is wrong, as stderr says."""
@@ -21,8 +23,13 @@ def main() -> int:
     try:
         options = read_options(sys.argv[1:], os.environ, SHIPPED)
         check_address(options.host, options.port)
+        shipped = SHIPPED_METHODS if list(options.checkpoints) == SHIPPED else None
         handlers = Handlers.load(
-            options.checkpoints, data=options.data, stories=HERE / "assets" / "stories", waiting=options.waiting
+            options.checkpoints,
+            data=options.data,
+            stories=HERE / "assets" / "stories",
+            waiting=options.waiting,
+            arena=options.arena or shipped,
         )
         diagnosing = Diagnosing(handlers, list(options.cases), list(options.checkpoints))
         log_to_stderr()

@@ -55,6 +55,7 @@ def build(
         browsing.browse,
         browsing.known,
         c.compare,
+        c.agree,
         Belonging(handlers).odd_one_out,
         Belonging(handlers).least_certain,
         dialing.dial,

@@ -11,7 +11,7 @@ from app.views import theme
 from app.words import sentences as text
 
 FOLDER = Path(__file__).parent
-STYLES = ("stage", "parts", "pages", "learn", "lab", "play", "own")
+STYLES = ("stage", "parts", "pages", "methods", "learn", "lab", "play", "own")
 
 
 @lru_cache(maxsize=1)

@@ -20,7 +20,7 @@ MCP = 'the MCP server needs an optional package: `pip install "gradio[mcp]==6.31
 @dataclass(frozen=True)
 class Options:
     """Attributes:
-    checkpoints, data, cases: what is opened; the shipped ones where none is named.
+    checkpoints, data, cases, arena: what is opened; the shipped ones where none is named.
     host, port: where the page is served; None leaves it to Gradio (this machine, the first free port from 7860).
     operator: whether there is an operator page; its address, with a key made at the start, is printed.
     mcp: whether the public endpoints are MCP tools too.
@@ -35,6 +35,7 @@ class Options:
     checkpoints: tuple[Path, ...]
     data: Path | None = None
     cases: tuple[Path, ...] = ()
+    arena: Path | None = None
     host: str | None = None
     port: int | None = None
     operator: bool = False
@@ -52,6 +53,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
     parser.add_argument("--checkpoint", type=Path, action="append", help="a folder, repeatable; MINDREC_CHECKPOINTS")
     parser.add_argument("--data", type=Path, help="prepared data, for real test trips; MINDREC_DATA")
     parser.add_argument("--cases", type=Path, action="append", help="written by diagnose, repeatable; MINDREC_CASES")
+    parser.add_argument("--arena", type=Path, help="methods to compare with, `arena --out` of them; MINDREC_ARENA")
     parser.add_argument("--host", help="address to listen on; default this machine only")
     parser.add_argument("--port", type=int, help="default: the first free one from 7860")
     parser.add_argument("--operator", action="store_true", help="add an operator page; its address is printed")
@@ -78,13 +80,16 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
         raise MindRecError(MCP)
     if asked.port is not None and not 1 <= asked.port <= 65_535:
         raise MindRecError(f"--port {asked.port} is not a number in 1..65,535")
-    data = asked.data or environment.get("MINDREC_DATA")
+    data, arena = (
+        given or environment.get(f"MINDREC_{name}") for given, name in ((asked.data, "DATA"), (asked.arena, "ARENA"))
+    )
     proxies = int(_number(environment, "MINDREC_PROXIES", 1 if environment.get("SPACE_ID") else 0, 0, 16))
     alone = not proxies and {asked.host, environment.get("GRADIO_SERVER_NAME")} <= LOOPBACK
     return Options(
         checkpoints=tuple(map(home, asked.checkpoint or paths("MINDREC_CHECKPOINTS") or shipped)),
         data=home(Path(data)) if data else None,
         cases=tuple(map(home, asked.cases or paths("MINDREC_CASES"))),
+        arena=home(Path(arena)) if arena else None,
         host=asked.host,
         port=asked.port,
         operator=asked.operator,

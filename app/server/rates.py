@@ -11,6 +11,7 @@ BURST = 4.0
 """Capacity of a bucket, in seconds of the sustained rate."""
 MOST_ADDRESSES = 10_000
 COSTS: Mapping[str, float] = {
+    "agree": 4,
     "compare": 2,
     "compare_cases": 4,
     "dial": 4,

@@ -1,11 +1,13 @@
-"""The Compare tab's question: one history decoded in two ways, laid over each other."""
+"""The Compare tab's questions: one history answered in two ways, laid over each other, and by all methods at once."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 from app.tabs.asking import config_of, plainly
 from app.tabs.handlers import Handlers
-from app.views.versus import parting, results_of, timeline
+from app.tabs.other_methods import TOP, OtherMethods
+from app.views.versus import in_lists, laid_over, parting, results_of, timeline
+from app.words import method_words as words
 from app.words import sentences as text
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
@@ -30,23 +32,25 @@ WAYS: dict[str, Change] = {
 
 
 class Comparing:
-    """Decodes the two sides of a comparison."""
+    """Answers the two sides of a comparison, each a decode or another method."""
 
     def __init__(self, handlers: Handlers):
-        self.handlers = handlers
+        self.handlers, self.others = handlers, OtherMethods(handlers, handlers.arena)
 
     def opening(self) -> dict:
-        """The ways of comparing that the tab offers."""
-        return {"ways": list(WAYS)}
+        """The ways of comparing that the tab offers, and the methods beside each checkpoint."""
+        return {"ways": list(WAYS), "methods": self.others.opening()}
 
     @plainly
     def compare(self, ask: dict) -> dict:
         """Two bundles, the shared timeline, where they part, and what they recommend.
 
         `ask` has ids and target, or the number of a story, and for each side its way, checkpoint, config and the item
-        that it goes without.
+        that it goes without, or the name of another method.
         """
         ids, target = self._history(ask)
+        if any(isinstance(ask.get(side), dict) and "method" in ask[side] for side in ("left", "right")):
+            return self._with_methods(ask, ids, target)
         sides = [self._side(ask.get(side), ids, target) for side in ("left", "right")]
         (left, left_name), (right, right_name) = sides
         frames = timeline(left, right)
@@ -59,6 +63,61 @@ class Comparing:
             "words": text.parting_words(left, right, part, frames),
             "gold": text.gold_words(left, right),
             "results": results_of(left, right),
+        }
+
+    def _with_methods(self, ask: dict, ids: list[str], target: str | None) -> dict:
+        """The same answer where a side is no decode: no token parts two methods, but their answers can be counted."""
+        sides, rows, lengths, fates = {}, {}, [], {}
+        for side in ("left", "right"):
+            about = ask.get(side)
+            if isinstance(about, dict) and "method" in about:
+                made = self.others.side(self.handlers.name(about), about["method"], ids, target)
+                rows[side], length, gold = made["rows"], len(made["steps"]) - 1, made["gold"]
+                fates[side] = "" if gold is None else words.rank_words(gold["rank"])
+                sides[side] = made
+            else:
+                trace, name = self._side(about, ids, target)
+                rows[side], length = [result.row for result in trace.results[:TOP]], len(trace.steps) - 1
+                fates[side] = words.fate(trace) if trace.gold is not None else ""
+                sides[side] = self.handlers.bundle(trace, name) | {"facts": text.side_facts(trace)}
+            lengths.append(length)
+        recommender = self.handlers.recommender(ask["left"])
+        items = recommender.catalog.items
+        gold = None if target is None else recommender.item_row(target)
+        names = {row: items[row].title for side in rows.values() for row in side}
+        return sides | {
+            "frames": laid_over(*lengths),
+            "frame": None,
+            "given": [items[row].title for row in recommender.history_rows(ids)],
+            "words": words.SHARED_OF.format(count=len(set(rows["left"]) & set(rows["right"])), k=TOP),
+            "gold": None if gold is None else words.GOLD_BOTH.format(title=items[gold].title, **fates),
+            "results": in_lists(rows["left"], rows["right"], names, {gold}),
+        }
+
+    @plainly
+    def agree(self, ask: dict) -> dict:
+        """Every open checkpoint of the catalog and every method beside one on a history: `titles`, `shared` (answers
+        among the first ten that each two have in common), and `ranks` of the true item (None: not among the answers).
+        """
+        ids, target = self._history(ask)
+        name = self.handlers.name(ask)
+        recommender = self.handlers.recommenders[name]
+        answers: dict[str, tuple[list[int], int | None]] = {}
+        for other, checkpoint in self.handlers.recommenders.items():
+            if checkpoint.catalog.fingerprint == recommender.catalog.fingerprint:
+                trace = self.handlers.trace_of(other, ids, checkpoint.default_config, target)
+                rank = None if trace.gold is None or trace.gold.rank is None else trace.gold.rank + 1
+                answers[other] = [result.row for result in trace.results[:TOP]], rank
+        for method, title in self.others.titles(name).items():
+            side = self.others.side(name, method, ids, target)
+            answers[title] = side["rows"], side["gold"] and side["gold"]["rank"]
+        gold = None if target is None else recommender.catalog.items[recommender.item_row(target)].title
+        return {
+            "titles": list(answers),
+            "shared": [[len(set(a) & set(b)) for b, _ in answers.values()] for a, _ in answers.values()],
+            "ranks": [rank for _, rank in answers.values()],
+            "gold": gold,
+            "k": TOP,
         }
 
     def _history(self, ask: dict) -> tuple[list[str], str | None]:

@@ -25,6 +25,7 @@ class Handlers:
     Attributes:
         recommenders: by name, in the order given; the first is the default.
         data: prepared data for test trips, where a folder was given.
+        arena: folder of fitted methods to compare with, where one was given.
     """
 
     def __init__(
@@ -35,9 +36,10 @@ class Handlers:
         *,
         folders: dict[str, Path] | None = None,
         waiting: int = MOST_WAITING,
+        arena: Path | None = None,
     ):
         self.recommenders, self.data, self.stories = recommenders, data, list(stories)
-        self.folders = folders or {}
+        self.folders, self.arena = folders or {}, arena
         self.service = Service(recommenders, self.fall_back, waiting)
         self._trips: dict[str, Trips] = {}
         self._lock = threading.Lock()
@@ -50,6 +52,7 @@ class Handlers:
         data: Path | None = None,
         stories: Path | None = None,
         waiting: int = MOST_WAITING,
+        arena: Path | None = None,
     ) -> "Handlers":
         """Open checkpoints. Raises MindRecError where one is missing or damaged."""
         found: dict[str, Recommender] = {}
@@ -61,7 +64,7 @@ class Handlers:
         if data is not None and not (data / "sequences.jsonl.gz").exists():
             raise MindRecError(f"{data} holds no sequences.jsonl.gz; `python -m mindrec prepare` makes such a folder")
         stored = load_stories(stories) if stories is not None and stories.is_dir() else ()
-        return cls(found, data, stored, folders=folders, waiting=waiting)
+        return cls(found, data, stored, folders=folders, waiting=waiting, arena=arena)
 
     def add(self, name: str, recommender: Recommender, folder: Path, data: Path) -> None:
         """Open one checkpoint more, with the prepared data it was trained on."""

@@ -1,6 +1,6 @@
 """Two traces on one timeline: which steps stand side by side, and where the searches part. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mindrec.trace.records import Beam, DecodeTrace
@@ -24,9 +24,13 @@ class Parting:
 
 def timeline(left: DecodeTrace, right: DecodeTrace) -> list[tuple[int, int]]:
     """Pairs of steps. Searches of unequal length are laid over each other by progress, not by step number."""
-    a, b = len(left.steps) - 1, len(right.steps) - 1
-    most = max(a, b, 1)
-    return [(_at(n, a, most), _at(n, b, most)) for n in range(most + 1)]
+    return laid_over(len(left.steps) - 1, len(right.steps) - 1)
+
+
+def laid_over(left: int, right: int) -> list[tuple[int, int]]:
+    """Pairs of steps of two sides, given the number of the last step of each."""
+    most = max(left, right, 1)
+    return [(_at(n, left, most), _at(n, right, most)) for n in range(most + 1)]
 
 
 def _at(frame: int, last: int, most: int) -> int:
@@ -56,12 +60,17 @@ def _named(trace: DecodeTrace, beam: Beam) -> dict[int, str]:
 
 def results_of(left: DecodeTrace, right: DecodeTrace) -> dict[str, list[dict]]:
     """Recommended items in three lists: shared, only_left, only_right; ranks count from 1."""
-    ranks = [{r.row: r.rank + 1 for r in trace.results} for trace in (left, right)]
+    rows = [[r.row for r in sorted(trace.results, key=lambda r: r.rank)] for trace in (left, right)]
     names = {item.row: item.title for trace in (left, right) for item in trace.items}
     gold = {trace.gold.row for trace in (left, right) if trace.gold is not None}
-    rows = list(dict.fromkeys([r.row for r in left.results] + [r.row for r in right.results]))
+    return in_lists(*rows, names, gold)
+
+
+def in_lists(left: Sequence[int], right: Sequence[int], names: Mapping[int, str], gold: set) -> dict[str, list[dict]]:
+    """Two rankings of item rows, best first, in three lists: shared, only_left, only_right; ranks count from 1."""
+    ranks = [{row: n for n, row in enumerate(rows, 1)} for rows in (left, right)]
     out: dict[str, list[dict]] = {"shared": [], "only_left": [], "only_right": []}
-    for row in rows:
+    for row in dict.fromkeys([*left, *right]):
         a, b = ranks[0].get(row), ranks[1].get(row)
         place = "shared" if a and b else "only_left" if a else "only_right"
         out[place].append({"title": names[row], "left": a, "right": b, "gold": row in gold})

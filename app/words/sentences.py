@@ -11,6 +11,7 @@ from app.words.game_words import GAME
 from app.words.hindsight import Hindsight
 from app.words.lab_words import LAB
 from app.words.lesson_words import GLOSSARY, LEARN, LESSONS
+from app.words.method_words import gold_words
 from app.words.shares import percent
 from app.words.tab_words import (
     CAUSE_NAMES,
@@ -70,6 +71,7 @@ __all__ = [
     "SETTINGS",
     "STAGE",
     "TABS",
+    "gold_words",
     "percent",
 ]  # lists told from here
 
@@ -308,23 +310,6 @@ def side_facts(trace: DecodeTrace) -> list[tuple[str, str]]:
         ("Time", took),
         ("Steps", str(len(trace.steps) - 1)),
     ]
-
-
-def gold_words(left: DecodeTrace, right: DecodeTrace) -> str | None:
-    """Where the true next item ends on both sides; None where it is not known."""
-    if left.gold is None or right.gold is None:
-        return None
-    title = next(item.title for item in left.items if item.row == left.gold.row)
-    return f"★ True next item “{title}” — left: {_fate(left)}; right: {_fate(right)}."
-
-
-def _fate(trace: DecodeTrace) -> str:
-    gold = trace.gold
-    if gold.excluded:
-        return "ruled out"
-    if gold.rank is not None:
-        return f"rank {gold.rank + 1}"
-    return "not among the answers" if gold.died_at is None else f"lost at step {gold.died_at}"
 
 
 def belonging_words(items: Sequence[dict]) -> str:

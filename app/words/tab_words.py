@@ -3,6 +3,7 @@
 from app.words.game_words import GAME
 from app.words.lab_words import LAB
 from app.words.lesson_words import GLOSSARY, LEARN
+from app.words.method_words import METHODS_PAGE
 from app.words.why_words import ERRORS, RESCUES
 from mindrec.diagnosis.kinds import CAUSE_NAMES, HIT
 
@@ -234,7 +235,7 @@ COMPARE = {
     "way_one_pass": "one pass: all tokens at once",
     "way_evidence_off": "without item evidence",
     "way_level": "without legality: any code of a level",
-}
+} | METHODS_PAGE
 
 PART_TOKEN = "They part at step {left_step} | {right_step}: {level} is “{left}” on the left and “{right}” on the right."
 PART_ORDER = "They part in their order at step {left_step} | {right_step}: left has revealed {left}, right {right}."

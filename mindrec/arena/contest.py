@@ -14,6 +14,7 @@ import numpy as np
 
 from mindrec.arena.method import Budget, Method, Task
 from mindrec.arena.methods import METHODS, method_type
+from mindrec.arena.shelf import KEPT, save_method
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import Case, cases, item_counts
 from mindrec.errors import MindRecError
@@ -104,10 +105,10 @@ def hold_contest(data: PreparedData, plan: Plan, out: Path, say: Callable[[str],
 def one_run(name: str, task: Task, budget: Budget, held_out: Sequence[Case], say: Callable[[str], None]) -> dict:
     """Train one method and rank the test cases: measures, time, size, and the rank of each true item (-1: none)."""
     kind = method_type(name)
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     method: Method = kind(task)
     method.fit(budget, lambda record: say(f"{name}, seed {task.seed}: {_words(record)}"))
-    trained = time.perf_counter()
+    trained, cpu = time.perf_counter(), time.process_time() - cpu
     rows_UK = method.rank([case.history for case in held_out], K)
     seconds = time.perf_counter() - trained
     targets_U = np.array([case.target for case in held_out])
@@ -115,6 +116,9 @@ def one_run(name: str, task: Task, budget: Budget, held_out: Sequence[Case], say
     popularity_N = item_counts(task.data.interactions)
     found = {f"hit@{k}": float(hit_at_k(ranks_U, k).mean()) for k in (1, 10, K)}
     found |= {"ndcg@10": float(ndcg_at_k(ranks_U, 10).mean())} | reach(rows_UK, targets_U, popularity_N)
+    if name in KEPT:
+        about = {"data": task.data.catalog.name, "cpu_seconds": round(cpu), "ndcg@10": found["ndcg@10"]}
+        save_method(method, name, task.folder / f"{name}-{task.seed}.safetensors", about)
     say(f"{name}, seed {task.seed}: test NDCG@10 {found['ndcg@10']:.4f}, {trained - started:.0f} s of training")
     return {
         "metrics": found,

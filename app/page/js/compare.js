@@ -3,6 +3,7 @@
 
 import { make, setText } from "./core.js";
 import { writeLink } from "./links.js";
+import { agreement, makeMethodView } from "./method_view.js";
 import { copyLink, embedStage, sayIn } from "./panels.js";
 import { fill } from "./words.js";
 
@@ -14,7 +15,10 @@ export function makeCompare(page, panel) {
     sides = ["left", "right"];
   const part = (name) => panel.querySelector(`[data-part="${name}"]`);
   const say = (words) => sayIn(part("message"), words);
-  const stages = { left: embedStage(page, part("left-stage")), right: embedStage(page, part("right-stage")) };
+  const both = (make) => ({ left: make("left"), right: make("right") });
+  const players = both((side) => embedStage(page, part(side + "-stage"))),
+    methods = both((side) => makeMethodView(C, part(side + "-method"))),
+    stages = { ...players }; // what each side shows: a player, or another method
   let answer = null,
     frame = 0,
     timer = null,
@@ -60,6 +64,10 @@ export function makeCompare(page, panel) {
         ),
         ...group(C.group_watch, [option("watch", C.way_watch), ...(rescue ? [option("rescue", rescue.words)] : [])]),
         ...group(
+          C.group_methods,
+          (data.comparing.methods[page.watch.checkpoint().name] || []).map((m) => option("method:" + m.name, m.title)),
+        ),
+        ...group(
           C.group_checkpoints,
           others.map((c) => option("checkpoint:" + c.name, c.name)),
         ),
@@ -81,6 +89,7 @@ export function makeCompare(page, panel) {
     if (kind === "watch") return { checkpoint, config: page.watch.query.config };
     if (kind === "rescue") return { checkpoint, config: rescue.config, without: rescue.without };
     if (kind === "checkpoint") return { checkpoint: name };
+    if (kind === "method") return { checkpoint, method: name };
     if (kind === "without") return { checkpoint, without: name };
     return { checkpoint, way: kind };
   }
@@ -105,8 +114,12 @@ export function makeCompare(page, panel) {
   // -- showing ----------------------------------------------------------------------------------------------------
 
   function show() {
-    for (const name of ["deck", "two", "lists"]) part(name).hidden = false;
+    for (const name of ["deck", "two", "lists", "agree"]) part(name).hidden = false;
     for (const side of sides) {
+      const other = Boolean(answer[side].method);
+      stages[side] = (other ? methods : players)[side];
+      part(side + "-stage").hidden = other;
+      part(side + "-method").hidden = !other;
       setText(part(side + "-name"), part(side).selectedOptions[0].text);
       part(side + "-facts").replaceChildren(
         ...answer[side].facts.flatMap(([term, value]) => [make("dt", { text: term }), make("dd", { text: value })]),
@@ -116,9 +129,7 @@ export function makeCompare(page, panel) {
         if (!moving) go(answer.frames.findIndex((pair) => pair[sides.indexOf(side)] >= step));
       };
     }
-    const bundle = answer.left.trace,
-      titles = new Map(bundle.items.map((item) => [item.row, item.title]));
-    setText(part("history"), fill(C.history, { items: bundle.history.map((row) => titles.get(row)).join(", ") }));
+    setText(part("history"), fill(C.history, { items: given().join(", ") }));
     setText(part("words"), answer.words);
     setText(part("gold"), answer.gold || "");
     part("gold").hidden = !answer.gold;
@@ -136,8 +147,28 @@ export function makeCompare(page, panel) {
     );
     panel.querySelector('[data-go="parting"]').disabled = answer.frame === null;
     lists();
+    part("agree-table").replaceChildren();
+    agree();
     go(0);
     panel.dataset.turn = String(turn);
+  }
+
+  function given() {
+    if (answer.given) return answer.given;
+    const titles = new Map(answer.left.trace.items.map((item) => [item.row, item.title]));
+    return answer.left.trace.history.map((row) => titles.get(row));
+  }
+
+  // The table of all methods, asked for where it is looked at, and again for another history.
+  async function agree() {
+    if (!part("agree").open || !answer) return;
+    const mine = turn,
+      table = part("agree-table");
+    const found = await page.ask("agree", { ...history(), checkpoint: page.watch.query.checkpoint }, say);
+    if (mine !== turn || !found) return;
+    const gold = found.gold ? fill(C.agree_title, { title: found.gold }) : "";
+    setText(part("agree-help"), `${fill(C.agree_help, { k: found.k })} ${gold}`);
+    table.replaceChildren(agreement(C, found));
   }
 
   function lists() {
@@ -255,6 +286,7 @@ export function makeCompare(page, panel) {
       decode();
     });
   part("sides").addEventListener("submit", (event) => event.preventDefault());
+  part("agree").addEventListener("toggle", agree);
   part("way-back").addEventListener("click", () => page.show(page.cameFrom || "watch"));
   panel.querySelector('[data-do="swap"]').addEventListener("click", () => {
     const [a, b] = sides.map((side) => part(side).value);

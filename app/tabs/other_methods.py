@@ -251,4 +251,6 @@ def _about(name: str, method: ScoringMethod | None, about: dict | None) -> str:
     if method is None:
         return what
     trained = {"data": str(about.get("data", ""))[:60], "seconds": int(about.get("cpu_seconds", 0))}
+    measured = about.get("ndcg@10")
+    trained["score"] = "" if measured is None else words.METHOD_SCORE.format(value=float(measured))
     return f"{what} {words.METHOD_TRAINED.format(paper=method.paper, **trained)}"

@@ -37,6 +37,7 @@ def main() -> None:
         )
         for name, shot in SHOTS.items():
             take(browser, f"{address}/", name, **shot)
+        take_methods(browser, f"{address}/?tab=compare&case=3&left=ours&right=method%3Afmrec")
         browser.close()
     preview(HERE / "watch-dark.png")
 
@@ -67,6 +68,20 @@ def take(browser, url: str, name: str, *, width: int, height: int, query: str = 
         page.click("[data-do=present]")
     page.wait_for_timeout(1500)
     page.screenshot(path=HERE / f"{name}.png")
+    context.close()
+
+
+def take_methods(browser, url: str) -> None:
+    """The Compare tab with a flow in the middle of its walk."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1100}, reduced_motion="reduce")
+    page = context.new_page()
+    page.goto(url)
+    page.wait_for_function("document.querySelector('[data-panel=compare]')?.dataset.turn")
+    page.focus("[data-part=deck]")
+    for _ in range(12):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(1500)
+    page.screenshot(path=HERE / "compare-methods.png")
     context.close()
 
 

@@ -53,12 +53,29 @@ def case_files(shop) -> list[Path]:
 
 
 @pytest.fixture(scope="session")
-def address(shop, case_files, tmp_path_factory):
+def fitted_methods(shop, tmp_path_factory) -> Path:
+    """A folder with one method of the arena beside the shop's checkpoint, as it is before training."""
+    from mindrec.arena.fmrec import FMRec
+    from mindrec.arena.method import Task
+    from mindrec.arena.shelf import save_method
+    from mindrec.data.catalog import load_prepared
+
+    folder = tmp_path_factory.mktemp("arena")
+    method = FMRec(Task(load_prepared(shop[1], name="shop"), folder)).eval()
+    save_method(method, "fmrec", folder / "fmrec-0.safetensors", {"data": "shop", "cpu_seconds": 0})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def address(shop, case_files, fitted_methods, tmp_path_factory):
     """`python app.py` on a free port."""
     checkpoint, data = map(str, shop)
     cases = [part for file in case_files for part in ("--cases", str(file))]
     log = tmp_path_factory.mktemp("app") / "app.log"
-    with running_app("--checkpoint", checkpoint, "--data", data, *cases, log=log) as (url, _):
+    with running_app("--checkpoint", checkpoint, "--data", data, "--arena", str(fitted_methods), *cases, log=log) as (
+        url,
+        _,
+    ):
         yield f"{url}/"
 
 

@@ -263,6 +263,34 @@ def test_one_timeline_moves_both_sides_by_progress(visit):
     page.wait_for_function("document.querySelector('[data-part=right-name]').textContent.startsWith('without')")
 
 
+def test_a_flow_walks_beside_a_decode_and_all_methods_are_laid_over_each_other(visit):
+    page = compare(visit, "&v=1&h=i1,i4&t=i7&left=ours&right=method%3Afmrec")
+    panel = page.locator("[data-panel=compare]")
+    assert panel.locator("[data-part=right-name]").inner_text() == "FMRec"
+    assert panel.locator("[data-part=right-stage]").is_hidden()
+    assert "of the first 10 answers are the same" in panel.locator("[data-part=words]").inner_text()
+    page.focus("[data-part=deck]")
+    assert "starts at noise" in panel.locator(".mr-method-line:visible").inner_text()
+    page.keyboard.press("ArrowRight")
+    assert panel.locator(".mr-method-line:visible").inner_text().startswith("Step 1 of 30: nearest are")
+    page.keyboard.press("End")
+    assert panel.locator(".mr-shared [data-part=stepno]").inner_text().endswith("| 30")
+    # The walk's end is the list that the two sides are compared by.
+    walked = [title.removeprefix("★ ") for title in panel.locator(".mr-method-list:visible li").all_inner_texts()]
+    listed = panel.locator("[data-part=lists] > div:nth-child(n+2) li span").all_inner_texts()
+    assert sorted(walked) == sorted(title.removeprefix("★ ") for title in listed)
+    panel.locator("[data-part=agree] summary").click()
+    page.wait_for_selector(".mr-agree")
+    assert panel.locator(".mr-agree tbody tr").count() == 4
+    # Another method on the other side, and back to a player
+    page.select_option("[data-panel=compare] [data-part=left]", "method:votes")
+    page.wait_for_function("document.querySelector('[data-part=left-name]').textContent.startsWith('co-visit')")
+    page.select_option("[data-panel=compare] [data-part=right]", "greedy")
+    page.wait_for_function("document.querySelector('[data-part=right-name]').textContent.startsWith('greedy')")
+    assert panel.locator("[data-part=right-stage]").is_visible()
+    assert panel.locator("[data-part=right-method]").is_hidden()
+
+
 # -- Learn -------------------------------------------------------------------------------------------------------------
 
 

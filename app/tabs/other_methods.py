@@ -18,9 +18,9 @@ import torch
 from app.tabs.handlers import Handlers
 from app.words import method_words as words
 from app.words import sentences as text
+from mindrec.arena.fitted import fitted_files, open_method
 from mindrec.arena.fmrec import STEPS, FMRec
 from mindrec.arena.method import ScoringMethod
-from mindrec.arena.shelf import fitted_files, open_method
 from mindrec.errors import MindRecError
 from mindrec.item_map import EXTENT
 from mindrec.model.pair_votes import PairVotes

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mindrec.arena.fitted import KEPT, save_method
 from mindrec.arena.method import Budget, Method, Task
 from mindrec.arena.methods import METHODS, method_type
-from mindrec.arena.shelf import KEPT, save_method
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import Case, cases, item_counts
 from mindrec.errors import MindRecError

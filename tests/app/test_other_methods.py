@@ -8,10 +8,10 @@ from page_answers import AsPage
 from app.tabs.comparing import Comparing
 from app.tabs.handlers import Handlers
 from app.tabs.other_methods import OtherMethods, best, rank_of
+from mindrec.arena.fitted import save_method
 from mindrec.arena.fmrec import FMRec
 from mindrec.arena.method import Task
 from mindrec.arena.sasrec import SASRec
-from mindrec.arena.shelf import save_method
 from mindrec.errors import MindRecError
 from mindrec.sources.synthetic import load
 

@@ -55,9 +55,9 @@ def case_files(shop) -> list[Path]:
 @pytest.fixture(scope="session")
 def fitted_methods(shop, tmp_path_factory) -> Path:
     """A folder with one method of the arena beside the shop's checkpoint, as it is before training."""
+    from mindrec.arena.fitted import save_method
     from mindrec.arena.fmrec import FMRec
     from mindrec.arena.method import Task
-    from mindrec.arena.shelf import save_method
     from mindrec.data.catalog import load_prepared
 
     folder = tmp_path_factory.mktemp("arena")

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from mindrec.arena.contest import Plan, hold_contest
+from mindrec.arena.fitted import KEPT, fitted_files, open_method, save_method
 from mindrec.arena.method import Budget, Task
 from mindrec.arena.methods import method_type
-from mindrec.arena.shelf import KEPT, fitted_files, open_method, save_method
 from mindrec.errors import MindRecError
 from mindrec.sources.synthetic import load
 

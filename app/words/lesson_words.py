@@ -247,7 +247,8 @@ LESSONS = {
         "because": (
             "The twin's first answer is “{one}”; {shared} of the first ten items are in both lists. What the twin "
             "cannot do: reveal the surest token first, fill in several at once, or take account of a token that you "
-            "pinned further to the right."
+            "pinned further to the right. Three ways to generate: left to right, unmask, flow. Compare shows the "
+            "third, where FMRec is offered: a point walks from noise to an item."
         ),
         "measured": (
             " By tokens alone and without guidance, on {users} test trips and three trainings each, diffusion reached "

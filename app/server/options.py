@@ -78,11 +78,8 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
     mcp = asked.mcp or environment.get("MINDREC_MCP") == "1"
     if mcp and find_spec("mcp") is None:
         raise MindRecError(MCP)
-    if asked.port is not None and not 1 <= asked.port <= 65_535:
-        raise MindRecError(f"--port {asked.port} is not a number in 1..65,535")
-    data, arena = (
-        given or environment.get(f"MINDREC_{name}") for given, name in ((asked.data, "DATA"), (asked.arena, "ARENA"))
-    )
+    _check_port(asked.port)
+    data, arena = asked.data or environment.get("MINDREC_DATA"), asked.arena or environment.get("MINDREC_ARENA")
     proxies = int(_number(environment, "MINDREC_PROXIES", 1 if environment.get("SPACE_ID") else 0, 0, 16))
     alone = not proxies and {asked.host, environment.get("GRADIO_SERVER_NAME")} <= LOOPBACK
     return Options(
@@ -100,6 +97,11 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
         proxies=proxies,
         own_data=alone if asked.own_data is None else asked.own_data,
     )
+
+
+def _check_port(port: int | None) -> None:
+    if port is not None and not 1 <= port <= 65_535:
+        raise MindRecError(f"--port {port} is not a number in 1..65,535")
 
 
 def check_address(host: str | None, port: int | None) -> None:

@@ -8,9 +8,11 @@ import gradio as gr
 from app.page import assets
 from app.page.component import Stage, question
 from app.server.public import api
+from app.server.rooms import Rooms
 from app.tabs.beating import Beating
 from app.tabs.belonging import Belonging
 from app.tabs.browsing import Browsing
+from app.tabs.classroom import Classroom
 from app.tabs.comparing import Comparing
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.dialing import Dialing
@@ -27,7 +29,11 @@ from mindrec.errors import MindRecError
 
 
 def build(
-    handlers: Handlers, diagnosing: Diagnosing | None = None, lab: Lab | None = None, own: OwnData | None = None
+    handlers: Handlers,
+    diagnosing: Diagnosing | None = None,
+    lab: Lab | None = None,
+    own: OwnData | None = None,
+    rooms: Rooms | None = None,
 ) -> gr.Blocks:
     """The whole page; without `lab` nobody trains, without `own` it has nothing of the dialog that takes files."""
     gr.set_static_paths([assets.plotly_js()])
@@ -61,6 +67,7 @@ def build(
         dialing.dial,
         *_of_a_trace(handlers),
         *_of_learning(course, lab, beating),
+        *_of_a_class(Classroom(rooms or Rooms(), course, beating)),
     ]
     first = opening(handlers) | {"diagnosis": d.opening(), "comparing": c.opening()}
     first |= {"lessons": course.opening(), "dial": dialing.opening(), "lab": lab.opening(), "game": beating.opening()}
@@ -86,6 +93,11 @@ def _of_learning(course: Lessons, lab: Lab, beating: Beating) -> list[Callable]:
     """The questions of the course, the Lab and Beat the machine."""
     of_game = [beating.game_start, beating.game_seal, beating.game_guess, beating.game_next]
     return [course.lesson, course.reveal, lab.lab_start, lab.lab_poll, lab.lab_stop, *of_game]
+
+
+def _of_a_class(room: Classroom) -> list[Callable]:
+    """The questions of the teacher's page; phones have routes of their own."""
+    return [room.room_open, room.room_ask, room.room_tally, room.room_reveal, room.room_close]
 
 
 def _told_plainly(function: Callable) -> Callable:

@@ -1,6 +1,7 @@
 """The page's files, joined: one script, one style, one template with its words filled in. No gradio."""
 
 import html
+import json
 import re
 from functools import lru_cache
 from importlib.resources import files
@@ -11,7 +12,7 @@ from app.views import theme
 from app.words import sentences as text
 
 FOLDER = Path(__file__).parent
-STYLES = ("stage", "parts", "pages", "methods", "learn", "lab", "play", "own")
+STYLES = ("stage", "parts", "pages", "methods", "learn", "lab", "play", "room", "own")
 
 
 @lru_cache(maxsize=1)
@@ -24,6 +25,19 @@ def script() -> str:
 def stage_script() -> str:
     """The JavaScript of the stage alone, for a replay; it declares `mount` and no other name."""
     return join_modules(FOLDER / "js", "stage")
+
+
+@lru_cache(maxsize=1)
+def phone_page() -> str:
+    """The page of a phone in a class room: small, in itself, without Gradio."""
+    words = json.dumps(text.PHONE).replace("</", "<\\/")
+    parts = {
+        "title": html.escape(text.PHONE["title"]),
+        "style": (FOLDER / "css" / "phone.css").read_text(encoding="utf-8"),
+        "script": f"{join_modules(FOLDER / 'js', 'phone')}openRoom({words});",
+    }
+    raw = (FOLDER / "html" / "phone.html").read_text(encoding="utf-8")
+    return re.sub(r"@@(\w+)@@", lambda found: parts[found[1]], raw)
 
 
 @lru_cache(maxsize=1)

@@ -52,8 +52,11 @@ class Bodies:
         self.seconds, self.held = seconds, 0
         self.unfinished: Counter[str] = Counter()
 
-    async def read(self, request: Request, address: str) -> Body:
-        """The body of a request. Raises Refused: too large, too slow, too many at once, no JSON object, or too deep."""
+    async def read(self, request: Request, address: str, most: int = MOST_BYTES) -> Body:
+        """The body of a request.
+
+        Raises Refused: more than `most` bytes, too slow, too many at once, no JSON object, or too deep.
+        """
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
             raise Refused(415, text.JSON_ONLY)
         if self.unfinished.total() >= MOST_UNFINISHED or self.unfinished[address] >= MOST_UNFINISHED_OF_ONE:
@@ -62,7 +65,7 @@ class Bodies:
         self.unfinished[address] += 1
         try:
             async with asyncio.timeout(self.seconds):
-                raw = await self._whole(request)
+                raw = await self._whole(request, most)
         except TimeoutError:
             COUNTERS.count("bodies_timed_out")
             raise Refused(408, text.TOO_SLOW.format(seconds=round(self.seconds))) from None
@@ -74,14 +77,14 @@ class Bodies:
                 del self.unfinished[address]
         return Body(raw, _object(raw))
 
-    async def _whole(self, request: Request) -> bytes:
+    async def _whole(self, request: Request, most: int) -> bytes:
         parts, size = [], 0
         try:
             async for part in request.stream():
                 size += len(part)
                 self.held += len(part)
-                if size > MOST_BYTES:
-                    raise Refused(413, text.TOO_LARGE.format(most=MOST_BYTES // 1_000_000))
+                if size > most:
+                    raise Refused(413, text.TOO_LARGE.format(most=most / 1_000_000))
                 if self.held > MOST_HELD:
                     COUNTERS.count("bodies_refused")
                     raise Refused(429, text.TOO_MANY)

@@ -18,7 +18,8 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
-from app.server.bodies import BODY_SECONDS, Bodies, Refused, again
+from app.server import room_routes
+from app.server.bodies import BODY_SECONDS, MOST_BYTES, Bodies, Refused, again
 from app.server.gradio_patches import is_wrong_parameters, with_head
 from app.server.observing import CALLER, COUNTERS, Caller, log, new_request_id
 from app.server.preview import PATH, PICTURE, Preview
@@ -89,6 +90,8 @@ class Rules:
             return False
         if self.mcp and (path == f"{API}/mcp" or path.startswith(f"{API}/mcp/")):
             return method in ("GET", "HEAD", "POST", "DELETE")
+        if room_routes.served(method, path):
+            return True
         if method == "POST":
             return path in ASK
         if path.startswith(f"{API}/file="):
@@ -150,6 +153,9 @@ class Guard:
             return await self._operator(request)(scope, receive, send)
         if not rules.served(request.method, path):
             return await _refused(404, text.NOT_SERVED)(scope, receive, send)
+        if room_routes.LOOK.fullmatch(path) and not self.rates.allow(CALLER.get().address, room_routes.LOOK_COST):
+            COUNTERS.count("too_many")
+            return await _refused(429, text.TOO_MANY, {"retry-after": "2"})(scope, receive, send)
         if request.method == "POST":
             try:
                 body = await self._admitted(request, path)
@@ -166,7 +172,8 @@ class Guard:
         if not self.rates.allow(address, paid):
             COUNTERS.count("too_many")
             raise Refused(429, text.TOO_MANY)
-        body = await self.bodies.read(request, address)
+        most = room_routes.MOST_BODY if room_routes.TELL.fullmatch(path) else MOST_BYTES
+        body = await self.bodies.read(request, address, most)
         if not self.rates.allow(address, cost(_question(path, body.value), len(body.raw)), paid):
             COUNTERS.count("too_many")
             raise Refused(429, text.TOO_MANY)

@@ -17,6 +17,8 @@ from app.server.lab_runs import LabRuns
 from app.server.lanes import MOST_WAITING, TOGETHER
 from app.server.options import Options
 from app.server.preview import Preview
+from app.server.room_routes import room_routes
+from app.server.rooms import Rooms
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.handlers import Handlers
 from app.tabs.lab import Lab
@@ -33,7 +35,8 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
     """Serve the page until interrupted. Raises MindRecError where the address cannot be listened on."""
     lab = Lab(LabRuns() if options.lab else None)
     own = _own_data(handlers) if options.own_data else None
-    page, key = build(handlers, diagnosing, lab, own), secrets.token_urlsafe(18) if options.operator else None
+    rooms = Rooms()
+    page, key = build(handlers, diagnosing, lab, own, rooms), secrets.token_urlsafe(18) if options.operator else None
     rules = Rules(
         frozenset([str(assets.plotly_js())]),
         handlers.service.snapshot,
@@ -61,7 +64,7 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
             max_threads=THREADS,
             max_file_size="1kb",
             mcp_server=options.mcp,
-            app_kwargs={"middleware": [Middleware(Guard, rules)]},
+            app_kwargs={"middleware": [Middleware(Guard, rules)], "routes": room_routes(rooms)},
             prevent_thread_lock=True,
         )
     except OSError as error:

@@ -13,6 +13,8 @@ LEARN = {
     "again": "Start again",
     "of": "{number} of {count}",
     "done": "That was the last card.",
+    "class": "Ask the class",
+    "class_help": "Phones join by a link, without names, and vote on this card's question",
     "print": "Print a hand-out",
     "teacher": "Copy teacher link",
     "teacher_help": "Opens this card alone, without menus and buttons that distract.",

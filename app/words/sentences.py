@@ -12,6 +12,7 @@ from app.words.hindsight import Hindsight
 from app.words.lab_words import LAB
 from app.words.lesson_words import GLOSSARY, LEARN, LESSONS
 from app.words.method_words import gold_words
+from app.words.room_words import PHONE, ROOM
 from app.words.shares import percent
 from app.words.tab_words import (
     CAUSE_NAMES,
@@ -67,7 +68,9 @@ __all__ = [
     "PART_ORDER",
     "PART_SAME",
     "PART_TOKEN",
+    "PHONE",
     "RESCUE_NAME",
+    "ROOM",
     "SETTINGS",
     "STAGE",
     "TABS",
@@ -118,7 +121,7 @@ FAILED = "This decode failed on our side, and the reason was logged (request {re
 FELL_BACK = "The accelerator stopped working; decodes run on the CPU now, more slowly."
 NOT_SERVED = "There is nothing here."
 TOO_MANY = "Too many questions from this address at once. Wait a few seconds."
-TOO_LARGE = "The request is larger than {most} MB."
+TOO_LARGE = "The request is larger than {most:g} MB."
 TOO_SLOW = "The request did not come whole within {seconds} seconds."
 JSON_ONLY = "Only JSON is read here."
 OPERATOR = {

@@ -4,6 +4,7 @@ from app.words.game_words import GAME
 from app.words.lab_words import LAB
 from app.words.lesson_words import GLOSSARY, LEARN
 from app.words.method_words import METHODS_PAGE
+from app.words.room_words import ROOM
 from app.words.why_words import ERRORS, RESCUES
 from mindrec.diagnosis.kinds import CAUSE_NAMES, HIT
 
@@ -252,6 +253,7 @@ PAGE = {
     "learn": LEARN,
     "lab": LAB,
     "game": GAME,
+    "room": ROOM,
     "glossary": GLOSSARY,
 }
 """What the tabs' scripts say; the stage's own words are in app.words.sentences."""

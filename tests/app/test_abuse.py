@@ -10,9 +10,12 @@ from dataclasses import replace
 import pytest
 from paths import ROOT
 from requests_to_app import ask
+from starlette.responses import PlainTextResponse
+from starlette.testclient import TestClient
 
+from app.server import room_routes
 from app.server.bodies import MOST_BYTES, too_deep
-from app.server.guard import API, HEADERS, Rules
+from app.server.guard import API, HEADERS, Guard, Rules
 from app.server.rates import Rates
 from mindrec.bench.app_process import running_app
 
@@ -246,3 +249,87 @@ def test_nothing_is_unpickled_evaluated_or_given_to_a_shell():
     forbidden = re.compile(r"pickle\.load|torch\.load\(|trust_remote_code=True|shell=True|(?<![.\w])eval\(|os\.system")
     for file in [*ROOT.glob("app/**/*.py"), *ROOT.glob("mindrec/**/*.py")]:
         assert not forbidden.search(file.read_text(encoding="utf-8")), file
+
+
+# -- class rooms -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def room(server, question):
+    """A room with a question: its code and the teacher's token."""
+    opened = question("room_open", {"address": f"{server}/"})[1]
+    asked = question("room_ask", {"code": opened["code"], "teacher": opened["teacher"], "lesson": "diffusion"})[1]
+    assert asked["number"] == 1
+    yield opened
+    question("room_close", opened)
+
+
+def test_a_phone_needs_one_small_page_and_three_questions(server, question, room):
+    assert room["link"] == f"{server}/room/{room['code']}"
+    assert len(room["qr"]) == len(room["qr"][0]) >= 21
+    status, headers, page = ask(server, f"/room/{room['code']}")
+    assert status == 200
+    assert len(page) < 20_000
+    assert b"http" not in page.replace(b"http-equiv", b"").replace(b"http://www.w3.org/2000/svg", b"")
+    assert set(HEADERS) <= {name.lower() for name in headers}
+    base = f"/room/{room['code']}"
+    member = json.loads(ask(server, f"{base}/join", {})[2])["member"]
+    told = json.loads(ask(server, f"{base}/state")[2])
+    assert "counts" not in told
+    for choice in (0, 1):
+        assert ask(server, f"{base}/vote", {"member": member, "number": 1, "choice": choice})[0] == 200
+    assert question("room_tally", room)[1]["counts"] == [0, 1, 0]
+    shown = question("room_reveal", room)[1]
+    assert shown["revealed"]
+    told = json.loads(ask(server, f"{base}/state")[2])
+    assert (told["answer"], told["counts"]) == (shown["answer"], [0, 1, 0])
+    assert ask(server, f"{base}/vote", {"member": member, "number": 1, "choice": 0})[0] == 409
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("vote", {"member": "x", "number": 1, "choice": 0}, 404), ("vote", {}, 404), ("vote", {"member": []}, 404),
+        ("vote", {"member": "x" * 1000}, 413), ("join", {"member": "x" * 1000}, 413), ("vote", [1], 400),
+        ("close", {}, 404), ("state", {}, 404), ("reveal", {}, 404),
+    ],
+)  # fmt: skip
+def test_a_forged_or_fat_vote_is_refused(server, question, room, path, body, status):
+    assert ask(server, f"/room/{room['code']}/{path}", body)[0] == status
+    assert question("room_tally", room)[1]["votes"] == 0
+
+
+@pytest.mark.parametrize(
+    "code", ["%3Cscript%3Ealert(1)%3C/script%3E", "ZZZZZZ", "..", "AAAA%00", "A" * 5000, "a/b", "%22onload=%22"]
+)
+def test_script_in_a_code_reaches_no_page(server, code):
+    for path, body in ((f"/room/{code}/state", None), (f"/room/{code}", None), (f"/room/{code}/join", {})):
+        status, _, answer = ask(server, path, body)
+        assert status in (200, 400, 404), status
+        assert b"<script>alert" not in answer
+        assert status != 200 or b"alert(1)" not in answer
+
+
+@pytest.mark.parametrize(
+    "address", [None, "javascript:alert(1)/", "http://x", "https://a b/", "http://<b>/", "x" * 999]
+)
+def test_a_rooms_link_is_an_address(question, address):
+    assert "link begins" in question("room_open", {"address": address})[1]["error"]
+
+
+def test_looks_at_a_room_are_limited_too():
+    """A flood of looks from one address is refused by the guard before it reaches a room."""
+    reached = []
+
+    async def app(scope, receive, send):
+        reached.append(scope["path"])
+        await PlainTextResponse("x")(scope, receive, send)
+
+    guard = Guard(app, Rules(frozenset(), dict))
+    guard.rates = Rates(0.25, clock=lambda: 0.0)  # a bucket of one token
+    client = TestClient(guard)
+    statuses = [client.get("/room/ABCDEF/state").status_code for _ in range(50)]
+    assert statuses == [200] * round(1 / room_routes.LOOK_COST) + [429] * (50 - round(1 / room_routes.LOOK_COST))
+    assert len(reached) == statuses.count(200)
+    for method, path in (("POST", "/room/ABCDEF/state"), ("GET", "/room/ABCDEF/vote"), ("GET", "/room/a/state/x")):
+        assert not Rules(frozenset(), dict).served(method, path)

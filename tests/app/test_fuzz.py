@@ -43,10 +43,11 @@ QUESTIONS += (
 QUESTIONS += ("lab_start", "lab_poll", "lab_stop", "known", "odd_one_out", "least_certain", "dial", "reveal")
 QUESTIONS += ("why", "item_map", "item_masses", "own_upload", "own_look", "own_poll", "own_cancel")
 QUESTIONS += ("game_start", "game_seal", "game_guess", "game_next")
+QUESTIONS += ("room_open", "room_ask", "room_tally", "room_reveal", "room_close")
 KEYS = ("ids", "config", "target", "checkpoint", "wait", "query", "job", "after", "number", "text", "path", "items")
 KEYS += ("filters", "sort", "page", "file", "left", "right", "card", "answer", "limit", "kind", "row", "seed")
 KEYS += ("stops", "k", "rank", "trace", "name", "data", "part", "key", "columns", "dials", "run")
-KEYS += ("game", "machine", "stage", "choice", "day", "timed")
+KEYS += ("game", "machine", "stage", "choice", "day", "timed", "code", "teacher", "lesson", "address")
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=20), st.sampled_from(

@@ -190,7 +190,15 @@ export function makeLearn(page, panel) {
     });
   }
 
+  // The card on the projector; the next question is the next card's.
+  const askClass = () =>
+    page.room.ask(
+      async () => card && { lesson: card.key },
+      () => open(at + 1 < cards.length ? at + 1 : 0, false),
+    );
+
   const acts = {
+    class: askClass,
     back: () => open(at - 1, true),
     next: () => open(at + 1 < cards.length ? at + 1 : 0, true),
     heal: () => dissolve.heal(),

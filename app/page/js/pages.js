@@ -8,12 +8,14 @@ import { makeLab } from "./lab.js";
 import { makeLearn } from "./learn.js";
 import { declareSettings, readLink } from "./links.js";
 import { makePlay } from "./play.js";
+import { makeRoom } from "./room.js";
 import { mount } from "./stage.js";
 
 export function mountPage(element, data, server) {
   declareSettings(data.links);
   const panel = (name) => element.querySelector(`[data-panel="${name}"]`);
   const page = {
+    element,
     data,
     server,
     asked: readLink(location.href),
@@ -28,6 +30,8 @@ export function mountPage(element, data, server) {
   const tabs = [...element.querySelectorAll("[data-tab]")];
 
   let current = "watch";
+  page.current = () => current;
+  page.room = makeRoom(page);
   const address = makeAddress(() => made[current].address());
   page.changed = address.changed;
   page.watch.changed = address.changed;

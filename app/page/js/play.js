@@ -256,6 +256,11 @@ export function makePlay(page, panel) {
   }
 
   const acts = {
+    class: () =>
+      page.room.ask(
+        async () => ({ checkpoint }),
+        async () => {},
+      ),
     one: () => start("one"),
     daily: () => start("daily"),
     run: () => start("run"),

@@ -18,7 +18,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
-from app.server import room_routes
+from app.server import booklet_route, room_routes
 from app.server.bodies import BODY_SECONDS, MOST_BYTES, Bodies, Refused, again
 from app.server.gradio_patches import is_wrong_parameters, with_head
 from app.server.observing import CALLER, COUNTERS, Caller, log, new_request_id
@@ -27,7 +27,7 @@ from app.server.rates import RATE, Rates, cost
 from app.words import sentences as text
 
 API = "/gradio_api"
-READ = {"", "/config", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json"} | {
+READ = {"", booklet_route.PATH, "/config", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json"} | {
     f"{API}{path}" for path in ("/info", "/app_id", "/theme.css", "/startup-events", "/queue/data", "/queue/status")
 }
 READ_UNDER = ("/assets/", "/static/", "/svelte/", f"{API}/call/", f"{API}/heartbeat/")

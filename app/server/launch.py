@@ -12,6 +12,7 @@ import torch
 from starlette.middleware import Middleware
 
 from app.page import assets
+from app.server.booklet_route import booklet_route
 from app.server.guard import Guard, Rules
 from app.server.lab_runs import LabRuns
 from app.server.lanes import MOST_WAITING, TOGETHER
@@ -19,9 +20,11 @@ from app.server.options import Options
 from app.server.preview import Preview
 from app.server.room_routes import room_routes
 from app.server.rooms import Rooms
+from app.tabs.booklet import Booklet
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.handlers import Handlers
 from app.tabs.lab import Lab
+from app.tabs.lessons import Lessons
 from app.tabs.own_data import OwnData
 from app.ui import build
 from mindrec.errors import MindRecError
@@ -37,6 +40,7 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
     own = _own_data(handlers) if options.own_data else None
     rooms = Rooms()
     page, key = build(handlers, diagnosing, lab, own, rooms), secrets.token_urlsafe(18) if options.operator else None
+    routes = [*room_routes(rooms), booklet_route(Booklet(Lessons(handlers)).page)]
     rules = Rules(
         frozenset([str(assets.plotly_js())]),
         handlers.service.snapshot,
@@ -64,7 +68,7 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
             max_threads=THREADS,
             max_file_size="1kb",
             mcp_server=options.mcp,
-            app_kwargs={"middleware": [Middleware(Guard, rules)], "routes": room_routes(rooms)},
+            app_kwargs={"middleware": [Middleware(Guard, rules)], "routes": routes},
             prevent_thread_lock=True,
         )
     except OSError as error:

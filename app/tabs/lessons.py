@@ -1,5 +1,6 @@
 """The Learn tab: twelve cards over the shipped stories. Each poses a question before it shows the answer."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from app.tabs.asking import plainly
@@ -10,6 +11,16 @@ from app.tabs.shelf import Story
 from app.words import sentences as text
 from mindrec.errors import MindRecError
 from mindrec.trace.records import DecodeTrace
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A card's right option and why, with the trace that shows it: the story's, or of a `live` decode."""
+
+    answer: int
+    because: str
+    trace: DecodeTrace
+    live: bool = False
 
 
 class Lessons:
@@ -46,45 +57,56 @@ class Lessons:
     def _decoder(self, key: str) -> str | None:
         """The checkpoint that makes a card's live decode."""
         kind = CARDS[key].story
-        return self._twin(kind) if self._card(key).twin else self._owner(kind)
+        return self._twin(kind) if self.card(key).twin else self._owner(kind)
 
     @plainly
     def lesson(self, ask: dict) -> dict:
         """A card and the story that it is played on; nothing that gives the answer away."""
         key = self._key(ask)
-        card, story = self._card(key), self._story(CARDS[key].story)
+        card, trace = self.card(key), self.trace(key)
         return {
             "key": key,
             "body": card.body,
             "ask": card.ask,
             "options": card.options,
             "tokens": card.tokens,
-            "exercise": self._exercise(key) if card.exercise else [],
+            "exercise": self.exercise(key),
             "bars": card.bars,
             "formula": text.LESSONS[key].get("formula", ""),
             "panels": panels_of(key),
             "step": card.step,
-            "bundle": self.handlers.bundle(story.trace),
+            "bundle": self.handlers.bundle(trace),
         }
 
     @plainly
     def reveal(self, ask: dict) -> dict:
         """The answer, why, and where to look; with another decode where the card has one."""
         key = self._key(ask)
-        card = self._card(key)
-        out = {"answer": card.answer, "because": card.because, "step": card.then}
-        owner = self._decoder(key)
-        if card.live is None or owner is None:
-            return out
+        found = self.answered(key)
+        out = {"answer": found.answer, "because": found.because, "step": self.card(key).then}
+        return out | ({"bundle": self.handlers.bundle(found.trace, self._decoder(key))} if found.live else {})
+
+    def trace(self, key: str) -> DecodeTrace:
+        """The story that a card is played on."""
+        return self._story(CARDS[key].story).trace
+
+    def exercise(self, key: str) -> list[dict]:
+        """What the model computes for a card; empty where it computes nothing."""
+        return self._exercise(key) if CARDS[key].build(self.trace(key)).exercise else []
+
+    def answered(self, key: str) -> Answer:
+        """The answer of a card, by another decode where the card has one. Raises Busy where that finds no lane."""
+        card = self.card(key)
+        if card.live is None or self._decoder(key) is None:
+            return Answer(card.answer, card.because, self.trace(key))
         trace = self._live(key)
-        if card.judge is not None:
-            out["answer"], out["because"] = card.judge(trace)
-        return out | {"bundle": self.handlers.bundle(trace, owner)}
+        judged = card.judge(trace) if card.judge is not None else (card.answer, card.because)
+        return Answer(*judged, trace, live=True)
 
     def _decode(self, key: str) -> DecodeTrace:
         name = self._decoder(key)
         ids, target = story_history(self.handlers, self.numbers[CARDS[key].story])
-        config = self._card(key).live(self.handlers.recommenders[name].default_config)
+        config = self.card(key).live(self.handlers.recommenders[name].default_config)
         return self.handlers.trace_of(name, ids, config, target)
 
     def _key(self, ask: dict) -> str:
@@ -93,7 +115,8 @@ class Lessons:
             raise MindRecError(text.NOT_UNDERSTOOD.format(what=f"lesson {str(key)[:40]}"))
         return key
 
-    def _card(self, key: str) -> Card:
+    def card(self, key: str) -> Card:
+        """A card, filled in from its story and from what the model computed for it."""
         card = CARDS[key].build(self._story(CARDS[key].story).trace)
         return card if card.complete is None else card.complete(card, self._exercise(key))
 

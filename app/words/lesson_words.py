@@ -16,6 +16,8 @@ LEARN = {
     "class": "Ask the class",
     "class_help": "Phones join by a link, without names, and vote on this card's question",
     "print": "Print a hand-out",
+    "booklet": "Booklet",
+    "booklet_help": "All cards with their figures, five experiments for the Lab, and the answers at the end, to print",
     "teacher": "Copy teacher link",
     "teacher_help": "Opens this card alone, without menus and buttons that distract.",
     "linked": "Link copied.",

@@ -23,15 +23,17 @@ class Phone:
         self.client, self.base, self.chance = client, base, random.Random(number)
         self.votes: dict[int, int] = {}
         self.took: list[float] = []
-        self.refused = 0
+        self.refused = self.lost = 0
 
     async def ask(self, path: str, body: dict | None = None) -> dict:
-        """One request; a refusal for the rate is asked again, as the page does."""
+        """One request; asked again, as the page does, where the rate refuses it or its connection was closed."""
         while True:
-            began = time.perf_counter()
-            answer = await (
-                self.client.get(self.base + path) if body is None else self.client.post(self.base + path, json=body)
-            )
+            began, url = time.perf_counter(), self.base + path
+            try:
+                answer = await (self.client.get(url) if body is None else self.client.post(url, json=body))
+            except httpx.TransportError:
+                self.lost += 1
+                continue
             self.took.append(time.perf_counter() - began)
             if answer.status_code != 429:
                 assert answer.status_code == 200, answer.text
@@ -49,7 +51,7 @@ class Phone:
             if number and not state["revealed"] and number not in self.votes:
                 for choice in (self.chance.randrange(3), self.chance.randrange(3)):
                     await self.ask("/vote", {"member": member, "number": number, "choice": choice})
-                    self.votes[number] = choice
+                self.votes[number] = choice
             await asyncio.sleep(2.2 * (1 + self.chance.random()))
 
 
@@ -65,27 +67,31 @@ def test_two_hundred_phones_vote_and_every_vote_is_counted_once(checkpoint, caps
 
         phones = asyncio.run(lesson(teach, address))
     took = sorted(second for phone in phones for second in phone.took)
-    refused = sum(phone.refused for phone in phones)
+    refused, lost = sum(phone.refused for phone in phones), sum(phone.lost for phone in phones)
     with capsys.disabled():
         half, most = (1000 * took[int(len(took) * share)] for share in (0.5, 0.95))
-        print(f"\n{PHONES} phones, {len(took)} requests, {refused} refused, {half:.0f} ms half, {most:.0f} ms 95 %")
+        print(f"\n{PHONES} phones, {len(took)} requests, {refused} refused, {lost} lost, ", end="")
+        print(f"half within {half:.0f} ms, 95 % within {most:.0f} ms")
 
 
 async def lesson(teach, address: str) -> list[Phone]:
     """A lesson of some questions, each compared with the phones' own account."""
     room, over = teach("room_open", {"address": f"{address}/"}), asyncio.Event()
-    async with httpx.AsyncClient(timeout=60, limits=httpx.Limits(max_connections=PHONES), trust_env=False) as client:
+    limits = httpx.Limits(max_connections=PHONES)
+    async with (
+        httpx.AsyncClient(timeout=60, limits=limits, trust_env=False) as client,
+        asyncio.TaskGroup() as lives,
+    ):
         phones = [Phone(client, room["link"], n) for n in range(PHONES)]
-        lives = [asyncio.create_task(phone.life(over)) for phone in phones]
+        for phone in phones:
+            lives.create_task(phone.life(over))
         for number in range(1, QUESTIONS + 1):
             await asyncio.to_thread(teach, "room_ask", {**room, "lesson": "diffusion"})
             while not all(number in phone.votes for phone in phones):
                 await asyncio.sleep(0.5)
-                assert not any(life.done() for life in lives), "a phone failed"
             told = await asyncio.to_thread(teach, "room_reveal", room)
             account = Counter(phone.votes[number] for phone in phones)
             assert told["counts"] == [account[n] for n in range(3)]
-            assert told["votes"] == told["members"] == PHONES
+            assert told["votes"] == PHONES <= told["members"]
         over.set()
-        await asyncio.gather(*lives)
     return phones

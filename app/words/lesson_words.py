@@ -19,7 +19,7 @@ LEARN = {
     "booklet": "Booklet",
     "booklet_help": "All cards with their figures, five experiments for the Lab, and the answers at the end, to print",
     "teacher": "Copy teacher link",
-    "teacher_help": "Opens this card alone, without menus and buttons that distract.",
+    "teacher_help": "Opens this card and its cart in large type, with Back and Next and no menus that distract.",
     "linked": "Link copied.",
     "mask_slider": "t: how far it is dissolved",
     "masked_count": "t = {t}: {count} of {all} tokens and {pixels} of {all_pixels} pixels are masked",

@@ -367,19 +367,27 @@ def test_a_word_of_the_glossary_explains_itself(visit):
     assert page.locator(".mr-handout ol li").count() == 8
 
 
-def test_a_teacher_link_fixes_the_card_and_hides_the_controls(visit):
+def test_a_teacher_link_opens_a_card_with_its_cart_and_leaves_back_and_next(visit):
     page = tab(visit, "learn", "&lesson=fails")
     card(page)
     page.context.grant_permissions(["clipboard-write"])
     page.click("[data-do=teacher]")
     page.wait_for_function("document.querySelector('[data-panel=learn] [data-part=link]').value")
     link = page.input_value("[data-panel=learn] [data-part=link]")
-    other = visit(url=link, reduced_motion="reduce")
+    other = visit(url=link, width=1920, height=1080, reduced_motion="reduce")
     assert card(other) == "fails"
-    for hidden in (".mr-tabs", ".mr-lesson-nav", ".mr-lesson-moves", "[data-do=print]"):
+    for hidden in (".mr-tabs", ".mr-lesson-nav", "[data-panel=learn] [data-do=print]"):
         assert other.locator(hidden).first.is_hidden(), hidden
-    other.locator(".mr-guess .option").first.click()
-    other.wait_for_selector(".mr-because:not([hidden])")
+    learn = "[data-panel=learn]"
+    assert other.locator(f"{learn} .mr-stage .mr-cart").is_visible()
+    size = f"getComputedStyle(document.querySelector('{learn} .mr-grid .in')).fontSize"
+    assert other.evaluate(size) == "20px", "cells are read from the last row"
+    other.locator(f"{learn} .mr-guess .option").first.click()
+    other.wait_for_selector(f"{learn} .mr-because:not([hidden])")
+    for way, wanted in (("back", "worth"), ("next", "fails")):
+        other.focus(f"{learn} [data-do={way}]")
+        other.keyboard.press("Enter")
+        other.wait_for_function(f"document.querySelector('{learn}').dataset.card === '{wanted}'")
 
 
 # -- all ---------------------------------------------------------------------------------------------------------------

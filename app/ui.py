@@ -91,8 +91,9 @@ def _of_a_trace(handlers: Handlers) -> list[Callable]:
 
 def _of_learning(course: Lessons, lab: Lab, beating: Beating) -> list[Callable]:
     """The questions of the course, the Lab and Beat the machine."""
+    of_lab = [lab.lab_warm, lab.lab_start, lab.lab_poll, lab.lab_stop]
     of_game = [beating.game_start, beating.game_seal, beating.game_guess, beating.game_next]
-    return [course.lesson, course.reveal, lab.lab_start, lab.lab_poll, lab.lab_stop, *of_game]
+    return [course.lesson, course.reveal, *of_lab, *of_game]
 
 
 def _of_a_class(room: Classroom) -> list[Callable]:

@@ -26,6 +26,8 @@ SPARE = 30.0
 """Seconds more, for starting and for the last epoch, after which its process is killed."""
 KEPT = 12.0
 """Seconds that a run lives without a question about it: a page asks each second, and is gone with its tab."""
+WARM_SECONDS = 90.0
+"""Seconds that a process which has imported all it needs waits for a run after the Lab tab was last used."""
 MOST_WAITING = 32
 MOST_OF_ONE = 24
 """Runs that one network address may have; a class behind one router shares it."""
@@ -63,12 +65,18 @@ def command_of(dials: Dials) -> list[str]:
     return [sys.executable, "-m", "mindrec.lab", "--dials", json.dumps(dials.to_dict()), "--seconds", str(SECONDS)]
 
 
+WAITING_COMMAND = (sys.executable, "-m", "mindrec.lab", "--wait", "--seconds", str(SECONDS))
+"""The command line of a process that imports first and then reads its dials."""
+
+
 class LabRuns:
-    """The queue of Lab runs and the one process that is running.
+    """The queue of Lab runs, the one process that is running, and one that waits for the next run.
 
     Args:
         command: makes the command line of a run's process.
         kept, limit: seconds without a question, and in all, after which a run's process is killed.
+        waiting_command: of the process that `warm` starts.
+        warm_seconds: that it lives without another `warm`.
     """
 
     def __init__(
@@ -76,9 +84,15 @@ class LabRuns:
         command: Callable[[Dials], Sequence[str]] = command_of,
         kept: float = KEPT,
         limit: float = SECONDS + SPARE,
+        *,
+        waiting_command: Sequence[str] = WAITING_COMMAND,
+        warm_seconds: float = WARM_SECONDS,
     ):
         self.command, self.kept, self.limit = command, kept, limit
+        self.waiting_command, self.warm_seconds = waiting_command, warm_seconds
         self.waiting: deque[Run] = deque()
+        self.warmed: subprocess.Popen | None = None
+        self._warm_until = 0.0
         self.running: Run | None = None
         self._runs: dict[str, Run] = {}
         self._changed = threading.Condition()
@@ -101,6 +115,27 @@ class LabRuns:
                 self._worker.start()
             self._changed.notify()
         return run
+
+    def warm(self) -> None:
+        """Have a process ready for the next run, or keep the one that is; it ends by itself when nobody trains."""
+        with self._changed:
+            self._warm_until = time.monotonic() + self.warm_seconds
+            if self.warmed is not None and self.warmed.poll() is None:
+                return
+            process = self.warmed = _started(self.waiting_command, stdin=subprocess.PIPE)
+        threading.Thread(target=self._cool, args=(process,), name="lab-warm", daemon=True).start()
+
+    def _cool(self, process: subprocess.Popen) -> None:
+        """Kill a waiting process that no run has taken in time."""
+        while process.poll() is None:
+            with self._changed:
+                if self.warmed is not process:
+                    return
+                if time.monotonic() > self._warm_until:
+                    self.warmed = None
+                    process.kill()
+            time.sleep(0.1)
+        process.wait()
 
     def find(self, key: str) -> tuple[Run, int]:
         """A run and its position in the queue, 0 once it runs; asking keeps it alive. Raises Gone for another key."""
@@ -125,9 +160,14 @@ class LabRuns:
                 run.process.kill()
 
     def close(self) -> None:
-        """End all runs."""
+        """End all runs, and the process that waits for one."""
         for key in list(self._runs):
             self.stop(key)
+        with self._changed:
+            process, self.warmed = self.warmed, None
+        if process is not None:
+            process.kill()
+            process.wait()
 
     def _drop_unwanted(self) -> None:
         for run in [run for run in self._runs.values() if run.unwanted]:
@@ -156,13 +196,7 @@ class LabRuns:
     def _run(self, run: Run) -> None:
         """One run's process from its start to its end; its events are read here."""
         COUNTERS.count("lab_runs")
-        with subprocess.Popen(
-            self.command(run.dials),
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as process:
+        with self._process(run.dials) as process:
             run.process = process
             watch = threading.Thread(target=self._watch, args=(run, process), name="lab-watch", daemon=True)
             watch.start()
@@ -174,6 +208,19 @@ class LabRuns:
         if not run.events or run.events[-1]["event"] not in ("end", "error"):
             run.events.append({"event": "error", "message": text.CUT_SHORT})
 
+    def _process(self, dials: Dials) -> subprocess.Popen:
+        """The process of a run: the one that waits, which is told its dials, or a new one."""
+        with self._changed:
+            process, self.warmed = self.warmed, None
+        if process is not None and process.poll() is None:
+            try:
+                process.stdin.write(json.dumps(dials.to_dict()).encode() + b"\n")
+                process.stdin.close()
+                return process
+            except OSError:  # it ended just now
+                process.kill()
+        return _started(self.command(dials), stdin=subprocess.DEVNULL)
+
     def _watch(self, run: Run, process: subprocess.Popen) -> None:
         """Kill a process whose run nobody wants, or that takes too long."""
         deadline = time.monotonic() + self.limit
@@ -182,3 +229,7 @@ class LabRuns:
                 process.kill()
                 return
             time.sleep(0.1)
+
+
+def _started(command: Sequence[str], stdin: int) -> subprocess.Popen:
+    return subprocess.Popen(command, cwd=ROOT, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -20,6 +20,7 @@ COSTS: Mapping[str, float] = {
     "game_seal": 2,
     "game_start": 3,
     "lab_start": 20,
+    "lab_warm": 5,
     "odd_one_out": 3,
     "open_trace": 3,
     "replay": 20,

@@ -54,6 +54,13 @@ class Lab:
         return {"job": run.key, "place": self.runs.find(run.key)[1]}
 
     @plainly
+    def lab_warm(self, ask: dict) -> dict:
+        """Somebody is at the Lab: have a process ready, so that a run need not wait for its imports."""
+        if self.runs is not None:
+            self.runs.warm()
+        return {"warm": self.runs is not None}
+
+    @plainly
     def lab_poll(self, ask: dict) -> dict:
         """The events of a run from number `after` on, its place in the queue (0: running), and whether it has ended.
 

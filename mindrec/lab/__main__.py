@@ -20,12 +20,15 @@ def main(arguments: list[str]) -> int:
     """Run; 0 at its end, 2 where the dials or the run were wrong, as an "error" object says."""
     parser = argparse.ArgumentParser(prog="python -m mindrec.lab", description=__doc__)
     parser.add_argument("--dials", default="{}", help=f"a JSON object; {summary(Dials)}")
+    parser.add_argument("--wait", action="store_true", help="import all that a run needs, then read the dials' line")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="the run ends after so long, with what it has")
     asked = parser.parse_args(arguments)
     try:
-        raw = json.loads(asked.dials)
+        raw = json.loads(_awaited() if asked.wait else asked.dials)
+        if raw is None:
+            return 0
         if not isinstance(raw, dict):
-            raise MindRecError(f"--dials {asked.dials[:40]!r} is no JSON object; {REMEDY}")
+            raise MindRecError(f"--dials {str(raw)[:40]!r} is no JSON object; {REMEDY}")
         _run(Dials.from_dict(raw), asked.seconds)
     except json.JSONDecodeError as error:
         _write({"event": "error", "message": f"--dials is not JSON ({error}); {REMEDY}"})
@@ -37,6 +40,16 @@ def main(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 2
     return 0
+
+
+def _awaited() -> str:
+    """The dials' line from standard input, read once a run's imports are done; "null" where none comes any more."""
+    _be_last()
+    import torch  # noqa: F401
+
+    import mindrec.lab.run_events  # noqa: F401
+
+    return sys.stdin.readline() or "null"
 
 
 def _run(dials: Dials, seconds: float) -> None:
@@ -61,16 +74,24 @@ def _write(event: dict) -> None:
 
 
 def _limit(seconds: float) -> None:
-    """Be the last to get the processor, and let the system refuse memory and time beyond the limits."""
+    """Get the processor last, and let the system refuse memory and time beyond the limits."""
+    _be_last()
     try:
         import resource
     except ImportError:  # Windows: time alone is limited, by the run itself
         return
-    os.nice(10)
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    seconds += spent.ru_utime + spent.ru_stime  # importing is no part of the run
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + SPARE_SECONDS,) * 2)
     held = _data_bytes()
     if held:
         resource.setrlimit(resource.RLIMIT_DATA, (held + MEMORY_MB * 2**20,) * 2)
+
+
+def _be_last() -> None:
+    """Get the processor after everybody else; where the system has no such thing, nothing changes."""
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, 0, 10)
 
 
 def _data_bytes() -> int:

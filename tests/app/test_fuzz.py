@@ -28,19 +28,9 @@ from mindrec.errors import MindRecError
 FEW, MANY = 40, 2000
 PATIENCE = 20.0
 QUESTIONS = ("search", "decode", "decode_start", "decode_poll", "decode_stop", "story", "open_trace", "trip", "replay")
-QUESTIONS += (
-    "cases",
-    "case_charts",
-    "case",
-    "export_cases",
-    "compare_cases",
-    "sample",
-    "browse",
-    "compare",
-    "agree",
-    "lesson",
-)
-QUESTIONS += ("lab_start", "lab_poll", "lab_stop", "known", "odd_one_out", "least_certain", "dial", "reveal")
+QUESTIONS += ("cases", "case_charts", "case", "export_cases", "compare_cases", "sample", "browse", "compare", "agree")
+QUESTIONS += ("lesson", "lab_warm", "lab_start", "lab_poll", "lab_stop", "known", "odd_one_out", "least_certain")
+QUESTIONS += ("dial", "reveal")
 QUESTIONS += ("why", "item_map", "item_masses", "own_upload", "own_look", "own_poll", "own_cancel")
 QUESTIONS += ("game_start", "game_seal", "game_guess", "game_next")
 QUESTIONS += ("room_open", "room_ask", "room_tally", "room_reveal", "room_close")

@@ -77,6 +77,54 @@ def test_a_process_that_writes_rubbish_ends_its_run_and_not_the_queue():
     runs.close()
 
 
+READS = 'import sys; d = sys.stdin.readline(); print(\'{"event": "start", "dials": \' + d.strip() + "}"); ' + QUICK
+
+
+def warm_runner(code=READS, **limits) -> LabRuns:
+    """No run starts a process of its own here: the command for one ends in an error."""
+    return LabRuns(lambda dials: [sys.executable, "-S", "-c", QUICK], **limits, waiting_command=[
+        sys.executable, "-S", "-c", code
+    ])  # fmt: skip
+
+
+def test_a_run_takes_the_process_that_waits_and_its_dials():
+    runs = warm_runner()
+    runs.warm()
+    waiting = runs.warmed
+    runs.warm()
+    assert runs.warmed is waiting, "one at a time"
+    run = runs.start(Dials(seed=7))
+    until(run.ended.is_set)
+    assert run.process is waiting
+    assert run.events[0]["dials"] == Dials(seed=7).to_dict()
+    assert runs.warmed is None
+    cold = runs.start(Dials())
+    until(cold.ended.is_set)
+    assert [event["event"] for event in cold.events] == ["start", "end"]
+
+
+def test_a_process_that_waits_in_vain_ends_and_one_that_died_is_replaced():
+    runs = warm_runner(warm_seconds=0.2)
+    runs.warm()
+    assert runs.warmed.wait(30) != 0
+    until(lambda: runs.warmed is None)
+    runs = warm_runner("pass", warm_seconds=600)
+    runs.warm()
+    first = runs.warmed
+    first.wait(30)
+    runs.warm()
+    assert runs.warmed is not first
+    runs.warmed.wait(30)
+    run = runs.start(Dials())
+    until(run.ended.is_set)
+    assert run.events[-1]["event"] == "end", "a run finds a way without it"
+    runs = warm_runner("import time; time.sleep(600)")
+    runs.warm()
+    process = runs.warmed
+    runs.close()
+    assert process.poll() is not None
+
+
 def test_a_full_queue_refuses(held):
     first = held.start(Dials())
     until(lambda: first.events)

@@ -144,3 +144,16 @@ def test_the_command_writes_events_and_names_what_is_wrong():
     done = subprocess.run([*command, '{"epochs": 0}'], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2
     assert "epochs=0" in json.loads(done.stdout)["message"]
+
+
+@pytest.mark.slow
+def test_a_process_that_waits_runs_the_dials_it_reads_and_ends_without_any():
+    """It imports before it reads; the same run as one that is told its dials at its start."""
+    command = [sys.executable, "-m", "mindrec.lab", "--wait"]
+    dials = '{"epochs": 1, "histories": 20, "views": 1, "width": 8}'
+    done = subprocess.run(command, cwd=ROOT, input=dials + "\n", capture_output=True, text=True)
+    assert done.returncode == 0
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["event"] for event in events] == ["start", "epoch", "epoch", "model", "end"]
+    nobody = subprocess.run(command, cwd=ROOT, input="", capture_output=True, text=True)
+    assert (nobody.returncode, nobody.stdout) == (0, "")

@@ -7,7 +7,8 @@ import { writeLink } from "./links.js";
 import { copyLink, embedStage, sayIn } from "./panels.js";
 import { fill, percent } from "./words.js";
 
-const ASK_AGAIN = 600;
+const WARM_AGAIN = 20000, // milliseconds
+  ASK_AGAIN = 600;
 const ROWS = 8; // items in the table of shares, the likeliest by the law
 
 export function makeLab(page, panel) {
@@ -288,5 +289,20 @@ export function makeLab(page, panel) {
   showStory();
   button("train").disabled = !lab.on;
   if (!lab.on) status(L.off);
-  return { shown: () => stage && stage.model && stage.rebuild(), address };
+
+  // While somebody is here, a process waits that has imported what a run needs.
+  let warmed = 0;
+  function warm() {
+    if (!lab.on || running || (warmed && Date.now() - warmed < WARM_AGAIN)) return;
+    warmed = Date.now();
+    page.ask("lab_warm", {}, () => {});
+  }
+  panel.addEventListener("pointerdown", warm);
+  panel.addEventListener("keydown", warm);
+
+  const shown = () => {
+    warm();
+    if (stage && stage.model) stage.rebuild();
+  };
+  return { shown, address };
 }

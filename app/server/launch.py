@@ -55,11 +55,7 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
         _, address, _ = page.launch(
             server_name=options.host,
             server_port=options.port,
-            theme=gr.themes.Default(
-                primary_hue="blue",
-                font=[gr.themes.Font(name) for name in SYSTEM_FONTS],
-                font_mono=[gr.themes.Font("monospace")],
-            ),
+            theme=_theme(),
             css=assets.style(),
             footer_links=["api"],
             ssr_mode=False,
@@ -79,6 +75,11 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
     if key:
         print(f"operator page: {address.rstrip('/')}/operator?key={key}", flush=True)
     page.block_thread()
+
+
+def _theme() -> gr.themes.Base:
+    fonts = [gr.themes.Font(name) for name in SYSTEM_FONTS]
+    return gr.themes.Default(primary_hue="blue", font=fonts, font_mono=[gr.themes.Font("monospace")])
 
 
 def _own_data(handlers: Handlers) -> OwnData:

@@ -41,15 +41,7 @@ def build(
     browsing, course, dialing = Browsing(handlers), Lessons(handlers), Dialing(handlers)
     lab, beating = lab or Lab(None), Beating(handlers)
     questions = [
-        w.search,
-        w.decode,
-        w.decode_start,
-        w.decode_poll,
-        w.decode_stop,
-        w.story,
-        w.open_trace,
-        w.trip,
-        w.replay,
+        *_of_watch(w),
     ]
     questions += [
         d.cases,
@@ -81,6 +73,12 @@ def build(
         for name, function in api(handlers).items():
             gr.api(_told_plainly(function), api_name=name)
     return page
+
+
+def _of_watch(w: Watching) -> list[Callable]:
+    """The questions of the Watch tab."""
+    decoding = [w.decode, w.decode_start, w.decode_poll, w.decode_stop]
+    return [w.search, *decoding, w.story, w.open_trace, w.trip, w.replay]
 
 
 def _of_a_trace(handlers: Handlers) -> list[Callable]:

@@ -1,11 +1,15 @@
 """Alignment: a short phase after training in which a checkpoint's own beams teach its tokens.
 
-A round draws training prefixes, decodes them by the tokens alone, and pairs the better answer with the likeliest worse
-ones. "rank" puts the better one's log-probability above theirs by a margin (LTRGR, arXiv 2306.15222), "dpo" prefers it
-to the likeliest one as far as the model has moved from where the round began (arXiv 2305.18290; iterated as OneRec
-does, arXiv 2502.18965). Both stand beside the loss of ordinary training, and the dense part stays as it is. What answer
-is the better one says the reward: "hit" is the true next item, "tail" the same among items that are seldom taken,
-against answers that everybody takes.
+A round draws training prefixes, decodes them by the tokens alone, and pairs the better answer with worse ones of its
+beams. "rank" puts the better one's log-probability above theirs by a margin (LTRGR, arXiv 2306.15222), "dpo" prefers
+it to one of them as far as the model has moved from where the round began (arXiv 2305.18290; iterated as OneRec does,
+arXiv 2502.18965). Both stand beside the loss of ordinary training, and the dense part stays as it is. What answer is
+the better one says the reward: "hit" is the true next item where the beams have found it, "tail" a true item that is
+not one of those that everybody takes, against answers that are.
+
+Worse answers are drawn from the beams, and for "hit" only beams that hold the true item teach. Against the likeliest
+answers of every prefix an item that is often right and more often wrong would be pushed down everywhere: a round of
+that took a third to two thirds of the hits of the grocery checkpoint's tokens.
 
 Shape legend: P prefixes, K items a prefix, L levels, N items.
 """
@@ -39,9 +43,6 @@ from mindrec.training.weigh import CALIBRATION_USERS, code_table, validation_cas
 LOSSES, REWARDS = ("rank", "dpo"), ("hit", "tail")
 RIVALS, BEAMS = 2, 15
 MARGINS, BETA = (1.0, 2.0), 0.1
-WEIGHT = {"rank": 0.05, "dpo": 1.0}
-"""Of the alignment's loss beside the ordinary one. A margin asks for more than is true, wherever several items are about
-as likely: at full weight one round took two thirds of the hits of the grocery checkpoint's tokens."""
 STEP_PREFIXES, STEP_TARGETS = 50, 500
 TAKEN_BY_ALL = 0.1
 """Share of the catalog, the items taken most, whose answers the reward "tail" counts as the worse ones."""
@@ -110,7 +111,7 @@ def item_log_p(
 
 @dataclass(frozen=True)
 class Pairs:
-    """Mined answers: a better one of each prefix, and worse ones, likeliest first, -1 where there are fewer."""
+    """Mined answers: a better one of each prefix, and worse ones, -1 where there are fewer."""
 
     histories: list[tuple[int, ...]]
     better_P: torch.Tensor
@@ -156,7 +157,8 @@ class _Phase:
             if len(asked) == self.config.prefixes:
                 break
         beams = rank(self.model, self.index, asked, self.decode).rows.tolist()
-        worse = [[*self._worse(case, rows), *[-1] * RIVALS][:RIVALS] for case, rows in zip(asked, beams, strict=True)]
+        drawn = [rng.permutation(self._worse(*pair)).tolist() for pair in zip(asked, beams, strict=True)]
+        worse = [[*map(int, rows), *[-1] * RIVALS][:RIVALS] for rows in drawn]
         kept = [n for n, rows in enumerate(worse) if rows[0] >= 0]
         if not kept:
             raise MindRecError("no prefix has a worse answer among its beams: there is nothing to align")
@@ -164,8 +166,11 @@ class _Phase:
         return Pairs([asked[n].history for n in kept], better, torch.tensor([worse[n] for n in kept]))
 
     def _worse(self, case: Case, rows: Sequence[int]) -> list[int]:
+        """The beams that the better answer is to be ahead of."""
         wrong = [row for row in rows if row >= 0 and row != case.target]
-        return wrong if self.config.reward == "hit" else [row for row in wrong if row in self.taken_by_all]
+        if self.config.reward == "tail":
+            return [row for row in wrong if row in self.taken_by_all]
+        return wrong if case.target in rows else []
 
     def log_p(self, pairs: Pairs, at: torch.Tensor) -> torch.Tensor:
         """Of the better answer and the worse ones of some prefixes, (P, 1 + R); -inf where there is none."""
@@ -199,7 +204,7 @@ class _Phase:
             extra = self.loss(self.log_p(pairs, at), before)
             same = block_loss(model, self.table, windows.to(self.device), self.loss_config, generator, dense=False)
             optimizer.zero_grad(set_to_none=True)
-            (same.loss + WEIGHT[self.config.loss] * extra).backward()
+            (same.loss + extra).backward()
             torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], 1.0)
             optimizer.step()
             losses.append(float(extra.detach()))

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from mindrec.cli.shared import JsonOut
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
@@ -14,7 +16,7 @@ def register(app: typer.Typer) -> None:
 def compare_cases(
     files: Annotated[list[Path], typer.Argument(help="Tables of `diagnose`, two or more; all face the first.")],
     k: Annotated[int, typer.Option(help="A true item ranked below the first k is a miss.")] = 10,
-    json_out: Annotated[Path | None, typer.Option("--json", help="Write the result here as JSON; - prints it.")] = None,
+    json_out: JsonOut = None,
 ) -> None:
     """Set diagnoses of the same cases side by side: hits, causes, paired tests, and where the cases went."""
     from mindrec.cli.printed import show, table_of

@@ -31,7 +31,7 @@ from mindrec.cli import (
 from mindrec.cli.printed import show_cold, show_comparison, show_diagnosis, show_evaluation, show_recommendation
 from mindrec.cli.shared import Batch, Decoder, JsonOut, Seed, load_data, open_with_items, settings_of
 from mindrec.errors import MindRecError
-from mindrec.system.files import check_json
+from mindrec.system.files import check_graphml, check_json
 
 app = typer.Typer(help="Recommend by masked diffusion, coarse to fine.", no_args_is_help=True, add_completion=False)
 data_commands.register(app)
@@ -205,7 +205,10 @@ def recommend(
         Path | None, typer.Option(callback=check_json, help="Write the complete trace here as JSON.")
     ] = None,
     graph: Annotated[
-        Path | None, typer.Option(help="Write the search as a graph here, GraphML: for Gephi, Cytoscape or networkx.")
+        Path | None,
+        typer.Option(
+            callback=check_graphml, help="Write the search as a graph here, GraphML: for Gephi, Cytoscape or networkx."
+        ),
     ] = None,
     device: Device = "auto",
     json_out: JsonOut = None,

@@ -70,6 +70,13 @@ def check_json(path: Path | None) -> Path | None:
     return path
 
 
+def check_graphml(path: Path | None) -> Path | None:
+    """The path; raises MindRecError where something else than GraphML lies at it."""
+    if path is not None:
+        check_file(path, (b"<graphml", b"<?xml"), "GraphML")
+    return path
+
+
 def check_parquet(path: Path) -> Path:
     """The path; raises MindRecError where something else than a Parquet file lies at it."""
     check_file(path, (b"PAR1",), "Parquet")

@@ -42,9 +42,9 @@ TABLES = {
 """Commands that write a table, up to the option that takes it."""
 WITHIN = ("count-popularity", "choose-guidance", "draw-map")
 """Commands that change the checkpoint that they are given."""
-ONE_FILE = ("--json", "--trace")
+ONE_FILE = ("--json", "--trace", "--graph")
 READ = ("--base", "--checkpoint", "--data", "--dense-from", "--histories", "--items", "--left", "--right", "--sweep")
-READ += ("--text-model", "--twin")
+READ += ("--text-model", "--twin", "--from", "files")
 """Options that take a path and write nothing."""
 
 
@@ -67,7 +67,7 @@ def takers_of_paths() -> list[tuple[tuple[str, ...], str]]:
 
 
 FILES = {" ".join((*words, option)): (*words, option) for words, option in takers_of_paths() if option in ONE_FILE}
-FILES |= TABLES
+FILES |= TABLES | {"compare-cases --json": ("compare-cases", "one", "other", "--json")}
 
 
 def test_every_option_that_takes_a_path_is_known_to_write_or_to_read():

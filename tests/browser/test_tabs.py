@@ -105,7 +105,7 @@ def test_a_click_on_a_chart_filters_and_a_second_one_lifts(visit):
 def test_a_search_takes_a_title_with_markup_as_text(visit):
     page = diagnose(visit)
     settled(page, lambda: page.fill("#mr-f-q", "pear"))
-    assert all("pear" in row.lower() for row in page.locator(".mr-table tbody tr:not(.note)").all_inner_texts())
+    assert all("pear" in row.lower() for row in page.locator("[data-part=cases] tbody tr:not(.note)").all_inner_texts())
     settled(page, lambda: page.fill("#mr-f-q", "onerror"))
     assert page.locator("[data-panel=diagnose] img").count() == 0
     settled(page, lambda: page.fill("#mr-f-q", "no such thing"))

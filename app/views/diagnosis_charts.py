@@ -116,6 +116,26 @@ def counts_figure(
     return _figure([bar], palette, x={"title": words["misses"]}, y={"automargin": True, "ticklabelstandoff": 6})
 
 
+def _heat(names: list[str], palette: Palette) -> dict:
+    """The looks of a heat map that has the same names on both sides."""
+    return {
+        "type": "heatmap",
+        "x": names,
+        "y": names,
+        "colorscale": [[0, palette["raised"]], [1, palette["accent"]]],
+        "showscale": False,
+        "xgap": 2,
+        "ygap": 2,
+        "hovertemplate": "%{hovertext}<extra></extra>",
+    }
+
+
+def _square(heat: dict, across: str, down: str, palette: Palette) -> Figure:
+    """A heat map with the titles of its axes, read from the top."""
+    x = {"title": across, "tickangle": -35, "automargin": True}
+    return _figure([heat], palette, x=x, y={"title": down, "autorange": "reversed", "automargin": True})
+
+
 def confusion_figure(frame: pd.DataFrame, level: int, words: dict[str, str], palette: Palette = LIGHT) -> Figure:
     """True category against the first answer's; each row adds up to 100%.
 
@@ -127,14 +147,8 @@ def confusion_figure(frame: pd.DataFrame, level: int, words: dict[str, str], pal
     cells = {(r.gold, r.recommended): r for r in frame.itertuples()}
     grid = [[cells.get((gold, top)) for top in common] for gold in common]
     heat = {
-        "type": "heatmap",
-        "x": [_short(labels[code]) for code in common],
-        "y": [_short(labels[code]) for code in common],
+        **_heat([_short(labels[code]) for code in common], palette),
         "z": [[0.0 if cell is None else round(float(cell.share), 4) for cell in row] for row in grid],
-        "colorscale": [[0, palette["raised"]], [1, palette["accent"]]],
-        "showscale": False,
-        "xgap": 2,
-        "ygap": 2,
         "customdata": [[{"gold": f"{level}.{gold}", "top": f"{level}.{top}"} for top in common] for gold in common],
         "text": [["" if cell is None else f"{cell.share:.0%}" for cell in row] for row in grid],
         "texttemplate": "%{text}" if len(common) <= 10 else "",
@@ -147,14 +161,8 @@ def confusion_figure(frame: pd.DataFrame, level: int, words: dict[str, str], pal
             ]
             for gold, row in zip(common, grid, strict=True)
         ],
-        "hovertemplate": "%{hovertext}<extra></extra>",
     }
-    return _figure(
-        [heat],
-        palette,
-        x={"title": words["first_answer"], "tickangle": -35, "automargin": True},
-        y={"title": words["true_category"], "autorange": "reversed", "automargin": True},
-    )
+    return _square(heat, words["first_answer"], words["true_category"], palette)
 
 
 def transitions_figure(
@@ -170,14 +178,8 @@ def transitions_figure(
     fates = list(dict.fromkeys(frame["left"]))
     counts = grid.reindex(index=fates, columns=fates).to_numpy()
     heat = {
-        "type": "heatmap",
-        "x": [_short(names[fate], 26) for fate in fates],
-        "y": [_short(names[fate], 26) for fate in fates],
+        **_heat([_short(names[fate], 26) for fate in fates], palette),
         "z": [[int(cases) for cases in row] for row in counts],
-        "colorscale": [[0, palette["raised"]], [1, palette["accent"]]],
-        "showscale": False,
-        "xgap": 2,
-        "ygap": 2,
         "text": [[f"{cases:,}" if cases else "" for cases in row] for row in counts],
         "texttemplate": "%{text}",
         "hovertext": [
@@ -187,14 +189,8 @@ def transitions_figure(
             ]
             for left, row in zip(fates, counts, strict=True)
         ],
-        "hovertemplate": "%{hovertext}<extra></extra>",
     }
-    return _figure(
-        [heat],
-        palette,
-        x={"title": words["fate_right"], "tickangle": -35, "automargin": True},
-        y={"title": words["fate_left"], "autorange": "reversed", "automargin": True},
-    )
+    return _square(heat, words["fate_right"], words["fate_left"], palette)
 
 
 def slices_figure(frame: pd.DataFrame, by: str, words: dict[str, str], palette: Palette = LIGHT) -> Figure:

@@ -17,7 +17,7 @@ METHOD_ABOUT = {
 }
 METHOD_ONE_PASS = "One pass of a network over the history scores every item at once."
 METHOD_TRAINED = (
-    "{paper}. Trained by `arena` on the training histories of {data}, {seconds:,} processor seconds{score}."
+    "{paper}. Trained by the command arena on the training histories of {data}, {seconds:,} processor seconds{score}."
 )
 METHOD_SCORE = "; test NDCG@10 {value:.3f}"
 METHOD_NOTHING_YET = "Nothing is scored yet."

@@ -122,7 +122,9 @@ export function makeCompare(page, panel) {
       part(side + "-method").hidden = !other;
       setText(part(side + "-name"), part(side).selectedOptions[0].text);
       part(side + "-facts").replaceChildren(
-        ...answer[side].facts.flatMap(([term, value]) => [make("dt", { text: term }), make("dd", { text: value })]),
+        ...answer[side].facts.map(([term, value]) =>
+          make("div", {}, make("dt", { text: term }), make("dd", { text: value })),
+        ),
       );
       stages[side].show(answer[side]);
       stages[side].onstep = (step) => {

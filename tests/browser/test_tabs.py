@@ -15,11 +15,11 @@ def tab(visit, name: str, query: str = "", **options):
 
 
 def settled(page, act) -> None:
-    """Do something that changes the Diagnose tab, wait until table and charts show it."""
+    """Do something that changes the Diagnose tab, wait until table and charts show it. An earlier change ends first."""
     turn = "document.querySelector('[data-panel=diagnose]').dataset.turn"
-    before = page.evaluate(turn)
+    before = page.wait_for_function(turn).json_value()
     act()
-    page.wait_for_function(f"{turn} !== {json.dumps(before)}")
+    page.wait_for_function(f"{turn} && {turn} !== {json.dumps(before)}")
 
 
 def diagnose(visit, query: str = "&table=wide", **options):

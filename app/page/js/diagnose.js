@@ -38,16 +38,26 @@ export function makeDiagnose(page, panel) {
   let turn = 0,
     wait = 0;
 
+  // The panel names the change that it shows, and nothing while one is on its way: a test waits for it.
+  const shown = (mine) => {
+    panel.dataset.turn = String(mine);
+  };
+  const begin = () => {
+    panel.dataset.turn = "";
+    return ++turn;
+  };
+
   // Every change goes through here; the newest answer wins.
   d.update = async ({ figures = true } = {}) => {
     page.changed();
-    const mine = ++turn,
+    const mine = begin(),
       asked = { table: state.table, filters: state.filters, sort: state.sort, down: state.down, page: state.page };
     say("");
     fields.draw({});
     const drawing = figures ? page.ask("case_charts", { ...asked, by: state.by, level: state.level }, say) : null;
     const answer = await page.ask("cases", asked, say);
-    if (mine !== turn || !answer) return;
+    if (mine !== turn) return;
+    if (!answer) return shown(mine);
     state.page = answer.page;
     fields.draw(answer.names);
     list.draw(answer);
@@ -57,7 +67,7 @@ export function makeDiagnose(page, panel) {
       drawSlices(part("slice-table"), drawn.slices, d.filter);
       await charts.draw(drawn.figures);
     }
-    panel.dataset.turn = String(mine); // what a test waits for
+    shown(mine);
   };
 
   // A filter that is set already is lifted by setting it again, as a second click on a bar does.
@@ -68,6 +78,7 @@ export function makeDiagnose(page, panel) {
       else state.filters[key] = value;
     }
     state.page = 0;
+    begin(); // an answer on its way is of the filters before
     clearTimeout(wait);
     wait = setTimeout(d.update, 60);
   };

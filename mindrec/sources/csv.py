@@ -93,7 +93,8 @@ def _timed(events: Events, times: TimeColumn, line_M: np.ndarray, path: Path, re
             "(as '%d/%m/%Y %H:%M'), or give --no-time"
         )
     events = replace(events, time_M=time_M)
-    return events.keep(~bad) if lost else events
+    events.keep(~bad)
+    return events
 
 
 load = own_log(_read)

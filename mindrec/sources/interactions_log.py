@@ -48,9 +48,13 @@ class Events:
     def __len__(self) -> int:
         return len(self.user_M)
 
-    def keep(self, mask_M: np.ndarray) -> "Events":
-        split_M = None if self.split_M is None else self.split_M[mask_M]
-        return Events(self.users, self.items, self.user_M[mask_M], self.item_M[mask_M], self.time_M[mask_M], split_M)
+    def keep(self, mask_M: np.ndarray) -> None:
+        """Leave only the events of a mask: in place and a column at a time, so that a log is never held twice."""
+        if mask_M.all():
+            return
+        for name in ("user_M", "item_M", "time_M", "split_M"):
+            if getattr(self, name) is not None:
+                setattr(self, name, getattr(self, name)[mask_M])
 
 
 @dataclass(frozen=True)
@@ -143,8 +147,8 @@ def parse_time(text: str) -> float | None:
         return None
 
 
-def filtered(events: Events, core: int, repairs: Repairs) -> Events:
-    """Events without exact repeats, in the k-core, of users with two or more of them."""
+def filter_events(events: Events, core: int, repairs: Repairs) -> None:
+    """Drop exact repeats, what is outside the k-core, and users with fewer than two events, in place."""
     if not len(events):
         raise MindRecError("the log holds no usable rows; check the file and the column options")
     order = np.lexsort((events.time_M, events.item_M, events.user_M))
@@ -154,14 +158,14 @@ def filtered(events: Events, core: int, repairs: Repairs) -> Events:
     )
     del order
     repairs.count("duplicate_event", f"user {events.users[events.user_M[repeat.argmax()]]}", int(repeat.sum()))
-    events = events.keep(~repeat)
+    events.keep(~repeat)
     before = len(events)
-    events = k_core(events, core)
+    keep_core(events, core)
     repairs.count("outside_core", n=before - len(events))
     per_user = np.bincount(events.user_M, minlength=1)
     short = per_user[events.user_M] < 2
     repairs.count("short_user", n=int((per_user == 1).sum()))
-    events = events.keep(~short)
+    events.keep(~short)
     if not len(events):
         remedy = (
             "every user has one, so that there is no next item to learn: check --user-column, or add more of the log"
@@ -169,19 +173,18 @@ def filtered(events: Events, core: int, repairs: Repairs) -> Events:
             else "lower --core (1 keeps every item)"
         )
         raise MindRecError(f"no user is left with two or more interactions in the {core}-core of {before:,}; {remedy}")
-    return events
 
 
-def k_core(events: Events, core: int) -> Events:
-    """The largest part of the log in which every user and every item occurs `core` times."""
+def keep_core(events: Events, core: int) -> None:
+    """Leave the largest part of the log in which every user and every item occurs `core` times, in place."""
     if core < 1:
         raise MindRecError(f"--core {core} is below 1; 1 keeps everything")
     while True:
         users, items = np.bincount(events.user_M, minlength=1), np.bincount(events.item_M, minlength=1)
         keep = (users[events.user_M] >= core) & (items[events.item_M] >= core)
         if keep.all():
-            return events
-        events = events.keep(keep)
+            return
+        events.keep(keep)
 
 
 def assemble(
@@ -202,6 +205,7 @@ def assemble(
     """Join a log with its item records.
 
     Args:
+        events: of the whole log; those that are filtered out leave it.
         require_record: drop events of items that have no record, instead of keeping those items under their id.
         drop_root: leave out a first category name that all paths share.
         labels: how names without an order become a path, see `meaning.ordered_labels`.
@@ -213,10 +217,10 @@ def assemble(
         has = np.array([item in known for item in events.items], dtype=bool)
         missing = ~has[events.item_M] if len(events) else np.zeros(0, bool)
         repairs.count("unknown_item", n=int(missing.sum()))
-        events = events.keep(~missing)
+        events.keep(~missing)
     if timed:
         judge_times(events.time_M, repairs)
-    events = filtered(events, core, repairs)
+    filter_events(events, core, repairs)
     judge_users(events.users, events.user_M, repairs)
     items = _items(events, known, keep_unused, repairs)
     paths = ordered_labels([item.categories for item in items], labels, repairs)
@@ -256,6 +260,7 @@ def sequences(events: Events, catalog: Catalog, repairs: Repairs) -> Interaction
     user_M, time_M = events.user_M[order], events.time_M[order]
     tied = (user_M[1:] == user_M[:-1]) & (time_M[1:] == time_M[:-1])
     repairs.count("time_tie", n=int(tied.sum()))
+    del time_M, tied
     row_of_I = np.array([catalog.row_of.get(item, -1) for item in events.items], dtype=np.int32)
     starts = np.flatnonzero(np.r_[True, user_M[1:] != user_M[:-1]])
     names = tuple(events.users[n] for n in user_M[starts])

@@ -15,6 +15,7 @@ LABELS = ("first", "rarest", "sorted")
 CREDIBLE = (631_152_000.0, 4_102_444_800.0)
 """Seconds from 1990 to the end of 2099."""
 LARGE_USER, LEAST_USERS = 0.2, 20
+USERS_AT_A_TIME = 50_000
 LOUD_SHARE = 0.05
 """Share of repeats from which they are said; fewer change no figure that anyone reads."""
 
@@ -156,10 +157,7 @@ def _judge_repeats(found: Interactions, timed: bool, repairs: Repairs) -> None:
     """Warn of repeats. Where most last items are some, `prepare` says so first of all and names the setting."""
     flat, starts = found.sequences.flat, found.sequences.starts
     lengths = np.diff(starts)
-    user_M = np.repeat(np.arange(len(lengths)), lengths)
-    order = np.lexsort((np.arange(len(flat)), flat, user_M))
-    again = np.zeros(len(flat), bool)
-    again[order[1:]] = (flat[order[1:]] == flat[order[:-1]]) & (user_M[order[1:]] == user_M[order[:-1]])
+    again = _had_before(flat, starts)
     repeats, last = int(again.sum()), int(again[starts[1:] - 1].sum())
     if repeats > LOUD_SHARE * len(flat):
         rows = "" if timed else " (without times a copy of a row cannot be told from taking an item again)"
@@ -173,6 +171,19 @@ def _judge_repeats(found: Interactions, timed: bool, repairs: Repairs) -> None:
             )
         if not (mostly and timed):
             repairs.warn(line)
+
+
+def _had_before(flat: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Which interactions repeat an earlier one of their sequence, bool (M,); some users at a time, to save memory."""
+    again = np.zeros(len(flat), bool)
+    for first in range(0, len(starts) - 1, USERS_AT_A_TIME):
+        ends = starts[first : first + USERS_AT_A_TIME + 1]
+        rows = flat[ends[0] : ends[-1]]
+        user_B = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+        order = np.lexsort((rows, user_B))  # stable: of equal ones the earliest is first
+        later, sooner = order[1:], order[:-1]
+        again[ends[0] + later] = (rows[later] == rows[sooner]) & (user_B[later] == user_B[sooner])
+    return again
 
 
 def judge_times(time_M: np.ndarray, repairs: Repairs) -> None:

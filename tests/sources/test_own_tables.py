@@ -12,12 +12,15 @@ from datetime import UTC, datetime
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tables import write
 
-from mindrec.data.catalog import load_prepared
+from mindrec.data.catalog import Ragged, load_prepared
 from mindrec.data.ids import normal_id
 from mindrec.data.splits import repeats_in_test
 from mindrec.errors import MindRecError
+from mindrec.sources import meaning
 from mindrec.sources.meaning import whole_semantic_ids
 from mindrec.sources.prepare import prepare
 from mindrec.sources.repairs import Repairs
@@ -378,8 +381,17 @@ def test_a_log_of_numbers_or_iso_dates_needs_no_library_of_dates(tmp_path):
     assert done.stdout.split("\n")[-2] == "[8, 8] False"
 
 
+@given(st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=6), min_size=1, max_size=9), st.integers(1, 4))
+def test_repeats_of_a_sequence_are_found_some_users_at_a_time(rows, at_a_time):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(meaning, "USERS_AT_A_TIME", at_a_time)
+        held = Ragged.of(rows)
+        again = meaning._had_before(held.flat, held.starts)
+    assert again.tolist() == [item in row[:n] for row in rows for n, item in enumerate(row)]
+
+
 def test_repeats_of_the_test_split_are_counted_without_cases():
-    from mindrec.data.catalog import Interactions, Ragged
+    from mindrec.data.catalog import Interactions
     from mindrec.data.splits import cases, repeats_in_test, repeats_warning
 
     for sequences, split in (([[0, 1, 0], [1, 1], [0, 1]], None), ([[0, 1, 0], [1, 1]], ("train", "test"))):

@@ -18,7 +18,7 @@ from mindrec.data.catalog import Ragged, load_prepared
 from mindrec.errors import MindRecError
 from mindrec.sources import fetch
 from mindrec.sources.amazon import category_path
-from mindrec.sources.interactions_log import Events, collect, filtered, parse_time
+from mindrec.sources.interactions_log import Events, collect, filter_events, parse_time
 from mindrec.sources.movielens import film
 from mindrec.sources.prepare import prepare
 from mindrec.sources.readers import Bundle
@@ -505,18 +505,20 @@ def test_fetching_resumes_checks_and_never_leaves_https(tmp_path):
 def test_filter_orders_ties_repeats_and_core():
     rows = [("", "a", "x", 2), ("", "a", "y", 1), ("", "a", "y", 1), ("", "a", "z", 2), ("", "b", "x", 1)]
     repairs = Repairs()
-    kept = filtered(collect(rows, repairs), 1, repairs)
+    kept = collect(rows, repairs)
+    filter_events(kept, 1, repairs)
     assert len(kept) == 3
     assert repairs.counts == {"duplicate_event": 1, "short_user": 1}
     with pytest.raises(MindRecError, match="below 1"):
-        filtered(collect(rows, repairs), 0, repairs)
+        filter_events(collect(rows, repairs), 0, repairs)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5), st.integers(0, 3)), min_size=1), st.integers(1, 4))
 def test_core_is_the_largest_one(rows, core):
     repairs = Repairs()
     try:
-        kept = filtered(collect([("", str(u), str(i), t) for u, i, t in rows], repairs), core, repairs)
+        kept = collect([("", str(u), str(i), t) for u, i, t in rows], repairs)
+        filter_events(kept, core, repairs)
     except MindRecError:
         kept = Events([], [], *(np.zeros(0, np.int32),) * 2, np.zeros(0))
     left = set(rows)

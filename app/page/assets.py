@@ -12,7 +12,7 @@ from app.views import theme
 from app.words import sentences as text
 
 FOLDER = Path(__file__).parent
-STYLES = ("stage", "parts", "pages", "methods", "learn", "lab", "play", "room", "own")
+STYLES = ("stage", "parts", "beside", "pages", "methods", "learn", "lab", "play", "room", "own")
 
 
 @lru_cache(maxsize=1)

@@ -154,6 +154,8 @@ STAGE = {
         "For beam {beam} before step {step}. Entropy {entropy} nats; {legal} of the model's own probability "
         "was on possible codes."
     ),
+    "alternatives_given": "Given {given}: how likely each was.",
+    "alternatives_cart": "the cart alone",
     "alternatives_none": "Nothing else was possible: this followed from the tokens before it.",
     "alternatives_pinned": "You pinned this token.",
     "alternatives_end": "This beam is complete; it was not looked at again.",

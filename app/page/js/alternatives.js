@@ -1,6 +1,8 @@
 // @ts-check
-// The panel under the grid: what a position might have been, and the buttons that change it.
+// What a position might have been, and the buttons that change it: a box beside the cell that was clicked, a sheet at
+// the bottom of a phone.
 
+import { clearOfSheet, placeBeside } from "./beside.js";
 import { make, makeBar } from "./core.js";
 import { count, fill, percent } from "./words.js";
 
@@ -10,26 +12,46 @@ export function makeAlternatives(app) {
   const columns = [
     ["col_code"],
     ["col_p", "help_p"],
-    ["col_raw", "help_raw"],
-    ["col_token", "help_token"],
-    ["col_evidence", "help_evidence"],
-    ["col_items"],
+    ["col_raw", "help_raw", "deep"],
+    ["col_token", "help_token", "deep"],
+    ["col_evidence", "help_evidence", "deep"],
+    ["col_items", null, "deep"],
   ];
+  const buttons = () => [...box.querySelectorAll("button")];
+  let drawn = "";
+
+  function show(on) {
+    if (on === !box.hidden) return;
+    box.hidden = !on;
+    if (box.showPopover) box[on ? "showPopover" : "hidePopover"](); // above all, wherever the stage is cut off
+  }
+
+  const place = () => app.cell && !box.hidden && placeBeside(box, app.parts.grid.button(app.cell));
 
   function draw(number) {
     const cell = app.cell,
-      model = app.model;
-    const beam = cell && model.trace.steps[number].beams[cell.rank];
-    box.hidden = !beam;
-    if (!beam) return box.replaceChildren();
+      beam = cell && app.model.trace.steps[number].beams[cell.rank];
+    const key = beam ? [app.serial, app.model.last, number, cell.rank, cell.position].join("/") : "",
+      held = buttons().indexOf(document.activeElement);
+    show(Boolean(beam));
+    if (key !== drawn) {
+      drawn = key;
+      box.replaceChildren(...(beam ? contents(number, cell) : []));
+      if (held >= 0 && beam) (buttons()[held] || buttons()[0]).focus({ preventScroll: true });
+    }
+    place();
+  }
+
+  function contents(number, cell) {
+    const model = app.model;
     const state = model.cells[number][cell.rank][cell.position];
     const place = lookedAt(number, cell, state);
     const level = model.trace.levels[cell.position].name;
     const head = make(
       "div",
       { class: "mr-row" },
-      make("h4", { text: fill(T.alternatives, { level }) }),
-      make("button", { type: "button", class: "mr-quiet mr-small", text: T.close, onclick: () => app.closeCell() }),
+      make("h4", { id: "mr-alternatives-of", text: fill(T.alternatives, { level }) }),
+      make("button", { type: "button", class: "mr-quiet mr-small", text: T.close, onclick: leave }),
     );
     const pinned = app.query.config.pins.some(([position]) => position === cell.position);
     if (!place.opinion) {
@@ -40,19 +62,37 @@ export function makeAlternatives(app) {
           : state
             ? T.alternatives_none
             : T.alternatives_end;
-      return box.replaceChildren(head, make("p", { class: "mr-help", text: words }));
+      return [head, make("p", { class: "mr-help", text: words })];
     }
+    const given = fill(T.alternatives_given, { given: known(place) || T.alternatives_cart });
     const about = fill(T.alternatives_of, {
       beam: place.beam + 1,
       step: place.step,
       entropy: place.opinion.entropy.toFixed(2),
       legal: percent(place.opinion.legal),
     });
-    box.replaceChildren(
+    return [
       head,
-      make("p", { class: "mr-help", text: about }),
+      make("p", { class: "mr-help" }, given, make("span", { class: "deep", text: " " + about })),
       make("div", { class: "mr-scroll" }, table(place.opinion, cell, state)),
-    );
+    ];
+  }
+
+  // What was filled in when the position was judged: categories by name, codes by their level.
+  function known({ step, beam }) {
+    const { model } = app;
+    return model.cells[step - 1][beam]
+      .flatMap((state, position) => {
+        if (!state) return [];
+        return [model.isCategory(position) ? model.label(position, state.code) : model.trace.levels[position].name];
+      })
+      .join(" › ");
+  }
+
+  // After a click with the pointer the keys are the stage's, after one with the keyboard the cell's.
+  function leave(event) {
+    app.closeCell();
+    if (event.detail) app.part("stage").focus({ preventScroll: true });
   }
 
   // A filled token was judged by the ancestor it was revealed from; a masked one is judged in the next step.
@@ -66,7 +106,9 @@ export function makeAlternatives(app) {
     const head = make(
       "tr",
       {},
-      ...columns.map(([key, help]) => make("th", { scope: "col", title: help ? T[help] : null, text: T[key] })),
+      ...columns.map(([key, help, deep]) =>
+        make("th", { scope: "col", class: deep, title: help ? T[help] : null, text: T[key] }),
+      ),
       make("td"),
     );
     const top = Math.max(...opinion.alternatives.map((a) => a.p), 1e-9);
@@ -81,7 +123,7 @@ export function makeAlternatives(app) {
   function line(other, leaves, cell, state, top) {
     const label = app.model.tokenInFull(cell.position, other.code, leaves),
       legal = other.why === null;
-    const number = (value) => make("td", { class: "n", text: value === null ? "–" : percent(value) });
+    const number = (value) => make("td", { class: "n deep", text: value === null ? "–" : percent(value) });
     const act = (words, help, verb) =>
       make("button", {
         type: "button",
@@ -89,7 +131,11 @@ export function makeAlternatives(app) {
         title: fill(help, { label }),
         "aria-label": fill(help, { label }),
         text: words,
-        onclick: () => app.intervene(verb, cell.position, other.code),
+        onclick: async (event) => {
+          leave(event);
+          await app.intervene(verb, cell.position, other.code);
+          if (!event.detail && document.activeElement === app.part("stage")) app.parts.grid.focus(cell);
+        },
       });
     const used = make("td", { class: "n used" }, makeBar(other.p / top), make("span", { text: percent(other.p) }));
     const taken = state && state.code === other.code;
@@ -106,7 +152,7 @@ export function makeAlternatives(app) {
       number(other.raw),
       number(other.token),
       number(other.evidence),
-      make("td", { class: "n", text: legal ? count(other.items) : T[other.why] }),
+      make("td", { class: legal ? "n deep" : "n", text: legal ? count(other.items) : T[other.why] }),
       make(
         "td",
         { class: "act" },
@@ -117,5 +163,37 @@ export function makeAlternatives(app) {
     );
   }
 
-  return { load: () => draw(0), draw };
+  // Arrow keys move among the buttons: up and down by the line, to the sides by one.
+  function press(event) {
+    const all = buttons(),
+      at = all.indexOf(document.activeElement),
+      row = all[at] && all[at].closest("tr"),
+      step = row ? row.querySelectorAll("button").length : 1;
+    const to = { ArrowDown: at + step, ArrowUp: at - step, ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0 }[event.key];
+    if (to === undefined && event.key !== "End") return;
+    event.preventDefault();
+    event.stopPropagation(); // the stage would step
+    all[Math.max(0, Math.min(all.length - 1, to ?? Infinity))].focus();
+  }
+
+  // The first button that changes something, else the one that closes.
+  function enter() {
+    const first = box.querySelector("tr:not(.taken) .act button") || buttons()[0];
+    if (first) first.focus({ preventScroll: true });
+    clearOfSheet(box, app.parts.grid.button(app.cell));
+  }
+
+  box.setAttribute("aria-labelledby", "mr-alternatives-of");
+  box.addEventListener("keydown", press);
+  for (const event of ["resize", "scroll"]) addEventListener(event, place, true);
+  // A click anywhere else closes it; one on another cell opens it there.
+  document.addEventListener(
+    "click",
+    ({ target }) => {
+      const inside = /** @type {Element} */ (target).closest("[data-part=alternatives], .mr-grid td");
+      if (app.cell && !app.root.contains(inside)) app.closeCell();
+    },
+    true,
+  );
+  return { load: () => app.cell || show(false), draw, enter };
 }

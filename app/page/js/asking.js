@@ -62,6 +62,7 @@ export function addAsking(app) {
   app.change = async (patch, { decode = false } = {}) => {
     keep();
     const before = app.query,
+      seen = patch.config && app.model && app.parts.marks.look(),
       answered = Boolean(app.model) && !app.stale && !app.foreign;
     app.begin();
     app.store.set({ query: { ...before, ...patch }, stale: true });
@@ -82,7 +83,7 @@ export function addAsking(app) {
       app.parts.history.draw();
       app.parts.settings.draw();
       app.parts.dial.draw();
-    }
+    } else if (seen && !app.stale) app.parts.marks.mark(seen);
   };
 
   app.undo = () => {
@@ -200,7 +201,7 @@ export function addAsking(app) {
       verb === "forbid_tokens"
         ? [...without(forbid_tokens, position, code), [position, code]]
         : without(forbid_tokens, position, code);
-    app.change({ config }, { decode: true });
+    return app.change({ config }, { decode: true });
   };
   app.lift = (verb, position, code) =>
     app.change(

@@ -28,7 +28,9 @@ async function paintStage(app, w, h, scale) {
     { class: dark },
     make("div", { class: app.root.className }, make("style", { text: css }), stage.cloneNode(true)),
   );
-  page.querySelectorAll(".mr-transport, .modebar-container, .mr-grid:not(.front)").forEach((node) => node.remove());
+  page
+    .querySelectorAll(".mr-transport, .mr-alternatives, .modebar-container, .mr-grid:not(.front)")
+    .forEach((node) => node.remove());
   const body = new XMLSerializer().serializeToString(page);
   const frame = `<foreignObject width="100%" height="100%">${body}</foreignObject>`;
   const source = `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}">${frame}</svg>`;

@@ -312,5 +312,14 @@ export function makeGrid(app) {
     setText(view.becomes, fill(T.from_beam, { beam: lost.parent + 1 }));
   }
 
-  return { load, draw };
+  // The button of a cell of the step that is shown, or null.
+  const button = ({ rank, position }) => (front.rows[rank] ? front.rows[rank].cells[position].inner : null);
+
+  function focus(cell) {
+    const to = button(cell);
+    if (to) to.focus({ preventScroll: true });
+    if (document.activeElement !== to) app.part("stage").focus({ preventScroll: true });
+  }
+
+  return { load, draw, button, focus };
 }

@@ -1,16 +1,16 @@
 // @ts-check
 // Showing a trace: the step, the chosen beam and the open cell.
 
-import { calm } from "./core.js";
 import { readBundle } from "./model.js";
 
 export function addPlaying(app) {
   // `grown`: the same decode with more steps; what was chosen in it stays.
   app.show = (bundle, { step = 0, grown = false } = {}) => {
     const stage = app.part("stage"),
-      held = grown && stage.contains(document.activeElement);
+      held = stage.contains(document.activeElement);
     app.model = readBundle(bundle);
     app.step = Math.min(step, app.model.last);
+    app.parts.marks.clear();
     if (!grown) Object.assign(app, { serial: app.serial + 1, chosen: null, cell: null, filter: null });
     bundle.trace.levels.forEach((_, position) =>
       Object.entries(bundle.trace.labels[position]).forEach(([code, label]) => {
@@ -41,6 +41,7 @@ export function addPlaying(app) {
     if (to !== app.step) {
       app.filter = null;
       app.parts.tree.clear();
+      app.parts.marks.clear();
     }
     app.step = to;
     app.redraw();
@@ -74,11 +75,15 @@ export function addPlaying(app) {
     app.parts.player.stop();
     app.cell = { rank, position };
     app.choose(rank);
-    app.part("alternatives").scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+    app.parts.alternatives.enter();
   };
+  // The focus goes back to the cell where it was in the box that closes.
   app.closeCell = () => {
+    const cell = app.cell,
+      held = app.part("alternatives").contains(document.activeElement);
     app.cell = null;
     app.redraw();
+    if (held) app.parts.grid.focus(cell);
   };
   app.levelName = (position) =>
     app.model && app.model.trace.levels[position] ? app.model.trace.levels[position].name : String(position);

@@ -14,6 +14,7 @@ import { makeGrid } from "./grid.js";
 import { makeHistory } from "./history.js";
 import { makeLadder } from "./ladder.js";
 import { makeMap } from "./map.js";
+import { makeMarks } from "./marks.js";
 import { makeOdd } from "./odd.js";
 import { makeOwn } from "./own.js";
 import { makePlayer } from "./player.js";
@@ -55,6 +56,7 @@ export function mount(element, data, server) {
     grid: makeGrid(app),
     ladder: makeLadder(app),
     alternatives: makeAlternatives(app),
+    marks: makeMarks(app),
     results: makeResults(app),
     guilt: makeGuilt(app),
     cart: makeCart(app),

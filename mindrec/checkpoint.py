@@ -1,6 +1,7 @@
 """A checkpoint folder: weights, tokenizer, catalog and how it was trained. No pickle anywhere.
 
-config.json, model.safetensors, tokenizer.json, catalog.json, training.json, map.json, README.md, cases.parquet
+config.json, model.safetensors, tokenizer.json, catalog.json, training.json, map.json, README.md, cases.parquet,
+behaviour.json
 
 `kind` in config.json names the denoiser (mindrec.model.registry). Only trained parameters and counted pairs are stored:
 a base's frozen weights stay in the base's folder. A denoiser may add a folder, as "llada" does for its text tokenizer.
@@ -32,10 +33,12 @@ from mindrec.tokens.tokenizer import Tokenizer
 FORMAT = 1
 CASES_FILE = "cases.parquet"
 """A table of `diagnose` that a checkpoint may keep, for the app to open; training again drops it."""
+BEHAVIOUR_FILE = "behaviour.json"
+"""The same of `behaviour`."""
 FOLDER = FolderKind(
     "a checkpoint",
     ("config.json", "model.safetensors", "tokenizer.json", "catalog.json"),
-    ("training.json", "README.md", MAP_FILE, CASES_FILE, "text_tokenizer"),
+    ("training.json", "README.md", MAP_FILE, CASES_FILE, BEHAVIOUR_FILE, "text_tokenizer"),
 )
 
 

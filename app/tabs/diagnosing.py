@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from app.tabs.asking import config_of, plainly
+from app.tabs.behaving import kept_behaviour
 from app.tabs.case_table import FILTERS, MOST_PAGE, PAGE, CaseTable
 from app.tabs.handlers import Handlers
 from app.tabs.sampling import Sample, sample_name, unlike_default
@@ -99,6 +100,7 @@ class Diagnosing:
             "slices": list(SLICES),
             "formats": list(FORMATS),
             "most_sample": MOST_SAMPLE,
+            "behaviour": kept_behaviour(self.handlers),
         }
 
     def about(self, table: CaseTable) -> dict:

@@ -160,6 +160,11 @@ DIAGNOSE = {
         "Fisher's exact test of a slice's hits against all others', by Benjamini and Hochberg corrected for the number "
         "of slices."
     ),
+    "behaviour": "What if the history were a little different?",
+    "behaviour_help": (
+        "Measured on test trips by `python -m mindrec behaviour`. Brackets are 95% intervals over trips. Places: how "
+        "far the true item's rank moves where it is listed at all. Same list: the first ten stay, in their order."
+    ),
     "save_svg": "Save the picture",
     "save_csv": "Save the numbers",
     "transitions": "Where the cases went",

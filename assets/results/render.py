@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT))
 from assets.results.guidance_figure import guidance_figure  # noqa: E402
 from mindrec.decoding.config import DecodeConfig  # noqa: E402
 from mindrec.errors import MindRecError  # noqa: E402
-from mindrec.evaluation.ability_table import Shown, gap_table, odd_table, slate_table  # noqa: E402
+from mindrec.evaluation.ability_table import Shown, behaviour_table, gap_table, odd_table, slate_table  # noqa: E402
 from mindrec.system.files import read_json, write_text  # noqa: E402
 from mindrec.system.settings import declared, table  # noqa: E402
 
@@ -76,6 +76,7 @@ def sections(results: Path) -> list[str]:
         ("grocery-twin-time", _twin),
         ("grocery-twin-time-order", _twin),
         ("grocery-why", _why),
+        ("grocery-behaviour", _ability("How far an answer moves, on grocery", behaviour_table)),
         ("grocery-slates", _ability("Slates on grocery", slate_table)),
         ("grocery-odd", _ability("The item that does not belong, on grocery", odd_table)),
         ("beauty-gaps", _ability("Gaps on Beauty", gap_table)),

@@ -18,6 +18,7 @@ from mindrec.cli import (
     ability_commands,
     arena_command,
     backbone_commands,
+    behaviour_command,
     bench_commands,
     compare_cases_command,
     data_commands,
@@ -285,6 +286,7 @@ refit_command.register(app)
 map_command.register(app)
 report_command.register(app)
 compare_cases_command.register(app)
+behaviour_command.register(app)
 arena_command.register(app)
 backbone_commands.register(app)
 app.add_typer(bench_commands.bench, name="bench")

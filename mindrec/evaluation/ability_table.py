@@ -1,4 +1,4 @@
-"""Slates, gaps and odd ones out as a person reads them: rows of a table, and a sentence."""
+"""Slates, gaps, odd ones out and behaviour as a person reads them: rows of a table, and a sentence."""
 
 from dataclasses import dataclass
 
@@ -9,6 +9,14 @@ WAYS = {
     "slate_guided": "slate, guided",
     "slate_one_a_category": "slate, one item a category",
 }
+CHANGES = {
+    "last_dropped": "the last item dropped",
+    "first_dropped": "the first item dropped",
+    "reversed": "the order reversed",
+    "swapped": "one item swapped for another of its category",
+    "repeated": "one item repeated",
+}
+"""The changes of mindrec.diagnosis.behaviour in words."""
 SIDES = {"both_sides": "both sides", "left_alone": "left side alone"}
 
 
@@ -69,6 +77,53 @@ def odd_table(result: dict) -> Shown:
     ]
     said = f"Into {result['histories']:,} test histories an item of another one was put, in the place of one of theirs."
     return Shown(("the item that belongs least, by", "is the stranger"), rows, said)
+
+
+def behaviour_table(result: dict) -> Shown:
+    """Of each change to a history: how much of the answer stays, and how far the true item moves."""
+    rows = [
+        (
+            CHANGES[found["change"]],
+            f"{found['cases']:,}",
+            _between(found["overlap@10"], ".1%"),
+            _between(found["first"], ".1%"),
+            _between(found["places"], ".2f"),
+            f"{found['unmoved']:,}",
+        )
+        for found in result["changes"]
+    ]
+    head = (
+        "change to the history",
+        "cases",
+        "first ten kept (95 %)",
+        "first answer stays",
+        "places of the true item",
+        "same list",
+    )
+    return Shown(head, rows, _behaviour_sentence(result))
+
+
+def _behaviour_sentence(result: dict) -> str:
+    kept = {f["change"]: f["overlap@10"]["mean"] for f in result["changes"] if f["overlap@10"] is not None}
+    if not kept:
+        return "No history could be changed."
+    least, most = min(kept, key=kept.get), max(kept, key=kept.get)
+    said = (
+        f"Of the first ten answers to {result['users']:,} {result['split']} histories {kept[most]:.0%} stay with "
+        f"{CHANGES[most]}, the most, and {kept[least]:.0%} with {CHANGES[least]}, the least."
+    )
+    turned = next(f for f in result["changes"] if f["change"] == "reversed")
+    if not turned["cases"] or result["ordered"]:
+        return said
+    same = turned["unmoved"] == turned["cases"]
+    return (
+        f"{said} Order carries nothing in this data, so reversing it should move nothing: {turned['unmoved']:,} of "
+        f"{turned['cases']:,} lists stay as they are{'.' if same else '; the rest is the model’s own error.'}"
+    )
+
+
+def _between(of: dict | None, form: str) -> str:
+    return "" if of is None else f"{of['mean']:{form}} [{of['low']:{form}}, {of['high']:{form}}]"
 
 
 def _spread(of: dict) -> str:

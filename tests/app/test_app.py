@@ -8,6 +8,7 @@ import sys
 import time
 from math import log
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -18,6 +19,7 @@ from paths import ROOT
 from app.page import assets
 from app.page.replay import replay_page
 from app.server.public import api
+from app.tabs.behaving import kept_behaviour
 from app.tabs.belonging import Belonging
 from app.tabs.bundles import bundle_of
 from app.tabs.comparing import WAYS, Comparing
@@ -31,12 +33,14 @@ from app.tabs.shelf import load_stories
 from app.tabs.trips import Trips
 from app.tabs.watching import Watching
 from app.words import sentences as text
-from mindrec.checkpoint import CASES_FILE
+from mindrec.checkpoint import BEHAVIOUR_FILE, CASES_FILE
 from mindrec.data.catalog import save_prepared
 from mindrec.decoding.orders import ORDERS
+from mindrec.diagnosis.behaviour import CHANGES, measure_behaviour
 from mindrec.diagnosis.cases import read_cases, write_cases
 from mindrec.diagnosis.diagnose import diagnose_checkpoint
 from mindrec.errors import MindRecError
+from mindrec.system.files import write_json
 from mindrec.trace.records import DecodeTrace
 
 
@@ -490,6 +494,22 @@ def test_a_checkpoint_brings_the_cases_that_it_keeps_unless_they_are_of_other_we
     assert "80 test trips" in table["name"]
     assert "drawn with seed 0" in table["origin"]
     assert AsPage(diagnosing).cases({"table": table["name"]})["found"] == 80
+
+
+def test_a_checkpoint_brings_how_far_its_answers_move(handlers, checkpoint, chain_data, tmp_path):
+    found = measure_behaviour(checkpoint, chain_data, users=20, device="cpu")
+    name = next(iter(handlers.recommenders))
+
+    def told(content) -> dict:
+        write_json(tmp_path / BEHAVIOUR_FILE, content)
+        return kept_behaviour(SimpleNamespace(recommenders=handlers.recommenders, folders={name: tmp_path}))
+
+    table = told(found)[name]
+    assert [len(line) for line in table["lines"]] == [len(table["head"])] * len(CHANGES)
+    assert "20 test histories" in table["said"]
+    assert told(found | {"checkpoint": {"fingerprint": "elsewhere"}}) == {}
+    broken = [change | {"first": {"mean": "<b>", "low": 0, "high": 0}} for change in found["changes"]]
+    assert told(found | {"changes": broken}) == {}
 
 
 def test_cases_of_another_checkpoint_are_refused(handlers, case_file, tmp_path):

@@ -37,13 +37,20 @@ def shop(tiny_preset, tmp_path_factory) -> tuple[Path, Path]:
 
 @pytest.fixture(scope="session")
 def case_files(shop) -> list[Path]:
-    """Two diagnoses of the shop's test trips: the checkpoint's own settings, and one beam, with what would help it."""
+    """Two diagnoses of the shop's test trips: the checkpoint's own settings, and one beam, with what would help it.
+
+    The checkpoint also keeps how far its answers move.
+    """
+    from mindrec.checkpoint import BEHAVIOUR_FILE
     from mindrec.data.catalog import load_prepared
+    from mindrec.diagnosis.behaviour import measure_behaviour
     from mindrec.diagnosis.diagnose import diagnose_checkpoint
     from mindrec.diagnosis.why import WHOLE, Depth
+    from mindrec.system.files import write_json
 
     checkpoint, folder = shop
     data = load_prepared(folder, name="shop")
+    write_json(checkpoint / BEHAVIOUR_FILE, measure_behaviour(checkpoint, data, users=40, device="cpu"))
     out = []
     for name, beams, depth in (("wide", 4, WHOLE), ("narrow", 1, Depth(rescue=True))):
         out.append(checkpoint.parent / f"{name}.parquet")

@@ -146,6 +146,17 @@ def test_a_bad_link_is_told_in_words(visit, query):
     page.wait_for_selector("[data-panel=diagnose] [data-part=message]:not([hidden])")
 
 
+def test_how_far_answers_move_stands_below_the_cases(visit, shop):
+    page = diagnose(visit)
+    section = page.locator("[data-panel=diagnose] [data-part=behaviour]")
+    assert section.is_visible()
+    assert "stay with" in section.locator("[data-part=behaviour-said]").inner_text()
+    names = section.locator("tbody th").all_inner_texts()
+    assert len(names) == 5
+    assert "the order reversed" in names
+    assert all("%" in cell for cell in section.locator("tbody td:nth-child(3)").all_inner_texts())
+
+
 def test_two_tables_are_compared_and_a_flipped_case_opens(visit):
     page = diagnose(visit)
     page.click("[data-part=versus-form] button")

@@ -1,6 +1,7 @@
 // @ts-check
 // The Diagnose tab: a table that the server filters, charts that filter it, and a way from every case to the stage.
 
+import { drawBehaviour } from "./behaviour.js";
 import { makeCaseList } from "./cases.js";
 import { makeCharts } from "./charts.js";
 import { download, make, setText } from "./core.js";
@@ -119,6 +120,7 @@ export function makeDiagnose(page, panel) {
       ...table.levels.slice(0, table.categories).map((level, at) => make("option", { value: at, text: level })),
     );
     part("confusion-level").value = state.level;
+    drawBehaviour(part("behaviour"), data.diagnosis.behaviour[table.checkpoint]);
     fields.build();
     d.drawVersus();
     return d.update();

@@ -7,14 +7,14 @@ Shape legend: U users, K ranks.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from mindrec.arena.fitted import KEPT, save_method
 from mindrec.arena.method import Budget, Method, Task
-from mindrec.arena.methods import METHODS, method_type
+from mindrec.arena.methods import METHODS, NEEDS_BASE, method_type
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import Case, cases, item_counts
 from mindrec.errors import MindRecError
@@ -22,6 +22,7 @@ from mindrec.evaluation.bootstrap import bootstrap_ratio
 from mindrec.evaluation.metrics import gold_ranks, hit_at_k, ndcg_at_k
 from mindrec.evaluation.slices import reach
 from mindrec.system.files import FolderKind, check_replaceable, read_json, write_json
+from mindrec.text_backbone.backbone import about_base
 
 FORMAT = 1
 PICTURE = "accuracy-against-time.svg"
@@ -42,6 +43,8 @@ class Plan:
         seeds: trainings of each method.
         users: test cases at most, a seeded sample; None for all.
         exclude_seen: whether items of a history are ruled out.
+        base: imported text backbone that the method "backbone" adapts; None without.
+        base_minutes: of that method's training, in place of the budget's.
     """
 
     methods: tuple[str, ...]
@@ -49,6 +52,8 @@ class Plan:
     seeds: int = 1
     users: int | None = None
     exclude_seen: bool = True
+    base: Path | None = None
+    base_minutes: float | None = None
 
     def __post_init__(self):
         for name in self.methods:
@@ -59,6 +64,17 @@ class Plan:
             raise MindRecError(
                 f"{self.seeds} seeds of {self.budget.minutes:g} minutes: give --seeds from 1 and --minutes above 0"
             )
+        if self.base_minutes is not None and self.base_minutes <= 0:
+            raise MindRecError(f"--base-minutes {self.base_minutes:g} leave no time; give more than 0")
+        if NEEDS_BASE in self.methods and self.base is None:
+            raise MindRecError(
+                f"method {NEEDS_BASE!r} needs --base, a folder that import-llada or import-masked-lm made"
+            )
+
+    def budget_of(self, method: str) -> Budget:
+        """The limits of one method's training."""
+        own = method == NEEDS_BASE and self.base_minutes is not None
+        return replace(self.budget, minutes=self.base_minutes) if own else self.budget
 
 
 def hold_contest(data: PreparedData, plan: Plan, out: Path, say: Callable[[str], None]) -> dict:
@@ -79,17 +95,19 @@ def hold_contest(data: PreparedData, plan: Plan, out: Path, say: Callable[[str],
         "users": plan.users,
         "exclude_seen": plan.exclude_seen,
     }
+    if plan.base is not None:
+        about |= {"base": about_base(plan.base)["fingerprint"], "base_minutes": plan.budget_of(NEEDS_BASE).minutes}
     _check_same(out / "contest.json", about)
     held_out = cases(data.interactions, "test", plan.users)
     runs: dict[str, list[dict]] = {}
     for seed in range(plan.seeds):
-        task = Task(data, out / "checkpoints", seed, plan.exclude_seen)
+        task = Task(data, out / "checkpoints", seed, plan.exclude_seen, base=plan.base)
         for name in plan.methods:
             path = out / f"{name}-{seed}.json"
             if path.exists():
                 say(f"{name}, seed {seed}: done before")
             else:
-                write_json(path, one_run(name, task, plan.budget, held_out, say), indent=None)
+                write_json(path, one_run(name, task, plan.budget_of(name), held_out, say), indent=None)
             runs.setdefault(name, []).append(read_json(path, "row of the arena"))
     rows = [_row(name, found, runs.get(REFERENCE)) for name, found in runs.items()]
     return {

@@ -46,6 +46,7 @@ class Task:
         seed: of weights and batches.
         exclude_seen: whether an item of the history is ruled out as an answer.
         folder: where a method may keep a checkpoint.
+        base: imported text backbone for the method that adapts one; None without.
         max_history: items of a history that a neural method reads, the last ones.
         validation_users: cases that select the epoch.
     """
@@ -56,6 +57,7 @@ class Task:
     exclude_seen: bool = True
     max_history: int = 20
     validation_users: int = 1000
+    base: Path | None = None
     shared: dict = field(default_factory=dict)
 
     @property

@@ -22,7 +22,10 @@ METHODS = {
     "left_to_right": ("masked_diffusion", "LeftToRight"),
     "tokens": ("masked_diffusion", "TokensAlone"),
     "mindrec": ("masked_diffusion", "MindRec"),
+    "backbone": ("backbone_adapter", "BackboneAdapter"),
 }
+NEEDS_BASE = "backbone"
+"""The method that joins where a text backbone is given."""
 
 
 def method_type(name: str) -> type[Method]:

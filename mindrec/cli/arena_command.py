@@ -26,18 +26,25 @@ def arena(
     exclude_seen: Annotated[
         bool, typer.Option("--exclude-seen/--any-item", help="Rule out items of the history, or not.")
     ] = True,
+    base: Annotated[
+        Path | None, typer.Option(help="An imported text backbone: method 'backbone' joins, adapters on it.")
+    ] = None,
+    base_minutes: Annotated[
+        float | None, typer.Option(help="Minutes of that method's training; default: those of the others.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of finished rows; the same one goes on.")] = Path("arena"),
     json_out: JsonOut = None,
 ) -> None:
     """Train related methods within one budget, measure them on the same test cases, and print one table."""
     from mindrec.arena.contest import FOLDER, PICTURE, Plan, hold_contest
     from mindrec.arena.method import Budget
-    from mindrec.arena.methods import METHODS
+    from mindrec.arena.methods import METHODS, NEEDS_BASE
     from mindrec.arena.picture import accuracy_against_time
     from mindrec.system.files import check_replaceable, write_text
 
-    names = tuple(METHODS) if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
-    plan = Plan(names, Budget(minutes, epochs), seeds, users, exclude_seen)
+    known = [name for name in METHODS if base is not None or name != NEEDS_BASE]
+    names = tuple(known) if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
+    plan = Plan(names, Budget(minutes, epochs), seeds, users, exclude_seen, base, base_minutes)
     out = check_replaceable(out, FOLDER)
     found = hold_contest(load_data(data), plan, out, lambda line: typer.echo(line, err=True))
     picture = out / PICTURE

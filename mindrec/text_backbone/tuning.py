@@ -105,15 +105,16 @@ def train_llada(
     done = load_progress(state_dir, trained, optimizer) if resume and state_dir else Progress()
     yield from done.records
     wrapped, optimizer = accelerator.prepare(model, optimizer)
-    steps = math.ceil(len(data) / config.batch)
+    steps, left = math.ceil(len(data) / config.batch), 60 * (config.minutes or math.inf)
     for epoch in range(len(done.records), config.epochs):
-        if not done.is_patient(epoch, config.patience):
+        if not done.is_patient(epoch, config.patience) or left <= 0:
             break
         started = time.perf_counter()
         stream = batches(model, codes_NL, data, config, epoch, accelerator)
         bar = progress_bar(stream, total=steps, desc=f"epoch {epoch + 1}", shown=progress)
-        losses = _epoch(wrapped, bar, epoch * steps, steps * config.epochs, config, optimizer, accelerator)
+        losses = _epoch(wrapped, bar, epoch * steps, steps * config.epochs, config, optimizer, accelerator, left)
         seconds = time.perf_counter() - started
+        left -= seconds
         model.eval()
         if not math.isfinite(losses[-1]) or not is_sound(trained):
             _say_diverged(done, epoch, accelerator)
@@ -159,11 +160,15 @@ def _place(model: LladaDenoiser, config: LladaTrainConfig, accelerator: Accelera
         model.backbone.stack.activation_checkpointing_enable({"use_reentrant": False})
 
 
-def _epoch(wrapped, stream, done: int, total: int, config: LladaTrainConfig, optimizer, accelerator) -> list[float]:
-    """The loss of every step of an epoch, as all processes see it; it ends with the first that is no number.
+def _epoch(
+    wrapped, stream, done: int, total: int, config: LladaTrainConfig, optimizer, accelerator, left: float
+) -> list[float]:
+    """The loss of every step of an epoch, as all processes see it; it ends with the first that is no number, and with
+    the step at which `left` seconds are used up on any process.
 
     `done` of the schedule's `total` steps lie before it.
     """
+    end = time.perf_counter() + left
     torch.manual_seed(config.seed * 100_003 + done // max(1, total // config.epochs) + 1)  # of dropout
     wrapped.train()
     losses = []
@@ -171,8 +176,10 @@ def _epoch(wrapped, stream, done: int, total: int, config: LladaTrainConfig, opt
         for group in optimizer.param_groups:
             group["lr"] = config.learning_rate * schedule(done + n + 1, total, config)
         loss = _step(wrapped, share, optimizer, accelerator)
-        losses.append(accelerator.reduce(loss, "sum").item())
-        if not math.isfinite(losses[-1]):
+        late = torch.full_like(loss, float(time.perf_counter() > end))
+        total_loss, over = accelerator.reduce(torch.stack([loss, late]), "sum").tolist()
+        losses.append(total_loss)
+        if over or not math.isfinite(total_loss):
             break
     return losses
 

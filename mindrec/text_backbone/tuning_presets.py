@@ -16,6 +16,8 @@ class LladaTrainConfig:
         mask_floor: eps of the masking p = (1 - eps) t + eps.
         checkpointing: whether to compute activations again in the backward pass, to save memory.
         patience: epochs without a better validation score before stopping.
+        minutes: wall-clock time of steps, validation beside it, after which the epoch is cut short and is the last;
+            None for no limit.
     """
 
     epochs: int = 3
@@ -27,6 +29,7 @@ class LladaTrainConfig:
     checkpointing: bool = False
     patience: int = 2
     seed: int = 0
+    minutes: float | None = None
 
     def to_dict(self) -> dict:
         """The fields as training.json holds them."""

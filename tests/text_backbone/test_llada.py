@@ -17,12 +17,15 @@ from paths import ROOT
 from safetensors.torch import load_file, save_file
 from transformers import LlamaForCausalLM
 
+from mindrec.arena.contest import Plan, hold_contest
+from mindrec.arena.method import Budget
 from mindrec.checkpoint import load_checkpoint
 from mindrec.data.catalog import Catalog, PreparedData
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.model.attention import ATTENTION
 from mindrec.recommender import Recommender
+from mindrec.sources.synthetic import load as synthetic
 from mindrec.system.files import read_json, write_json
 from mindrec.text_backbone.import_llada import import_llada
 from mindrec.text_backbone.prompts import TEMPLATES, make_text_tokenizer, token_strings
@@ -386,3 +389,25 @@ def test_two_processes_train_and_evaluate_as_one(data, base, tmp_path):
         assert before["validation"] == after["validation"]
     for key in ("metrics", "nfe", "beam_rows", "users"):
         assert one["evaluation"][key] == two["evaluation"][key]
+
+
+# -- arena -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_base_joins_the_arena_with_a_time_of_its_own(base, tmp_path):
+    """One step is all that its time allows: an epoch is cut short, validated, and the last one."""
+    data, budget = synthetic(n_items=30, n_users=64, length=5, predictability=1.0), Budget(minutes=5, epochs=3)
+    plan = Plan(("popularity", "backbone"), budget, users=16, base=base, base_minutes=1e-6)
+    said = []
+    found = hold_contest(data, plan, tmp_path / "arena", said.append)
+    rows = {row["title"]: row for row in found["rows"]}
+    assert rows["MindRec on a text backbone"]["calls"] > 1
+    assert 0 < rows["MindRec on a text backbone"]["parameters"] < 3_000_000
+    assert sum("backbone, seed 0: epoch" in line for line in said) == 1
+    with pytest.raises(MindRecError, match="holds another contest"):
+        hold_contest(data, replace(plan, base_minutes=2), tmp_path / "arena", said.append)
+
+
+def test_the_arena_says_that_a_base_is_missing():
+    with pytest.raises(MindRecError, match="needs --base"):
+        Plan(("backbone",))

@@ -119,12 +119,7 @@ def train_llada(
         if not math.isfinite(losses[-1]) or not is_sound(trained):
             _say_diverged(done, epoch, accelerator)
             break
-        record = {
-            "epoch": epoch,
-            "samples": len(data),
-            "seconds": round(seconds, 2),
-            "losses": losses[:1] + losses[-1:],
-        }
+        record = {"epoch": epoch, "samples": len(data), "seconds": round(seconds, 2), "losses": [losses[0], losses[-1]]}
         record |= {"loss_token": float(np.mean(losses)), "validation": validate(model)}
         done.add(record, trained)
         if state_dir and accelerator.is_main_process:

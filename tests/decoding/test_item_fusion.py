@@ -77,3 +77,16 @@ def test_weights_are_found_again():
     assert model.evidence_weight().tolist() == pytest.approx([0.8] * 3, abs=0.15)
     assert model.token_weight().tolist() == pytest.approx([0.5] * 3, abs=0.15)
     assert found["both"][0] < min(found["evidence"][0], found["tokens"][0])
+
+
+def test_a_denoiser_that_adds_nothing_is_given_no_weight():
+    """Targets drawn from evidence alone: whatever share ranks these cases best by chance is not proven."""
+    model = model_of(1.0, 1.0)
+    rng = np.random.default_rng(1)
+    histories = [rng.choice(MADE.n_items, 3, replace=False).tolist() for _ in range(1000)]
+    evidence, _ = both_sides(model, histories)
+    p = evidence.softmax(1).numpy()
+    asked = [Case(str(n), tuple(h), int(rng.choice(MADE.n_items, p=p[n]))) for n, h in enumerate(histories)]
+    calibrate(model, CodeTable(MADE.codes, MADE.sizes), asked)
+    assert model.evidence_weight().tolist() == pytest.approx([1.0] * 3, abs=0.15)
+    assert max(model.token_weight().tolist()) < 0.001

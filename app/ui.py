@@ -39,7 +39,7 @@ def build(
     gr.set_static_paths([assets.plotly_js()])
     w, d, c = Watching(handlers), diagnosing or Diagnosing(handlers), Comparing(handlers)
     browsing, course, dialing = Browsing(handlers), Lessons(handlers), Dialing(handlers)
-    lab, beating = lab or Lab(None), Beating(handlers)
+    lab, beating = lab or Lab(handlers, None), Beating(handlers)
     questions = [
         *_of_watch(w),
     ]
@@ -89,7 +89,7 @@ def _of_a_trace(handlers: Handlers) -> list[Callable]:
 
 def _of_learning(course: Lessons, lab: Lab, beating: Beating) -> list[Callable]:
     """The questions of the course, the Lab and Beat the machine."""
-    of_lab = [lab.lab_warm, lab.lab_start, lab.lab_poll, lab.lab_stop]
+    of_lab = [lab.lab_warm, lab.lab_start, lab.lab_poll, lab.lab_stop, lab.lab_open]
     of_game = [beating.game_start, beating.game_seal, beating.game_guess, beating.game_next]
     return [course.lesson, course.reveal, *of_lab, *of_game]
 

@@ -5,6 +5,7 @@ the last to get the processor (mindrec/lab/__main__.py).
 """
 
 import atexit
+import base64
 import json
 import secrets
 import subprocess
@@ -16,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.server.lab_models import LabModels
 from app.server.lanes import Busy, Gone
 from app.server.observing import CALLER, COUNTERS
 from app.words import lab_words as text
@@ -77,6 +79,7 @@ class LabRuns:
         kept, limit: seconds without a question, and in all, after which a run's process is killed.
         waiting_command: of the process that `warm` starts.
         warm_seconds: that it lives without another `warm`.
+        models: keeps what runs have trained; without it nothing is kept.
     """
 
     def __init__(
@@ -87,9 +90,10 @@ class LabRuns:
         *,
         waiting_command: Sequence[str] = WAITING_COMMAND,
         warm_seconds: float = WARM_SECONDS,
+        models: LabModels | None = None,
     ):
         self.command, self.kept, self.limit = command, kept, limit
-        self.waiting_command, self.warm_seconds = waiting_command, warm_seconds
+        self.waiting_command, self.warm_seconds, self.models = waiting_command, warm_seconds, models
         self.waiting: deque[Run] = deque()
         self.warmed: subprocess.Popen | None = None
         self._warm_until = 0.0
@@ -183,6 +187,8 @@ class LabRuns:
                 while not self.waiting:
                     self._changed.wait(1.0)
                     self._drop_unwanted()
+                    if self.models is not None:
+                        self.models.drop_old()
                 run = self.running = self.waiting.popleft()
             try:
                 self._run(run)
@@ -202,11 +208,17 @@ class LabRuns:
             watch.start()
             try:
                 for line in iter(lambda: process.stdout.readline(MOST_LINE), b""):
-                    run.events.append(json.loads(line))
+                    run.events.append(self._kept(json.loads(line)))
             finally:
                 process.kill()
         if not run.events or run.events[-1]["event"] not in ("end", "error"):
             run.events.append({"event": "error", "message": text.CUT_SHORT})
+
+    def _kept(self, event: dict) -> dict:
+        """An event; that of a trained model with the name by which its `checkpoint` can be opened here."""
+        if self.models is None or event["event"] != "model":
+            return event
+        return event | {"checkpoint": self.models.keep(base64.b64decode(event["zip"]))}
 
     def _process(self, dials: Dials) -> subprocess.Popen:
         """The process of a run: the one that waits, which is told its dials, or a new one."""

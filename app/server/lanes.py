@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from app.server import gpu
+from app.server.gpu import LentDecoding
 from app.server.observing import CALLER, COUNTERS, Caller, log
 from app.words import sentences as text
 from mindrec.decoding.config import DecodeConfig
@@ -144,23 +144,33 @@ class Lane:
         fall_back: puts a copy on the CPU in its place when the accelerator is gone. It may fail; then the jobs of the
             moment are answered with an error and the next decode tries again.
 
+        lent: decodes where a GPU is lent for it (app.server.gpu).
+
     Attributes:
         stranded: whether the accelerator is gone and the last fall-back failed.
+        closed: nothing more is taken; the worker has ended, or does so after the decode of the moment.
     """
 
-    def __init__(self, recommender: Callable[[], Recommender], fall_back: Callable[[], None], waiting: int):
-        self.recommender, self.fall_back, self.most = recommender, fall_back, waiting
+    def __init__(
+        self,
+        recommender: Callable[[], Recommender],
+        fall_back: Callable[[], None],
+        waiting: int,
+        lent: Callable[..., LentDecoding] | None = None,
+    ):
+        self.recommender, self.fall_back, self.most, self.lent = recommender, fall_back, waiting, lent
         self.waiting: deque[Job] = deque()
         self.running: tuple[Job, ...] = ()
         self.caches = HistoryCaches()
-        self.stranded = False
-        self.lent = gpu.lent(recommender)
+        self.stranded = self.closed = False
         self._changed = threading.Condition()
         self._worker: threading.Thread | None = None
 
     def put(self, job: Job) -> None:
-        """Queue a job. Raises Busy when there is no place."""
+        """Queue a job. Raises Busy when there is no place, Gone where the lane is closed."""
         with self._changed:
+            if self.closed:
+                raise Gone(text.NO_SUCH_JOB)
             self._drop_unwanted()
             own = sum(other.caller.address == job.caller.address for other in self.waiting)
             if len(self.waiting) >= self.most or (job.caller.address and own >= MOST_OF_ONE):
@@ -189,17 +199,26 @@ class Lane:
             COUNTERS.count("dropped")
             job.end(error=Gone(text.NO_SUCH_JOB))
 
+    def close(self) -> None:
+        """Forget all jobs and end the worker."""
+        with self._changed:
+            self.closed = True
+            for job in (*self.waiting, *self.running):
+                job.stopped = True
+            self._drop_unwanted()
+            self._changed.notify()
+
     @property
     def alive(self) -> bool:
         """Whether a job put now would be decoded: the worker runs, and no fall-back is wanting."""
         return not self.stranded and (self._worker is None or self._worker.is_alive())
 
     def _work(self) -> None:
-        """Decode what waits, for ever: an exception, whatever it is, ends its jobs and never the worker."""
-        while True:
+        """Decode what waits until the lane is closed: an exception ends its jobs and never the worker."""
+        while not self.closed:
             try:
                 with self._changed:
-                    while not self.waiting:
+                    while not self.waiting and not self.closed:
                         self._changed.wait()
                     self._drop_unwanted()
                     self.running = self._take()
@@ -314,84 +333,3 @@ def _as_answer(error: BaseException, job: Job) -> MindRecError:
     log("failed", request=job.caller.request, why="".join(traceback.format_exception(error, limit=-4)))
     words = text.NO_MEMORY if out_of_memory(error) else text.FAILED
     return MindRecError(words.format(request=job.caller.request))
-
-
-class Service:
-    """All lanes, and the jobs that people may ask for.
-
-    Args:
-        recommenders: by name; an entry may be put in another's place at any time.
-        fall_back: called with a name when its accelerator is gone.
-    """
-
-    def __init__(
-        self, recommenders: dict[str, Recommender], fall_back: Callable[[str], None], waiting: int = MOST_WAITING
-    ):
-        self.recommenders = recommenders
-        self._fall_back, self._waiting = fall_back, waiting
-        self.lanes: dict[str, Lane] = {}
-        for name in recommenders:
-            self.add(name)
-        self._jobs: dict[str, tuple[Lane, Job]] = {}
-        self._lock = threading.Lock()
-
-    def add(self, name: str) -> None:
-        """Open a lane for a recommender that has come."""
-        lane = Lane(lambda: self.recommenders[name], lambda: self._fall_back(name), self._waiting)
-        self.lanes = self.lanes | {name: lane}  # in one step: others may be going through the old one
-
-    def start(
-        self,
-        name: str,
-        ids: list[str],
-        config: DecodeConfig,
-        target: str | None = None,
-        make: Callable[[DecodeTrace], Any] = as_it_is,
-    ) -> Job:
-        """Queue a decode, whose result is what `make` makes of its trace.
-
-        Raises MindRecError for a bad history, Busy when the queue is full.
-        """
-        recommender = self.recommenders[name]
-        rows = tuple(recommender.history_rows(ids))
-        gold = None if target is None else recommender.catalog.rows([target])[0]
-        lane, job = self.lanes[name], Job(name, rows, config, gold, make, time.monotonic() + KEPT)
-        lane.put(job)
-        with self._lock:
-            for key in [key for key, (_, other) in self._jobs.items() if other.unwanted]:
-                del self._jobs[key]
-            self._jobs[job.key] = lane, job
-        return job
-
-    def wait(self, job: Job, seconds: float) -> bool:
-        """Wait for a job's end, at most so long; whether it ended."""
-        job.until = max(job.until, time.monotonic() + seconds + KEPT)
-        return job.ended.wait(seconds)
-
-    def find(self, key: str) -> tuple[Job, int]:
-        """A job and its place in the queue; asking keeps it alive. Raises Gone for an unknown or forgotten one."""
-        with self._lock:
-            lane, job = self._jobs.get(key, (None, None))
-        if job is None or job.unwanted:
-            raise Gone(text.NO_SUCH_JOB)
-        job.until = max(job.until, time.monotonic() + KEPT)
-        return job, lane.place(job)
-
-    def stop(self, job: Job) -> None:
-        """Forget a job, wherever it is."""
-        with self._lock:
-            lane, _ = self._jobs.pop(job.key, (None, None))
-        if lane is not None and not job.ended.is_set():
-            lane.drop(job)
-
-    def snapshot(self) -> dict:
-        """For each lane, its device, whether it is alive, how many wait and how many are decoded."""
-        return {
-            name: {
-                "device": self.recommenders[name].device,
-                "alive": lane.alive,
-                "waiting": len(lane.waiting),
-                "running": len(lane.running),
-            }
-            for name, lane in self.lanes.items()
-        }

@@ -17,10 +17,10 @@ class Belonging:
     def odd_one_out(self, ask: dict) -> dict:
         """Each item of a cart given the others, the one that belongs least marked, and a sentence about it."""
         name, ids = self.handlers.name(ask), ids_of(ask)
-        config = config_of(self.handlers.recommenders[name], ask.get("config"))
+        config = config_of(self.handlers.opened(name), ask.get("config"))
 
         def make(_) -> list[dict]:
-            return belonging(self.handlers.recommenders[name], ids, config)
+            return belonging(self.handlers.opened(name), ids, config)
 
         items = self.handlers.answer_of(name, ids, config, make)
         return {"items": items, "words": belonging_words(items)}
@@ -29,10 +29,10 @@ class Belonging:
     def least_certain(self, ask: dict) -> dict:
         """The pins under which the least certain tokens of a history's best answer are decoded anew: `k` of them."""
         name, ids, k = self.handlers.name(ask), ids_of(ask), ask.get("k")
-        config = config_of(self.handlers.recommenders[name], ask.get("config"))
+        config = config_of(self.handlers.opened(name), ask.get("config"))
 
         def make(trace: DecodeTrace) -> list[list[int]]:
-            recommender = self.handlers.recommenders[name]
+            recommender = self.handlers.opened(name)
             changed = recommender.rewritten_config(trace, None, least_certain=k, rank=1)
             return [list(pin) for pin in changed.pins]
 

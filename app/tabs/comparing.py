@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from app.tabs.asking import config_of, plainly
 from app.tabs.handlers import Handlers
+from app.tabs.opening import title_of
 from app.tabs.other_methods import TOP, OtherMethods
 from app.views.versus import in_lists, laid_over, parting, results_of, timeline
 from app.words import method_words as words
@@ -101,13 +102,13 @@ class Comparing:
         """
         ids, target = self._history(ask)
         name = self.handlers.name(ask)
-        recommender = self.handlers.recommenders[name]
+        recommender = self.handlers.opened(name)
         answers: dict[str, tuple[list[int], int | None]] = {}
-        for other, checkpoint in self.handlers.recommenders.items():
+        for other, checkpoint in (self.handlers.recommenders | {name: recommender}).items():
             if checkpoint.catalog.fingerprint == recommender.catalog.fingerprint:
                 trace = self.handlers.trace_of(other, ids, checkpoint.default_config, target)
                 rank = None if trace.gold is None or trace.gold.rank is None else trace.gold.rank + 1
-                answers[other] = [result.row for result in trace.results[:TOP]], rank
+                answers[title_of(other, checkpoint)] = [result.row for result in trace.results[:TOP]], rank
         for method, title in self.others.titles(name).items():
             side = self.others.side(name, method, ids, target)
             answers[title] = side["rows"], side["gold"] and side["gold"]["rank"]

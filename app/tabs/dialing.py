@@ -24,7 +24,7 @@ class Dialing:
         return {"stops": STOPS, "costs": {name: self._costs(name) for name in self.handlers.recommenders}}
 
     def _costs(self, name: str) -> list[dict | None]:
-        record = self.handlers.recommenders[name].checkpoint.training or {}
+        record = self.handlers.opened(name).checkpoint.training or {}
         measured = {row["guidance"]: row for row in record.get("guidance", ())}
         return [None if stop not in measured else text.dial_cost(measured[stop]) for stop in STOPS]
 
@@ -34,7 +34,7 @@ class Dialing:
         name, ids, target, stops = self.handlers.name(ask), ids_of(ask), ask.get("target"), ask.get("stops")
         if not isinstance(stops, list) or not 0 < len(stops) <= len(STOPS) or not all(stop in STOPS for stop in stops):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="stops"))
-        config = config_of(self.handlers.recommenders[name], ask.get("config"))
+        config = config_of(self.handlers.opened(name), ask.get("config"))
         configs = [config.laid_over({"guidance": stop}) for stop in stops]
         target = target if isinstance(target, str) else None
         service, make = self.handlers.service, partial(self.handlers.bundle, owner=name)

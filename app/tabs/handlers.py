@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from app.server.lanes import MOST_WAITING, Busy, Service, as_it_is
+from app.server.lab_models import PREFIX, LabModels
+from app.server.lanes import MOST_WAITING, Busy, as_it_is
+from app.server.service import Service
 from app.tabs.bundles import bundle_of
 from app.tabs.shelf import Story, load_stories
 from app.tabs.trips import Trips
@@ -23,7 +25,8 @@ class Handlers:
     """The checkpoints that the tabs ask. One for the process; it keeps nothing of any person.
 
     Attributes:
-        recommenders: by name, in the order given; the first is the default.
+        recommenders: those open to everybody by name, in the order given; the first is the default.
+        lab_models: those that were trained in the Lab, which only their names open.
         data: prepared data for test trips, where a folder was given.
         arena: folder of fitted methods to compare with, where one was given.
     """
@@ -41,6 +44,7 @@ class Handlers:
         self.recommenders, self.data, self.stories = recommenders, data, list(stories)
         self.folders, self.arena = folders or {}, arena
         self.service = Service(recommenders, self.fall_back, waiting)
+        self.lab_models = LabModels(self.service)
         self._trips: dict[str, Trips] = {}
         self._lock = threading.Lock()
 
@@ -96,12 +100,16 @@ class Handlers:
         self.recommenders[name] = recommender
 
     def trips(self, name: str) -> Trips:
-        """The test trips of one checkpoint, shared by all who ask."""
+        """The test trips of one checkpoint, shared by all who ask. Raises MindRecError for a model of the Lab."""
+        if name not in self.recommenders:
+            raise MindRecError(text.NO_TRIPS)
         with self._lock:
             return self._trips.setdefault(name, Trips(self.recommenders[name], self.data))
 
     def has_trips(self, name: str) -> bool:
         """Whether test trips of a checkpoint can be had: from a folder that was given, or of the demo's data."""
+        if name not in self.recommenders:
+            return False
         with self._lock:
             made = self._trips.get(name)
         given = self.data if made is None else made.folder
@@ -116,18 +124,25 @@ class Handlers:
         """A trace with what the player draws from it: captions, marks, the tree, and which checkpoint can decode on."""
         same = [n for n, r in self.recommenders.items() if r.catalog.fingerprint == trace.catalog.get("fingerprint")]
         owner = owner or next((n for n in same if n == trace.model.get("name")), same[0] if same else None)
-        return bundle_of(trace, self.recommenders.get(owner), owner)
+        return bundle_of(trace, None if owner is None else self.opened(owner), owner)
 
     def name(self, ask: dict) -> str:
         """The checkpoint that a question names, the first one where it names none. Raises MindRecError for another."""
         name = ask.get("checkpoint") or next(iter(self.recommenders))
+        if isinstance(name, str) and name not in self.recommenders and name.startswith(PREFIX):
+            self.lab_models.open(name)
+            return name
         if not isinstance(name, str) or name not in self.recommenders:
             raise MindRecError(text.UNKNOWN_CHECKPOINT.format(name=str(name)[:60], names=", ".join(self.recommenders)))
         return name
 
     def recommender(self, ask: dict) -> Recommender:
         """The checkpoint that a question names, opened."""
-        return self.recommenders[self.name(ask)]
+        return self.opened(self.name(ask))
+
+    def opened(self, name: str) -> Recommender:
+        """A checkpoint by a name that `name` gave. Raises Gone for a model of the Lab that has left since."""
+        return self.service.opened(name)
 
     @staticmethod
     def item(recommender: Recommender, row: int) -> dict:

@@ -1,8 +1,10 @@
-"""The Lab tab's questions: start a run, follow it, stop it."""
+"""The Lab tab's questions: start a run, follow it, stop it, open what it trained."""
 
 from app.server.lab_runs import LabRuns, Run
 from app.tabs.asking import plainly
 from app.tabs.bundles import bundle_of
+from app.tabs.handlers import Handlers
+from app.tabs.opening import about
 from app.words import lab_words
 from app.words import sentences as text
 from mindrec.errors import MindRecError
@@ -30,8 +32,8 @@ class Lab:
         runs: the queue; None where the operator has turned the Lab off.
     """
 
-    def __init__(self, runs: LabRuns | None):
-        self.runs = runs
+    def __init__(self, handlers: Handlers, runs: LabRuns | None):
+        self.handlers, self.runs = handlers, runs
 
     def opening(self) -> dict:
         """Dials, presets and whether runs are possible here."""
@@ -79,6 +81,11 @@ class Lab:
         if self.runs is not None:
             self.runs.stop(str(ask.get("job")))
         return {"stopped": True}
+
+    @plainly
+    def lab_open(self, ask: dict) -> dict:
+        """The card of a trained model by its name, `checkpoint`: the page may decode with it as with those it lists."""
+        return {"checkpoint": about(self.handlers, self.handlers.name(ask))}
 
     def _find(self, ask: dict) -> tuple[Run, int]:
         if self.runs is None:

@@ -1,6 +1,8 @@
 """Everything the page needs before its first question: checkpoints, settings, stories and examples."""
 
+from app.server.lab_models import PREFIX
 from app.tabs.handlers import Handlers
+from app.words import lab_words
 from app.words import sentences as text
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.orders import ORDERS
@@ -13,7 +15,7 @@ def opening(handlers: Handlers) -> dict:
     return {
         "checkpoints": [about(handlers, name) for name in handlers.recommenders],
         "stories": [story.card() for story in handlers.stories],
-        "settings": setting_fields(list(handlers.recommenders)),
+        "settings": setting_fields(),
         "rules": rules(DecodeConfig),
         "links": links(DecodeConfig),
         "example": text.SEARCH_EXAMPLE,
@@ -22,9 +24,10 @@ def opening(handlers: Handlers) -> dict:
 
 def about(handlers: Handlers, name: str) -> dict:
     """An open checkpoint as the page knows it: its size, device, settings, notes and examples."""
-    recommender = handlers.recommenders[name]
+    recommender = handlers.opened(name)
     return {
         "name": name,
+        "title": title_of(name, recommender),
         "device": recommender.device,
         "items": len(recommender.catalog),
         "max_history": recommender.max_history,
@@ -32,8 +35,16 @@ def about(handlers: Handlers, name: str) -> dict:
         "fingerprint": recommender.catalog.fingerprint,
         "notes": list(recommender.notes),
         "examples": examples(recommender),
-        "trips": handlers.data is not None or recommender.catalog.name == "grocery",
+        "trips": handlers.has_trips(name),
     }
+
+
+def title_of(name: str, recommender: Recommender) -> str:
+    """What the page calls a checkpoint; a model of the Lab goes by what was trained and the start of its code."""
+    if not name.startswith(PREFIX):
+        return name
+    model = lab_words.LAB[recommender.checkpoint.training["objective"]]
+    return lab_words.MODEL_TITLE.format(model=model, code=name.removeprefix(PREFIX)[:4])
 
 
 def examples(recommender: Recommender) -> list[dict]:
@@ -50,11 +61,8 @@ def examples(recommender: Recommender) -> list[dict]:
     ]
 
 
-def setting_fields(checkpoints: list[str]) -> list[dict]:
-    """The settings menu: the checkpoint where there are several, then every setting that has a label."""
-    fields = menu(DecodeConfig, {"order": {name: name for name in ORDERS}})
-    if len(checkpoints) > 1:
-        name, about = text.SETTINGS["checkpoint"]
-        choices = [[value, value] for value in checkpoints]
-        fields.insert(0, {"key": "checkpoint", "name": name, "help": about, "kind": "choice", "choices": choices})
-    return fields
+def setting_fields() -> list[dict]:
+    """The settings menu: the checkpoint, whose choices the page knows, then every setting that has a label."""
+    name, about = text.SETTINGS["checkpoint"]
+    first = {"key": "checkpoint", "name": name, "help": about, "kind": "checkpoint"}
+    return [first, *menu(DecodeConfig, {"order": {name: name for name in ORDERS}})]

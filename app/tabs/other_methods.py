@@ -82,7 +82,7 @@ class OtherMethods:
 
     def titles(self, checkpoint: str) -> dict[str, str]:
         """Titles of the methods beside one checkpoint, by name."""
-        recommender = self.handlers.recommenders[checkpoint]
+        recommender = self.handlers.opened(checkpoint)
         counted = {"popularity": recommender.checkpoint.popularity, "votes": _votes(recommender)}
         found = {name: words.METHOD_TITLES[name] for name, there in counted.items() if there is not None}
         return found | {name: method.title for name, (method, _) in self._of(recommender).items()}
@@ -101,7 +101,7 @@ class OtherMethods:
             raise MindRecError(text.NOT_UNDERSTOOD.format(what=str(name)[:40]))
         if not rows:
             raise MindRecError(words.EMPTY)
-        recommender = self.handlers.recommenders[checkpoint]
+        recommender = self.handlers.opened(checkpoint)
         allowed = _allowing(rows, recommender.default_config.exclude_seen)
         with self._lock:
             if name == "popularity":
@@ -115,7 +115,7 @@ class OtherMethods:
 
     def side(self, checkpoint: str, name: str, ids: Sequence[str], target: str | None) -> dict:
         """One side of a comparison: facts, the steps with their answers, and the points of the picture."""
-        recommender = self.handlers.recommenders[checkpoint]
+        recommender = self.handlers.opened(checkpoint)
         rows = recommender.history_rows(ids)
         gold = None if target is None else recommender.item_row(target)
         started = time.perf_counter()

@@ -18,7 +18,7 @@ from pathlib import Path
 from app.server.command import Commands
 from app.tabs.asking import plainly
 from app.tabs.handlers import Handlers
-from app.tabs.opening import about, examples, setting_fields
+from app.tabs.opening import about, examples
 from app.words import own_data_words as words
 from app.words import sentences as text
 from mindrec.data.catalog import load_prepared
@@ -273,11 +273,9 @@ class OwnData:
             for n, case in enumerate(long, 1)
         ]
         card["examples"] = [*examples(recommender), *histories]
-        settings = setting_fields(list(self.handlers.recommenders))
-        if self.page:  # in place: Gradio serves these very lists
+        if self.page:  # in place: Gradio serves this very list
             self.page["checkpoints"].append(card)
-            self.page["settings"][:] = settings
-        return {"checkpoint": card, "settings": settings}
+        return {"checkpoint": card}
 
     def _free_name(self, wanted: str) -> str:
         name, n = wanted, 1

@@ -17,7 +17,7 @@ from mindrec.errors import MindRecError
 
 def sample_name(size: int, seed: int, config: DecodeConfig, checkpoint: str, handlers: Handlers) -> str:
     """What a sample is called: by what it is made of, so that equal names are equal samples."""
-    settings = unlike_default(config, handlers.recommenders[checkpoint].default_config)
+    settings = unlike_default(config, handlers.opened(checkpoint).default_config)
     parts = [text.DIAGNOSE["sample_name"].format(size=size, seed=seed), settings]
     if len(handlers.recommenders) > 1:
         parts.append(checkpoint)
@@ -60,7 +60,7 @@ class Sample:
 
     def _work(self) -> None:
         try:
-            recommender = self.handlers.recommenders[self.checkpoint]
+            recommender = self.handlers.opened(self.checkpoint)
             facts = item_facts(recommender, self.handlers.trips(self.checkpoint).data)
             about = describe(recommender, self.config, split="test", users=self.total, seed=self.seed, k=10)
             found = diagnose(

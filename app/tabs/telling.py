@@ -29,14 +29,14 @@ class Telling:
         the answer is with the item than without.
         """
         name, ids, item = self.handlers.name(ask), ids_of(ask), ask.get("item")
-        config = config_of(self.handlers.recommenders[name], ask.get("config"))
+        config = config_of(self.handlers.opened(name), ask.get("config"))
         if not isinstance(item, str):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="item"))
         if not is_defined(config):
             raise MindRecError(text.NO_EXACT_RANKING)
 
         def make(trace: DecodeTrace) -> dict:
-            recommender = self.handlers.recommenders[name]
+            recommender = self.handlers.opened(name)
             found = recommender.explain(ids, item, config)
             pulls = [{"id": p.item_id, "nats": round(p.nats, 4), "words": text.pull(p.factor)} for p in found.pulls]
             lost, due = lost_answers(recommender, trace, config)

@@ -71,7 +71,7 @@ class Watching:
         return {"place": place} if len(steps) <= after else {"place": place, "part": self._part(job, steps, after)}
 
     def _part(self, job: Job, steps: Sequence[DecodeStep], after: int) -> dict:
-        recommender = self.handlers.recommenders[job.name]
+        recommender = self.handlers.opened(job.name)
         if job.film is None:
             job.film = Film(recommender, job.config, job.rows, job.gold)
         part = job.film.part(steps, after)
@@ -93,7 +93,7 @@ class Watching:
 
     def _start(self, ask: dict) -> Job:
         name, ids, target = self.handlers.name(ask), ids_of(ask), ask.get("target")
-        config = config_of(self.handlers.recommenders[name], ask.get("config"))
+        config = config_of(self.handlers.opened(name), ask.get("config"))
         target = target if isinstance(target, str) else None
         return self.handlers.service.start(name, ids, config, target, partial(self.handlers.bundle, owner=name))
 

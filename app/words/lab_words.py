@@ -42,7 +42,8 @@ LAB = {
     "stage": "The same cart, decoded after this epoch",
     "stage_help": "★ is the likeliest next item by the law.",
     "download": "Download checkpoint ({model})",
-    "open": "Open this decode in Watch",
+    "watch": "Open in Watch ({model})",
+    "open": "Play this epoch's decode in Watch",
     "item_at": "{item}: {share} after epoch {epoch}, {law} by the law",
     "curve_at": "{model}, epoch {epoch}: {value}",
     "table": "Numbers",
@@ -93,5 +94,10 @@ PRESETS = {
 BUSY = "All places in the Lab's queue are taken. Try again in a minute."
 GONE = "This run is over or was ended because nobody asked for it. Press Train to begin again."
 OFF = "the Lab is turned off here; start the app without MINDREC_LAB=0, or run `python -m mindrec.lab` yourself"
+MODEL_TITLE = "Lab: {model} ({code})"
+MODEL_GONE = (
+    "This model of the Lab is gone: one is kept for half an hour after its last use, and not beyond a restart of the "
+    "server. Train it again in the Lab."
+)
 FAILED = "The run could not be made ({why}). Try other dials."
 CUT_SHORT = "The run was ended before it was done: it took too long or too much memory. Take fewer epochs or histories."

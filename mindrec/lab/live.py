@@ -31,6 +31,7 @@ STEPS = 8
 """Training steps of an epoch, at least, however few the histories are."""
 CART = 3
 """Items of the cart that is decoded after every epoch."""
+EXAMPLES = ("The Lab's cart", "A held-out cart", "Another held-out cart")
 LEAST_LOG_P = -30.0
 """Stands for a model that gives a possible item no probability that a float holds."""
 
@@ -152,10 +153,17 @@ class Lab:
             catalog=self.world.catalog,
             decode=decode,
             notes=("Trained in the Lab on a toy shop whose law is known.",),
+            examples=self._examples(),
             training={"lab": self.dials.to_dict(), "objective": objective},
             card=f"# {name}\nTrained in the Lab with {self.dials}.\n",
             popularity=tuple(item_counts(self.data.interactions).tolist()),
         )
+
+    def _examples(self) -> tuple[dict, ...]:
+        """The cart that is decoded after every epoch, and the longest held-out ones."""
+        carts = [self.cart, *[rows for rows in self.held_out if len(rows) == LENGTH - 1][:2]]
+        ids = [[self.world.catalog.items[row].item_id for row in cart] for cart in carts]
+        return tuple({"name": name, "item_ids": each} for name, each in zip(EXAMPLES, ids, strict=True))
 
 
 def exact_log_p(denoiser: Denoiser, tokenizer: Tokenizer, histories, decode: DecodeConfig) -> np.ndarray:

@@ -69,12 +69,11 @@ def test_opening_is_json_and_names_the_checkpoint(handlers):
 
 
 def test_the_menu_offers_every_registered_order_with_words():
-    for checkpoints, first in ((["one"], "beam_size"), (["one", "two"], "checkpoint")):
-        menu = setting_fields(checkpoints)
-        assert menu[0]["key"] == first
-        (order,) = (field for field in menu if field["key"] == "order")
-        assert [value for value, _ in order["choices"]] == list(ORDERS)
-        assert dict(order["choices"])["left_to_right"] == "left to right"
+    menu = setting_fields()
+    assert menu[0]["key"] == "checkpoint"
+    (order,) = (field for field in menu if field["key"] == "order")
+    assert [value for value, _ in order["choices"]] == list(ORDERS)
+    assert dict(order["choices"])["left_to_right"] == "left to right"
 
 
 def test_search_gives_items_and_nothing_for_nothing(handlers):

@@ -13,7 +13,7 @@ from paths import ROOT
 from traces import same
 
 from app.server import gpu
-from app.server.lanes import Service
+from app.server.service import Service
 from app.words import sentences as text
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError

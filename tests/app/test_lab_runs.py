@@ -146,7 +146,10 @@ def test_a_run_does_not_hold_up_a_decode(held, recommender):
 def test_the_tab_plays_a_run_and_refuses_what_it_cannot_do(tmp_path):
     lines = [json.dumps(event) for event in events_of(Dials(epochs=1, histories=20, views=1, width=8))]
     (tmp_path / "run").write_text("\n".join(lines))
-    lab = Lab(LabRuns(lambda dials: [sys.executable, "-S", "-c", f"print(open({str(tmp_path / 'run')!r}).read())"]))
+    lab = Lab(
+        Handlers({}),
+        LabRuns(lambda dials: [sys.executable, "-S", "-c", f"print(open({str(tmp_path / 'run')!r}).read())"]),
+    )
     job = lab.lab_start({"dials": {"epochs": 1, "histories": 20, "views": 1, "width": 8}})["job"]
     events = []
     until(lambda: _polled(lab, job, events))
@@ -158,7 +161,7 @@ def test_the_tab_plays_a_run_and_refuses_what_it_cannot_do(tmp_path):
     assert lab.lab_poll({"job": "forged"})["error"] == lab_words.GONE
     assert "error" in lab.lab_poll({"job": job, "after": -1})
     assert lab.lab_stop({"job": None}) == {"stopped": True}
-    assert Lab(None).lab_start({"dials": {}})["error"] == lab_words.OFF
+    assert Lab(Handlers({}), None).lab_start({"dials": {}})["error"] == lab_words.OFF
     lab.runs.close()
 
 
@@ -166,6 +169,16 @@ def _polled(lab: Lab, job: str, events: list) -> bool:
     answer = lab.lab_poll({"job": job, "after": len(events)})
     events += answer["events"]
     return answer["ended"]
+
+
+def test_a_model_that_was_trained_is_kept_under_the_name_in_its_event(recommender):
+    handlers = Handlers({"chain": recommender})
+    code = 'print(\'{"event": "model", "zip": "YWJj"}\')'
+    runs = LabRuns(lambda dials: [sys.executable, "-S", "-c", f"{code}; {QUICK}"], models=handlers.lab_models)
+    run = runs.start(Dials())
+    until(run.ended.is_set)
+    assert handlers.lab_models._models[run.events[0]["checkpoint"]].packed == b"abc"
+    runs.close()
 
 
 def test_presets_are_dials_with_words():

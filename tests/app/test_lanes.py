@@ -9,8 +9,9 @@ from page_answers import AsPage
 from traces import same
 
 from app.server import lanes as serving
-from app.server.lanes import Busy, Gone, HistoryCaches, Service
+from app.server.lanes import Busy, Gone, HistoryCaches
 from app.server.observing import CALLER, Caller
+from app.server.service import Service
 from app.tabs.handlers import Handlers
 from app.tabs.watching import Watching
 from app.words import sentences as text

@@ -2,7 +2,7 @@
 
 import zipfile
 
-LAB = "[data-panel=lab]"
+LAB, WATCH = "[data-panel=lab]", "[data-panel=watch]"
 
 
 def test_a_run_is_set_up_trained_scrubbed_and_taken_home_by_keyboard(visit, tmp_path):
@@ -38,13 +38,27 @@ def test_a_run_is_set_up_trained_scrubbed_and_taken_home_by_keyboard(visit, tmp_
 
     assert page.evaluate("document.documentElement.scrollWidth") <= 380
     with page.expect_download() as taken:
-        page.locator(f"{LAB} [data-part=downloads] button").first.press("Enter")
+        page.locator(f"{LAB} [data-download=diffusion]").press("Enter")
     taken.value.save_as(tmp_path / "lab.zip")
     assert "lab/model.safetensors" in zipfile.ZipFile(tmp_path / "lab.zip").namelist()
 
     page.locator(f"{LAB} [data-do=lab-open]").press("Enter")
     page.wait_for_selector("[data-panel=watch] .mr", state="visible")
     assert page.inner_text("[data-panel=watch] [data-part=caption]")
+
+    page.click("[data-tab=lab]")
+    cart = page.inner_text(f"{LAB} [data-part=cart]").removeprefix("Cart: ").split(", ")
+    page.locator(f"{LAB} [data-watch=ar]").press("Enter")
+    page.wait_for_function(f"document.querySelector('{WATCH} [data-part=about]').textContent.includes('Lab: twin')")
+    page.wait_for_function("new URL(location.href).searchParams.get('ck')?.startsWith('lab:')")
+    assert page.locator(f"{WATCH} [data-part=chips] .chip b").all_inner_texts() == cart
+    assert page.locator(f"{WATCH} [data-part=scrub]").get_attribute("max") != "0", "it has steps"
+    linked = page.evaluate("location.href")
+    page.goto(linked)
+    page.wait_for_function(f"document.querySelector('{WATCH} [data-part=about]').textContent.includes('Lab: twin')")
+    page.goto(linked.replace("ck=lab%3A", "ck=lab%3Agone"))
+    page.wait_for_function(f"document.querySelector('{WATCH} [data-part=message]').textContent.includes('is gone')")
+    assert "Lab" not in page.inner_text(f"{WATCH} [data-part=about]")
 
     page.click("[data-tab=lab]")
     page.locator(f"{LAB} [data-story=noise]").press("Enter")

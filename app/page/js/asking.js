@@ -47,7 +47,7 @@ export function addAsking(app) {
 
   app.about = () => {
     const c = app.checkpoint(),
-      line = fill(T.runs_on, { name: c.name, device: c.device, items: count(c.items) });
+      line = fill(T.runs_on, { name: c.title, device: c.device, items: count(c.items) });
     app
       .part("about")
       .replaceChildren(make("span", { text: line }), ...c.notes.map((note) => make("span", { text: " " + note })));
@@ -221,6 +221,25 @@ export function addAsking(app) {
     app
       .change({ checkpoint: name, config, ...(same ? {} : { items: [], target: null }) }, { decode: same })
       .then(app.about);
+  };
+
+  // A checkpoint that came after the page was opened.
+  app.addCheckpoint = (card) => {
+    if (!app.data.checkpoints.some(({ name }) => name === card.name)) app.data.checkpoints.push(card);
+    app.parts.settings.build();
+    app.about();
+  };
+  app.openCheckpoint = (card) => {
+    app.addCheckpoint(card);
+    app.useCheckpoint(card.name);
+    if (card.examples.length) app.openExample(card.examples[0]);
+  };
+  // The card of a checkpoint by its name. A model of the Lab is listed nowhere: its card is asked for.
+  app.findCheckpoint = async (name) => {
+    const known = app.data.checkpoints.find((card) => card.name === name),
+      answer = known ? null : await app.ask("lab_open", { checkpoint: name });
+    if (answer) app.addCheckpoint(answer.checkpoint);
+    return known || (answer && answer.checkpoint);
   };
 
   // Items of a link that this catalog has; the others may have come and gone with another version of it.

@@ -69,7 +69,7 @@ export function makeCompare(page, panel) {
         ),
         ...group(
           C.group_checkpoints,
-          others.map((c) => option("checkpoint:" + c.name, c.name)),
+          others.map((c) => option("checkpoint:" + c.name, c.title)),
         ),
         ...group(
           C.group_history,

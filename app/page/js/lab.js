@@ -162,12 +162,20 @@ export function makeLab(page, panel) {
     status(fill(L[event.why], { seconds: event.seconds.toFixed(0), distances: last.join("; ") }));
   }
 
-  function offer({ objective, name, zip }) {
+  function offer({ objective, name, zip, checkpoint }) {
     const bytes = Uint8Array.from(atob(zip), (letter) => letter.charCodeAt(0));
     part("downloads").append(
       make("button", {
         type: "button",
         class: "mr-small",
+        data: { watch: objective },
+        text: fill(L.watch, { model: L[objective] }),
+        onclick: () => watchModel(checkpoint),
+      }),
+      make("button", {
+        type: "button",
+        class: "mr-small",
+        data: { download: objective },
         text: fill(L.download, { model: L[objective] }),
         onclick: () => download(name + ".zip", new Blob([bytes], { type: "application/zip" })),
       }),
@@ -248,6 +256,15 @@ export function makeLab(page, panel) {
     const title = `${L.title} · ${L[model]}`;
     page.watch.openBundle(event.bundle, { title, about: part("epoch").textContent });
     page.show("watch", true);
+  }
+
+  // The model as a checkpoint of this page; it is listed nowhere else.
+  async function watchModel(checkpoint) {
+    const answer = await page.ask("lab_open", { checkpoint }, say);
+    if (!answer) return;
+    say("");
+    page.show("watch", true);
+    page.watch.openCheckpoint(answer.checkpoint);
   }
 
   const acts = {

@@ -331,20 +331,15 @@ export function makeOwn(app) {
 
   function finish(answer) {
     result = answer;
-    app.data.checkpoints.push(answer.checkpoint);
-    app.data.settings = answer.settings;
-    app.parts.settings.build();
-    app.about();
+    app.addCheckpoint(answer.checkpoint);
     setText(state, [W.done, ...answer.lines.slice(-1)].join(" ")); // the last line compares the model with counting
     watch.hidden = false;
     if (dialog.open) watch.focus();
   }
 
   function show() {
-    const { checkpoint } = result;
     dialog.close();
-    app.useCheckpoint(checkpoint.name);
-    if (checkpoint.examples.length) app.openExample(checkpoint.examples[0]);
+    app.openCheckpoint(result.checkpoint);
   }
 
   for (const name of ["dragover", "dragleave", "drop"])

@@ -74,10 +74,10 @@ export function mountPage(element, data, server) {
   // Back to another tab, and to the history that it stood beside.
   addEventListener("popstate", async () => {
     const values = readLink(location.href),
-      link = page.watch.parts.share.read(values),
-      differs = named(values) === "watch" && link && !link.error && location.href !== made.watch.address();
+      differs = named(values) === "watch" && location.href !== made.watch.address();
     show(named(values));
-    if (differs) await page.watch.follow(link);
+    const link = differs && (await page.watch.parts.share.read(values));
+    if (link && !link.error) await page.watch.follow(link);
     address.begin();
   });
 

@@ -10,7 +10,8 @@ export function makeSettings(app) {
   const controls = new Map();
 
   function build() {
-    box.replaceChildren(...app.data.settings.map(field));
+    const many = app.data.checkpoints.length > 1;
+    box.replaceChildren(...app.data.settings.filter(({ kind }) => kind !== "checkpoint" || many).map(field));
   }
 
   function field(spec) {
@@ -31,8 +32,10 @@ export function makeSettings(app) {
 
   function control(spec, id) {
     const about = { id, "aria-describedby": id + "-help" };
-    if (spec.kind === "choice")
-      return make("select", about, ...spec.choices.map(([value, words]) => make("option", { value, text: words })));
+    const choices =
+      spec.kind === "checkpoint" ? app.data.checkpoints.map(({ name, title }) => [name, title]) : spec.choices;
+    if (choices)
+      return make("select", about, ...choices.map(([value, words]) => make("option", { value, text: words })));
     if (spec.kind === "steps") return make("select", about);
     if (spec.kind === "switch") return make("input", { ...about, type: "checkbox" });
     return make("input", {
@@ -46,7 +49,7 @@ export function makeSettings(app) {
 
   function value(spec, input) {
     if (spec.kind === "switch") return input.checked;
-    if (spec.kind === "choice") return input.value;
+    if (spec.kind === "choice" || spec.kind === "checkpoint") return input.value;
     if (spec.kind === "steps") return input.value === "" ? null : Number(input.value);
     return Math.min(spec.high, Math.max(spec.low, Number(input.value) || 0));
   }

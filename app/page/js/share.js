@@ -34,14 +34,14 @@ export function makeShare(app) {
   }
 
   // The decode that a link asks for, {error: words} where it cannot be read, null where it asks for none.
-  function read(values = asked) {
+  async function read(values = asked) {
     if (values.version === null && !values.ids.length) return null;
     if (values.version !== LINK_VERSION)
       return { error: fill(T.link_version, { version: String(values.version).slice(0, 20) }) };
-    const checkpoint = values.checkpoint || app.data.checkpoints[0].name;
-    const known = app.data.checkpoints.find((c) => c.name === checkpoint) || app.data.checkpoints[0];
+    const card = await app.findCheckpoint(values.checkpoint || app.data.checkpoints[0].name);
+    if (!card) return { error: app.part("message").textContent };
     const { ids, target, step, present } = values;
-    return { checkpoint, ids, target, config: { ...known.config, ...values.config }, step, present };
+    return { checkpoint: card.name, ids, target, config: { ...card.config, ...values.config }, step, present };
   }
 
   async function copy() {

@@ -107,7 +107,7 @@ async function begin(app) {
   parts.settings.build();
   app.about();
   app.part("hint").hidden = remember("mindrec-hint") !== null && remember("mindrec-hint") !== undefined;
-  const link = parts.share.read();
+  const link = await parts.share.read();
   let why = link && link.error;
   if (link && !why) {
     why = await app.follow(link);

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read by OpenMP when torch
 
 import pytest  # noqa: E402
 import torch  # noqa: E402
+from filelock import FileLock  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 from paths import ROOT  # noqa: E402
 from xdist.scheduler import LoadScopeScheduling  # noqa: E402
@@ -26,17 +28,35 @@ settings.register_profile(
 settings.load_profile("mindrec")
 
 
+MOST_PROCESSES = 4
+OF_WATCH = ("test_address.py", "test_front.py", "test_map.py", "test_watch.py")
+"""The browser's tests that meet the Watch tab: about half of the time that all of them take."""
+
+
 class _ByFile(LoadScopeScheduling):
-    """A process takes whole files, so that what a file sets up is set up once; one takes all that needs a browser."""
+    """A process takes whole files, so that what a file sets up is set up once; two share all that needs a browser."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]
-        return "browser" if "browser/" in file else file
+        if "browser/" not in file:
+            return file
+        return "browser: watch" if file.endswith(OF_WATCH) else "browser: other tabs"
 
 
 @pytest.hookimpl(optionalhook=True)  # the tests run without xdist's workers too
 def pytest_xdist_make_scheduler(config, log):
     return _ByFile(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config) -> int:
+    """Two processes a core: those that meet a browser or a command wait for most of their time."""
+    return min(MOST_PROCESSES, 2 * (os.cpu_count() or 1))
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """The browser's tests, which take longest, begin first."""
+    items.sort(key=lambda item: "browser/" not in item.nodeid)
 
 
 @pytest.fixture(scope="session")
@@ -60,14 +80,34 @@ def tiny_preset():
 
 
 @pytest.fixture(scope="session")
-def checkpoint(chain_data, tiny_preset, tmp_path_factory) -> Path:
+def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`made_once(name, make)`: a folder that `make` fills, made by one of the suite's processes and read by all."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def folder_of(name: str, make: Callable[[Path], object]) -> Path:
+        folder, part = shared / name, shared / f"{name}-part"
+        with FileLock(shared / f"{name}.lock"):
+            if not folder.exists():
+                part.mkdir()
+                make(part)
+                part.rename(folder)
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def checkpoint(chain_data, tiny_preset, made_once) -> Path:
     """A folder with a model trained on `chain_data`; read only: copy it before you damage it."""
     from mindrec.training.run import train_checkpoint
 
-    folder = tmp_path_factory.mktemp("trained") / "chain"
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, epochs=10, batch_targets=300))
-    train_checkpoint(chain_data, recipe, folder, device="cpu", command="pytest", progress=False)
-    return folder
+
+    def make(folder: Path) -> None:
+        train_checkpoint(chain_data, recipe, folder / "chain", device="cpu", command="pytest", progress=False)
+
+    return made_once("trained", make) / "chain"
 
 
 @pytest.fixture(scope="session")

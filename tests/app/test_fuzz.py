@@ -26,7 +26,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 
 FEW, MANY = 40, 2000
-PATIENCE = 20.0
+PATIENCE = 60.0
 QUESTIONS = ("search", "decode", "decode_start", "decode_poll", "decode_stop", "story", "open_trace", "trip", "replay")
 QUESTIONS += ("cases", "case_charts", "case", "export_cases", "compare_cases", "sample", "browse", "compare", "agree")
 QUESTIONS += ("lesson", "lab_warm", "lab_start", "lab_poll", "lab_stop", "known", "odd_one_out", "least_certain")

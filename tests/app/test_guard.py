@@ -165,7 +165,7 @@ def listening(guard: Guard):
 
 def half_a_body(address) -> socket.socket:
     """A connection whose question stops in the middle."""
-    connection = socket.create_connection(address, timeout=30)
+    connection = socket.create_connection(address, timeout=60)
     head = f"POST {QUESTION} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n"
     connection.sendall(head.encode() + b'{"data": "')
     return connection

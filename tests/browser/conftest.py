@@ -16,14 +16,18 @@ INSTALL = "no Chromium: `pip install playwright && playwright install chromium`,
 
 
 @pytest.fixture(scope="session")
-def shop(tiny_preset, tmp_path_factory) -> tuple[Path, Path]:
+def shop(tiny_preset, made_once) -> tuple[Path, Path]:
     """A checkpoint that errs, and the prepared data with its test trips. Item 3 has markup in its title."""
+    folder = made_once("shop", lambda folder: _make_shop(folder, tiny_preset))
+    return folder / "checkpoint", folder / "data"
+
+
+def _make_shop(folder: Path, tiny_preset) -> None:
     from mindrec.checkpoint import with_examples
     from mindrec.data.catalog import Catalog, save_prepared
     from mindrec.sources.synthetic import load
     from mindrec.training.run import train_checkpoint
 
-    folder = tmp_path_factory.mktemp("shop")
     made = load(n_items=40, n_users=300, predictability=0.6)
     items = [replace(item, title=f"Apple {n}" if n % 2 else f"Pear {n}") for n, item in enumerate(made.catalog.items)]
     items[3] = replace(items[3], title=NASTY)
@@ -32,15 +36,19 @@ def shop(tiny_preset, tmp_path_factory) -> tuple[Path, Path]:
     made = train_checkpoint(data, recipe, folder / "first", device="cpu", command="pytest", progress=False)
     with_examples(made, [{"name": "Fruit bowl", "item_ids": ["i0", "i5"]}]).save(folder / "checkpoint")
     save_prepared(data, folder / "data")
-    return folder / "checkpoint", folder / "data"
 
 
 @pytest.fixture(scope="session")
-def case_files(shop) -> list[Path]:
+def case_files(shop, made_once) -> list[Path]:
     """Two diagnoses of the shop's test trips: the checkpoint's own settings, and one beam, with what would help it.
 
     The checkpoint also keeps how far its answers move.
     """
+    folder = made_once("cases", lambda folder: _make_cases(folder, *shop))
+    return [folder / "wide.parquet", folder / "narrow.parquet"]
+
+
+def _make_cases(out: Path, checkpoint: Path, folder: Path) -> None:
     from mindrec.checkpoint import BEHAVIOUR_FILE
     from mindrec.data.catalog import load_prepared
     from mindrec.diagnosis.behaviour import measure_behaviour
@@ -48,15 +56,11 @@ def case_files(shop) -> list[Path]:
     from mindrec.diagnosis.why import WHOLE, Depth
     from mindrec.system.files import write_json
 
-    checkpoint, folder = shop
     data = load_prepared(folder, name="shop")
     write_json(checkpoint / BEHAVIOUR_FILE, measure_behaviour(checkpoint, data, users=40, device="cpu"))
-    out = []
     for name, beams, depth in (("wide", 4, WHOLE), ("narrow", 1, Depth(rescue=True))):
-        out.append(checkpoint.parent / f"{name}.parquet")
         how = {"settings": {"beam_size": beams}, "k": 2, "depth": depth, "device": "cpu", "progress": False}
-        diagnose_checkpoint(checkpoint, data, out[-1], users=120, **how)
-    return out
+        diagnose_checkpoint(checkpoint, data, out / f"{name}.parquet", users=120, **how)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 import re
 
-from page_actions import IDLE, add, caption, decoded
+from page_actions import IDLE, add, caption, decoded, slowly
 
 HISTORY = ".mr-chips .chip b"
 
@@ -68,6 +68,7 @@ def test_a_link_with_an_unknown_item_keeps_the_others_and_says_so(visit):
 
 def test_keys_work_right_after_a_click_and_when_nothing_has_the_focus(visit):
     page = visit("?v=1&h=i1,i2,i4", reduced_motion="reduce")
+    slowly(page)
     for click in (".mr-chips .chip button >> nth=0", "[data-do=forward]", ".mr-grid.front .in >> nth=0"):
         page.click(click)
         before = int(step(page))

@@ -15,6 +15,7 @@ def test_a_class_votes_on_a_card_and_sees_the_answer(visit, chromium):
 
     with chromium.browser.new_context(viewport={"width": 320, "height": 600}) as other:
         phone = other.new_page()
+        phone.set_default_timeout(60000)
         faults = []
         phone.on("pageerror", lambda error: faults.append(str(error)))
         phone.goto("http://" + link.removesuffix("/" + code))
@@ -44,5 +45,5 @@ def test_a_class_votes_on_a_card_and_sees_the_answer(visit, chromium):
         page.wait_for_function(f"document.querySelector('#mr-room-ask').textContent !== {asked!r}")
         phone.wait_for_function(f"document.querySelector('h2').textContent !== {asked!r}")
         page.keyboard.press("Escape")
-        assert not page.is_visible(".mr-room")
+        page.wait_for_selector(".mr-room", state="hidden")
         assert not faults

@@ -1,7 +1,7 @@
 """The first minute: one screen, a story that plays, a cart that is always there, a plain page."""
 
 import pytest
-from page_actions import add, caption, decoded
+from page_actions import add, caption, decoded, slowly
 
 ROLES = ("cart", "caption", "transport", "picture", "answers")
 
@@ -53,8 +53,7 @@ def test_a_cart_that_has_changed_dims_the_answer_to_the_one_before(visit):
 
 def test_a_start_that_is_picked_plays_and_the_stage_is_in_view(visit):
     page = visit("?v=1&h=i1,i2", width=380, height=500)
-    # Slowly, so that it is not played to its end before the key is pressed; on a phone the choice is hidden.
-    page.eval_on_selector("[data-part=speed]", "speed => { speed.value = '0.25'; }")
+    slowly(page)  # on a phone the choice is hidden
     page.locator("[data-part=carts] .pill", has_text="Fruit bowl").click()
     page.wait_for_function("Number(document.querySelector('[data-part=scrub]').value) > 0")
     page.keyboard.press(" ")

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from page_actions import IDLE, add, caption, decoded
+from page_actions import IDLE, add, caption, decoded, slowly
 
 
 def texts(page, selector: str) -> list[str]:
@@ -68,6 +68,7 @@ def test_a_history_is_built_and_decoded_by_keyboard_alone(visit):
     assert texts(page, ".mr-chips .chip b") == ["Apple 1", "Apple 5", "Pear 2"]
     page.keyboard.press("Delete")
     assert texts(page, ".mr-chips .chip b") == ["Apple 1", "Pear 2"]
+    slowly(page)
     page.focus("#mr-query")
     answer = decoded(page, lambda: page.keyboard.press("Enter"))
     assert len(answer["trace"]["history"]) == 2
@@ -258,6 +259,7 @@ def test_the_replay_opens_from_disk_without_a_network(visit, tmp_path):
     at = replay.input_value("[data-part=scrub]")  # it listens to keys from the start
     replay.keyboard.press("ArrowRight")
     assert int(replay.input_value("[data-part=scrub]")) == int(at) + 1
+    slowly(replay)
     replay.keyboard.press("Space")
     replay.wait_for_selector(".mr-stage.playing")
     assert "?" not in replay.url
@@ -292,8 +294,7 @@ def test_a_trace_is_saved_and_opened_again_and_a_broken_one_is_refused(visit, tm
     broken["steps"][1]["beams"] = "none"
     path.write_text(json.dumps(broken))
     other.set_input_files("[data-part=file]", path)
-    other.wait_for_selector("[data-part=message]:not([hidden])")
-    assert "beams" in other.inner_text("[data-part=message]")
+    other.wait_for_selector("[data-part=message]:has-text('beams')")
     assert caption(other) == answer["captions"][0]
 
 

@@ -133,8 +133,9 @@ export function makeRoom(page) {
     clearTimeout(timer);
     timer = window.setTimeout(async () => {
       if (!dialog.open || !room) return;
-      const found = await page.ask("room_tally", request(), failed);
-      if (!found) return;
+      const before = tally,
+        found = await page.ask("room_tally", request(), failed);
+      if (!found || tally !== before) return; // counted before what was asked or shown since
       draw(found);
       if (!found.revealed) watch();
     }, EVERY);

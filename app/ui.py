@@ -47,6 +47,7 @@ def build(
         d.cases,
         d.case_charts,
         d.case,
+        d.case_page,
         d.export_cases,
         d.compare_cases,
         d.sample,

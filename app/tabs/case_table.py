@@ -25,9 +25,10 @@ SORTABLE = (
     "item_popularity",
     "top_probability",
 )
-FILTERS = ("q", "outcome", "cause", "error", "rescue", "step", "level", "gold", "top", "probability", *SLICES, "only")
+FILTERS = ("q", "outcome", "cause", "error", "rescue", "step", "level", "gold", "top", "item", "answer", "probability")
+FILTERS += (*SLICES, "only")
 """What a table can be narrowed by, all together. Values are text, as in a link: "early_category", "2", "0.7" for a
-category's level and code, "1..5" for a range with both ends included, "3,17" for chosen case numbers."""
+category's level and code, an item's id, "1..5" for a range with both ends included, "3,17" for chosen case numbers."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ class CaseTable:
         if name in ("gold", "top"):
             level, code = map(int, value.split("."))
             return (self.gold if name == "gold" else self.top)[:, level] == code
+        if name in ("item", "answer"):
+            return view["gold" if name == "item" else "top_item"].eq(value).fillna(False).to_numpy(dtype=bool)
         if name == "only":
             return np.isin(np.arange(len(view)), [int(n) for n in value.split(",") if n])
         column = view["top_probability" if name == "probability" else name].to_numpy(dtype=float, na_value=np.nan)
@@ -130,6 +133,7 @@ class CaseTable:
             "title": case.title,
             "path": case.path,
             "answer": case.answer,
+            "pages": self._pages(number, case),
             "hit": bool(case.hit),
             "rank": None if pd.isna(case.gold_rank) else int(case.gold_rank),
             "cause": case.cause if isinstance(case.cause, str) else None,
@@ -142,6 +146,16 @@ class CaseTable:
             "exact_rank": None if pd.isna(case.exact_rank) else int(case.exact_rank),
             "rescue": case.rescue if isinstance(case.rescue, str) else None,
             "probability": float(f"{case.top_probability:.3g}"),
+        }
+
+    def _pages(self, number: int, case) -> dict[str, str | None]:
+        """Names of the pages (app.tabs.case_pages) about a case's true item, its finest category, and its answer."""
+        path = self.gold[number]
+        deepest = len(path) - 1
+        return {
+            "item": f"item:{case.gold}" if isinstance(case.gold, str) else None,
+            "category": f"category:{deepest}.{path[-1]}" if deepest >= 0 and path[-1] >= 0 else None,
+            "answer": f"item:{case.top_item}" if isinstance(case.top_item, str) else None,
         }
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from app.tabs.asking import config_of, plainly
 from app.tabs.behaving import kept_behaviour
+from app.tabs.case_pages import case_page
 from app.tabs.case_table import FILTERS, MOST_PAGE, PAGE, CaseTable
 from app.tabs.handlers import Handlers
 from app.tabs.sampling import Sample, sample_name, unlike_default
@@ -194,6 +195,12 @@ class Diagnosing:
         return {"figures": figures, "slices": slice_table(parts, by, k)}
 
     @plainly
+    def case_page(self, ask: dict) -> dict:
+        """What a table tells of one item, or one category: app.tabs.case_pages."""
+        table = self._table(ask)
+        return case_page(table, self.handlers.recommenders[table.checkpoint], str(ask.get("name") or ""))
+
+    @plainly
     def case(self, ask: dict) -> dict:
         """Decode one case again, with its file's settings, to be watched at the step where its item was lost."""
         table = self._table(ask)
@@ -347,12 +354,17 @@ class Diagnosing:
             return self.tables[name]
 
     def _filter_names(self, table: CaseTable, asked: dict) -> dict[str, str]:
-        """The category filters in words: their values are codes."""
-        levels, out = self.handlers.recommenders[table.checkpoint].tokenizer.levels, {}
+        """The filters of categories and items in words: their values are codes and ids."""
+        recommender, out = self.handlers.recommenders[table.checkpoint], {}
+        levels, catalog = recommender.tokenizer.levels, recommender.catalog
         for key in ("gold", "top"):
             if asked.get(key):
                 level, code = map(int, str(asked[key]).split("."))
                 out[key] = levels[level].labels[code]
+        for key in ("item", "answer"):
+            row = catalog.ids.row(str(asked.get(key) or ""))
+            if row is not None:
+                out[key] = catalog.items[row].title
         return out
 
 

@@ -1,5 +1,6 @@
 """Words of the tabs beside Watch: Diagnose, Compare and Learn. Used through app.words.sentences."""
 
+from app.words.case_page_words import PAGE as CASE_PAGE
 from app.words.game_words import GAME
 from app.words.lab_words import LAB
 from app.words.lesson_words import GLOSSARY, LEARN
@@ -92,6 +93,7 @@ DIAGNOSE = {
     "level": "Lost at level",
     "gold": "True category",
     "top": "Answered category",
+    "item": "True item",
     "history_length": "History length",
     "item_popularity": "Item popularity",
     "category_popularity": "Category popularity",
@@ -156,7 +158,10 @@ DIAGNOSE = {
     "confusion_help": "Rows add up to 100%. Click a square to see its cases.",
     "calibration_help": "On the dashed line the number would be a chance of being right. It need not be.",
     "slices_help": (
-        "Bars and brackets are 95% intervals. Popular: of the tenth of the items that most training trips hold. p: "
+        "Bars and brackets are 95% intervals. Different first answers: how many items are "
+        "the first answer to some case of the slice. A table keeps no more than the first answer of a case, so this is "
+        "not the coverage of the first ten that `evaluate` tells, and a larger slice has more of them. Popular: of the "
+        "tenth of the items that most training trips hold. p: "
         "Fisher's exact test of a slice's hits against all others', by Benjamini and Hochberg corrected for the number "
         "of slices."
     ),
@@ -250,6 +255,7 @@ PART_SAME = "Up to there both lead with the same tokens."
 
 PAGE = {
     "diagnose": DIAGNOSE,
+    "case_page": CASE_PAGE,
     "causes": CAUSES,
     "error": {kind: name for kind, (name, _) in ERRORS.items()},
     "rescue": RESCUES,

@@ -260,7 +260,8 @@ def slices(
     interval:
 
     - ndcg, ndcg_low, ndcg_high: the mean NDCG@k, and its 95% interval by the normal approximation;
-    - answers: how many different first answers a slice has;
+    - answers: how many different first answers a slice has; not coverage@10, for which a table would have to hold the
+      first ten answers of each case, and more of them in a larger slice;
     - popular, popular_low, popular_high: the share of first answers among `popular`, where that is given;
     - p: of Fisher's exact test of the slice's hits against all others', by Benjamini and Hochberg's step-up corrected
       for the number of slices.

@@ -403,6 +403,65 @@ def test_every_filter_keeps_what_it_says(diagnosing, case_file, filters, keep):
     assert [line["n"] for line in answer["lines"]] == wanted
 
 
+def test_the_page_of_an_item_counts_what_pandas_does(diagnosing, handlers, case_file):
+    cases = read_cases(case_file).cases
+    hit = (cases["gold_rank"] < 2).fillna(False)
+    asked = cases["gold"].value_counts().index[0]
+    true, given = cases["gold"] == asked, cases["top_item"] == asked
+    found = diagnosing.case_page({"table": "wide", "name": f"item:{asked}"})
+    assert json.loads(json.dumps(found)) == found
+    (recommender,) = handlers.recommenders.values()
+    row = recommender.item_row(asked)
+    words = " ".join(found["said"])
+    assert f"In {recommender.checkpoint.popularity[row]} training trip" in words
+    assert f"The truth in {true.sum()} case" in words
+    assert f" {(true & hit).sum()} hit" in words
+    assert found["title"] == recommender.catalog.items[row].title
+    causes, instead, before = found["lists"]
+    assert {line["filter"]["cause"]: line["count"] for line in causes["lines"]} == dict(
+        cases["cause"][true & ~hit].value_counts()
+    )
+    for told, which, column in ((instead, true & ~hit, "top_item"), (before, given & ~true, "gold")):
+        wanted = cases[column][which].value_counts()
+        assert {line["page"].removeprefix("item:"): line["count"] for line in told["lines"]}.items() <= dict(
+            wanted
+        ).items()
+        assert [line["count"] for line in told["lines"]] == sorted(wanted, reverse=True)[:8]
+        assert told["rest"] == max(0, len(wanted) - 8)
+    for (words, filters), which in zip(found["links"], [w for w in (true, given) if w.any()], strict=True):
+        assert f"the {which.sum()} case" in words
+        lines = diagnosing.cases({"table": "wide", "filters": filters, "size": 100})
+        assert [line["n"] for line in lines["lines"]] == cases.index[which].tolist()
+        assert asked not in lines["names"].values()
+
+
+def test_the_page_of_a_category_is_reached_from_its_cases_and_from_its_items(diagnosing, handlers, case_file):
+    cases = read_cases(case_file).cases
+    hit = (cases["gold_rank"] < 2).fillna(False)
+    line = next(line for line in diagnosing.cases({"table": "wide"})["lines"] if not line["hit"])
+    level, code = map(int, line["pages"]["category"].removeprefix("category:").split("."))
+    found = diagnosing.case_page({"table": "wide", "name": line["pages"]["category"]})
+    true = cases["gold_path"].map(lambda path: path[level] == code)
+    assert f"The truth in {true.sum()} case" in " ".join(found["said"])
+    (recommender,) = handlers.recommenders.values()
+    inside = (recommender.tokenizer.codes[:, level] == code).sum()
+    assert found["said"][0].startswith(f"{inside} item")
+    causes, instead, _, items = found["lists"]
+    assert sum(line["count"] for line in causes["lines"]) == (true & ~hit).sum()
+    assert instead["rest"] + len(instead["lines"]) == cases["top_path"][true & ~hit].map(lambda p: p[level]).nunique()
+    assert sum(line["count"] for line in items["lines"]) <= (true & ~hit).sum()
+    crumbs = diagnosing.case_page({"table": "wide", "name": items["lines"][0]["page"]})["crumbs"]
+    assert crumbs[level][1] == found["name"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "item:", "item:nope", "category:", "category:9.0", "category:0.-1", "category:0.x"]
+)
+def test_a_page_of_nothing_is_told(diagnosing, name):
+    assert "in this catalog" in diagnosing.case_page({"table": "wide", "name": name})["error"]
+    assert diagnosing.case_page({"table": "none", "name": name})["error"]
+
+
 @pytest.mark.parametrize(
     "ask",
     [

@@ -146,6 +146,52 @@ def test_a_bad_link_is_told_in_words(visit, query):
     page.wait_for_selector("[data-panel=diagnose] [data-part=message]:not([hidden])")
 
 
+def test_an_item_and_a_category_have_pages_by_keyboard_that_back_leaves_and_links_open(visit, case_files):
+    cases = pd.read_parquet(case_files[0])
+    page = diagnose(visit)
+    about = page.locator("[data-panel=diagnose] [data-part=about]")
+
+    def shows(name: str | None) -> None:
+        wanted = "box.hidden" if name is None else f"!box.hidden && box.dataset.name === {json.dumps(name)}"
+        box = "document.querySelector('[data-panel=diagnose] [data-part=about]')"
+        page.wait_for_function(f"() => {{ const box = {box}; return {wanted}; }}")
+
+    line = page.locator(".mr-table tbody tr.miss").first
+    number = int(line.get_attribute("data-n"))
+    gold, answer = cases["gold"].iloc[number], cases["top_item"].iloc[number]
+    line.locator("td .about").press("Enter")
+    shows(f"item:{answer}")
+    page.wait_for_function("document.activeElement.id === 'mr-case-page-title'")
+    page.wait_for_function("location.href.includes('about=item')")
+    before = found(page)
+    about.locator(f"button[data-page='item:{gold}']").press("Enter")
+    shows(f"item:{gold}")
+    assert f"The truth in {(cases['gold'] == gold).sum()} case" in about.inner_text()
+    settled(page, lambda: about.locator("button", has_text="Show the").first.press("Enter"))
+    assert found(page) == (cases["gold"] == gold).sum() < before
+    assert page.locator("[data-panel=diagnose] [data-part=chips] .chip").count() == 1
+    category = about.locator("header button[data-page]").last
+    category.press("Enter")
+    page.wait_for_function("location.href.includes('about=category')")
+    page.wait_for_selector("[data-part=about][data-name^=category]")
+    link = page.evaluate("location.href")
+    page.go_back()
+    shows(f"item:{gold}")
+    settled(page, page.go_back)
+    shows(f"item:{answer}")
+    assert found(page) == before
+    page.keyboard.press("Escape")
+    shows(None)
+    assert "about=" not in page.url
+    assert page.evaluate("document.activeElement.className") == "about"
+    other = visit(url=link)
+    other.wait_for_selector("[data-part=about][data-name^=category]")
+    assert other.locator("[data-part=about] h4").count() == 4
+    bad = tab(visit, "diagnose", "&table=wide&about=item%3Anope")
+    bad.wait_for_selector("[data-panel=diagnose] [data-part=message]:not([hidden])")
+    assert "nope" in bad.inner_text("[data-panel=diagnose] [data-part=message]")
+
+
 def test_how_far_answers_move_stands_below_the_cases(visit, shop):
     page = diagnose(visit)
     section = page.locator("[data-panel=diagnose] [data-part=behaviour]")

@@ -6,7 +6,8 @@ import { count, fill, percent } from "./words.js";
 
 export function makeCaseList(d) {
   const { D, state, part, page } = d,
-    causes = page.data.words.causes;
+    causes = page.data.words.causes,
+    A = page.data.words.case_page;
   const columns = [
     ["star"],
     ["title", D.title_col],
@@ -91,8 +92,21 @@ export function makeCaseList(d) {
       "button",
       { type: "button", class: "open", title: fill(D.open, { title: c.title }), onclick: () => d.open(c) },
       make("b", { text: c.title }),
-      make("small", { text: c.path }),
     );
+    const about = (name, text, words) =>
+      name && text
+        ? make("button", {
+            type: "button",
+            class: "about",
+            title: words,
+            text,
+            onclick: (e) => d.about(name, e.target),
+          })
+        : make("small", { text });
+    const path = about(c.pages.category, c.path, fill(A.category_of, { title: c.path })),
+      item = about(c.pages.item, A.item, fill(A.item_of, { title: c.title })),
+      answer = about(c.pages.answer, c.answer, fill(A.item_of, { title: c.answer }));
+    if (c.pages.item) item.setAttribute("aria-label", fill(A.item_of, { title: c.title }));
     const write = make("button", {
       type: "button",
       class: "mr-small mr-quiet",
@@ -115,8 +129,8 @@ export function makeCaseList(d) {
       "tr",
       { class: c.hit ? "hit" : "miss", data: { n: c.n } },
       make("td", {}, star),
-      make("th", { scope: "row" }, open),
-      cell(c.answer),
+      make("th", { scope: "row" }, open, make("span", { class: "abouts" }, path, item)),
+      make("td", {}, answer),
       cell(c.rank === null ? "–" : String(c.rank + 1), "n"),
       make(
         "td",

@@ -3,6 +3,7 @@
 
 import { drawBehaviour } from "./behaviour.js";
 import { makeCaseList } from "./cases.js";
+import { makeCasePage } from "./case_page.js";
 import { makeCharts } from "./charts.js";
 import { download, make, setText } from "./core.js";
 import { makeFilters } from "./filters.js";
@@ -20,7 +21,10 @@ export function makeDiagnose(page, panel) {
     tables = data.diagnosis.tables;
   const part = (name) => panel.querySelector(`[data-part="${name}"]`);
   const say = (words) => sayIn(part("message"), words);
-  const state = { table: null, filters: {}, sort: null, down: false, page: 0, by: data.diagnosis.slices[0], level: 0 };
+  const state = {
+    ...{ table: null, filters: {}, sort: null, down: false, page: 0, about: null },
+    ...{ by: data.diagnosis.slices[0], level: 0 },
+  };
   const d = {
     page,
     panel,
@@ -34,7 +38,8 @@ export function makeDiagnose(page, panel) {
   };
   const charts = makeCharts(page, panel, (filter) => d.filter(filter));
   const list = makeCaseList(d),
-    fields = makeFilters(d);
+    fields = makeFilters(d),
+    about = makeCasePage(d);
   makeVersus(d, charts);
   let turn = 0,
     wait = 0;
@@ -84,6 +89,12 @@ export function makeDiagnose(page, panel) {
     wait = setTimeout(d.update, 60);
   };
 
+  // These filters and no others.
+  d.only = (filters) => {
+    Object.assign(state, { filters: { ...filters }, page: 0 });
+    return d.update();
+  };
+
   d.open = async (line, table, rescue = false) => {
     say("");
     const answer = await page.ask("case", { table: table || state.table, number: line.n }, say);
@@ -96,8 +107,8 @@ export function makeDiagnose(page, panel) {
     page.watch.part("stage").scrollIntoView({ block: "start" });
   };
 
-  d.choose = (name, filters = {}) => {
-    Object.assign(state, { table: name, filters, page: 0 });
+  d.choose = (name, filters = {}, named = null) => {
+    Object.assign(state, { table: name, filters, page: 0, about: named });
     const table = d.table();
     part("none").hidden = Boolean(table);
     part("open").hidden = !table;
@@ -123,6 +134,7 @@ export function makeDiagnose(page, panel) {
     drawBehaviour(part("behaviour"), data.diagnosis.behaviour[table.checkpoint]);
     fields.build();
     d.drawVersus();
+    about.draw();
     return d.update();
   };
 
@@ -130,8 +142,8 @@ export function makeDiagnose(page, panel) {
 
   // A sample is named by what it is made of, so that another person's page makes it again.
   function address() {
-    const { table: name, filters, sort, down } = state,
-      values = { tab: "diagnose", filters, sort, down, theme: page.asked.theme },
+    const { table: name, filters, sort, down, about } = state,
+      values = { tab: "diagnose", filters, sort, down, about, theme: page.asked.theme },
       table = d.table();
     if (!table || !table.sample) return writeLink(location.href, { ...values, table: name });
     const { checkpoint, config, users, seed } = table.sample,
@@ -141,12 +153,12 @@ export function makeDiagnose(page, panel) {
   }
 
   function follow() {
-    const { table: name, sample, filters, sort, down } = page.asked,
+    const { table: name, sample, filters, sort, down, about: named } = page.asked,
       table = tables.find((t) => t.name === name);
     Object.assign(state, { sort, down });
     const first = table || tables[0];
-    d.choose(first ? first.name : null, table || !(name || sample) ? filters : {});
-    if (sample) return again(sample, filters);
+    d.choose(first ? first.name : null, table || !(name || sample) ? filters : {}, sample ? null : named);
+    if (sample) return again(sample, filters).then(() => about.open(named, { enter: false }));
     if (name && !table) say(fill(D.no_table, { name: name.slice(0, 60) }));
   }
 
@@ -154,6 +166,15 @@ export function makeDiagnose(page, panel) {
     const [users, seed] = sample.split(".").map((part) => parseInt(part, 10) || 0),
       checkpoint = page.asked.checkpoint || data.checkpoints[0].name;
     return d.sample({ checkpoint, config: { ...usual(checkpoint), ...page.asked.config }, users, seed }, filters);
+  }
+
+  // What the browser's Back leads to: the table's filters and the page of an item or a category.
+  function back({ table: name, filters, sort, down, about: named }) {
+    if (name !== state.table && tables.some((t) => t.name === name)) return d.choose(name, filters, named);
+    const before = JSON.stringify([state.filters, state.sort, state.down]);
+    Object.assign(state, { filters, sort, down });
+    if (named !== state.about) about.open(named, { enter: false, focus: true });
+    if (JSON.stringify([filters, sort, down]) !== before) d.update();
   }
 
   async function save(format) {
@@ -206,5 +227,5 @@ export function makeDiagnose(page, panel) {
   part("table").addEventListener("change", () => d.choose(part("table").value));
   makeSample(d);
   follow();
-  return { shown: () => charts.draw(), address };
+  return { shown: () => charts.draw(), address, back };
 }

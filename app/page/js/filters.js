@@ -128,7 +128,7 @@ export function makeFilters(d) {
     if (key === "error" || key === "rescue") return page.data.words[key][value] || value;
     if (key === "outcome") return D[value] || value;
     if (key === "level") return d.table().levels[Number(value)] || value;
-    if (key === "gold" || key === "top") return names[key] || value;
+    if (["gold", "top", "item", "answer"].includes(key)) return names[key] || value;
     if (key === "only") return D.starred;
     if (key === "cold_item" || key === "repeated_category")
       return value.startsWith("1") ? page.data.words.charts.yes : page.data.words.charts.no;

@@ -61,6 +61,7 @@ export const PROPS = [
   { name: "case", type: "text", default: "", key: "case" },
   { name: "table", type: "text", default: null, key: "table" },
   { name: "sample", type: "text", default: null, key: "sample" },
+  { name: "about", type: "text", default: null, key: "about" },
   { name: "sort", type: "text", default: null, key: "sort" },
   { name: "down", type: "one", default: false, key: "down" },
   { name: "lesson", type: "text", default: null, key: "lesson" },

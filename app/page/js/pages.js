@@ -40,8 +40,13 @@ export function mountPage(element, data, server) {
   // A tab that is opened by hand can be left by the browser's Back.
   page.show = (name, focus) => {
     if (name === current) return show(name, focus);
+    page.enter(() => show(name, focus));
+  };
+
+  // A change that the browser's Back undoes.
+  page.enter = (change) => {
     address.flush();
-    show(name, focus);
+    change();
     address.push();
   };
 
@@ -78,6 +83,7 @@ export function mountPage(element, data, server) {
     show(named(values));
     const link = differs && (await page.watch.parts.share.read(values));
     if (link && !link.error) await page.watch.follow(link);
+    if (made[current].back) made[current].back(values);
     address.begin();
   });
 

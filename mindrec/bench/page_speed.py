@@ -8,6 +8,8 @@ What "step to painted" means here, in milliseconds:
 - `step_floor_ms_median`: the same on an empty page whose key press changes one word: what the browser takes by itself.
 - `step_presented_ms_median`: the browser's own measure, Event Timing, from the same timestamp until the frame is
   presented, in units of 8 ms; headless, pixels are made by the CPU.
+- `step_map_ms_median`, `step_map_large_ms_median`: the same with the map, of the checkpoint's catalog and of one of
+  12,000 items (mindrec.bench.map_speed); `_most` is the slowest step of the walk.
 - `page_first_interactive_ms`, `page_interactive_ms`: from the page's address to a stage that answers, in a browser that
   has not seen it, and the median of later visits.
 
@@ -24,29 +26,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from mindrec.bench.app_process import running_app
+from mindrec.bench.key_presses import ROUNDS, WATCH_KEYS, median, steps
+from mindrec.bench.map_speed import measure_map
 from mindrec.decoding.config import MAX_BEAMS
 from mindrec.errors import MindRecError
 
-ROUNDS = 4
 TREE_SHARE = 0.95
-
-# Notes, for every key, when it came and the end of the frame that followed.
-WATCH_KEYS = """() => { window.benchKeys = []; window.benchEvents = [];
-  document.addEventListener('keydown', event => {
-    const note = {};
-    window.benchKeys.push(note);
-    requestAnimationFrame(() => { const c = new MessageChannel();
-      c.port1.onmessage = () => {
-        Object.assign(note, {painted: performance.now() - event.timeStamp,
-          shows: document.querySelector('[data-part=stepno]').textContent,
-          nodes: document.querySelectorAll('.mr-tree .point:not(.off)').length}); };
-      c.port2.postMessage(0); });
-  }, true);
-  new PerformanceObserver(list => { for (const e of list.getEntries()) if (e.name === 'keydown')
-    window.benchEvents.push(e.duration); }).observe({type: 'event', durationThreshold: 16}); }"""
 
 # Clicks Decode and resolves when the caption tells of the first step.
 DECODE = """() => new Promise(done => {
@@ -80,7 +66,7 @@ def bench_app(checkpoint: Path) -> dict:
                 executable_path=os.environ.get("MINDREC_CHROMIUM") or shutil.which("chromium"),
                 args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
             )
-            measured = _measure(browser, f"{address}/", wide)
+            measured = _measure(browser, f"{address}/", wide) | measure_map(browser, f"{address}/")
             browser.close()
     return {"checkpoint": checkpoint.name, "process_to_served_s": round(served, 2)} | measured
 
@@ -103,57 +89,32 @@ def _measure(browser, url: str, wide: Path) -> dict:
     page.wait_for_selector(".mr-tree .point", state="attached")
     page.evaluate(WATCH_KEYS)
     page.click("[data-do=tree]")
-    plain, presented = _steps(page)
+    plain, presented = steps(page)
     page.click("[data-do=tree]")
     page.set_input_files("[data-part=file]", wide)
     page.wait_for_function("document.querySelector('[data-part=story]').textContent.includes('.json')")
     page.wait_for_timeout(1000)
-    tree, _ = _steps(page)
+    tree, _ = steps(page)
     empty = browser.new_page(viewport={"width": 1280, "height": 900})
     empty.set_content(EMPTY)
     empty.evaluate(WATCH_KEYS)
-    floor, _ = _steps(empty)
+    floor, _ = steps(empty)
     most = max(note["nodes"] for note in tree)
     full = [note for note in tree if note["nodes"] >= TREE_SHARE * most]
     return {
-        "step_ms_median": _median(note["painted"] for note in plain),
-        "step_floor_ms_median": _median(note["painted"] for note in floor),
-        "step_presented_ms_median": _median(presented),
-        "step_tree_ms_median": _median(note["painted"] for note in full),
+        "step_ms_median": median(note["painted"] for note in plain),
+        "step_floor_ms_median": median(note["painted"] for note in floor),
+        "step_presented_ms_median": median(presented),
+        "step_tree_ms_median": median(note["painted"] for note in full),
         "tree_nodes": most,
         "tree_trace": f"{MAX_BEAMS} beams, opened from a file",
         "samples": {"step": len(plain), "step_tree": len(full)},
-        "click_to_first_step_ms": _median(decodes),
+        "click_to_first_step_ms": median(decodes),
         "page_first_interactive_ms": round(interactive[0], 1),
-        "page_interactive_ms": _median(interactive[1:]),
+        "page_interactive_ms": median(interactive[1:]),
         "trace_bytes": len(json.dumps(trace, separators=(",", ":"))),
         "external_requests": len(foreign),
     }
-
-
-def _median(values) -> float:
-    return round(float(np.median(list(values))), 1)
-
-
-def _steps(page) -> tuple[list[dict], list[float]]:
-    """Notes on every key of a walk there and back through the trace, and Event Timing's durations."""
-    page.focus("[data-part=stage]")
-    last = int(page.get_attribute("[data-part=scrub]", "max"))
-    page.evaluate("window.benchKeys.length = window.benchEvents.length = 0")
-    walk = [("Home", 0), *(("ArrowRight", n) for n in range(1, last + 1))]
-    walk += [(key, last - (key == "ArrowLeft")) for _ in range(3) for key in ("ArrowLeft", "ArrowRight")]
-    walk += [("ArrowLeft", n) for n in range(last - 1, -1, -1)]
-    wanted = []
-    for _ in range(ROUNDS):
-        for key, step in walk:
-            page.keyboard.press(key)
-            wanted.append(f"Step {step} of {last}")
-            page.wait_for_timeout(110 + 7 * (len(wanted) % 5))  # not in step with the screen
-    notes = page.evaluate("window.benchKeys")
-    if [note.get("shows") for note in notes] != wanted:
-        raise MindRecError("a frame did not show the step that was asked for; run the bench on a quieter machine")
-    events = page.evaluate("window.benchEvents")
-    return notes, events + [0.0] * (len(notes) - len(events))  # shorter ones than 16 ms are not told of
 
 
 def _wide_trace(checkpoint: Path, path: Path) -> None:

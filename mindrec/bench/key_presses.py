@@ -1,0 +1,48 @@
+"""Key presses on the page, timed by the browser: what `bench app` says of a step is measured here."""
+
+import numpy as np
+
+from mindrec.errors import MindRecError
+
+ROUNDS = 4
+
+# Notes, for every key, when it came and the end of the frame that followed.
+WATCH_KEYS = """() => { window.benchKeys = []; window.benchEvents = [];
+  document.addEventListener('keydown', event => {
+    const note = {};
+    window.benchKeys.push(note);
+    requestAnimationFrame(() => { const c = new MessageChannel();
+      c.port1.onmessage = () => {
+        Object.assign(note, {painted: performance.now() - event.timeStamp,
+          shows: document.querySelector('[data-part=stepno]').textContent,
+          nodes: document.querySelectorAll('.mr-tree .point:not(.off)').length}); };
+      c.port2.postMessage(0); });
+  }, true);
+  new PerformanceObserver(list => { for (const e of list.getEntries()) if (e.name === 'keydown')
+    window.benchEvents.push(e.duration); }).observe({type: 'event', durationThreshold: 16}); }"""
+
+
+def steps(page) -> tuple[list[dict], list[float]]:
+    """Notes on every key of a walk there and back through the trace, and Event Timing's durations."""
+    page.focus("[data-part=stage]")
+    last = int(page.get_attribute("[data-part=scrub]", "max"))
+    page.evaluate("window.benchKeys.length = window.benchEvents.length = 0")
+    walk = [("Home", 0), *(("ArrowRight", n) for n in range(1, last + 1))]
+    walk += [(key, last - (key == "ArrowLeft")) for _ in range(3) for key in ("ArrowLeft", "ArrowRight")]
+    walk += [("ArrowLeft", n) for n in range(last - 1, -1, -1)]
+    wanted = []
+    for _ in range(ROUNDS):
+        for key, step in walk:
+            page.keyboard.press(key)
+            wanted.append(f"Step {step} of {last}")
+            page.wait_for_timeout(110 + 7 * (len(wanted) % 5))  # not in step with the screen
+    notes = page.evaluate("window.benchKeys")
+    if [note.get("shows") for note in notes] != wanted:
+        raise MindRecError("a frame did not show the step that was asked for; run the bench on a quieter machine")
+    events = page.evaluate("window.benchEvents")
+    return notes, events + [0.0] * (len(notes) - len(events))  # shorter ones than 16 ms are not told of
+
+
+def median(values) -> float:
+    """To a tenth of a millisecond."""
+    return round(float(np.median(list(values))), 1)

@@ -47,6 +47,21 @@ def test_the_page_is_whole_and_tells_what_the_table_holds(checkpoint, chain_data
     assert {path.name for path in tmp_path.iterdir()} == {"data", "report.html"}
 
 
+def test_a_linked_case_is_played_again_with_the_fate_that_its_line_tells(recommender, checkpoint, chain_data, tmp_path):
+    found = write_report(checkpoint, chain_data, tmp_path / "r.html", users=30, device="cpu", progress=False)
+    page = (tmp_path / "r.html").read_text()
+    for n in typical(found.cases):
+        case = found.cases.iloc[n]
+        section = page[page.index(f'<section id="case-{n}">') :].split("</section>")[0]
+        beams = [int(n) for n in re.findall(r"; (\d+) can become the true item", section)]
+        assert beams == case["gold_beams"][: len(beams)].tolist()
+        assert len(beams) == section.count("<details>") > 1
+        answers = re.findall(r"<tr><td>(\d+)</td><td>([^<]*)</td><td>[^<]*%</td></tr>", section)
+        true = recommender.catalog.items[recommender.item_row(case["gold"])].title
+        rank = next((int(place) - 1 for place, title in answers if title == true), None)
+        assert rank == (None if pd.isna(case["gold_rank"]) else case["gold_rank"])
+
+
 def test_titles_are_text_and_counts_are_those_of_the_summary(checkpoint, recommender, chain_data, tmp_path):
     found = write_report(checkpoint, chain_data, tmp_path / "r.html", users=30, device="cpu", progress=False)
     kept = recommender.checkpoint

@@ -103,7 +103,7 @@ export function makeCaseList(d) {
             onclick: (e) => d.about(name, e.target),
           })
         : make("small", { text });
-    const path = about(c.pages.category, c.path, fill(A.category_of, { title: c.path })),
+    const path = about(c.pages.category, c.path.split(" › ").pop(), fill(A.category_of, { title: c.path })),
       item = about(c.pages.item, A.item, fill(A.item_of, { title: c.title })),
       answer = about(c.pages.answer, c.answer, fill(A.item_of, { title: c.answer }));
     if (c.pages.item) item.setAttribute("aria-label", fill(A.item_of, { title: c.title }));

@@ -64,5 +64,5 @@ def examples(recommender: Recommender) -> list[dict]:
 def setting_fields() -> list[dict]:
     """The settings menu: the checkpoint, whose choices the page knows, then every setting that has a label."""
     name, about = text.SETTINGS["checkpoint"]
-    first = {"key": "checkpoint", "name": name, "help": about, "kind": "checkpoint"}
+    first = {"key": "checkpoint", "name": name, "help": about, "basic": True, "kind": "checkpoint"}
     return [first, *menu(DecodeConfig, {"order": {name: name for name in ORDERS}})]

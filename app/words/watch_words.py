@@ -255,6 +255,15 @@ STAGE = {
     "show_path": "Show the path to {title}",
     # settings
     "settings": "Settings",
+    "settings_more": "Advanced",
+    "setting_only": "Only with {reason}.",
+    "setting_or": " or ",
+    "setting_is": "{name}: {value}",
+    "setting_not": "{name} other than {value}",
+    "setting_above": "{name} above {value}",
+    "setting_set": "Set it",
+    "setting_use": "Set {name} to {value}",
+    "setting_none": "none",
     "reset": "Reset all",
     "auto": "one a position",
     # share

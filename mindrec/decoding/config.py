@@ -20,7 +20,12 @@ class DecodeConfig:
     beam_size: int = declare(
         10,
         Whole(
-            label="Beams", help="Partial answers kept after each step. One is greedy.", low=1, high=MAX_BEAMS, slider=30
+            label="Beams",
+            help="Partial answers kept after each step. One is greedy.",
+            low=1,
+            high=MAX_BEAMS,
+            slider=30,
+            basic=True,
         ),
     )
     order: str = declare(
@@ -28,6 +33,7 @@ class DecodeConfig:
         Choice(
             label="Unmask order",
             help="Which masked position is filled next.",
+            basic=True,
             choices={
                 "coarse_to_fine": "coarse to fine",
                 "confidence": "surest first",
@@ -53,6 +59,7 @@ class DecodeConfig:
         Whole(
             label="Steps",
             help="Fewer steps fill several positions at once, as evenly as possible, larger parts last.",
+            basic=True,
             low=1,
             high=64,
             optional=True,
@@ -94,6 +101,7 @@ class DecodeConfig:
             label="Guidance",
             help="How far answers move from what anybody takes to what this history alone makes likely; 0 is off. "
             "Guided shares rank items, and are surer than hits bear out.",
+            basic=True,
             low=0,
             high=2,
             slider=2,
@@ -125,7 +133,7 @@ class DecodeConfig:
             label="Merge",
             help="Joint only: how one state reached by two orders is scored.",
             choices={"max": "best path", "logsumexp": "sum of paths"},
-            suits={"expansion": "joint"},  # partition has nothing to merge
+            used_with={"expansion": "joint"},  # partition has nothing to merge
         ),
     )
     diversity: float = declare(
@@ -142,13 +150,22 @@ class DecodeConfig:
     temperature: float = declare(
         0.0,
         Number(
-            label="Temperature", help="0 always takes the best; above it beams are sampled.", low=0, high=100, slider=2
+            label="Temperature",
+            help="0 always takes the best; above it beams are sampled.",
+            low=0,
+            high=100,
+            slider=2,
+            basic=True,
         ),
     )
     seed: int = declare(
         0,
         Whole(
-            label="Seed", help="Start of the random numbers, for sampling and the random order.", low=0, high=2**31 - 1
+            label="Seed",
+            help="Start of the random numbers, for sampling, the random order and votes.",
+            low=0,
+            high=2**31 - 1,
+            used_with={"temperature": None, "order": "random", "votes": None},
         ),
     )
     constraint: str = declare(
@@ -160,7 +177,7 @@ class DecodeConfig:
         ),
     )
     exclude_seen: bool = declare(
-        True, Switch(label="Leave out seen items", help="Items of the history are not recommended.")
+        True, Switch(label="Leave out seen items", help="Items of the history are not recommended.", basic=True)
     )
     rethink: bool = declare(
         False,
@@ -172,6 +189,7 @@ class DecodeConfig:
             label="Algorithm",
             help="MindRec's search, or the published one.",
             choices={"mindrec": "MindRec", "published": "published"},
+            alone={"published": ("beam_size",)},
         ),
     )
     pins: tuple[tuple[int, int], ...] = declare((), Tokens(help="Tokens filled before the first step."))

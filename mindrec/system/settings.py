@@ -20,14 +20,19 @@ class Setting:
         label: its short name on the app's menu; a setting without one is for code, command line and links alone.
         needs: values that other settings must have wherever this one differs from its default.
         excludes: settings that must be at their defaults wherever this one is not.
-        suits: values that a menu gives other settings when this one is turned, because it means nothing without them.
+        used_with: settings of which one must have the value that is named here, or any but its default for None;
+            without that this one is allowed and means nothing.
+        alone: values of this one beside which only the settings named here mean anything.
+        basic: whether a menu shows it at once, or among its advanced settings.
     """
 
     help: str
     label: str = ""
     needs: Mapping[str, str] = field(default_factory=dict)
     excludes: tuple[str, ...] = ()
-    suits: Mapping[str, str] = field(default_factory=dict)
+    used_with: Mapping[str, Any] = field(default_factory=dict)
+    alone: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    basic: bool = False
 
     @property
     def allowed(self) -> str:
@@ -258,7 +263,7 @@ def clean_settings(config) -> None:
 
 
 def menu(kind, more: Mapping[str, Mapping[str, str]] | None = None) -> list[dict]:
-    """The controls of a settings menu: key, name, help, kind and range of each setting that has a label.
+    """The controls of a settings menu: key, name, help, basic, kind and range of each setting that has a label.
 
     Args:
         more: by setting, names that code registered beside the declared choices, with their words.
@@ -267,7 +272,8 @@ def menu(kind, more: Mapping[str, Mapping[str, str]] | None = None) -> list[dict
     for key, setting in declared(kind).items():
         if not setting.label:
             continue
-        control = {"key": key, "name": setting.label, "help": setting.help} | setting.control()
+        about = {"key": key, "name": setting.label, "help": setting.help, "basic": setting.basic}
+        control = about | setting.control()
         for value, words in (more or {}).get(key, {}).items():
             if value not in setting.choices:
                 control["choices"].append([value, words])
@@ -278,14 +284,27 @@ def menu(kind, more: Mapping[str, Mapping[str, str]] | None = None) -> list[dict
 def rules(kind) -> dict[str, dict]:
     """For each setting that asks something of others: the value that asks nothing (`off`), and what any other asks.
 
-    Of `needs` and `excludes` in one (`needs`), and of `suits`.
+    `needs` holds `needs` and `excludes` in one. `with` is a list: of each entry, settings with a value that they must
+    have (`is`) or not have (`not`), one must hold for the setting to mean anything.
     """
     defaults = {f.name: f.default for f in fields(kind)}
+    settings = declared(kind)
     out = {}
-    for key, setting in declared(kind).items():
+    for key, setting in settings.items():
         needs = dict(setting.needs) | {other: defaults[other] for other in setting.excludes}
-        if needs or setting.suits:
-            out[key] = {"off": defaults[key], "needs": needs, "suits": dict(setting.suits)}
+        used = [
+            {
+                other: {"not": defaults[other]} if value is None else {"is": value}
+                for other, value in setting.used_with.items()
+            }
+        ]
+        for other, about in settings.items():
+            for value, named in about.alone.items():
+                if key not in (other, *named):
+                    used.append({other: {"not": value}})
+        used = [each for each in used if each]
+        if needs or used:
+            out[key] = {"off": defaults[key], "needs": needs, "with": used}
     return out
 
 

@@ -1,4 +1,4 @@
-"""What stands beside the stage: the alternatives of a cell."""
+"""What stands beside the stage: the alternatives of a cell, and the settings."""
 
 import pytest
 from page_actions import decoded
@@ -107,3 +107,70 @@ def test_what_a_pin_changed_flashes_until_the_next_step(opened, motion, name):
     assert page.locator(".mr-grid.front td:not([data-changed])").first.evaluate(look) == "none"
     page.keyboard.press("End")
     assert changed.count() == 0
+
+
+DRAWER = "[data-part=settings]"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1366, 768), (1920, 1080), (380, 800)])
+def test_the_stage_stays_in_sight_beside_the_settings_and_shows_what_they_change(opened, width, height):
+    page = opened(width=width, height=height)
+    page.click("[data-do=settings]")
+    drawer = page.locator(DRAWER).bounding_box()
+    assert drawer["x"] + drawer["width"] <= width
+    assert drawer["y"] + drawer["height"] <= height
+    below = height if drawer["x"] else drawer["y"]
+    for role in ("cart", "caption", "transport", "answers"):
+        box = page.locator(f"[data-panel=watch] [data-role={role}]").bounding_box()
+        assert 0 <= box["y"] < below - 20, role
+        assert box["x"] + box["width"] <= (drawer["x"] or width), role
+    before = page.inner_text("[data-part=stepno]")
+    decoded(page, lambda: page.select_option("#mr-set-steps", "2"))
+    assert page.is_visible(DRAWER)
+    assert page.inner_text("[data-part=stepno]") != before
+
+
+def test_the_settings_open_shut_and_let_go_by_the_keyboard(opened):
+    page = opened()
+    button = page.locator("[data-do=settings]")
+    button.focus()
+    page.keyboard.press("Enter")
+    inside = f"Boolean(document.activeElement.closest('{DRAWER}'))"
+    assert page.evaluate(inside)
+    assert button.get_attribute("aria-expanded") == "true"
+    page.keyboard.press("Escape")
+    assert page.is_hidden(DRAWER)
+    assert page.evaluate("document.activeElement.dataset.do") == "settings"
+    page.keyboard.press("Enter")
+    page.locator(f"{DRAWER} summary").focus()
+    page.keyboard.press("Tab")
+    assert not page.evaluate(inside), "the Tab key goes on into the page"
+    page.keyboard.press("Escape")  # also from the stage
+    assert page.is_hidden(DRAWER)
+
+
+def test_a_setting_that_does_not_apply_is_greyed_out_and_says_why(opened):
+    page = opened()
+    page.click("[data-do=settings]")
+    basic = page.locator("[data-part=fields] label").all_inner_texts()
+    assert basic == ["Beams", "Unmask order", "Steps", "Guidance", "Temperature", "Leave out seen items"]
+    page.click(f"{DRAWER} summary")
+    seed = page.locator("#mr-set-seed")
+    why = page.locator("#mr-set-seed-why")
+    assert seed.is_disabled()
+    assert why.inner_text() == "Only with Temperature above 0 or Unmask order: random or Votes above 1."
+    decoded(page, lambda: page.select_option("#mr-set-order", "random"))
+    assert seed.is_enabled()
+    assert why.is_hidden()
+    merge = page.locator("#mr-set-merge")
+    assert merge.is_disabled()
+    answer = decoded(page, lambda: page.locator("#mr-set-merge-why button").click())
+    assert answer["trace"]["config"]["expansion"] == "joint"
+    assert merge.is_enabled()
+    decoded(page, lambda: page.select_option("#mr-set-algorithm", "published"))
+    enabled = page.locator(f"{DRAWER} :is(input, select):enabled")
+    assert [enabled.nth(n).get_attribute("id") for n in range(enabled.count())] == [
+        "mr-set-beam_size",
+        "mr-set-algorithm",
+    ]
+    assert page.inner_text("#mr-set-order-why") == "Only with Algorithm: MindRec. Set it"

@@ -191,8 +191,10 @@ def test_a_setting_decodes_again_and_reset_takes_it_back(visit):
     page.click("[data-do=settings]")
     fewer = decoded(page, lambda: page.locator("#mr-set-beam_size").fill("2"))
     assert len(fewer["trace"]["steps"][-1]["beams"]) == 2
+    page.click(".mr-settings summary")
     odd = decoded(page, lambda: page.select_option("#mr-set-expansion", "joint"))
     assert odd["trace"]["config"]["expansion"] == "joint"
+    decoded(page, lambda: page.locator(".field", has=page.locator("#mr-set-steps")).locator(".why button").click())
     quick = decoded(page, lambda: page.select_option("#mr-set-steps", "2"))["trace"]["config"]
     assert (quick["steps"], quick["expansion"]) == (2, "partition"), "steps need partition"
     loose = decoded(page, lambda: page.select_option("#mr-set-constraint", "level"))["trace"]["config"]

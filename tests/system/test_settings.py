@@ -47,8 +47,8 @@ def test_one_new_field_is_on_the_menu_in_the_table_and_in_the_help():
     before, after = menu(Oven), menu(Larger)
     assert after[: len(before)] == before
     choices = [["bread", "Bread"], ["pie", "Pie"]]
-    new = {"key": "program", "name": "Program", "help": "Of the timer.", "kind": "choice", "choices": choices}
-    assert after[len(before) :] == [new]
+    new = {"key": "program", "name": "Program", "help": "Of the timer.", "basic": False}
+    assert after[len(before) :] == [new | {"kind": "choice", "choices": choices}]
     added = table(Larger).replace(table(Oven), "")
     assert added == "| `program` | `bread` | `bread, pie` | Of the timer. | yes |\n"
     assert summary(Larger) == summary(Oven) + "; program=bread, pie"
@@ -67,7 +67,7 @@ def test_a_setting_without_a_label_is_not_on_the_menu():
 
 
 def test_a_setting_that_needs_another_is_refused_without_it():
-    assert rules(Oven) == {"grill": {"off": 0, "needs": {"fan": "off"}, "suits": {}}}
+    assert rules(Oven) == {"grill": {"off": 0, "needs": {"fan": "off"}, "with": []}}
     assert Oven(grill=2, fan="off").grill == 2
     assert Oven(grill=0, fan="on").grill == 0
     with pytest.raises(MindRecError, match="grill=2 needs fan='off', not 'on'"):
@@ -76,11 +76,15 @@ def test_a_setting_that_needs_another_is_refused_without_it():
 
 @dataclass(frozen=True)
 class Fridge:
-    """A toy: two ways to cool that exclude each other, and a hum that means nothing without ice."""
+    """A toy: two ways to cool that exclude each other, a hum that means nothing without either, and an off switch."""
 
     ice: int = declare(0, Whole(help="Cubes.", low=0, high=9, excludes=("frost",)))
     frost: int = declare(0, Whole(help="Degrees.", low=0, high=9, excludes=("ice",)))
-    hum: str = declare("low", Choice(help="Of the motor.", choices={"low": "low", "loud": "loud"}, suits={"ice": 1}))
+    hum: str = declare(
+        "low",
+        Choice(help="Of the motor.", choices={"low": "low", "loud": "loud"}, used_with={"ice": None, "frost": 9}),
+    )
+    power: str = declare("on", Choice(help="At the wall.", choices={"on": "on", "off": "off"}, alone={"off": ("ice",)}))
 
     def __post_init__(self):
         clean_settings(self)
@@ -88,12 +92,14 @@ class Fridge:
 
 def test_settings_that_exclude_each_other_are_refused_together_and_turned_off_by_the_menu():
     assert Fridge(ice=2, hum="loud").ice == 2
+    assert Fridge(hum="loud").hum == "loud", "what means nothing is allowed"
     with pytest.raises(MindRecError, match="ice=2 and frost=3 exclude each other"):
         Fridge(ice=2, frost=3)
+    powered = {"power": {"not": "off"}}
     assert rules(Fridge) == {
-        "ice": {"off": 0, "needs": {"frost": 0}, "suits": {}},
-        "frost": {"off": 0, "needs": {"ice": 0}, "suits": {}},
-        "hum": {"off": "low", "needs": {}, "suits": {"ice": 1}},
+        "ice": {"off": 0, "needs": {"frost": 0}, "with": []},
+        "frost": {"off": 0, "needs": {"ice": 0}, "with": [powered]},
+        "hum": {"off": "low", "needs": {}, "with": [{"ice": {"not": 0}, "frost": {"is": 9}}, powered]},
     }
 
 

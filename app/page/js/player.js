@@ -155,9 +155,11 @@ export function makePlayer(app) {
         ? keys(false)
         : app.cell
           ? app.closeCell()
-          : app.root.classList.contains("present")
-            ? present(false)
-            : null,
+          : app.root.classList.contains("drawer")
+            ? app.parts.drawer.toggle(false)
+            : app.root.classList.contains("present")
+              ? present(false)
+              : null,
   };
 
   function press(event) {

@@ -1,24 +1,30 @@
 // @ts-check
-// Settings: every dial with its line of help; a change decodes again and keeps the step in view.
+// Settings: every dial with its line of help, or why it does not apply; a change decodes again and keeps the step in
+// view.
 
 import { make, setText } from "./core.js";
 import { fill } from "./words.js";
 
 export function makeSettings(app) {
-  const T = app.T,
-    box = app.part("fields");
+  const T = app.T;
   const controls = new Map();
 
   function build() {
-    const many = app.data.checkpoints.length > 1;
-    box.replaceChildren(...app.data.settings.filter(({ kind }) => kind !== "checkpoint" || many).map(field));
+    const many = app.data.checkpoints.length > 1,
+      specs = app.data.settings.filter(({ kind }) => kind !== "checkpoint" || many);
+    for (const [part, basic] of [
+      ["fields", true],
+      ["more-fields", false],
+    ])
+      app.part(part).replaceChildren(...specs.filter((spec) => spec.basic === basic).map(field));
   }
 
   function field(spec) {
     const id = "mr-set-" + spec.key,
-      out = make("output", { for: id });
+      out = make("output", { for: id }),
+      why = make("small", { id: id + "-why", class: "why", hidden: true });
     const input = control(spec, id);
-    controls.set(spec.key, { spec, input, out });
+    controls.set(spec.key, { spec, input, out, why });
     input.addEventListener("input", () => setText(out, shown(spec, value(spec, input))));
     input.addEventListener("change", () => set(spec, value(spec, input)));
     return make(
@@ -27,11 +33,12 @@ export function makeSettings(app) {
       make("label", { for: id, text: spec.name }),
       make("span", { class: "in" }, input, spec.kind === "range" ? out : null),
       make("small", { id: id + "-help", text: spec.help }),
+      why,
     );
   }
 
   function control(spec, id) {
-    const about = { id, "aria-describedby": id + "-help" };
+    const about = { id, "aria-describedby": `${id}-help ${id}-why` };
     const choices =
       spec.kind === "checkpoint" ? app.data.checkpoints.map(({ name, title }) => [name, title]) : spec.choices;
     if (choices)
@@ -62,25 +69,84 @@ export function makeSettings(app) {
     const config = { ...app.query.config, [spec.key]: value },
       rules = app.data.rules,
       own = rules[spec.key];
-    if (own && value !== own.off) Object.assign(config, own.needs, own.suits);
+    if (own && value !== own.off) Object.assign(config, own.needs);
     for (const [key, { off, needs }] of Object.entries(rules))
       if (Object.entries(needs).some(([other, needed]) => config[other] !== needed)) config[key] = off;
     app.change({ config }, { decode: true });
   }
 
+  // What another setting must be for this one to mean anything: null where it is so, else the choices, of which one is
+  // enough.
+  function lacks(key, config) {
+    const rule = app.data.rules[key];
+    if (!rule) return null;
+    const needs = Object.entries(rule.needs).filter(([other]) => controls.has(other)); // others give way unseen
+    const asked = [...needs.map(([other, value]) => ({ [other]: { is: value } })), ...rule.with];
+    const holds = ([other, ask]) =>
+      ("is" in ask ? config[other] === ask.is : config[other] !== ask.not) && !lacks(other, config);
+    const missing = asked.find((choices) => !Object.entries(choices).some(holds));
+    return missing ? Object.entries(missing) : null;
+  }
+
+  const named = (key) => (controls.has(key) ? controls.get(key).spec.name : key);
+  const worded = (key, value) => {
+    const spec = controls.has(key) ? controls.get(key).spec : {};
+    const choice = (spec.choices || []).find(([name]) => name === value);
+    if (choice) return choice[1];
+    return value === null ? (spec.kind === "steps" ? T.auto : T.setting_none) : String(value);
+  };
+
+  // The one value that mends it: the one that is asked for, or of two the one that is not ruled out.
+  function wanted(key, ask) {
+    if ("is" in ask) return ask.is;
+    const choices = (controls.has(key) && controls.get(key).spec.choices) || [];
+    return choices.length === 2 ? choices.map(([value]) => value).find((value) => value !== ask.not) : undefined;
+  }
+
+  function reason([key, ask]) {
+    const value = wanted(key, ask),
+      words = typeof ask.not === "number" ? T.setting_above : T.setting_not;
+    if (value === undefined) return fill(words, { name: named(key), value: worded(key, ask.not) });
+    return fill(T.setting_is, { name: named(key), value: worded(key, value) });
+  }
+
+  // Greyed out, with the reason in words and, where one value mends it, a button that sets it.
+  function grey({ input, why }, missing) {
+    const words = missing ? fill(T.setting_only, { reason: missing.map(reason).join(T.setting_or) }) : "";
+    input.closest(".field").classList.toggle("idle", Boolean(missing));
+    why.hidden = !missing;
+    if (why.dataset.words === words) return;
+    why.dataset.words = words;
+    why.replaceChildren(words);
+    const [key, ask] = missing && missing.length === 1 ? missing[0] : [];
+    const value = ask && wanted(key, ask);
+    if (value === undefined || !controls.has(key)) return;
+    const label = fill(T.setting_use, { name: named(key), value: worded(key, value) });
+    const about = { type: "button", class: "mr-link-like", "aria-label": label, text: T.setting_set };
+    why.append(" ", make("button", { ...about, onclick: () => set(controls.get(key).spec, value) }));
+  }
+
   function draw() {
     const config = app.query.config,
       base = app.checkpoint().config;
-    let changed = 0;
-    for (const [key, { spec, input, out }] of controls) {
+    let changed = 0,
+      hidden = 0;
+    for (const [key, field] of controls) {
+      const { spec, input, out } = field;
       const value = key === "checkpoint" ? app.query.checkpoint : config[key];
       if (spec.kind === "steps") steps(input, value);
       else if (spec.kind === "switch") input.checked = value;
       else if (document.activeElement !== input || spec.kind !== "number") input.value = value;
       setText(out, shown(spec, value));
-      if (key !== "checkpoint" && value !== base[key]) changed++;
-      input.disabled = !app.canDecode() && !(key === "checkpoint");
+      const missing = lacks(key, config);
+      if (key !== "checkpoint" && value !== base[key]) {
+        changed++;
+        if (!spec.basic) hidden++;
+      }
+      grey(field, missing);
+      input.disabled = (!app.canDecode() && !(key === "checkpoint")) || Boolean(missing);
     }
+    setText(app.part("more-changes"), hidden ? ` (${hidden})` : "");
     setText(app.part("changes"), changed ? ` (${changed})` : "");
     app.root.querySelector('[data-do="reset"]').disabled =
       !changed && !app.query.config.pins.length && !app.query.config.forbid_tokens.length;
@@ -123,18 +189,12 @@ export function makeSettings(app) {
     box.replaceChildren(make("span", { class: "mr-label", text: T.interventions }), ...chips);
   }
 
-  function toggle() {
-    const panel = app.part("settings");
-    panel.hidden = !panel.hidden;
-    app.root.querySelector('[data-do="settings"]').setAttribute("aria-expanded", String(!panel.hidden));
-  }
-
   return {
     build,
     draw: () => {
       draw();
       interventions();
     },
-    acts: { settings: toggle, reset: () => app.change({ config: { ...app.checkpoint().config } }, { decode: true }) },
+    acts: { reset: () => app.change({ config: { ...app.checkpoint().config } }, { decode: true }) },
   };
 }

@@ -7,6 +7,7 @@ import { makeBrowse } from "./browse.js";
 import { calm, remember, setText } from "./core.js";
 import { makeCart } from "./cart.js";
 import { makeDial } from "./dial.js";
+import { makeDrawer } from "./drawer.js";
 import { makeFilling } from "./filling.js";
 import { makeFront } from "./front.js";
 import { makeGuilt } from "./guilt.js";
@@ -70,6 +71,7 @@ export function mount(element, data, server) {
           history: makeHistory(app),
           browse: makeBrowse(app),
           settings: makeSettings(app),
+          drawer: makeDrawer(app),
           filling: makeFilling(app),
           odd: makeOdd(app),
           dial: makeDial(app),

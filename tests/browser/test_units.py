@@ -2,8 +2,7 @@
 
 import base64
 import dataclasses
-import struct
-import zlib
+import io
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,7 +14,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.system.settings import Choice, Number, Rows, Switch, Tokens, Whole, declare
 from mindrec.system.settings import links as declared_links
 
-PURE = ("words", "links", "model", "apng", "store")
+PURE = ("words", "links", "model", "gif", "store")
 HOST = "https://shop.example/app"
 
 
@@ -228,41 +227,58 @@ def test_a_running_decode_says_how_long_it_will_be(units, bundle, settings, expe
     assert units("model.readBundle(x).expected", bundle | {"partial": True}) == expected
 
 
-# -- the picture writer ------------------------------------------------------------------------------------------------
+# -- films -------------------------------------------------------------------------------------------------------------
+
+GIF = """{ const film = gif.makeGif(x.width, x.height);
+  for (const [pixels, pause] of x.frames) film.add(Uint8ClampedArray.from(atob(pixels), c => c.charCodeAt(0)), pause);
+  const bytes = film.bytes();
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text); }"""
 
 
-def png(grey: int) -> bytes:
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def filmed(units, pictures, pauses):
+    """The frames of the GIF that the page makes of pictures, and how long each stands, in milliseconds."""
+    from PIL import Image, ImageSequence
 
-    head = struct.pack(">IIBBBBB", 2, 1, 8, 0, 0, 0, 0)
-    pixels = zlib.compress(bytes([0, grey, grey]))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
-
-
-def chunks(data: bytes):
-    at = 8
-    while at < len(data):
-        (size,) = struct.unpack(">I", data[at : at + 4])
-        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
-        assert struct.unpack(">I", data[at + 8 + size : at + 12 + size])[0] == zlib.crc32(kind + body)
-        yield kind.decode(), body
-        at += 12 + size
-
-
-def test_pictures_become_one_animated_png(units):
-    given = [base64.b64encode(png(grey)).decode() for grey in (0, 128, 255)]
-    made = units(
-        """{ const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-        return btoa(String.fromCharCode(...apng.animated(x.map(bytes), [1600, 300, 4000]))); }""",
-        given,
+    frames = [
+        (base64.b64encode(picture.convert("RGBA").tobytes()).decode(), pause)
+        for picture, pause in zip(pictures, pauses, strict=True)
+    ]
+    made = base64.b64decode(
+        units(f"(() => {GIF})()", {"width": pictures[0].width, "height": pictures[0].height, "frames": frames})
     )
-    found = list(chunks(base64.b64decode(made)))
-    kinds = [kind for kind, _ in found]
-    assert kinds == ["IHDR", "acTL", "fcTL", "IDAT", "fcTL", "fdAT", "fcTL", "fdAT", "IEND"]
-    assert struct.unpack(">II", found[1][1]) == (3, 0)
-    control = [struct.unpack(">IIIIIHHBB", body) for kind, body in found if kind == "fcTL"]
-    assert [(c[1], c[2], c[5] / c[6]) for c in control] == [(2, 1, 1.6), (2, 1, 0.3), (2, 1, 4)]
-    serials = [struct.unpack(">I", body[:4])[0] for kind, body in found if kind in ("fcTL", "fdAT")]
-    assert serials == list(range(5))
-    assert [zlib.decompress(body[4:])[1] for kind, body in found if kind == "fdAT"] == [128, 255]
+    with Image.open(io.BytesIO(made)) as film:
+        assert film.format == "GIF"
+        assert film.info["loop"] == 0
+        found = [(frame.convert("RGB").copy(), frame.info["duration"]) for frame in ImageSequence.Iterator(film)]
+    return [frame for frame, _ in found], [pause for _, pause in found]
+
+
+def test_pictures_of_few_colours_become_a_film_that_loses_nothing(units):
+    from PIL import Image, ImageDraw
+
+    pictures = []
+    for n in range(3):  # the last is the one before it
+        picture = Image.new("RGB", (70, 40), "#f6f7f9")
+        ImageDraw.Draw(picture).rectangle((5 + 9 * min(n, 1), 8, 30, 20), fill="#0072b2", outline="#d55e00")
+        pictures.append(picture)
+    frames, pauses = filmed(units, pictures, [1600, 300, 4000])
+    assert [frame.tobytes() for frame in frames] == [picture.tobytes() for picture in pictures]
+    assert pauses == [1600, 300, 4000]
+
+
+def test_pictures_of_more_colours_than_a_film_has_come_near(units):
+    """Noise, which fills every table of the compression many times over, with a rare colour in it."""
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    grey = rng.integers(100, 150, (2, 150, 200, 1)) + rng.integers(0, 20, (2, 150, 200, 3))
+    grey[:, :4, :4] = (200, 20, 30)
+    pictures = [Image.fromarray(part.astype(np.uint8)) for part in grey]
+    frames, _ = filmed(units, pictures, [100, 100])
+    for frame, picture in zip(frames, pictures, strict=True):
+        off = np.abs(np.asarray(frame).astype(int) - np.asarray(picture).astype(int))
+        assert off.max() <= 24
+        assert off[:4, :4].max() <= 4, "a rare colour is kept"

@@ -300,8 +300,8 @@ def test_a_trace_is_saved_and_opened_again_and_a_broken_one_is_refused(visit, tm
     assert caption(other) == answer["captions"][0]
 
 
-def test_a_picture_is_a_png_and_a_film_shows_every_step(visit, tmp_path):
-    from PIL import Image, ImageSequence
+def test_a_picture_is_a_png_and_a_film_shows_the_answer_and_every_step(visit, tmp_path):
+    from PIL import Image
 
     page, answer = start(visit)
     page.wait_for_selector(".js-plotly-plot")
@@ -309,34 +309,58 @@ def test_a_picture_is_a_png_and_a_film_shows_every_step(visit, tmp_path):
         page.click("[data-do=save-png]")
     got.value.save_as(tmp_path / "stage.png")
     assert (tmp_path / "stage.png").read_bytes()[:4] == b"\x89PNG"
-    for kind in ("card", "card-film"):
+    card, film = tmp_path / "card.png", tmp_path / "card-film.gif"
+    page.focus("[data-part=stage]")
+    page.keyboard.press("End")
+    for kind, path in (("card", card), ("card-film", film)):
         with page.expect_download() as got:
             page.click(f"[data-do=save-{kind}]")
-        got.value.save_as(tmp_path / f"{kind}.png")
-    assert (tmp_path / "card-film.png").stat().st_size < 2_000_000
-    with Image.open(tmp_path / "card.png") as card, Image.open(tmp_path / "card-film.png") as film:
-        assert card.size == film.size == (1200, 675)
-        cards = [frame.convert("RGB").copy() for frame in ImageSequence.Iterator(film)]
-    assert len(cards) == len(answer["trace"]["steps"]) + 1
-    assert cards[0].tobytes() == cards[-1].tobytes(), "the answer comes first, and last"
-    assert len({frame.tobytes() for frame in cards}) == len(cards) - 1
-    page.focus("[data-part=stage]")
+        assert got.value.suggested_filename.endswith(path.name)
+        got.value.save_as(path)
+    steps = len(answer["trace"]["steps"])
+    cards = film_frames(film)
+    assert len(cards) == steps + 1
+    with Image.open(card) as picture:
+        assert picture.size == cards[0].size == (1200, 675)
+        answered = picture.convert("RGB")
+    assert distance(cards[0], answered) < 2, "the answer comes first,"
+    assert distance(cards[1], answered) > 4
+    assert cards[0].tobytes() == cards[-1].tobytes(), "and last"
+    assert len({frame.tobytes() for frame in cards}) == steps
     page.keyboard.press("Home")
     page.keyboard.press("ArrowRight")
     shown = caption(page)
     with page.expect_download() as got:
         page.click("[data-do=save-film]")
-    got.value.save_as(tmp_path / "film.png")
-    with Image.open(tmp_path / "film.png") as film:
-        frames = [frame.convert("RGB").copy() for frame in ImageSequence.Iterator(film)]
-        pauses = [frame.info["duration"] for frame in ImageSequence.Iterator(film)]
-    assert len(frames) == len(answer["trace"]["steps"])
-    assert len({frame.tobytes() for frame in frames}) == len(frames)
-    assert pauses == [1600.0] * (len(frames) - 1) + [4000.0]
+    got.value.save_as(tmp_path / "film.gif")
+    frames = film_frames(tmp_path / "film.gif")
+    assert len(frames) == steps + 1
+    assert frames[0].tobytes() == frames[-1].tobytes()
+    assert len({frame.tobytes() for frame in frames}) == steps
     colours = frames[-1].getcolors(2**24)
     assert max(n for n, _ in colours) < 0.98 * frames[-1].width * frames[-1].height, "something is drawn"
     assert caption(page) == shown  # the page stays where it was
-    assert "film.png" in page.inner_text("[data-part=done]")
+    assert "film.gif" in page.inner_text("[data-part=done]")
+
+
+def film_frames(path):
+    """The frames of a film that can be posted: a GIF under 2 MB that plays for ever and lingers on its first frame."""
+    from PIL import Image, ImageSequence
+
+    assert path.stat().st_size < 2_000_000
+    with Image.open(path) as film:
+        assert film.format == "GIF"
+        assert film.info["loop"] == 0
+        frames = [(frame.convert("RGB").copy(), frame.info["duration"]) for frame in ImageSequence.Iterator(film)]
+    assert frames[0][1] > frames[1][1] >= 1000
+    return [frame for frame, _ in frames]
+
+
+def distance(one, other) -> float:
+    """How far two pictures are from each other, of 255."""
+    from PIL import ImageChops, ImageStat
+
+    return max(ImageStat.Stat(ImageChops.difference(one, other)).mean)
 
 
 def test_a_title_with_markup_shows_as_text(visit):

@@ -2,16 +2,14 @@
 // The share card: 1200 x 675 pixels that say all of a decode at one step, for a post or a slide. Cart, path, three
 // answers, link; a film of it shows the answer first and then how it was found.
 
-import { animated } from "./apng.js";
 import { make } from "./core.js";
+import { filmOf, pngOf } from "./film.js";
 import { count, fill, percent } from "./words.js";
 
 const WIDTH = 1200,
   HEIGHT = 675,
   EDGE = 56,
   INSIDE = WIDTH - 2 * EDGE;
-const PAUSE = 1200,
-  LAST_PAUSE = 3500; // milliseconds a step of the film
 const FACE = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif";
 
 /** A canvas's paper with the page's colours, and text that never leaves its box. */
@@ -144,21 +142,17 @@ function drawCard(app, number, link) {
   return on.canvas;
 }
 
-const png = (canvas) => new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-
 // A file has no address that anyone else could open.
 const linkOf = (address) => (address.startsWith("http") ? address.replace(/^https?:\/\//, "") : "");
 
 /** The card at the step that is shown, as a PNG. */
-export const cardPicture = (app, address) => png(drawCard(app, app.step, linkOf(address)));
+export const cardPicture = (app, address) => pngOf(drawCard(app, app.step, linkOf(address)));
 
-/** The answer first, then every step in turn, as an animated PNG. */
-export async function cardFilm(app, address) {
-  const { last } = app.model,
-    steps = [last, ...Array(last + 1).keys()],
-    frames = [];
-  for (const step of steps)
-    frames.push(new Uint8Array(await (await png(drawCard(app, step, linkOf(address)))).arrayBuffer()));
-  const pauses = steps.map((step) => (step === last ? LAST_PAUSE : PAUSE));
-  return new Blob([animated(frames, pauses)], { type: "image/png" });
-}
+/** All steps as a GIF. */
+export const cardFilm = (app, address) =>
+  filmOf(app.model.last, async (step, scale) => {
+    const card = drawCard(app, step, linkOf(address)),
+      canvas = make("canvas", { width: WIDTH * scale, height: HEIGHT * scale });
+    canvas.getContext("2d").drawImage(card, 0, 0, canvas.width, canvas.height);
+    return canvas;
+  });

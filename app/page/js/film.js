@@ -1,12 +1,45 @@
 // @ts-check
-// The stage as pictures: one step as a PNG, all steps as an animated PNG. Its own markup and style are put into an SVG,
-// which the browser draws on a canvas.
+// Films as GIF pictures that can be posted, the answer first; and the stage as pictures: its own markup and style are put
+// into an SVG, which the browser draws on a canvas.
 
-import { animated } from "./apng.js";
 import { make } from "./core.js";
+import { makeGif } from "./gif.js";
 
-const PAUSE = 1600,
-  LAST_PAUSE = 4000; // milliseconds a step of the film
+const PAUSE = 1500,
+  ANSWER_PAUSE = 3500; // milliseconds a frame
+const MOST_BYTES = 2000000,
+  MOST_FRAMES = 32,
+  SCALES = [1, 0.75, 0.5, 0.35]; // of a film that would be too large to post
+
+// The answer, which is what a place shows that does not play it, then how it was found: each step in turn, or as many
+// of them as a film has frames.
+function framesOf(last) {
+  const count = Math.min(last, MOST_FRAMES - 2);
+  return [last, ...Array.from({ length: count + 1 }, (_, n) => (count ? Math.round((n * last) / count) : last))];
+}
+
+/**
+ * A film under MOST_BYTES.
+ * @param {number} last step
+ * @param {(step: number, scale: number) => Promise<HTMLCanvasElement>} paint one frame; all of a scale have one size
+ */
+export async function filmOf(last, paint) {
+  for (const scale of SCALES) {
+    let film = null;
+    for (const step of framesOf(last)) {
+      const canvas = await paint(step, scale),
+        { width, height } = canvas;
+      film = film || makeGif(width, height);
+      film.add(canvas.getContext("2d").getImageData(0, 0, width, height).data, step === last ? ANSWER_PAUSE : PAUSE);
+      await new Promise((resolve) => setTimeout(resolve)); // the page lives on
+    }
+    const bytes = film.bytes();
+    if (bytes.length < MOST_BYTES) return new Blob([bytes], { type: "image/gif" });
+  }
+  throw new Error("the film is too large");
+}
+
+export const pngOf = (canvas) => new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 
 // How the stage looks now, w x h, on a canvas of `scale` times that.
 async function paintStage(app, w, h, scale) {
@@ -37,13 +70,13 @@ async function paintStage(app, w, h, scale) {
   const image = new Image();
   image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(source);
   await image.decode();
-  const canvas = make("canvas", { width: w * scale, height: h * scale }),
+  const canvas = make("canvas", { width: Math.round(w * scale), height: Math.round(h * scale) }),
     paper = canvas.getContext("2d");
   paper.scale(scale, scale);
   paper.fillStyle = getComputedStyle(stage).backgroundColor;
   paper.fillRect(0, 0, w, h);
   paper.drawImage(image, 0, 0);
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  return canvas;
 }
 
 const stageSize = (app) => {
@@ -52,37 +85,27 @@ const stageSize = (app) => {
 };
 
 export async function stagePicture(app) {
-  return paintStage(app, ...stageSize(app), 2);
+  return pngOf(await paintStage(app, ...stageSize(app), 2));
 }
 
-// Every step in turn, at the size of the tallest; the step that was shown is shown again afterwards.
+// At the size of the tallest step; the step that was shown is shown again afterwards.
 export async function stageFilm(app, told) {
   const shown = app.step,
-    steps = [...Array(app.model.last + 1).keys()],
-    sizes = [],
-    frames = [];
+    { last } = app.model,
+    sizes = [];
   try {
-    for (const step of steps) {
+    for (let step = 0; step <= last; step++) {
       app.go(step);
       sizes.push(stageSize(app));
     }
     const [w, h] = [0, 1].map((side) => Math.max(...sizes.map((size) => size[side])));
-    for (const step of steps) {
+    return await filmOf(last, async (step, scale) => {
       app.go(step);
       await new Promise((resolve) => setTimeout(resolve, 50)); // the tree draws after the step
-      frames.push(new Uint8Array(await (await paintStage(app, w, h, 1)).arrayBuffer()));
-      told(step, app.model.last);
-    }
+      told(step, last);
+      return paintStage(app, w, h, scale);
+    });
   } finally {
     app.go(shown);
   }
-  return new Blob(
-    [
-      animated(
-        frames,
-        frames.map((_, n) => (n === frames.length - 1 ? LAST_PAUSE : PAUSE)),
-      ),
-    ],
-    { type: "image/png" },
-  );
 }

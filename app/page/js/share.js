@@ -78,7 +78,8 @@ export function makeShare(app) {
     done(T.saving);
     app.parts.player.stop();
     try {
-      download(name(ending), await picture(), "image/png");
+      const made = await picture();
+      download(name(ending), made, made.type);
       done(fill(T.saved, { name: name(ending) }));
     } catch {
       done(T.failed);
@@ -86,10 +87,10 @@ export function makeShare(app) {
   }
 
   const savePicture = () => save("png", () => stagePicture(app));
-  const saveFilm = () => save("film.png", () => stageFilm(app, (step, last) => done(fill(T.filming, { step, last }))));
+  const saveFilm = () => save("film.gif", () => stageFilm(app, (step, last) => done(fill(T.filming, { step, last }))));
 
   const saveCard = () => save("card.png", () => cardPicture(app, here()));
-  const saveCardFilm = () => save("card-film.png", () => cardFilm(app, here()));
+  const saveCardFilm = () => save("card-film.gif", () => cardFilm(app, here()));
   const here = () => (app.server ? address() : location.href);
 
   async function open() {

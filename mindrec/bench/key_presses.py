@@ -1,5 +1,7 @@
 """Key presses on the page, timed by the browser: what `bench app` says of a step is measured here."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from mindrec.errors import MindRecError
@@ -15,6 +17,7 @@ WATCH_KEYS = """() => { window.benchKeys = []; window.benchEvents = [];
       c.port1.onmessage = () => {
         Object.assign(note, {painted: performance.now() - event.timeStamp,
           shows: document.querySelector('[data-part=stepno]').textContent,
+          answers: document.querySelector('[data-part=podium]')?.textContent,
           nodes: document.querySelectorAll('.mr-tree .point:not(.off)').length}); };
       c.port2.postMessage(0); });
   }, true);
@@ -46,3 +49,24 @@ def steps(page) -> tuple[list[dict], list[float]]:
 def median(values) -> float:
     """To a tenth of a millisecond."""
     return round(float(np.median(list(values))), 1)
+
+
+def turns(page) -> list[dict]:
+    """Notes on every turn of the guidance dial, there and back through its stops, at the last step."""
+    page.focus("[data-part=stage]")
+    page.keyboard.press("End")
+    with page.expect_response(lambda r: "component_server" in r.url and '"bundles"' in r.text()):
+        page.focus("[data-part=dial]")
+    page.keyboard.press("Home")
+    page.wait_for_timeout(1000)
+    page.evaluate("window.benchKeys.length = 0")
+    last = int(page.get_attribute("[data-part=dial]", "max"))
+    for _ in range(ROUNDS):
+        for at, key in enumerate(["ArrowRight"] * last + ["ArrowLeft"] * last):
+            page.keyboard.press(key)
+            page.wait_for_timeout(400 + 7 * (at % 5))  # the tree is drawn by then
+    notes = page.evaluate("window.benchKeys")
+    shown = [note.get("answers") for note in notes]
+    if len(notes) != 2 * last * ROUNDS or any(one == two for one, two in pairwise(shown)):
+        raise MindRecError("a turn of the dial showed no other answers; run the bench on a quieter machine")
+    return notes

@@ -10,6 +10,8 @@ What "step to painted" means here, in milliseconds:
   presented, in units of 8 ms; headless, pixels are made by the CPU.
 - `step_map_ms_median`, `step_map_large_ms_median`: the same with the map, of the checkpoint's catalog and of one of
   12,000 items (mindrec.bench.map_speed); `_most` is the slowest step of the walk.
+- `dial_ms_median`: the same for a key press that turns the guidance dial to another stop, the tree in sight; the other
+  stops were decoded when the dial got the focus. Every sample is checked to show other answers than the one before.
 - `page_first_interactive_ms`, `page_interactive_ms`: from the page's address to a stage that answers, in a browser that
   has not seen it, and the median of later visits.
 
@@ -27,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mindrec.bench.app_process import running_app
-from mindrec.bench.key_presses import ROUNDS, WATCH_KEYS, median, steps
+from mindrec.bench.key_presses import ROUNDS, WATCH_KEYS, median, steps, turns
 from mindrec.bench.map_speed import measure_map
 from mindrec.decoding.config import MAX_BEAMS
 from mindrec.errors import MindRecError
@@ -88,6 +90,7 @@ def _measure(browser, url: str, wide: Path) -> dict:
     page.reload()
     page.wait_for_selector(".mr-tree .point", state="attached")
     page.evaluate(WATCH_KEYS)
+    turned = turns(page)
     page.click("[data-do=tree]")
     plain, presented = steps(page)
     page.click("[data-do=tree]")
@@ -108,7 +111,8 @@ def _measure(browser, url: str, wide: Path) -> dict:
         "step_tree_ms_median": median(note["painted"] for note in full),
         "tree_nodes": most,
         "tree_trace": f"{MAX_BEAMS} beams, opened from a file",
-        "samples": {"step": len(plain), "step_tree": len(full)},
+        "dial_ms_median": median(note["painted"] for note in turned),
+        "samples": {"step": len(plain), "step_tree": len(full), "dial": len(turned)},
         "click_to_first_step_ms": median(decodes),
         "page_first_interactive_ms": round(interactive[0], 1),
         "page_interactive_ms": median(interactive[1:]),

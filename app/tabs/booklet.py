@@ -11,6 +11,7 @@ from app.tabs.lessons import Lessons
 from app.words import lab_words
 from app.words import sentences as text
 from app.words.booklet_words import BOOKLET, EXPERIMENTS
+from app.words.code_names import beam_names
 from mindrec.lab.dials import Dials
 from mindrec.system.settings import menu
 from mindrec.trace.records import DecodeTrace
@@ -182,16 +183,16 @@ def _beams(trace: DecodeTrace, number: int) -> str:
     step, gold = trace.steps[number], trace.gold
     shown = step.beams[:BEAMS]
 
-    def cell(position: int, code: int | None, on_path: bool) -> str:
-        return _cell(None if code is None else text.label(trace, position, code), "true" if on_path else "")
-
-    def row(codes: Sequence[int | None]) -> str:
+    def row(rank: int, codes: Sequence[int | None]) -> str:
         known = [gold is not None and code is not None and gold.codes[n] == code for n, code in enumerate(codes)]
-        return "".join(cell(n, code, all(known[: n + 1])) for n, code in enumerate(codes))
+        names = beam_names(trace, number, rank)
+        return "".join(_cell(name, "true" if all(known[: n + 1]) else "") for n, name in enumerate(names))
 
     values = {"step": number, "steps": len(trace.steps) - 1, "count": len(shown), "beams": len(step.beams)}
     caption = BOOKLET["start"] if number == 0 else BOOKLET["step"].format(**values)
-    return _table([level.name for level in trace.levels], [row(beam.codes) for beam in shown], caption)
+    return _table(
+        [level.name for level in trace.levels], [row(rank, beam.codes) for rank, beam in enumerate(shown)], caption
+    )
 
 
 def _glossary() -> str:

@@ -9,7 +9,7 @@ import math
 import numpy as np
 import torch
 
-from app.words import sentences as text
+from app.words.code_names import gold_names
 from mindrec.recommender import Recommender
 from mindrec.trace.records import DecodeTrace
 
@@ -25,7 +25,7 @@ def masked_states(recommender: Recommender, trace: DecodeTrace) -> list[dict]:
     masked, None elsewhere; the state's loss is the mean over its masked tokens. Tokens alone judge, over their level's
     whole vocabulary, as in the training of the shipped grocery checkpoint.
     """
-    codes, levels = trace.gold.codes, trace.levels
+    codes, levels, names = trace.gold.codes, trace.levels, gold_names(trace)
     masked_SL = _drawn_masks(len(codes))
     filled_SL = torch.tensor(codes).masked_fill(torch.from_numpy(masked_SL), -1)
     denoiser = recommender.denoiser
@@ -39,7 +39,7 @@ def masked_states(recommender: Recommender, trace: DecodeTrace) -> list[dict]:
         tokens = []
         for position, masked in enumerate(masked_L):
             nats = -float(log_p[position][number]) if masked else None
-            seen = {"level": levels[position].name, "label": text.label(trace, position, codes[position])}
+            seen = {"level": levels[position].name, "label": names[position]}
             tokens.append(seen | {"p": math.exp(-nats) if masked else None, "nats": nats})
         asked = [token["nats"] for token in tokens if token["nats"] is not None]
         states.append({"tokens": tokens, "loss": sum(asked) / len(asked)})

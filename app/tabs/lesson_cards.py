@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.tabs.exercises import fall, masked_states
 from app.words import sentences as text
+from app.words.code_names import alternative_name, gold_names
 from mindrec.decoding.config import DecodeConfig
 from mindrec.recommender import Recommender
 from mindrec.trace.records import DecodeTrace
@@ -55,7 +56,7 @@ def _diffusion(trace: DecodeTrace) -> Card | None:
     gold = trace.gold
     if gold is None:
         return None
-    words, labels = text.LESSONS["diffusion"], [text.label(trace, n, code) for n, code in enumerate(gold.codes)]
+    words, labels = text.LESSONS["diffusion"], gold_names(trace)
     return Card(
         words["body"].format(count=len(labels), gold=_title(trace, gold.row)),
         words["ask"],
@@ -122,9 +123,9 @@ def _greedy(trace: DecodeTrace) -> Card | None:
         step, position, best, own = turn
         because = words["lost"].format(
             step=step,
-            best=text.label(trace, position, best.code),
+            best=alternative_name(trace, step, position, best),
             best_p=text.percent(best.p),
-            gold_label=text.label(trace, position, own.code),
+            gold_label=alternative_name(trace, step, position, own),
             gold_p=text.percent(own.p),
         )
     return Card(

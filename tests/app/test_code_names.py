@@ -7,6 +7,7 @@ import pytest
 
 from app.tabs.bundles import rows_with, speaks, token_names
 from app.words import sentences as text
+from app.words.code_names import alternative_name, beam_names, gold_names
 from mindrec.decoding.config import DecodeConfig
 
 
@@ -66,3 +67,54 @@ def test_a_pinned_code_is_named_by_its_items_the_most_taken_first(recommender, t
     assert (np.diff(popularity[rows]) <= 0).all()
     named = token_names(pinned, recommender)[f"{position}.{pins[1][1]}"]
     assert recommender.catalog.items[rows[0]].title in named
+
+
+def test_a_code_is_named_by_the_likeliest_item_that_it_leaves_where_it_is_revealed(trace):
+    depth = sum(level.kind == "category" for level in trace.levels)
+    titles = trace.titles | {str(item.row): item.title for item in trace.items}
+    last = len(trace.steps) - 1
+    seen = 0
+    for number, step in enumerate(trace.steps[1:], 1):
+        for rank, beam in enumerate(step.beams):
+            names = beam_names(trace, number, rank)
+            before = beam_names(trace, number - 1, beam.parent)
+            fresh = {reveal.position for reveal in beam.revealed}
+            assert [name is None for name in names] == [code is None for code in beam.codes]
+            for position, name in enumerate(names):
+                if position not in fresh:
+                    assert name == before[position], "it keeps its name"
+                elif position < depth:
+                    assert name == text.label(trace, position, beam.codes[position])
+                else:
+                    seen += 1
+                    assert name == titles[str(step.possible.beams[rank][0])]
+    assert seen
+    best = trace.steps[last].beams[0]
+    assert beam_names(trace, last, 0)[-1] == titles[str(best.item)]
+
+
+def test_the_true_item_s_codes_and_alternatives_have_the_same_names(trace, recommender):
+    gold = trace.gold
+    names = gold_names(trace)
+    assert all(names)
+    alive = [n for n, step in enumerate(trace.steps) if step.gold is not None and step.gold.rank is not None]
+    borne = beam_names(trace, alive[-1], trace.steps[alive[-1]].gold.rank)
+    assert [name for name in borne if name] == [name for name, own in zip(names, borne, strict=True) if own]
+    assert {name for name, own in zip(names, borne, strict=True) if not own} <= {
+        text.label(trace, n, code) for n, code in enumerate(gold.codes)
+    } | {recommender.catalog.items[gold.row].title}
+    for number, step in enumerate(trace.steps[1:], 1):
+        for rank, beam in enumerate(step.beams):
+            opinion = next((o for o in step.opinions if o.beam == beam.parent), None)
+            own = [r for r in beam.revealed if not r.forced]
+            places = [p for p in opinion.open if p.position == own[0].position] if opinion and len(own) == 1 else []
+            for taken in (a for p in places for a in p.alternatives if a.code == own[0].code):
+                position = own[0].position
+                assert alternative_name(trace, number, position, taken) == beam_names(trace, number, rank)[position]
+
+
+def test_a_trace_without_possible_items_names_codes_by_their_keywords(trace):
+    bare = replace(trace, steps=tuple(replace(step, possible=None) for step in trace.steps))
+    last = len(bare.steps) - 1
+    codes = bare.steps[last].beams[0].codes
+    assert beam_names(bare, last, 0) == [text.label(bare, n, code) for n, code in enumerate(codes)]

@@ -1,6 +1,6 @@
 // @ts-check
-// Films as GIF pictures that can be posted, the answer first; and the stage as pictures: its own markup and style are put
-// into an SVG, which the browser draws on a canvas.
+// Films as GIF pictures that can be posted, the answer first; and the stage as pictures: its own markup and style are
+// put into an SVG, which the browser draws on a canvas.
 
 import { make } from "./core.js";
 import { makeGif } from "./gif.js";

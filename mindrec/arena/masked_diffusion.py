@@ -1,7 +1,8 @@
 """MindRec itself: its default decode, its tokens alone, and its auto-regressive twin. The project's own training.
 
 The three differ in nothing but what their names say: one recipe chosen from the data (mindrec.training.auto_preset),
-with epochs cut in proportion until the estimated time fits the budget. MindRec and its tokens alone are one checkpoint.
+with epochs cut in proportion until the estimated time fits the budget, and with a sample of the sequences where not one
+epoch of the block would fit. MindRec and its tokens alone are one checkpoint.
 
 Shape legend: U users, K ranks.
 """
@@ -22,6 +23,9 @@ from mindrec.recommender import Recommender
 from mindrec.training.auto_preset import choose_preset, estimate_seconds
 from mindrec.training.presets import Preset
 from mindrec.training.run import train_checkpoint
+
+LEAST_SEEN = 0.05
+"""Share of the training sequences below which nothing sensible can be learnt."""
 
 
 class MindRec:
@@ -44,9 +48,16 @@ class MindRec:
         """Train a checkpoint in the task's folder, or open the one that the same task has trained there."""
         out = self.task.folder / f"{self.objective}-{self.task.seed}"
         if not self.task.shared.get(out):
-            recipe = within(budget, self.task, choose_preset(self.task.data).preset)
+            recipe, sequences = within(budget, self.task, choose_preset(self.task.data).preset)
             made = train_checkpoint(
-                self.task.data, recipe, out, objective=self.objective, device="cpu", report=report, progress=False
+                self.task.data,
+                recipe,
+                out,
+                objective=self.objective,
+                most_sequences=sequences,
+                device="cpu",
+                report=report,
+                progress=False,
             )
             self.task.shared[out] = made.training["seconds_in_all"]
         self.recommender = Recommender(load_checkpoint(out, "cpu"))
@@ -100,19 +111,23 @@ class LeftToRight(MindRec):
     objective, evidence = "ar", "off"
 
 
-def within(budget: Budget, task: Task, recipe: Preset) -> Preset:
-    """The recipe with the task's seed, and with as many epochs as the budget's time and count allow.
+def within(budget: Budget, task: Task, recipe: Preset) -> tuple[Preset, int | None]:
+    """The recipe with the task's seed and as many epochs as the budget's time and count allow, and how many training
+    sequences it sees: None for all of them, fewer where one epoch of the block takes longer than its share of the time.
 
     Raises:
-        MindRecError: one epoch of each stage does not fit.
+        MindRecError: a twentieth of the sequences does not fit either.
     """
     wanted = estimate_seconds(task.data, recipe, torch.device("cpu"))
-    share = min(1.0, 60 * budget.minutes / max(wanted, 1e-9))
-    dense, block = (int(share * n) for n in (recipe.train.dense_epochs, recipe.train.epochs))
-    if block < 1:
+    share, wish = 60 * budget.minutes / max(wanted, 1e-9), recipe.train
+    seen = min(1.0, share * wish.epochs)
+    if seen < LEAST_SEEN:
         raise MindRecError(
             f"--minutes {budget.minutes:g} is too short for MindRec here: its recipe takes about {wanted / 60:.1f} "
-            f"minutes for {recipe.train.dense_epochs} and {recipe.train.epochs} epochs"
+            f"minutes for {wish.dense_epochs} and {wish.epochs} epochs"
         )
-    dense, block = min(max(dense, 1), budget.epochs), min(block, budget.epochs)
-    return replace(recipe, train=replace(recipe.train, seed=task.seed, dense_epochs=dense, epochs=block))
+    dense, block = (
+        max(1, min(epochs, int(share / seen * epochs + 1e-9))) for epochs in (wish.dense_epochs, wish.epochs)
+    )
+    train = replace(wish, seed=task.seed, dense_epochs=min(dense, budget.epochs), epochs=min(block, budget.epochs))
+    return replace(recipe, train=train), None if seen == 1 else int(seen * len(task.sequences))

@@ -9,6 +9,7 @@ import torch
 
 from mindrec.arena.contest import Plan, hold_contest
 from mindrec.arena.fmrec import mode_times, walk
+from mindrec.arena.masked_diffusion import within
 from mindrec.arena.method import Budget, ScoringMethod, Task
 from mindrec.arena.methods import METHODS, method_type
 from mindrec.arena.picture import accuracy_against_time
@@ -162,3 +163,19 @@ def test_a_bad_plan_is_refused(bad):
 def test_a_method_says_where_it_comes_from(name):
     kind = method_type(name)
     assert all((kind.title, kind.paper, kind.__doc__))
+
+
+@pytest.mark.parametrize(
+    ("share", "epochs", "seen"), [(2.0, (10, 6), 1.0), (0.5, (5, 3), 1.0), (0.1, (1, 1), 0.6), (0.005, None, None)]
+)
+def test_mindrec_fits_its_recipe_into_the_budget(share, epochs, seen, chain, tmp_path, tiny_preset, monkeypatch):
+    recipe = replace(tiny_preset, train=replace(tiny_preset.train, dense_epochs=10, epochs=6))
+    monkeypatch.setattr("mindrec.arena.masked_diffusion.estimate_seconds", lambda *_: 600.0)
+    task, budget = Task(chain, tmp_path, seed=7), Budget(minutes=10 * share)
+    if epochs is None:
+        with pytest.raises(MindRecError, match="too short"):
+            within(budget, task, recipe)
+        return
+    made, sequences = within(budget, task, recipe)
+    assert (made.train.dense_epochs, made.train.epochs, made.train.seed) == (*epochs, 7)
+    assert sequences == (None if seen == 1 else int(seen * len(task.sequences)))

@@ -20,6 +20,8 @@ class CompactConfig:
     the open positions add up, normalised over the items that exist (mindrec.model.item_softmax).
     `dense_encoder` is the dense part's: "llama", or "filtered" with a low-pass filter along time beside attention
     (mindrec.model.filtered_encoder).
+    `text_width` is the width of the text vectors that codes carry beside a code reader (mindrec.model.likeness); 0:
+    none.
     `transitions` is how many pairs of items are kept beside the dense head (mindrec.model.transitions), `item_item`
     how many of what is taken together (mindrec.model.item_item); 0: no such part. `repeats` says that people come back
     to the same items: what is in the history may be the next item too.
@@ -42,6 +44,7 @@ class CompactConfig:
     token_encoder: str = "shared"
     item_softmax: bool = False
     dense_encoder: str = "llama"
+    text_width: int = 0
 
     def __post_init__(self):
         if self.objective not in OBJECTIVES:
@@ -58,9 +61,13 @@ class CompactConfig:
         for name in ("hidden_size", "heads", "intermediate_size", "encoder_layers", "decoder_layers", "max_history"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise MindRecError(f"{name} {getattr(self, name)!r} is not a whole number from 1 up")
-        for name in ("transitions", "item_item"):
+        for name in ("transitions", "item_item", "text_width"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 0:
                 raise MindRecError(f"{name} {getattr(self, name)!r} is not a whole number from 0 up")
+        if self.text_width and not (self.item_softmax and self.token_encoder == "codes"):
+            raise MindRecError(
+                f"text_width {self.text_width} needs item_softmax and token_encoder 'codes': it is added item by item"
+            )
         if self.block_dropout is None:
             object.__setattr__(self, "block_dropout", self.dropout)
         for name in ("dropout", "block_dropout"):
@@ -76,7 +83,7 @@ class CompactConfig:
         raw = asdict(self) | {"level_sizes": list(self.level_sizes)}
         if self.token_encoder == "shared":  # files of such models stay as they were before there was a choice
             del raw["token_encoder"]
-        for name in ("item_softmax", "item_item"):
+        for name in ("item_softmax", "item_item", "text_width"):
             if not raw[name]:
                 del raw[name]
         if self.dense_encoder == "llama":

@@ -25,6 +25,7 @@ from mindrec.model.diffusion import MASKED
 from mindrec.model.filtered_encoder import FilteredEncoder
 from mindrec.model.item_item import ItemItem
 from mindrec.model.item_softmax import LEAST_SCORE, code_log_probability, item_scores
+from mindrec.model.likeness import Likeness
 from mindrec.model.llama_stack import AskedMLP, llama_stack
 from mindrec.model.pair_votes import PairVotes
 from mindrec.model.transitions import Transitions
@@ -94,6 +95,7 @@ class CompactDenoiser(nn.Module):
         if config.token_encoder == "codes":
             nn.init.zeros_(self.token_head.weight)  # the block corrects a reader that is trained before it
             self.reader = CodeReader(llama_stack(config, layers, config.block_dropout), T, config.block_dropout)
+        self.likeness = Likeness(T, config.text_width) if config.text_width else None
 
     def votes(self) -> PairVotes | None:
         """What is counted beside the dense head; None where nothing is."""
@@ -284,7 +286,12 @@ class CompactDenoiser(nn.Module):
             return states
 
         self._read(rows, through)
-        return HistoryCache(histories, state)
+        return HistoryCache(histories, self._with_texts(state, histories))
+
+    def _with_texts(self, state: dict, histories: Sequence[Sequence[int]]) -> dict:
+        if self.likeness is not None:
+            state["texts"] = self.likeness.of_histories(histories, self.tokens_NL)
+        return state
 
     def _read(self, rows_BH: torch.Tensor, through: Callable[[str, nn.Module, torch.Tensor], torch.Tensor]) -> None:
         """Send item rows through the stacks that read histories; `through` turns a stack's input into its states."""
@@ -314,7 +321,8 @@ class CompactDenoiser(nn.Module):
             return states
 
         self._read(torch.tensor([[row]], device=self.tokens_NL.device), through)
-        return HistoryCache(((*history, row),), grown)
+        longer = ((*history, row),)
+        return HistoryCache(longer, self._with_texts(grown, longer))
 
     def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
         if len(users) == len(cache.histories) and torch.equal(users.cpu(), torch.arange(len(users))):
@@ -341,7 +349,8 @@ class CompactDenoiser(nn.Module):
         sees = torch.arange(H, device=filled_BKL.device) < lengths_B1[..., None]
         hidden = self._run_blocks(cache.state["decoder"], sees, filled_BKL, lengths_B1.expand(filled_BKL.shape[:2]))
         asked = cache.state["last" if self.reader is None else "asked"]
-        return self._head(hidden, asked[:, None].expand(*hidden.shape[:2], -1)).float()
+        scores_BKT = self._head(hidden, asked[:, None].expand(*hidden.shape[:2], -1)).float()
+        return scores_BKT if self.likeness is None else scores_BKT + self.likeness.scores(cache.state["texts"])[:, None]
 
     def _of_items(self, cache: HistoryCache, logits_BKT: torch.Tensor, filled_BKL: torch.Tensor) -> torch.Tensor:
         """Log-probability of every code from that of the items, (B, K, T). As in training, a history's items have

@@ -154,8 +154,11 @@ def semantic_codes(
     codebook_size: int,
     seed: int = 0,
     embed: Embed | None = None,
+    text_width: int = 0,
 ) -> np.ndarray:
     """Codes (N, S) of a catalog's items by the name of their maker: residual, product or own.
+
+    Residual and product ones are of texts and co-occurrence; with a `text_width`, of text vectors so wide alone.
 
     Raises MindRecError for another name, and where "own" is asked of data that brings none.
     """
@@ -176,7 +179,11 @@ def semantic_codes(
         return codes
     if kind not in QUANTISERS:
         raise MindRecError(f"semantic IDs {kind!r} are not one of {', '.join(QUANTISERS)}, own")
-    vectors = item_vectors([item.text for item in catalog.items], sequences, seed, embed)
+    texts = [item.text for item in catalog.items]
+    if text_width:
+        vectors = text_vectors(texts, text_width, seed, embed)
+    else:
+        vectors = item_vectors(texts, sequences, seed, embed)
     return codes_of_vectors(kind, vectors, catalog, levels, codebook_size, seed)
 
 

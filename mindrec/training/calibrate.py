@@ -17,7 +17,7 @@ Shape legend: U cases, L levels, T tokens, N items.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -39,6 +39,8 @@ MOST_NUMBERS = 40_000_000
 """Cases times items that the powers are fitted on: 160 MB of logits, twice, and besides only what a batch needs."""
 UNSEEN = -1e4
 """Score of an item that may not be recommended; finite, for 0 times infinity is no number."""
+LEAST_READER, MOST_STRENGTH = 0.02, 40.0
+"""Bounds of the reader's power while the likeness of texts is fitted beside it, and of that likeness, in nats."""
 LEAST, MOST = 1e-4, 4.0
 """Bounds of a weight: it is kept through the inverse of softplus, which has no zero."""
 RATIOS = np.linspace(0, 1, 21)[:-1]
@@ -73,19 +75,23 @@ def fit_powers(model: CompactDenoiser, votes: PairVotes, cases: Sequence[Case]) 
 
 def _best_ratio(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], asked: Sequence[Case]) -> np.ndarray:
     """Powers of dense head and votes, summing to 1, of the highest NDCG@10; of equals the most of the dense head."""
-    share = RATIOS[int(np.argmax([_ndcgs(parts, asked, share).mean() for share in RATIOS]))]
+    share = RATIOS[int(np.argmax(_ndcgs(parts, asked).mean(1)))]
     return np.array([1 - share, share])
 
 
-def _ndcgs(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], asked: Sequence[Case], share: float) -> np.ndarray:
-    """NDCG@10 of each case, (U,), by the first distribution to the power 1 - share times the second to `share`."""
-    targets = torch.tensor([case.target for case in asked], device=parts[0][0].device).split(BATCH)
-    found = []
-    for (one_UN, other_UN), target_U in zip(parts, targets, strict=True):
-        scores_UN = (1 - share) * one_UN + share * other_UN
-        rank_U = (scores_UN > scores_UN.gather(1, target_U[:, None])).sum(1)
-        found.append(ndcg_at_k(rank_U.cpu().numpy(), 10))
-    return np.concatenate(found)
+def _ndcgs(parts: Iterable[tuple[torch.Tensor, torch.Tensor]], asked: Sequence[Case]) -> np.ndarray:
+    """NDCG@10 of each case by each share of RATIOS, (shares, U): the scores are (1 - share) one + share other."""
+    found, first = [], 0
+    for one_UN, other_UN in parts:
+        targets = [case.target for case in asked[first : first + len(one_UN)]]
+        first += len(one_UN)
+        target_U1 = torch.tensor(targets, device=one_UN.device)[:, None]
+        ranks = []
+        for share in RATIOS:
+            scores_UN = (1 - share) * one_UN + share * other_UN
+            ranks.append((scores_UN > scores_UN.gather(1, target_U1)).sum(1))
+        found.append(ndcg_at_k(torch.stack(ranks).cpu().numpy(), 10))
+    return np.concatenate(found, axis=1)
 
 
 def _likeliest_scale(nll: Callable, ratio: np.ndarray) -> float:
@@ -137,12 +143,13 @@ def calibrate(
 def _calibrate_items(model: CompactDenoiser, cases: Sequence[Case]) -> dict[str, list[float]]:
     """One alpha and one beta for all positions: their ratio by rank, their size by likelihood, all masked."""
     asked = [case for case in cases if model.config.repeats or case.target not in case.history]
-    asked = asked[: max(1, MOST_NUMBERS // model.n_items)]
     if not asked:
         return {"evidence": [], "tokens": [], "both": []}
-    parts = [_evidence_and_own(model, asked[i : i + BATCH]) for i in range(0, len(asked), BATCH)]
-    nll = _item_nll(parts, asked)
-    ratio = _proven_ratio(parts, asked)
+    few = asked[:: math.ceil(len(asked) * model.n_items / MOST_NUMBERS)]  # of all kinds: users may be in some order
+    if model.likeness is not None:
+        _fit_likeness(model, few)
+    ratio = _proven_ratio(model, asked)
+    nll = _item_nll(list(_evidence_and_own(model, few)), few)
     powers = _likeliest_scale(nll, ratio) * ratio
     with torch.no_grad():
         for kept, weight in zip((model.evidence, model.opinion), powers, strict=True):
@@ -151,13 +158,26 @@ def _calibrate_items(model: CompactDenoiser, cases: Sequence[Case]) -> dict[str,
     return {name: [round(nll(np.array(weights))[0], 4)] for name, weights in said.items()}
 
 
-def _proven_ratio(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], asked: Sequence[Case]) -> np.ndarray:
+def _fit_likeness(model: CompactDenoiser, asked: Sequence[Case]) -> None:
+    """Set the strength of texts' likeness beside the reader to what makes the true items likeliest with evidence."""
+    likeness = model.likeness
+    likeness.set_strength(0.0)
+    parts = list(_evidence_and_own(model, asked))
+    items_NW = likeness.of_items(model.tokens_NL)
+    batches = [asked[i : i + BATCH] for i in range(0, len(asked), BATCH)]
+    alike = [likeness.of_histories([c.history for c in batch], model.tokens_NL) @ items_NW.T for batch in batches]
+    nll = _item_nll([(*part, like_UN) for part, like_UN in zip(parts, alike, strict=True)], asked)
+    found = minimize(nll, (0.7, 0.3, 0.0), jac=True, bounds=[(LEAST, MOST), (LEAST_READER, MOST), (0.0, MOST_STRENGTH)])
+    likeness.set_strength(found.x[2] / found.x[1])
+
+
+def _proven_ratio(model: CompactDenoiser, asked: Sequence[Case]) -> np.ndarray:
     """Powers of evidence and tokens, summing to 1, of the highest NDCG@10; evidence alone where no gain is proven.
 
     Each half of the cases is ranked with the share that the other half would choose. The gain of all of them over
     evidence alone is proven where the lower end of its paired 95 % interval is above 1.
     """
-    gains_SU = np.stack([_ndcgs(parts, asked, share) for share in RATIOS])
+    gains_SU = _ndcgs(_evidence_and_own(model, asked), asked)
     even = np.arange(len(asked)) % 2 == 0
     chosen_U = np.where(even, np.argmax(gains_SU[:, ~even].mean(1)), np.argmax(gains_SU[:, even].mean(1)))
     fused_U, alone_U = gains_SU[chosen_U, np.arange(len(asked))], gains_SU[0]
@@ -166,20 +186,21 @@ def _proven_ratio(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], asked: Seq
     return np.array([1 - share, share])
 
 
-def _item_nll(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], asked: Sequence[Case]) -> Callable:
-    """Powers of two distributions -> mean negative log-likelihood of the targets in nats, and its gradient; convex.
+def _item_nll(parts: Sequence[tuple[torch.Tensor, ...]], asked: Sequence[Case]) -> Callable:
+    """Powers of several distributions -> mean negative log-likelihood of the targets in nats, and its gradient; convex.
 
     Args:
-        parts: both distributions, (BATCH, N) each, of consecutive cases. They are never joined, and the gradient is
-            made part by part: on all cases at once it takes five times their memory.
+        parts: the logs of the distributions, (BATCH, N) each, of consecutive cases. They are never joined, and the
+            gradient is made part by part: on all cases at once it takes five times their memory.
     """
     device = parts[0][0].device
     targets = torch.tensor([case.target for case in asked], device=device).split(BATCH)
 
     def nll(powers: np.ndarray) -> tuple[float, np.ndarray]:
         of, total = torch.tensor(powers, dtype=torch.float32, device=device, requires_grad=True), 0.0
-        for (one_UN, other_UN), target_U in zip(parts, targets, strict=True):
-            loss = F.cross_entropy(of[0] * one_UN + of[1] * other_UN, target_U, reduction="sum") / len(asked)
+        for part, target_U in zip(parts, targets, strict=True):
+            scores_UN = sum(power * log_UN for power, log_UN in zip(of, part, strict=True))
+            loss = F.cross_entropy(scores_UN, target_U, reduction="sum") / len(asked)
             loss.backward()
             total += float(loss.detach())
         return total, of.grad.double().cpu().numpy()
@@ -188,16 +209,21 @@ def _item_nll(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], asked: Sequenc
 
 
 @torch.no_grad()
-def _evidence_and_own(model: CompactDenoiser, asked: Sequence[Case]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probability of every item by evidence and by the denoiser itself, all masked: (U, N) both."""
-    cache = model.encode([case.history for case in asked])
-    filled = torch.full((len(asked), 1, len(model.level_sizes)), MASKED, device=model.tokens_NL.device)
-    scores_UT = model.code_scores(cache, filled)[:, 0]
-    own_UN = item_scores(scores_UT, filled[:, 0], model.tokens_NL, model.levels.level_of_token(filled.device)).clone()
-    evidence_UN = model.item_logits(cache).clone()
-    for user, case in enumerate(() if model.config.repeats else asked):
-        own_UN[user, list(case.history)] = evidence_UN[user, list(case.history)] = UNSEEN
-    return evidence_UN.log_softmax(1), own_UN.log_softmax(1)
+def _evidence_and_own(model: CompactDenoiser, asked: Sequence[Case]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Log-probability of every item by evidence and by the denoiser itself, all masked, (BATCH, N) both, of BATCH
+    cases after each other."""
+    for first in range(0, len(asked), BATCH):
+        some = asked[first : first + BATCH]
+        cache = model.encode([case.history for case in some])
+        filled = torch.full((len(some), 1, len(model.level_sizes)), MASKED, device=model.tokens_NL.device)
+        scores_UT = model.code_scores(cache, filled)[:, 0]
+        own_UN = item_scores(
+            scores_UT, filled[:, 0], model.tokens_NL, model.levels.level_of_token(filled.device)
+        ).clone()
+        evidence_UN = model.item_logits(cache).clone()
+        for user, case in enumerate(() if model.config.repeats else some):
+            own_UN[user, list(case.history)] = evidence_UN[user, list(case.history)] = UNSEEN
+        yield evidence_UN.log_softmax(1), own_UN.log_softmax(1)
 
 
 def token_likelihood(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case]) -> float:

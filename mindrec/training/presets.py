@@ -117,7 +117,7 @@ PRESETS: dict[str, Preset] = {
 PRESETS["beauty-codes"] = replace(
     BEAUTY,
     sid_levels=4,
-    codebook_size=256,
+    codebook_size=512,
     start_codes=None,
     model={
         "hidden_size": 64,
@@ -130,6 +130,7 @@ PRESETS["beauty-codes"] = replace(
         "dense_encoder": "filtered",
         "token_encoder": "codes",
         "item_softmax": True,
+        "text_width": 256,
     },
     train=replace(
         BEAUTY.train,

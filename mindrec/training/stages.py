@@ -89,6 +89,10 @@ class TrainingJob:
         config, table, width = self.preset.train, code_table(model), model.config.hidden_size
         known = text_vectors([item.text for item in self.data.catalog.items], width, config.seed, self.recipe.embed)
         model.set_code_vectors(torch.from_numpy(starting_vectors(known, width, config.seed)))
+        if model.likeness is not None:
+            texts = [item.text for item in self.data.catalog.items]
+            wide = text_vectors(texts, model.config.text_width, config.seed, self.recipe.embed)
+            model.likeness.set_texts(torch.from_numpy(wide), model.tokens_NL, model.level_sizes)
         held_out = cases(self.data.interactions, "validation", VALIDATION_USERS, config.seed)
 
         def loss(model, rows, generator):

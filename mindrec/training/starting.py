@@ -44,10 +44,10 @@ def first_tokenizer(job: TrainingJob) -> Tokenizer:
     """Semantic IDs made from item texts and co-occurrence, before anything is trained."""
     recipe, embed = job.recipe, job.recipe.embed
     levels, size = job.preset.start_codes or (job.preset.sid_levels, job.preset.codebook_size)
-    seed = job.preset.train.seed
+    seed, text_width = job.preset.train.seed, job.preset.model.get("text_width", 0)
     codes = job.codes(
         "start",
-        lambda: semantic_codes(recipe.semantic_ids, job.data, job.sequences, levels, size, seed, embed),
+        lambda: semantic_codes(recipe.semantic_ids, job.data, job.sequences, levels, size, seed, embed, text_width),
     )
     return build_tokenizer(job.data.catalog, codes, job.preset.level_names)
 

@@ -64,10 +64,8 @@ class CompactConfig:
         for name in ("transitions", "item_item", "text_width"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 0:
                 raise MindRecError(f"{name} {getattr(self, name)!r} is not a whole number from 0 up")
-        if self.text_width and not (self.item_softmax and self.token_encoder == "codes"):
-            raise MindRecError(
-                f"text_width {self.text_width} needs item_softmax and token_encoder 'codes': it is added item by item"
-            )
+        if self.text_width and self.token_encoder != "codes":
+            raise MindRecError(f"text_width {self.text_width} needs token_encoder 'codes', beside which it stands")
         if self.block_dropout is None:
             object.__setattr__(self, "block_dropout", self.dropout)
         for name in ("dropout", "block_dropout"):

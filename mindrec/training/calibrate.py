@@ -127,6 +127,8 @@ def calibrate(
     if model.adds_up:
         return _calibrate_items(model, cases)
     found = {"evidence": [], "tokens": [], "both": []}
+    if model.likeness is not None:
+        _fit_likeness_by_level(model, table, cases)
     levels = _by_level(model, table, cases, progress)
     if not len(levels[0][-1]):
         return found
@@ -138,6 +140,22 @@ def calibrate(
         for name, weights in (("evidence", (1.0, 0.0)), ("tokens", (0.0, 1.0)), ("both", (1.0, beta))):
             found[name].append(round(_nll(*parts, *weights), 4))
     return found
+
+
+def _fit_likeness_by_level(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case]) -> None:
+    """Set the strength of texts' likeness to what makes the true codes likeliest by the tokens alone."""
+    found = []
+    for strength in (0.0, 1.0):  # scores are linear in it
+        model.likeness.set_strength(strength)
+        found.append(_by_level(model, table, cases, progress=False))
+
+    def nll(strength: float) -> float:
+        levels = zip(*found, strict=True)
+        return sum(
+            _nll(none[0] + strength * (one[0] - none[0]), *none[1:], 0.0, 1.0) for none, one in levels if len(none[-1])
+        )
+
+    model.likeness.set_strength(minimize_scalar(nll, bounds=(0.0, MOST_STRENGTH), method="bounded").x)
 
 
 def _calibrate_items(model: CompactDenoiser, cases: Sequence[Case]) -> dict[str, list[float]]:

@@ -36,7 +36,11 @@ def make_tokenizer(
 
 
 def new_model(preset: Preset, tokenizer: Tokenizer, objective: str, device) -> CompactDenoiser:
-    config = CompactConfig(tokenizer.level_sizes, tokenizer.n_items, **(dict(preset.model) | {"objective": objective}))
+    """A model of the preset's sizes. The twin, whose positions wait for each other, has no softmax over whole items."""
+    settings = dict(preset.model) | {"objective": objective}
+    if objective == "ar":
+        settings["item_softmax"] = False
+    config = CompactConfig(tokenizer.level_sizes, tokenizer.n_items, **settings)
     return CompactDenoiser(config, torch.from_numpy(tokenizer.codes)).to(device)
 
 

@@ -77,7 +77,25 @@ def test_the_strength_is_found_again_and_a_gain_gives_tokens_a_share():
     assert model.evidence_weight()[0].item() == pytest.approx(1, abs=0.2)
 
 
-def test_likeness_needs_a_denoiser_of_whole_items():
+def test_the_twin_s_strength_is_fitted_by_its_tokens():
+    """Targets drawn by a likeness of 5 nats alone: a silent twin that decodes code by code gives them back, nearly."""
+    model = MADE.compact(3, token_encoder="codes", text_width=WIDTH, objective="ar")
+    other = model_of(1.0, silent=True)
+    with torch.no_grad():
+        model.likeness.vectors.copy_(other.likeness.vectors)
+        for weight in (model.token_head.weight, model.output_embedding.weight, model.token_bias):
+            weight.zero_()
+    rng = np.random.default_rng(0)
+    histories = [rng.choice(MADE.n_items, 3, replace=False).tolist() for _ in range(2000)]
+    read = model.likeness.of_histories(histories, model.tokens_NL)
+    p = (5 * read @ model.likeness.of_items(model.tokens_NL).T).scatter(1, torch.tensor(histories), -torch.inf)
+    p = p.double().softmax(1).numpy()
+    asked = [Case(str(n), tuple(h), int(rng.choice(MADE.n_items, p=p[n]))) for n, h in enumerate(histories)]
+    calibrate(model, CodeTable(MADE.codes, MADE.sizes), asked)
+    assert 2 < model.likeness.strength.item() < 8
+
+
+def test_likeness_needs_a_code_reader():
     with pytest.raises(MindRecError, match="text_width 6"):
         CompactConfig((2, 2), 4, text_width=6)
     assert "text_width" not in CompactConfig((2, 2), 4).to_dict()

@@ -91,6 +91,7 @@ def sections(results: Path) -> list[str]:
         ("bench-llada-8b", _bench_llada),
         ("bench-scale", _bench_scale),
         ("bench-app", _bench_app),
+        ("bench-map", _bench_map),
     ):
         path = results / f"{name}.json"
         if path.exists():
@@ -312,6 +313,15 @@ def _bench_app(r: dict) -> str:
         f"{r['page_first_interactive_ms']} ms in a browser that has not seen it, {r['page_interactive_ms']} ms later; "
         f"trace {r['trace_bytes']:,} bytes; {r['external_requests']} requests to other "
         "hosts.\n"
+    )
+
+
+def _bench_map(r: dict) -> str:
+    return (
+        f"\n`{r['command']}` (headless Chromium, load {r['load'][0]}): from a key press to the end of the frame that shows "
+        f"a step with its map, {r['step_map_ms_median']} ms with {r['map_points']:,} items and "
+        f"{r['step_map_large_ms_median']} ms with {r['map_large_points']:,}; the slowest steps took "
+        f"{r['step_map_ms_most']} and {r['step_map_large_ms_most']} ms.\n"
     )
 
 

@@ -1,5 +1,8 @@
-"""Key presses on the page, timed by the browser: what `bench app` says of a step is measured here."""
+"""Key presses on the page, timed by the browser: what `bench app` and `bench map` say of a step is measured here."""
 
+import os
+import shutil
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -23,6 +26,23 @@ WATCH_KEYS = """() => { window.benchKeys = []; window.benchEvents = [];
   }, true);
   new PerformanceObserver(list => { for (const e of list.getEntries()) if (e.name === 'keydown')
     window.benchEvents.push(e.duration); }).observe({type: 'event', durationThreshold: 16}); }"""
+
+
+def playwright(command: str) -> Callable:
+    """`sync_playwright`. Raises MindRecError where playwright is not installed."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise MindRecError(f"{command} needs playwright: `pip install playwright`") from error
+    return sync_playwright
+
+
+def chromium(play):
+    """The browser of the measurements: MINDREC_CHROMIUM, a system one or Playwright's; the CPU makes its pixels."""
+    return play.chromium.launch(
+        executable_path=os.environ.get("MINDREC_CHROMIUM") or shutil.which("chromium"),
+        args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+    )
 
 
 def steps(page) -> tuple[list[dict], list[float]]:

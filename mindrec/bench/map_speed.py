@@ -1,28 +1,41 @@
-"""How long a step of the map takes to paint, for the checkpoint's own catalog and for one of 12,000 items.
+"""`bench map`: how long a step of the map takes, for the checkpoint's own catalog and for one of 12,000 items.
 
 The larger catalog is made up of the smaller one: every item several times, beside itself, with its share of the item's
 mass. Points, names, codes and the shape of the masses are then those of a real decode, and the page's own code draws
-them.
+them. Milliseconds are those of `bench app` (mindrec.bench.page_speed): of the whole step, with all that stands beside
+the map; `_most` is the slowest step of the walk. `load` is the machine's.
 """
 
 import json
 import os
 import random
+from pathlib import Path
 
-from mindrec.bench.key_presses import WATCH_KEYS, median, steps
+from mindrec.bench.app_process import running_app
+from mindrec.bench.key_presses import WATCH_KEYS, chromium, median, playwright, steps
 
 LARGE = 12_000
 APART = 220
 """How far a copy lies from its item at most, in the map's units: half its width is 32,767."""
 
 
+def bench_map(checkpoint: Path) -> dict:
+    """Medians of a step of the map, in milliseconds."""
+    play_a_browser = playwright("bench map")
+    with running_app("--checkpoint", str(checkpoint)) as (address, _), play_a_browser() as play:
+        browser = chromium(play)
+        found = measure_map(browser, f"{address}/")
+        browser.close()
+    return {"checkpoint": checkpoint.name} | found
+
+
 def measure_map(browser, url: str) -> dict:
-    """Medians of a step of the map in milliseconds, as `bench app` tells them, and the machine's load."""
+    """The same of an app that is served at `url`."""
     out = {}
     for name, size in (("", None), ("_large", LARGE)):
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         if size:
-            page.route("**/component_server*", Larger(size).answer)
+            page.route("**/component_server/**", Larger(size).answer)
         page.goto(url)
         page.wait_for_selector(".mr.loaded")
         page.locator("[data-do=view-map]:visible").click()

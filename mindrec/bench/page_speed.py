@@ -8,8 +8,6 @@ What "step to painted" means here, in milliseconds:
 - `step_floor_ms_median`: the same on an empty page whose key press changes one word: what the browser takes by itself.
 - `step_presented_ms_median`: the browser's own measure, Event Timing, from the same timestamp until the frame is
   presented, in units of 8 ms; headless, pixels are made by the CPU.
-- `step_map_ms_median`, `step_map_large_ms_median`: the same with the map, of the checkpoint's catalog and of one of
-  12,000 items (mindrec.bench.map_speed); `_most` is the slowest step of the walk.
 - `dial_ms_median`: the same for a key press that turns the guidance dial to another stop, the tree in sight; the other
   stops were decoded when the dial got the focus. Every sample is checked to show other answers than the one before.
 - `page_first_interactive_ms`, `page_interactive_ms`: from the page's address to a stage that answers, in a browser that
@@ -21,18 +19,14 @@ tree are of the page's first story.
 """
 
 import json
-import os
-import shutil
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from mindrec.bench.app_process import running_app
-from mindrec.bench.key_presses import ROUNDS, WATCH_KEYS, median, steps, turns
-from mindrec.bench.map_speed import measure_map
+from mindrec.bench.key_presses import ROUNDS, WATCH_KEYS, chromium, median, playwright, steps, turns
 from mindrec.decoding.config import MAX_BEAMS
-from mindrec.errors import MindRecError
 
 TREE_SHARE = 0.95
 
@@ -54,21 +48,15 @@ EMPTY = """<p data-part=stage tabindex=0><input data-part=scrub max=7><b data-pa
 
 def bench_app(checkpoint: Path) -> dict:
     """Medians of what a person waits for, in milliseconds; the process start in seconds."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise MindRecError("bench app needs playwright: `pip install playwright`") from error
+    play_a_browser = playwright("bench app")
     started = time.perf_counter()
     with running_app("--checkpoint", str(checkpoint)) as (address, _):
         served = time.perf_counter() - started
-        with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
+        with tempfile.TemporaryDirectory() as folder, play_a_browser() as play:
             wide = Path(folder) / "wide.json"
             _wide_trace(checkpoint, wide)
-            browser = play.chromium.launch(
-                executable_path=os.environ.get("MINDREC_CHROMIUM") or shutil.which("chromium"),
-                args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-            )
-            measured = _measure(browser, f"{address}/", wide) | measure_map(browser, f"{address}/")
+            browser = chromium(play)
+            measured = _measure(browser, f"{address}/", wide)
             browser.close()
     return {"checkpoint": checkpoint.name, "process_to_served_s": round(served, 2)} | measured
 

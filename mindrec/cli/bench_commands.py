@@ -66,6 +66,14 @@ def page(checkpoint: Checkpoint = SHIPPED, json_out: JsonOut = None) -> None:
     emit(bench_app(checkpoint.resolve()), json_out)
 
 
+@bench.command("map")
+def item_map(checkpoint: Checkpoint = SHIPPED, json_out: JsonOut = None) -> None:
+    """A step of the map, of the checkpoint's catalog and of 12,000 items, in a real browser; needs playwright."""
+    from mindrec.bench.map_speed import bench_map
+
+    emit(bench_map(checkpoint.resolve()), json_out)
+
+
 @bench.command("scale")
 def scale(repeats: Repeats = 9, json_out: JsonOut = None) -> None:
     """Search and legality on made catalogs of 1k to 1M items."""

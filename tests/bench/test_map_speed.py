@@ -1,4 +1,4 @@
-"""The made-up catalog of `bench app`: the same items again and again, with the same light in all."""
+"""The made-up catalog of `bench map`: the same items again and again, with the same light in all."""
 
 import pytest
 

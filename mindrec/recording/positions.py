@@ -5,6 +5,7 @@ Shape legend: A beams expanded, R those of them where a position is open, K code
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -95,36 +96,45 @@ def _position(
     """One position of the beams `rows`, in which it is open: its record, its sides, the items behind its codes."""
     own = index.levels.slices[position]
     p, raw, legal = tables.p[rows, own], tables.raw[rows, own], tables.legal[rows, own]
-    entropy = six_digits_all(-np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0).sum(1)).tolist()
-    legal_share = six_digits_all(np.where(legal > 0, raw, 0.0).sum(1)).tolist()
+    listed, n_best = _listed(p, raw, legal)
+    line = np.arange(len(rows))[:, None]
+    columns = [p[line, listed], raw[line, listed]]
+    more = tables.sides if tables.evidence is None else (tables.evidence, *tables.sides)
+    columns += [table[rows[:, None], own.start + listed] for table in (tables.token, *more)]
+    # One rounding for all of a position: (R, columns, K), and the two numbers of each beam behind them.
+    entropy = -np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0).sum(1)
+    legal_share = np.where(legal > 0, raw, 0.0).sum(1)
+    rounded = six_digits_all(np.concatenate([np.stack(columns, 1).reshape(len(rows), -1).T, [entropy, legal_share]]))
+    values = rounded[:-2].T.reshape(len(rows), len(columns), -1)
+    items = legal[line, listed]
+    kept = np.concatenate([values[:, 0, :n_best] > 0, items[:, n_best:] == 0], 1)
+    # From here on, all codes that are kept of all beams in one list; those of a beam end where `ends` says.
+    (at, column), codes, counts = np.nonzero(kept), listed[kept], items[kept]
+    ps, raws, tokens, *others = (values[:, number][kept].tolist() for number in range(len(columns)))
+    evidence = repeat(None) if tables.evidence is None else others.pop(0)
+    why = reasons.why(position, rows[at], codes, counts, column >= n_best)
+    made = list(map(Alternative, codes.tolist(), ps, raws, tokens, evidence, counts.tolist(), why))
+    behind = None
+    if position not in index.levels.categories:
+        behind = [tuple(found) for found in tables.possible.with_codes(position, tables.beams[rows[at]], codes)]
+    start = 0
+    for e, share, end in zip(*rounded[-2:].tolist(), kept.sum(1).cumsum().tolist(), strict=True):
+        sides = Sides(*(tuple(side[start:end]) for side in others)) if others else None
+        possible = () if behind is None else tuple(behind[start:end])
+        yield OpenPosition(position, e, share, tuple(made[start:end])), sides, possible
+        start = end
+
+
+def _listed(p: np.ndarray, raw: np.ndarray, legal: np.ndarray) -> tuple[np.ndarray, int]:
+    """Codes that may be listed (R, K): the likeliest, and behind those the likeliest by `raw` with the illegal first.
+
+    Returns the codes, and how many of each row are of the first kind.
+    """
     best = np.argsort(-p, axis=1, kind="stable")[:, :ALTERNATIVES]
     likely = np.argsort(-raw, axis=1, kind="stable")[:, :ALTERNATIVES]
-    line = np.arange(len(rows))[:, None]
+    line = np.arange(len(p))[:, None]
     illegal = np.argsort(legal[line, likely] > 0, axis=1, kind="stable")[:, :ILLEGAL]
-    listed = np.concatenate([best, likely[line, illegal]], 1)
-    more = tables.sides if tables.evidence is None else (tables.evidence, *tables.sides)
-    shares = [table[line, listed] for table in (p, raw)]
-    shares += [table[rows[:, None], own.start + listed] for table in (tables.token, *more)]
-    values = six_digits_all(np.stack(shares, 1)).tolist()
-    items, n_best, behind = legal[line, listed].tolist(), best.shape[1], None
-    if position not in index.levels.categories:
-        behind = tables.possible.with_codes(position, tables.beams[rows], listed)
-    nothing = [None] * listed.shape[1]
-    for n, (row, codes, counts) in enumerate(zip(rows.tolist(), listed.tolist(), items, strict=True)):
-        ps, raws, tokens, *more = values[n]
-        evidence = nothing if tables.evidence is None else more.pop(0)
-        kept = [k for k in range(n_best) if ps[k] > 0]
-        others = [
-            Alternative(codes[k], ps[k], raws[k], tokens[k], evidence[k], counts[k], None if counts[k] else "illegal")
-            for k in kept
-        ]
-        for k in [k for k in range(n_best, len(codes)) if not counts[k]]:
-            why = reasons.why(row, position, codes[k])
-            others.append(Alternative(codes[k], ps[k], raws[k], tokens[k], evidence[k], 0, why))
-            kept.append(k)
-        sides = Sides(*(tuple([side[k] for k in kept]) for side in more)) if more else None
-        possible = tuple([tuple(behind[n][k]) for k in kept]) if behind else ()
-        yield OpenPosition(position, entropy[n], legal_share[n], tuple(others)), sides, possible
+    return np.concatenate([best, likely[line, illegal]], 1), best.shape[1]
 
 
 class _Reasons:
@@ -136,21 +146,34 @@ class _Reasons:
     def __init__(self, index: ItemIndex, tables: Tables):
         self.index, self.codes = index, tables.codes
         self.banned = tables.excluded is not None and tables.excluded.banned is not None
-        self.seen: dict[int, list[list[int]]] = {}
+        self.seen: set[int] = set()  # row * T + token of what was ruled out and agrees with the beam
         if tables.excluded is None or self.banned:
             return
-        held = index.codes_NL[tables.excluded.item.cpu().numpy()]
+        excluded = tables.excluded.item.cpu().numpy()
+        held = index.codes_NL[excluded]
         own = tables.user[:, None] == tables.excluded.user.cpu().numpy()
         codes = tables.codes[:, None]
-        for row, item in zip(*np.nonzero(own & ((codes < 0) | (codes == held)).all(2)), strict=True):
-            self.seen.setdefault(int(row), []).append(held[item].tolist())
+        row, item = np.nonzero(own & ((codes < 0) | (codes == held)).all(2))
+        self.seen.update((row[:, None] * index.n_tokens + index.levels.tokens(held[item])).ravel().tolist())
 
-    def why(self, row: int, position: int, code: int) -> str:
-        """Of a code that no item left to beam `row` has."""
-        if self.banned:
-            codes, holders = self.codes[row], self.index.holders(position, code)
-            known = np.flatnonzero(codes >= 0)
-            excluded = bool((self.index.codes_NL[holders[:, None], known] == codes[known]).all(1).any())
-        else:
-            excluded = any(held[position] == code for held in self.seen.get(row, ()))
-        return "excluded" if excluded else "illegal"
+    def why(
+        self, position: int, rows: np.ndarray, codes: np.ndarray, items: np.ndarray, illegal: np.ndarray
+    ) -> list[str | None]:
+        """Of some codes at a position of some beams: None where items are left, else why not.
+
+        Args:
+            illegal: which are listed to be explained; the others of those without items are "illegal".
+        """
+        why: list[str | None] = [None] * len(codes)
+        for n in np.flatnonzero(items == 0).tolist():
+            excluded = bool(illegal[n]) and self._is_excluded(int(rows[n]), position, int(codes[n]))
+            why[n] = "excluded" if excluded else "illegal"
+        return why
+
+    def _is_excluded(self, row: int, position: int, code: int) -> bool:
+        """Whether items that were ruled out have a code that no item left to beam `row` has."""
+        if not self.banned:
+            return row * self.index.n_tokens + self.index.levels.offsets[position] + code in self.seen
+        codes, holders = self.codes[row], self.index.holders(position, code)
+        known = np.flatnonzero(codes >= 0)
+        return bool((self.index.codes_NL[holders[:, None], known] == codes[known]).all(1).any())

@@ -1,6 +1,6 @@
 """The likeliest items that partial answers can still become, read off the search's own lists of possible items.
 
-Shape legend: S beams, M members, L levels, R rows of the scores, K codes listed.
+Shape legend: S beams, M members, L levels, K codes listed.
 """
 
 from functools import cached_property
@@ -45,14 +45,14 @@ class PossibleItems:
         """Rows of the first items of each beam."""
         return _first(self.item, self.start[:-1], self.start[1:])
 
-    def with_codes(self, position: int, state_R: np.ndarray, codes_RK: np.ndarray) -> list[list[list[int]]]:
-        """Rows of the first items of some beams that hold some codes at one position, (R, K, at most LISTED)."""
+    def with_codes(self, position: int, state_K: np.ndarray, codes_K: np.ndarray) -> list[list[int]]:
+        """Rows of the first items of some beams that hold some codes at one position, (K, at most LISTED)."""
         if position not in self._by_code:
             keys = self.state * self.index.levels.sizes[position] + self.codes_ML[:, position]
             order = keys.argsort(kind="stable")
             self._by_code[position] = keys[order], self.item[order]
         keys, item = self._by_code[position]
-        wanted = state_R[:, None] * self.index.levels.sizes[position] + codes_RK
+        wanted = state_K * self.index.levels.sizes[position] + codes_K
         return _first(item, np.searchsorted(keys, wanted), np.searchsorted(keys, wanted, "right"))
 
     def that_fit(self, state: int, codes: dict[int, int]) -> list[int]:
@@ -69,12 +69,10 @@ def _likely(index: ItemIndex, step: Step, user_M: torch.Tensor, item_M: torch.Te
     return None if index.popularity_N is None else index.anyone_N[item_M].cpu().numpy()
 
 
-def _first(items: np.ndarray, start: np.ndarray, end: np.ndarray) -> list:
-    """The first of items[start:end], at most LISTED, of each of some ranges of any shape."""
+def _first(items: np.ndarray, start: np.ndarray, end: np.ndarray) -> list[list[int]]:
+    """The first of items[start:end], at most LISTED, of each of some ranges."""
     if not len(items):
-        return np.zeros((*start.shape, 0)).tolist()
-    at = start[..., None] + np.arange(LISTED)
+        return [[] for _ in start]
+    at = start[:, None] + np.arange(LISTED)
     listed, count = items[np.minimum(at, len(items) - 1)].tolist(), np.minimum(end - start, LISTED).tolist()
-    if start.ndim == 1:
-        return [row[:n] for row, n in zip(listed, count, strict=True)]
-    return [[row[:n] for row, n in zip(*both, strict=True)] for both in zip(listed, count, strict=True)]
+    return [row if n == LISTED else row[:n] for row, n in zip(listed, count, strict=True)]

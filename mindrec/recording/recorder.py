@@ -145,8 +145,8 @@ def _behind(arrays: StepArrays, user: int, dropped: tuple[Dropped, ...]) -> tupl
             behind[n] = tuple(arrays.possible_before.that_fit(beam, new))
     for position, found in single.items():
         numbers, beams, codes = zip(*found, strict=True)
-        rows = arrays.possible_before.with_codes(position, np.array(beams), np.array(codes)[:, None])
-        for n, (own,) in zip(numbers, rows, strict=True):
+        rows = arrays.possible_before.with_codes(position, np.array(beams), np.array(codes))
+        for n, own in zip(numbers, rows, strict=True):
             behind[n] = tuple(own)
     return tuple(behind)
 

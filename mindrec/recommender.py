@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 
 import torch
@@ -88,6 +89,14 @@ class Decoding:
                 record_votes(self._last, user),
             )
         return Recommendation(items, built, answer_notes(self.rows[user]))
+
+
+_CODE = attrgetter("code")
+
+
+def _codes_of(step: DecodeStep) -> list[tuple[int | None, ...]]:
+    """The codes of all that a step kept and dropped."""
+    return [beam.codes for beam in step.beams] + [lost.codes for lost in step.dropped]
 
 
 def _from_files(files: dict[str, bytes], device: str) -> "Recommender":
@@ -371,18 +380,18 @@ class Recommender(Abilities):
         return ItemName(row, item.item_id, item.title, item.categories, item.brand, self.is_cold(row))
 
     def _labels(self, steps: Sequence[DecodeStep], gold: int | None) -> tuple[dict[str, str], ...]:
-        used: list[set[int]] = [set() for _ in self.tokenizer.levels]
+        used: list[set[int | None]] = [set() for _ in self.tokenizer.levels]
         for step in steps:
-            for codes in [b.codes for b in step.beams] + [d.codes for d in step.dropped]:
-                for position, code in enumerate(codes):
-                    if code is not None:
-                        used[position].add(code)
+            for codes, at_level in zip(used, zip(*_codes_of(step), strict=True), strict=False):
+                codes.update(at_level)
             for opinion in step.opinions:
                 for place in opinion.open:
-                    used[place.position].update(a.code for a in place.alternatives)
+                    used[place.position].update(map(_CODE, place.alternatives))
         if gold is not None:
-            for position, code in enumerate(self.tokenizer.encode(gold)):
-                used[position].add(code)
+            for codes, code in zip(used, self.tokenizer.encode(gold), strict=True):
+                codes.add(code)
+        for codes in used:
+            codes.discard(None)
         return tuple(
             {str(code): level.labels[code] for code in sorted(codes)}
             for level, codes in zip(self.tokenizer.levels, used, strict=True)

@@ -72,6 +72,7 @@ class TreeBuilder:
         self.counts = _child_counts(parents)
         self.steps = 0
         self.nodes: dict[str, Node] = {ROOT: Node(-1, None, "", 0)}
+        self._lines: dict[tuple[int, int], list[str]] = {}
         self.above: dict[str, str] = {}
         self.below: dict[str, list[str]] = {ROOT: []}
 
@@ -83,25 +84,23 @@ class TreeBuilder:
                 if place.position < self.depth and place.position in opinion.chosen:
                     legal = [a for a in place.alternatives if a.why is None][:SIBLINGS]
                     for other in legal:
-                        node = self.node(self.chain(place.position, other.code), step.index)
-                        if node is not None and node.p is None:
+                        node = self.nodes[self.line(place.position, other.code, step.index)[-1]]
+                        if node.code is not None and node.p is None:
                             node.p, node.items = other.p, other.items
         for lost in step.dropped:
-            self.node(self.path(lost.codes), step.index)
+            self.line_of(lost.codes, step.index)
         total = sum(exp(beam.score) for beam in step.beams) or 1.0
         for beam in step.beams:
-            path, share = self.path(beam.codes), exp(beam.score) / total
-            self.node(path, step.index)
-            names = [ROOT, *(_name(*pair) for pair in path)]
+            names, share = self.line_of(beam.codes, step.index), exp(beam.score) / total
             if beam.item is not None:
-                names.append(self.item(names[-1], beam.item, step.index))
+                names = [*names, self.item(names[-1], beam.item, step.index)]
             for name in names:
                 node = self.nodes[name]
                 node.mass[step.index] = node.mass.get(step.index, 0.0) + share
                 node.beams[step.index] = node.beams.get(step.index, 0) + 1
 
-    def chain(self, level: int, code: int) -> list[tuple[int, int]]:
-        """The path from the top to one node; empty where an ancestor is not known."""
+    def _chain(self, level: int, code: int) -> list[tuple[int, int]]:
+        """The path from the top to one node, as (level, code); empty where an ancestor is not known."""
         path = [(level, code)]
         while path[0][0] > 0:
             above = self.up.get(path[0])
@@ -110,21 +109,23 @@ class TreeBuilder:
             path.insert(0, (path[0][0] - 1, above))
         return path
 
-    def path(self, codes: Sequence[int | None]) -> list[tuple[int, int]]:
-        """Nodes from the top to the finest filled category of some codes, as (level, code)."""
-        filled = [level for level in range(self.depth) if codes[level] is not None]
-        return self.chain(filled[-1], codes[filled[-1]]) if filled else []
+    def line_of(self, codes: Sequence[int | None], step: int) -> list[str]:
+        """`line` of the finest filled category of some codes; the root alone where none is filled."""
+        finest = next((level for level in reversed(range(self.depth)) if codes[level] is not None), None)
+        return [ROOT] if finest is None else self.line(finest, codes[finest], step)
 
-    def node(self, path: Sequence[tuple[int, int]], step: int) -> Node | None:
-        """The last node of a path; nodes that are missing are hung in."""
-        above, node = ROOT, None
-        for level, code in path:
-            name = _name(level, code)
-            if name not in self.nodes:
-                label = self.trace.labels[level].get(str(code), f"{self.trace.levels[level].name} {code}")
-                self._hang(above, name, Node(level, code, label, step))
-            above, node = name, self.nodes[name]
-        return node
+    def line(self, level: int, code: int, step: int) -> list[str]:
+        """Names from the root to one node, those that are missing hung in; the root alone without a known ancestor."""
+        line = self._lines.get((level, code))
+        if line is None:
+            line = self._lines[level, code] = [ROOT]
+            for at, own in self._chain(level, code):
+                name = _name(at, own)
+                if name not in self.nodes:
+                    label = self.trace.labels[at].get(str(own), f"{self.trace.levels[at].name} {own}")
+                    self._hang(line[-1], name, Node(at, own, label, step))
+                line.append(name)
+        return line
 
     def item(self, above: str, row: int, step: int) -> str:
         """The name of an item's node, hung under `above` if it is new."""

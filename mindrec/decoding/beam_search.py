@@ -203,7 +203,8 @@ def expand(context: StepContext) -> tuple[BeamScores, torch.Tensor, Candidates]:
     """Scores of the open beams, the positions bool (A, L) that each branches on, and all that its beams may become."""
     search = context.search
     early = _choose_unscored(context)
-    scores = score_beams(context, levels=None if early is None else early.any(0).nonzero()[:, 0].tolist())
+    asked = context.codes < 0 if early is None else early
+    scores = score_beams(context, levels=asked.any(0).nonzero()[:, 0].tolist())
     if search.config.forbid_tokens and not search.exact:
         scores = _without_tokens(search, scores)
     chosen = _choose(context, scores) if early is None else early

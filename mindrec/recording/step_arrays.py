@@ -125,9 +125,12 @@ class StepArrays:
 
     def _token(self) -> np.ndarray:
         """(A, T), the same over legal codes only."""
-        scores = self.step.scores
-        logp = self.index.levels.legal_log_softmax(scores.denoiser_logits, scores.legal > 0)
+        scores, open_ = self.step.scores, [level for level in range(self.index.n_levels) if self._is_open(level)]
+        logp = self.index.levels.legal_log_softmax(scores.denoiser_logits, scores.legal > 0, open_)
         return logp.exp().double().cpu().numpy()
+
+    def _is_open(self, level: int) -> bool:
+        return any(self.before.codes[beam][level] < 0 for beam in self.expanded)
 
     # -- candidates ----------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from operator import attrgetter
 from pathlib import Path
 
 import torch
@@ -24,6 +23,7 @@ from mindrec.diagnosis.explain import Explanation, explain_item
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import HistoryCache
 from mindrec.recommendation import Recommendation, Recommended, answer_notes
+from mindrec.recording.mentioned_codes import mentioned_codes
 from mindrec.recording.recorder import Recorder
 from mindrec.recording.step_arrays import StepArrays
 from mindrec.recording.vote_ranks import record_votes
@@ -89,14 +89,6 @@ class Decoding:
                 record_votes(self._last, user),
             )
         return Recommendation(items, built, answer_notes(self.rows[user]))
-
-
-_CODE = attrgetter("code")
-
-
-def _codes_of(step: DecodeStep) -> list[tuple[int | None, ...]]:
-    """The codes of all that a step kept and dropped."""
-    return [beam.codes for beam in step.beams] + [lost.codes for lost in step.dropped]
 
 
 def _from_files(files: dict[str, bytes], device: str) -> "Recommender":
@@ -380,18 +372,10 @@ class Recommender(Abilities):
         return ItemName(row, item.item_id, item.title, item.categories, item.brand, self.is_cold(row))
 
     def _labels(self, steps: Sequence[DecodeStep], gold: int | None) -> tuple[dict[str, str], ...]:
-        used: list[set[int | None]] = [set() for _ in self.tokenizer.levels]
-        for step in steps:
-            for codes, at_level in zip(used, zip(*_codes_of(step), strict=True), strict=False):
-                codes.update(at_level)
-            for opinion in step.opinions:
-                for place in opinion.open:
-                    used[place.position].update(map(_CODE, place.alternatives))
+        used = mentioned_codes(steps, len(self.tokenizer.levels))
         if gold is not None:
             for codes, code in zip(used, self.tokenizer.encode(gold), strict=True):
                 codes.add(code)
-        for codes in used:
-            codes.discard(None)
         return tuple(
             {str(code): level.labels[code] for code in sorted(codes)}
             for level, codes in zip(self.tokenizer.levels, used, strict=True)

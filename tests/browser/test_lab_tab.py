@@ -49,15 +49,15 @@ def test_a_run_is_set_up_trained_scrubbed_and_taken_home_by_keyboard(visit, tmp_
     page.click("[data-tab=lab]")
     cart = page.inner_text(f"{LAB} [data-part=cart]").removeprefix("Cart: ").split(", ")
     page.locator(f"{LAB} [data-watch=ar]").press("Enter")
-    page.wait_for_function(f"document.querySelector('{WATCH} [data-part=about]').textContent.includes('Lab: twin')")
+    page.wait_for_function(f"document.querySelector('{WATCH} [data-part=about]')?.textContent.includes('Lab: twin')")
     page.wait_for_function("new URL(location.href).searchParams.get('ck')?.startsWith('lab:')")
     assert page.locator(f"{WATCH} [data-part=chips] .chip b").all_inner_texts() == cart
     assert page.locator(f"{WATCH} [data-part=scrub]").get_attribute("max") != "0", "it has steps"
     linked = page.evaluate("location.href")
     page.goto(linked)
-    page.wait_for_function(f"document.querySelector('{WATCH} [data-part=about]').textContent.includes('Lab: twin')")
+    page.wait_for_function(f"document.querySelector('{WATCH} [data-part=about]')?.textContent.includes('Lab: twin')")
     page.goto(linked.replace("ck=lab%3A", "ck=lab%3Agone"))
-    page.wait_for_function(f"document.querySelector('{WATCH} [data-part=message]').textContent.includes('is gone')")
+    page.wait_for_function(f"document.querySelector('{WATCH} [data-part=message]')?.textContent.includes('is gone')")
     assert "Lab" not in page.inner_text(f"{WATCH} [data-part=about]")
 
     page.click("[data-tab=lab]")

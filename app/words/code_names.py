@@ -7,6 +7,7 @@ its keywords.
 from collections.abc import Sequence
 
 from app.words.sentences import label
+from app.words.watch_words import STAGE
 from mindrec.trace.records import Alternative, DecodeTrace
 
 
@@ -44,15 +45,21 @@ def alternative_name(trace: DecodeTrace, number: int, position: int, alternative
 
 
 def gold_names(trace: DecodeTrace) -> list[str]:
-    """Names of the true next item's tokens: as its best beam bore them, and past its loss by the item itself."""
+    """Names of the true next item's tokens: as its best beam bore them, and past its loss by the item itself.
+
+    A code that would only say again what one before it says goes by its number.
+    """
     gold = trace.gold
-    names: list[str | None] = [None] * len(trace.levels)
+    borne: list[str | None] = [None] * len(trace.levels)
     for number, step in enumerate(trace.steps):
         if step.gold is not None and step.gold.rank is not None:
-            names = beam_names(trace, number, step.gold.rank)
-    return [
-        name or token_name(trace, position, gold.codes[position], (gold.row,)) for position, name in enumerate(names)
-    ]
+            borne = beam_names(trace, number, step.gold.rank)
+    names: list[str] = []
+    for position, (name, code) in enumerate(zip(borne, gold.codes, strict=True)):
+        name = name or token_name(trace, position, code, (gold.row,))
+        again = name in names and trace.levels[position].kind == "semantic"
+        names.append(STAGE["code"].format(code=code) if again else name)
+    return names
 
 
 def _title(trace: DecodeTrace, row: int) -> str:

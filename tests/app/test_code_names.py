@@ -99,10 +99,14 @@ def test_the_true_item_s_codes_and_alternatives_have_the_same_names(trace, recom
     assert all(names)
     alive = [n for n, step in enumerate(trace.steps) if step.gold is not None and step.gold.rank is not None]
     borne = beam_names(trace, alive[-1], trace.steps[alive[-1]].gold.rank)
-    assert [name for name in borne if name] == [name for name, own in zip(names, borne, strict=True) if own]
-    assert {name for name, own in zip(names, borne, strict=True) if not own} <= {
-        text.label(trace, n, code) for n, code in enumerate(gold.codes)
-    } | {recommender.catalog.items[gold.row].title}
+    title = recommender.catalog.items[gold.row].title
+    for position, (name, own) in enumerate(zip(names, borne, strict=True)):
+        code = gold.codes[position]
+        if trace.levels[position].kind == "category":
+            assert name == text.label(trace, position, code)
+        else:
+            assert name == (f"code {code}" if (own or title) in names[:position] else own or title)
+    assert len(set(names)) == len(names), "no two say the same"
     for number, step in enumerate(trace.steps[1:], 1):
         for rank, beam in enumerate(step.beams):
             opinion = next((o for o in step.opinions if o.beam == beam.parent), None)

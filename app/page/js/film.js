@@ -61,6 +61,11 @@ async function paintStage(app, w, h, scale) {
     { class: dark },
     make("div", { class: app.root.className }, make("style", { text: css }), stage.cloneNode(true)),
   );
+  // A copy of a dial stands at its beginning.
+  const dials = stage.querySelectorAll('input[type="range"]');
+  page.querySelectorAll('input[type="range"]').forEach((copy, at) => {
+    copy.setAttribute("value", /** @type {HTMLInputElement} */ (dials[at]).value);
+  });
   page
     .querySelectorAll(".mr-transport, .mr-alternatives, .modebar-container, .mr-grid:not(.front)")
     .forEach((node) => node.remove());
@@ -93,6 +98,7 @@ export async function stageFilm(app, told) {
   const shown = app.step,
     { last } = app.model,
     sizes = [];
+  app.root.classList.add("filmed"); // without the list of answers, which the last step alone has
   try {
     for (let step = 0; step <= last; step++) {
       app.go(step);
@@ -106,6 +112,7 @@ export async function stageFilm(app, told) {
       return paintStage(app, w, h, scale);
     });
   } finally {
+    app.root.classList.remove("filmed");
     app.go(shown);
   }
 }

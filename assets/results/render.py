@@ -8,7 +8,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from assets.results.arena_table import arena  # noqa: E402
 from assets.results.guidance_figure import guidance_figure  # noqa: E402
+from assets.results.seeds_table import seeds  # noqa: E402
 from mindrec.decoding.config import DecodeConfig  # noqa: E402
 from mindrec.errors import MindRecError  # noqa: E402
 from mindrec.evaluation.ability_table import Shown, behaviour_table, gap_table, odd_table, slate_table  # noqa: E402
@@ -80,11 +82,14 @@ def sections(results: Path) -> list[str]:
         ("grocery-slates", _ability("Slates on grocery", slate_table)),
         ("grocery-odd", _ability("The item that does not belong, on grocery", odd_table)),
         ("beauty-gaps", _ability("Gaps on Beauty", gap_table)),
+        ("arena-grocery", arena),
         ("beauty-test", _evaluation),
         ("beauty-sweep", _sweep),
         ("beauty-gpu-sweep", _sweep),
         ("beauty-twin", _twin),
         ("beauty-twin-time", _twin),
+        ("beauty-codes-twin", _twin),
+        ("arena-beauty", arena),
         ("bench-decode", _bench_decode),
         ("bench-train", _bench_train),
         ("bench-llada", _bench_llada),
@@ -395,9 +400,16 @@ def _load_table(results: Path) -> list[str]:
     return lines
 
 
+def _codes(results: Path) -> list[str]:
+    """The seeds of beauty-codes that are there."""
+    paths = [path for number in range(3) if (path := results / f"beauty-codes-{number}.json").exists()]
+    return [seeds([read_json(path, "results") for path in paths])] if paths else []
+
+
 BLOCKS = {
     "front": ("README.md", _front_table),
     "results": ("assets/results/README.md", sections),
+    "codes": ("assets/results/README.md", _codes),
     "cold": ("mindrec/cold/README.md", _cold_tables),
     "sources": ("mindrec/sources/README.md", _source_table),
     "load": ("app/README.md", _load_table),

@@ -22,7 +22,7 @@ from mindrec.training.calibrate import calibrate, fit_powers
 
 VALIDATION_USERS, CALIBRATION_USERS = 1000, 3000
 PROOF_USERS = 25_000
-"""Cases at most that must prove a gain of tokens fused item by item: of ten thousand, one of 3 % can still be chance."""
+"""Cases at most that must prove a gain of tokens fused item by item: of ten thousand, one of 3 % can be chance."""
 SHOWN = ("hit@1", "hit@10", "ndcg@10")
 
 

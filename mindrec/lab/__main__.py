@@ -12,12 +12,15 @@ from mindrec.system.settings import summary
 MEMORY_MB = 1024
 """Memory that a run may add to what the interpreter and its libraries hold."""
 REMEDY = 'write an object such as {"epochs": 3}'
+KERNELS_KEPT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
+"""oneDNN keeps a kernel for each shape, by default 1,024 of them: half a gigabyte where no two steps are alike."""
 SPARE_SECONDS = 10
 """Processor seconds beyond the limit, after which the system ends a run that did not end itself."""
 
 
 def main(arguments: list[str]) -> int:
     """Run; 0 at its end, 2 where the dials or the run were wrong, as an "error" object says."""
+    os.environ.update(KERNELS_KEPT)  # read when torch is imported
     parser = argparse.ArgumentParser(prog="python -m mindrec.lab", description=__doc__)
     parser.add_argument("--dials", default="{}", help=f"a JSON object; {summary(Dials)}")
     parser.add_argument("--wait", action="store_true", help="import all that a run needs, then read the dials' line")

@@ -9,7 +9,7 @@ from app.words import lab_words
 from app.words import sentences as text
 from mindrec.errors import MindRecError
 from mindrec.lab.dials import Dials
-from mindrec.system.settings import menu
+from mindrec.system.settings import menu, rules
 from mindrec.trace.records import DecodeTrace
 
 PRESETS: dict[str, dict] = {
@@ -20,6 +20,7 @@ PRESETS: dict[str, dict] = {
     "overfit": {"histories": 60, "epochs": 30, "width": 64},
     "noise": {"sharpness": 0.0, "histories": 600, "epochs": 8},
     "certain": {"sharpness": 1.0},
+    "pantry": {"world": "pantry", "epochs": 10},
     "twin": {"objective": "both", "epochs": 5},
 }
 """Dials of each story, by the name that lab_words.PRESETS gives it; what is not named has its default."""
@@ -40,6 +41,7 @@ class Lab:
         return {
             "on": self.runs is not None,
             "dials": menu(Dials),
+            "rules": rules(Dials),
             "defaults": Dials().to_dict(),
             "presets": [{"key": key, **lab_words.PRESETS[key], "dials": dials} for key, dials in PRESETS.items()],
         }

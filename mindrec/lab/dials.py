@@ -21,11 +21,20 @@ class Dials:
         MindRecError: a value out of its range.
     """
 
+    world: str = declare(
+        "toy",
+        Choice(
+            label="World",
+            help="A shop whose law is known, or trips of the grocery data as far as they hold items of the pantry.",
+            choices={"toy": "toy shop, 36 items", "pantry": "grocery carts, 100 items"},
+        ),
+    )
     sharpness: float = declare(
         0.6,
         Number(
-            label="World",
+            label="Sharpness of the toy shop's law",
             help="How much the last item says of the next: 0 is chance, 1 leaves no doubt.",
+            needs={"world": "toy"},
             low=0,
             high=1,
             slider=1,
@@ -35,7 +44,12 @@ class Dials:
     histories: int = declare(
         3000,
         Whole(
-            label="Histories", help="Training histories of eight items each.", low=20, high=3000, slider=3000, step=20
+            label="Histories",
+            help="Training histories of at most eight items.",
+            low=20,
+            high=3000,
+            slider=3000,
+            step=20,
         ),
     )
     objective: str = declare(

@@ -16,7 +16,8 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.without_beams import answers_above
 from mindrec.lab.dials import HEADS, Dials
-from mindrec.lab.world import LENGTH, distance, entropy, make_world
+from mindrec.lab.problem import WORLDS, Problem
+from mindrec.lab.world import LENGTH
 from mindrec.model.denoiser import Denoiser
 from mindrec.recommender import Recommender
 from mindrec.tokens.tokenizer import Tokenizer
@@ -29,28 +30,9 @@ from mindrec.training.weigh import code_table
 BEAMS = 5
 STEPS = 8
 """Training steps of an epoch, at least, however few the histories are."""
-CART = 3
-"""Items of the cart that is decoded after every epoch."""
 EXAMPLES = ("The Lab's cart", "A held-out cart", "Another held-out cart")
 LEAST_LOG_P = -30.0
 """Stands for a model that gives a possible item no probability that a float holds."""
-
-
-@dataclass(frozen=True)
-class Start:
-    """The problem as it is before any training.
-
-    Attributes:
-        cart: item rows of the cart that is decoded after every epoch.
-        law: probability of each item to come next in that cart, (N,).
-        chance: distance from the law to an even guess among all items, mean over held-out histories.
-        floor: entropy of the law, mean over the same; no model's loss per item can be lower.
-    """
-
-    cart: tuple[int, ...]
-    law: np.ndarray
-    chance: float
-    floor: float
 
 
 @dataclass(frozen=True)
@@ -61,7 +43,7 @@ class Epoch:
         objective: "diffusion" or "ar".
         loss_token, loss_dense: mean training losses of the epoch, in nats; None for epoch 0. The token loss is an
             average over levels.
-        distance: KL divergence from the law to the model, in nats, mean over the held-out histories.
+        measured: the problem's measure (mindrec.lab.problem) on the held-out histories.
         shares: the model's exact probability of each item to come next in the cart, (N,).
         model: it can decode.
         seconds: since the run began.
@@ -71,32 +53,27 @@ class Epoch:
     epoch: int
     loss_token: float | None
     loss_dense: float | None
-    distance: float
+    measured: float
     shares: np.ndarray
     model: Recommender
     seconds: float
 
 
 class Lab:
-    """A world with its training data, and the models to be trained on it.
+    """A problem, and the models to be trained on it.
 
     Args:
         dials: all settings.
+
+    Raises:
+        MindRecError: the data of the world is not here and cannot be made.
     """
 
     def __init__(self, dials: Dials):
-        self.dials, self.world = dials, make_world(dials.sharpness, dials.seed)
-        self.data = self.world.data(dials.histories, dials.seed + 1)
-        self.held_out = self.world.held_out(dials.seed)
-        self.laws = [self.world.law(history) for history in self.held_out]
-        self.cart = tuple(map(int, self.world.walks(1, dials.seed + 2, CART)[0]))
-        self.preset = _preset(dials)
+        self.dials, self.problem = dials, WORLDS[dials.world](dials)
+        self.data, self.catalog = self.problem.data, self.problem.data.catalog
+        self.preset = _preset(dials, self.problem)
         self.tokenizer = make_tokenizer(self.data, self.preset, dials.seed)
-
-    def start(self) -> Start:
-        """The problem, with chance as a yardstick."""
-        floor = float(np.mean([entropy(law) for law in self.laws]))
-        return Start(self.cart, self.world.law(self.cart), float(np.log(len(self.world.catalog))) - floor, floor)
 
     def epochs(self) -> Iterator[Epoch]:
         """Train; yields each model after each epoch, two models in turn.
@@ -124,10 +101,10 @@ class Lab:
 
         def seen(number: int, record: dict | None = None) -> Epoch:
             record = record or {"loss_token": None, "loss_dense": None}
-            away, shares = self.measure(model, decode)
+            measured, shares = self.measure(model, decode)
             took = time.perf_counter() - started
             losses = record["loss_token"], record["loss_dense"]
-            return Epoch(objective, number, *losses, away, shares, recommender, round(took, 2))
+            return Epoch(objective, number, *losses, measured, shares, recommender, round(took, 2))
 
         yield seen(0)
         stage = Stage("block", config.epochs, lambda net, rows, rng: block_loss(net, table, rows, config.loss, rng))
@@ -138,11 +115,10 @@ class Lab:
             yield seen(record["epoch"] + 1, record)
 
     def measure(self, denoiser: Denoiser, decode: DecodeConfig) -> tuple[float, np.ndarray]:
-        """Mean distance to the law over the held-out histories, and the exact shares (N,) of the cart's next item."""
-        histories = [*self.held_out, self.cart]
+        """The problem's measure on the held-out histories, and the exact shares (N,) of the cart's next item."""
+        histories = [*self.problem.held_out, self.problem.cart]
         log_p = exact_log_p(denoiser, self.tokenizer, histories, decode)
-        pairs = zip(self.laws, log_p[:-1], strict=True)
-        return float(np.mean([distance(law, own) for law, own in pairs])), np.exp(log_p[-1])
+        return self.problem.worth(log_p[:-1]), np.exp(log_p[-1])
 
     def _checkpoint(self, model, decode: DecodeConfig, objective: str) -> Checkpoint:
         name = "lab" if objective == "diffusion" else "lab-ar"
@@ -150,9 +126,9 @@ class Lab:
             name=name,
             denoiser=model,
             tokenizer=self.tokenizer,
-            catalog=self.world.catalog,
+            catalog=self.catalog,
             decode=decode,
-            notes=("Trained in the Lab on a toy shop whose law is known.",),
+            notes=(self.problem.note,),
             examples=self._examples(),
             training={"lab": self.dials.to_dict(), "objective": objective},
             card=f"# {name}\nTrained in the Lab with {self.dials}.\n",
@@ -161,9 +137,10 @@ class Lab:
 
     def _examples(self) -> tuple[dict, ...]:
         """The cart that is decoded after every epoch, and the longest held-out ones."""
-        carts = [self.cart, *[rows for rows in self.held_out if len(rows) == LENGTH - 1][:2]]
-        ids = [[self.world.catalog.items[row].item_id for row in cart] for cart in carts]
-        return tuple({"name": name, "item_ids": each} for name, each in zip(EXAMPLES, ids, strict=True))
+        others = [rows for rows in self.problem.held_out if len(rows) == LENGTH - 1 and rows != self.problem.cart]
+        carts = [self.problem.cart, *others[:2]]
+        ids = [[self.catalog.items[row].item_id for row in cart] for cart in carts]
+        return tuple({"name": name, "item_ids": each} for name, each in zip(EXAMPLES, ids, strict=False))
 
 
 def exact_log_p(denoiser: Denoiser, tokenizer: Tokenizer, histories, decode: DecodeConfig) -> np.ndarray:
@@ -180,7 +157,7 @@ def exact_log_p(denoiser: Denoiser, tokenizer: Tokenizer, histories, decode: Dec
     return log_p
 
 
-def _preset(dials: Dials) -> Preset:
+def _preset(dials: Dials, problem: Problem) -> Preset:
     """The dials as a training preset."""
     return Preset(
         sid_levels=dials.sid_levels,
@@ -193,7 +170,7 @@ def _preset(dials: Dials) -> Preset:
             "decoder_layers": 1,
             "max_history": LENGTH - 1,
             "dropout": 0.0,
-            "repeats": True,
+            "repeats": problem.repeats,
         },
         train=TrainConfig(
             epochs=dials.epochs,
@@ -204,6 +181,6 @@ def _preset(dials: Dials) -> Preset:
             seed=dials.seed,
             loss=LossConfig(mask_floor=dials.mask_floor, path_share=dials.path_share, views=dials.views, legal=True),
         ),
-        decode=DecodeConfig(beam_size=BEAMS, evidence="off", exclude_seen=False),
-        level_names=("Section", "Shelf"),
+        decode=DecodeConfig(beam_size=BEAMS, evidence="off", exclude_seen=not problem.repeats),
+        level_names=problem.level_names,
     )

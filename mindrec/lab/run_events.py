@@ -18,29 +18,29 @@ from mindrec.recommender import Recommender
 def events(dials: Dials, seconds: float = SECONDS) -> Iterator[dict]:
     """One "start", an "epoch" for each model after each epoch, a "model" for each model, and one "end".
 
-    * start: `items` (titles), `cart` (rows), `law` (N shares), `chance` and `floor` in nats, as in
-      `mindrec.lab.live.Start`.
+    * start: `items` (titles), and `cart` (rows), `likeliest` (a row), `law` (N shares or null), `measure` and `chance`
+      as in `mindrec.lab.problem.Problem`.
     * epoch: the fields of `mindrec.lab.live.Epoch`, and `trace`, the decode of the cart as a trace's JSON object. Its
-      gold is the likeliest next item by the law.
+      gold is the likeliest next item.
     * model: `objective`, `name`, and `zip`, the checkpoint folder as a base64 text.
     * end: `why`, "done" or "time", and `seconds`.
 
     Raises:
-        MindRecError: the first epoch diverges.
+        MindRecError: the first epoch diverges, or the data of the world is not here and cannot be made.
     """
     started, why = time.perf_counter(), "done"
     lab = Lab(dials)
-    start = lab.start()
-    catalog = lab.world.catalog
-    best = catalog.items[int(start.law.argmax())].item_id
-    cart = [catalog.items[row].item_id for row in start.cart]
+    problem, items = lab.problem, lab.catalog.items
+    best = items[problem.likeliest].item_id
+    cart = [items[row].item_id for row in problem.cart]
     yield {
         "event": "start",
-        "items": [item.title for item in catalog.items],
-        "cart": list(start.cart),
-        "law": _rounded(start.law),
-        "chance": start.chance,
-        "floor": start.floor,
+        "items": [item.title for item in items],
+        "cart": list(problem.cart),
+        "likeliest": problem.likeliest,
+        "law": None if problem.law is None else _rounded(problem.law),
+        "measure": problem.measure,
+        "chance": problem.chance,
     }
     models: dict[str, Recommender] = {}
     for epoch in lab.epochs():
@@ -61,7 +61,7 @@ def _epoch_event(epoch: Epoch, cart: list[str], best: str) -> dict:
         "epoch": epoch.epoch,
         "loss_token": epoch.loss_token,
         "loss_dense": epoch.loss_dense,
-        "distance": round(epoch.distance, 5),
+        "measured": round(epoch.measured, 5),
         "shares": _rounded(epoch.shares),
         "seconds": epoch.seconds,
         "trace": epoch.model.recommend(cart, target=best).trace.to_dict(),

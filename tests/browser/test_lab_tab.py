@@ -21,7 +21,7 @@ def test_a_run_is_set_up_trained_scrubbed_and_taken_home_by_keyboard(visit, tmp_
     page.wait_for_function(f"document.querySelector('{LAB} [data-part=status]').textContent.startsWith('Done')")
     page.wait_for_function(f"document.querySelector('{LAB} [data-do=lab-stop]').hidden")
     assert "twin ends" in page.inner_text(f"{LAB} [data-part=status]")
-    assert page.locator(f"{LAB} [data-part=distance] circle").count() == 2 * 3
+    assert page.locator(f"{LAB} [data-part=measured] circle").count() == 2 * 3
     assert page.locator(f"{LAB} [data-part=loss] circle").count() == 2 * 2
     assert page.locator(f"{LAB} [data-part=fog] tbody tr").count() == 8
 
@@ -61,6 +61,10 @@ def test_a_run_is_set_up_trained_scrubbed_and_taken_home_by_keyboard(visit, tmp_
     assert "Lab" not in page.inner_text(f"{WATCH} [data-part=about]")
 
     page.click("[data-tab=lab]")
+    page.select_option("#mr-lab-world", "pantry")
+    assert page.is_disabled("#mr-lab-sharpness")
+    page.select_option("#mr-lab-world", "toy")
+    assert page.is_enabled("#mr-lab-sharpness")
     page.locator(f"{LAB} [data-story=noise]").press("Enter")
     assert page.input_value("#mr-lab-sharpness") == "0"
     page.locator(f"{LAB} [data-do=lab-train]").press("Enter")

@@ -52,10 +52,12 @@ export function makeLab(page, panel) {
         ? make("select", about, ...spec.choices.map(([value, words]) => make("option", { value, text: words })))
         : make("input", { ...about, type: range ? "range" : "number", min: spec.low, max: spec.high, step: spec.step });
     input.value = dials[spec.key];
+    input.disabled = !means(spec.key);
     const take = () => {
       const value = spec.kind === "choice" ? input.value : Number(input.value);
       dials = { ...dials, [spec.key]: value };
       setText(out, String(value));
+      if (spec.kind === "choice") giveWay();
       showStory();
       page.changed();
     };
@@ -67,6 +69,18 @@ export function makeLab(page, panel) {
       make("span", { class: "in" }, input, range ? out : null),
       make("small", { id: id + "-help", text: spec.help }),
     );
+  }
+
+  // A dial that needs another to stand elsewhere means nothing, and is at its default, until it does.
+  const means = (key) =>
+    Object.entries((lab.rules[key] || { needs: {} }).needs).every(([other, needed]) => dials[other] === needed);
+  function giveWay() {
+    for (const [key, { off }] of Object.entries(lab.rules)) {
+      if (!means(key)) dials[key] = off;
+      const input = part("dials").querySelector(`[data-dial="${key}"]`);
+      Object.assign(input, { value: dials[key], disabled: !means(key) });
+      setText(part("dials").querySelector(`output[for="${input.id}"]`), String(dials[key]));
+    }
   }
 
   const drawDials = () => part("dials").replaceChildren(...lab.dials.map(field));
@@ -146,6 +160,11 @@ export function makeLab(page, panel) {
 
   function begin(event) {
     start = event;
+    const M = L.measures[start.measure];
+    setText(part("measure"), M.title);
+    setText(part("measure-help"), M.help);
+    setText(part("fog-help"), M.fog);
+    setText(part("stage-help"), M.gold);
     setText(part("cart"), fill(L.cart, { items: event.cart.map((row) => event.items[row]).join(", ") }));
     part("model-box").hidden = trained.objective !== "both";
     part("model").replaceChildren(
@@ -154,12 +173,14 @@ export function makeLab(page, panel) {
   }
 
   function finish(event) {
-    const last = Object.entries(epochs).map(([key, list]) => {
-      const { distance } = list[list.length - 1],
-        way = start.chance > 0.01 ? percent(Math.max(0, 1 - distance / start.chance)) : "–";
-      return fill(L.distance_of, { model: L[key], distance: distance.toFixed(3), share: way });
+    const M = L.measures[start.measure],
+      said = start.measure === "hit" ? percent : (value) => value.toFixed(3);
+    const models = Object.entries(epochs).map(([key, list]) => {
+      const { measured } = list[list.length - 1],
+        share = start.chance > 0.01 ? percent(Math.max(0, 1 - measured / start.chance)) : "–";
+      return fill(M.of, { model: L[key], value: said(measured), chance: said(start.chance), share });
     });
-    status(fill(L[event.why], { seconds: event.seconds.toFixed(0), distances: last.join("; ") }));
+    status(fill(L[event.why], { seconds: event.seconds.toFixed(0), models: models.join("; ") }));
   }
 
   function offer({ objective, name, zip, checkpoint }) {
@@ -216,12 +237,13 @@ export function makeLab(page, panel) {
           name: L[name],
           points: events.filter((event) => event[key] !== null).map((event) => [event.epoch, event[key]]),
         }));
-    const chance = { value: start.chance, name: L.chance };
-    drawCurves(part("distance"), of("distance"), { ...about, title: L.distance, level: chance });
+    const M = L.measures[start.measure],
+      chance = { value: start.chance, name: M.chance };
+    drawCurves(part("measured"), of("measured"), { ...about, title: M.title, level: chance });
     drawCurves(part("loss"), of("loss_token"), { ...about, title: L.loss, level: null });
-    const rows = start.law.map((_, row) => row).sort((a, b) => start.law[b] - start.law[a]);
     drawFog(part("fog"), {
-      rows: rows.slice(0, ROWS),
+      rows: rowsOf(start.law || list[list.length - 1].shares),
+      likeliest: start.likeliest,
       items: start.items,
       law: start.law,
       shares: list.map((event) => event.shares),
@@ -235,6 +257,13 @@ export function makeLab(page, panel) {
     part("scrub").setAttribute("aria-valuetext", words);
     setText(part("epoch"), words);
     show(list[at]);
+  }
+
+  // The likeliest items, and the one that is looked for.
+  function rowsOf(shares) {
+    const rows = shares.map((_, row) => row).sort((a, b) => shares[b] - shares[a]);
+    const first = rows.slice(0, ROWS);
+    return first.includes(start.likeliest) ? first : [...first.slice(0, -1), start.likeliest];
   }
 
   // The step that is looked at stays from epoch to epoch; at first it is the last, where the answers are.

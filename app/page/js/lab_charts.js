@@ -60,12 +60,12 @@ export function drawCurves(box, series, { last, at, title, level, words }) {
 }
 
 /**
- * A row an item, a column an epoch, and the law as the last column. A click on a column chooses its epoch.
+ * A row an item, a column an epoch, and the law, where one is known, as the last column. A click on a column chooses its epoch.
  * @param {HTMLElement} box
- * @param {{ rows: number[], items: string[], law: number[], shares: number[][], at: number, last: number,
+ * @param {{ rows: number[], likeliest: number, items: string[], law: number[] | null, shares: number[][], at: number, last: number,
  *   words: any, choose: (epoch: number) => void }} of `shares` by epoch and item
  */
-export function drawFog(box, { rows, items, law, shares, at, last, words, choose }) {
+export function drawFog(box, { rows, likeliest, items, law, shares, at, last, words, choose }) {
   const cell = (share, title, on) =>
     make(
       "td",
@@ -75,23 +75,20 @@ export function drawFog(box, { rows, items, law, shares, at, last, words, choose
   const line = (row) => {
     const cells = Array.from({ length: last + 1 }, (_, epoch) => {
       if (!shares[epoch]) return make("td", { class: "later" });
-      const about = { item: items[row], epoch, share: percent(shares[epoch][row]), law: percent(law[row]) };
+      const about = { item: items[row], epoch, share: percent(shares[epoch][row]) };
       const made = cell(shares[epoch][row], fill(words.item_at, about), epoch === at);
       made.addEventListener("click", () => choose(epoch));
       return made;
     });
     const now = make("td", { class: "share", text: shares[at] ? percent(shares[at][row]) : "" });
-    const truth = cell(law[row], `${words.law}: ${percent(law[row])}`, false);
-    truth.className = "law";
-    return make(
-      "tr",
-      {},
-      make("th", { scope: "row", text: items[row] }),
-      ...cells,
-      now,
-      truth,
-      make("td", { class: "share", text: percent(law[row]) }),
-    );
+    const truth = [];
+    if (law) {
+      truth.push(cell(law[row], `${words.law}: ${percent(law[row])}`, false));
+      truth[0].className = "law";
+      truth.push(make("td", { class: "share", text: percent(law[row]) }));
+    }
+    const name = (row === likeliest ? "★ " : "") + items[row];
+    return make("tr", {}, make("th", { scope: "row", text: name, title: items[row] }), ...cells, now, ...truth);
   };
   const head = make(
     "tr",
@@ -101,7 +98,7 @@ export function drawFog(box, { rows, items, law, shares, at, last, words, choose
       make("th", { scope: "col", class: epoch === at ? "now" : "", text: epoch === at || epoch === 0 ? epoch : "" }),
     ),
     make("th", {}),
-    make("th", { scope: "col", colspan: 2, text: words.law }),
+    law ? make("th", { scope: "col", colspan: 2, text: words.law }) : null,
   );
   const column = (name) => make("col", { class: name });
   const columns = [column("name"), ...Array.from({ length: last + 1 }, () => column("")), column("share")];
@@ -109,7 +106,7 @@ export function drawFog(box, { rows, items, law, shares, at, last, words, choose
     make(
       "table",
       {},
-      make("colgroup", {}, ...columns, column("law"), column("share")),
+      make("colgroup", {}, ...columns, ...(law ? [column("law"), column("share")] : [])),
       make("thead", {}, head),
       make("tbody", {}, ...rows.map(line)),
     ),

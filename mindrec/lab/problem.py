@@ -11,8 +11,8 @@ import numpy as np
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import item_counts
 from mindrec.evaluation.metrics import gold_ranks, hit_at_k
-from mindrec.lab.carts import read_carts
 from mindrec.lab.dials import Dials
+from mindrec.lab.trips_world import read_carts
 from mindrec.lab.world import LENGTH, distance, entropy, make_world
 
 CART = 3

@@ -60,8 +60,8 @@ export function drawCurves(box, series, { last, at, title, level, words }) {
 }
 
 /**
- * A row an item, a column an epoch, and the law, where one is known, as the last column. A click on a column chooses its
- * epoch.
+ * A row an item, a column an epoch, and the law, where one is known, as the last column. A click on a column chooses
+ * its epoch.
  * @param {HTMLElement} box
  * @param {{ rows: number[], likeliest: number, items: string[], law: number[] | null, shares: number[][], at: number,
  *   last: number, words: any, choose: (epoch: number) => void }} of `shares` by epoch and item

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from app.server.lab_models import LabModels
@@ -62,38 +63,42 @@ class Run:
         return self.stopped or self.until < time.monotonic()
 
 
-def command_of(dials: Dials) -> list[str]:
+def command_of(dials: Dials, seconds: float = SECONDS) -> list[str]:
     """The command line of a run's process."""
-    return [sys.executable, "-m", "mindrec.lab", "--dials", json.dumps(dials.to_dict()), "--seconds", str(SECONDS)]
+    return [sys.executable, "-m", "mindrec.lab", "--dials", json.dumps(dials.to_dict()), "--seconds", str(seconds)]
 
 
-WAITING_COMMAND = (sys.executable, "-m", "mindrec.lab", "--wait", "--seconds", str(SECONDS))
-"""The command line of a process that imports first and then reads its dials."""
+def waiting_command_of(seconds: float = SECONDS) -> list[str]:
+    """The command line of a process that imports first and then reads its dials."""
+    return [sys.executable, "-m", "mindrec.lab", "--wait", "--seconds", str(seconds)]
 
 
 class LabRuns:
     """The queue of Lab runs, the one process that is running, and one that waits for the next run.
 
     Args:
-        command: makes the command line of a run's process.
+        command: makes the command line of a run's process; by default one that trains for `seconds`.
         kept, limit: seconds without a question, and in all, after which a run's process is killed.
-        waiting_command: of the process that `warm` starts.
+        waiting_command: of the process that `warm` starts, likewise.
         warm_seconds: that it lives without another `warm`.
         models: keeps what runs have trained; without it nothing is kept.
     """
 
     def __init__(
         self,
-        command: Callable[[Dials], Sequence[str]] = command_of,
+        command: Callable[[Dials], Sequence[str]] | None = None,
         kept: float = KEPT,
-        limit: float = SECONDS + SPARE,
+        limit: float | None = None,
         *,
-        waiting_command: Sequence[str] = WAITING_COMMAND,
+        seconds: float = SECONDS,
+        waiting_command: Sequence[str] | None = None,
         warm_seconds: float = WARM_SECONDS,
         models: LabModels | None = None,
     ):
-        self.command, self.kept, self.limit = command, kept, limit
-        self.waiting_command, self.warm_seconds, self.models = waiting_command, warm_seconds, models
+        self.command = command or partial(command_of, seconds=seconds)
+        self.kept, self.limit = kept, seconds + SPARE if limit is None else limit
+        self.waiting_command = waiting_command or waiting_command_of(seconds)
+        self.warm_seconds, self.models = warm_seconds, models
         self.waiting: deque[Run] = deque()
         self.warmed: subprocess.Popen | None = None
         self._warm_until = 0.0

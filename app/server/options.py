@@ -11,6 +11,7 @@ from pathlib import Path
 from app.server.lanes import MOST_WAITING
 from app.server.rates import RATE
 from mindrec.errors import MindRecError
+from mindrec.lab.dials import SECONDS
 
 LOOPBACK = {None, "", "127.0.0.1", "localhost", "::1", "[::1]"}
 """Hosts that are this machine alone."""
@@ -27,7 +28,7 @@ class Options:
     waiting: places in the queue of each checkpoint.
     rate: questions a second from one address; 0 is no limit.
     proxies: proxies in front that append the client's address to x-forwarded-for; 1 on a Space.
-    lab: whether people may train in the Lab; each run takes up to a minute of one core.
+    lab: whether people may train in the Lab, on one core; lab_seconds: what a run may take.
     own_data: whether the page has the "Your data" dialog, which takes files and trains; only where the page is
         served to this machine alone, unless it is asked for.
     """
@@ -44,6 +45,7 @@ class Options:
     rate: float = RATE
     proxies: int = 0
     lab: bool = True
+    lab_seconds: float = SECONDS
     own_data: bool = False
 
 
@@ -94,6 +96,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
         waiting=int(_number(environment, "MINDREC_QUEUE", MOST_WAITING, 1, 10_000)),
         rate=_number(environment, "MINDREC_RATE", RATE, 0, 1_000_000),
         lab=environment.get("MINDREC_LAB", "1") != "0",
+        lab_seconds=_number(environment, "MINDREC_LAB_SECONDS", SECONDS, 1, 3600),
         proxies=proxies,
         own_data=alone if asked.own_data is None else asked.own_data,
     )

@@ -25,7 +25,7 @@ PLAIN = {
     "one_pass": "one pass",
     "left_to_right": "left to right",
     "evidence_off": "tokens alone (evidence off)",
-    "evidence_only": "item evidence alone (dense head and transitions)",
+    "evidence_only": "item evidence alone (dense head and counted pairs)",
     "published": "the published search, 10 beams (tokens alone)",
     "twin": "auto-regressive twin, default decode",
     "twin_evidence_off": "auto-regressive twin, tokens alone",
@@ -47,10 +47,12 @@ def update(root: Path, results: Path) -> None:
 
 def _front_table(results: Path) -> list[str]:
     """The front page's one table: both data sets, the default decode beside its parts."""
-    grocery, beauty = (read_json(results / f"{name}-test.json", "results") for name in ("grocery", "beauty"))
+    best = "beauty-codes-0" if (results / "beauty-codes-0.json").exists() else "beauty-test"
+    grocery, beauty = (read_json(results / f"{name}.json", "results") for name in ("grocery-test", best))
 
     def cells(r: dict, name: str | None) -> list[str]:
-        metrics = r["metrics"] if name is None else r["baselines"].get(name)
+        alone = r.get("evidence_alone") if name == "evidence_only" else None
+        metrics = r["metrics"] if name is None else r["baselines"].get(name, alone)
         return ["-", "-"] if metrics is None else [f"{metrics[m]:.4f}" for m in ("hit@10", "ndcg@10")]
 
     columns = [
@@ -59,7 +61,7 @@ def _front_table(results: Path) -> list[str]:
         for metric in ("Hit@10", "NDCG@10")
     ]
     lines = ["| ranking | " + " | ".join(columns) + " |", "|" + " --- |" * 5]
-    for name in ("popularity", "covisit", "dense", "evidence_off", None):
+    for name in ("popularity", "covisit", "dense", "evidence_off", "evidence_only", None):
         title = "**MindRec, default decode**" if name is None else PLAIN[name]
         lines.append(f"| {title} | " + " | ".join(cells(grocery, name) + cells(beauty, name)) + " |")
     return lines

@@ -24,6 +24,8 @@ def seeds(runs: list[dict]) -> str:
         "| ranking | " + " | ".join(METRICS) + " |\n|" + " --- |" * (len(METRICS) + 1),
     ]
     for part, title in PARTS.items():
+        if any(_metrics(run, part) is None for run in runs):
+            continue
         cells = []
         for metric in METRICS:
             values = [_metrics(run, part)[metric] for run in runs]
@@ -37,7 +39,7 @@ def seeds(runs: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _metrics(run: dict, part: str) -> dict:
+def _metrics(run: dict, part: str) -> dict | None:
     if part == "default":
         return run["metrics"]
-    return run["evidence_alone"] if part == "evidence" else run["baselines"][part]
+    return run["evidence_alone"] if part == "evidence" else run["baselines"].get(part)

@@ -176,7 +176,9 @@ def test_any_setting_of_the_app_is_read_or_refused(examples):
         with contextlib.suppress(MindRecError):
             assert 1 <= read_options([], pairs, [Path("shipped")]).waiting <= 10_000
 
-    names = st.sampled_from(["MINDREC_QUEUE", "MINDREC_RATE", "MINDREC_CHECKPOINTS", "MINDREC_DATA"])
+    names = st.sampled_from(
+        ["MINDREC_LAB_SECONDS", "MINDREC_QUEUE", "MINDREC_RATE", "MINDREC_CHECKPOINTS", "MINDREC_DATA"]
+    )
     put(examples, st.dictionaries(names, st.text(max_size=12) | st.integers().map(str) | st.floats().map(str)), check)
 
 

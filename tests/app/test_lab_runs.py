@@ -3,15 +3,18 @@
 import json
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from app.server.lab_runs import MOST_WAITING, LabRuns
 from app.server.lanes import Busy, Gone
+from app.server.options import read_options
 from app.tabs.handlers import Handlers
 from app.tabs.lab import PRESETS, Lab
 from app.tabs.watching import Watching
 from app.words import lab_words
+from mindrec.errors import MindRecError
 from mindrec.lab.dials import Dials
 from mindrec.lab.run_events import events as events_of
 
@@ -184,3 +187,12 @@ def test_a_model_that_was_trained_is_kept_under_the_name_in_its_event(recommende
 def test_presets_are_dials_with_words():
     assert set(PRESETS) == set(lab_words.PRESETS)
     assert all(Dials.from_dict(dials) for dials in PRESETS.values())
+
+
+def test_a_run_takes_as_long_as_the_environment_says():
+    options = read_options([], {"MINDREC_LAB_SECONDS": "90"}, [Path("checkpoint")])
+    runs = LabRuns(seconds=options.lab_seconds)
+    assert runs.command(Dials())[-2:] == ["--seconds", "90.0"] == list(runs.waiting_command)[-2:]
+    assert runs.limit > 90
+    with pytest.raises(MindRecError, match="MINDREC_LAB_SECONDS"):
+        read_options([], {"MINDREC_LAB_SECONDS": "0"}, [Path("checkpoint")])

@@ -83,10 +83,9 @@ def address(shop, case_files, fitted_methods, tmp_path_factory):
     checkpoint, data = map(str, shop)
     cases = [part for file in case_files for part in ("--cases", str(file))]
     log = tmp_path_factory.mktemp("app") / "app.log"
-    with running_app("--checkpoint", checkpoint, "--data", data, "--arena", str(fitted_methods), *cases, log=log) as (
-        url,
-        _,
-    ):
+    given = ("--checkpoint", checkpoint, "--data", data, "--arena", str(fitted_methods), *cases)
+    # A Lab run has the lowest priority: beside other work its two epochs may take minutes.
+    with running_app(*given, log=log, MINDREC_LAB_SECONDS="230") as (url, _):
         yield f"{url}/"
 
 

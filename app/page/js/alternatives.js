@@ -176,10 +176,10 @@ export function makeAlternatives(app) {
     all[Math.max(0, Math.min(all.length - 1, to ?? Infinity))].focus();
   }
 
-  // The first button that changes something, else the one that closes.
-  function enter() {
+  // By key: to the first button that changes something, else the one that closes. A pointer leaves keys to the stage.
+  function enter(byKey) {
     const first = box.querySelector("tr:not(.taken) .act button") || buttons()[0];
-    if (first) first.focus({ preventScroll: true });
+    if (first && byKey) first.focus({ preventScroll: true });
     clearOfSheet(box, app.parts.grid.button(app.cell));
   }
 

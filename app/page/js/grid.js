@@ -97,7 +97,12 @@ export function makeGrid(app) {
         p = make("small");
       const inner = ghost
         ? make("div", { class: "in" })
-        : make("button", { type: "button", class: "in", tabindex: -1, onclick: () => app.openCell(rank, position) });
+        : make("button", {
+            type: "button",
+            class: "in",
+            tabindex: -1,
+            onclick: (event) => app.openCell(rank, position, !event.detail),
+          });
       inner.append(label, p, mark, bar);
       return { td: make("td", { class: "" }, inner), inner, label, mark, bar, p, level };
     });

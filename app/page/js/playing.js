@@ -71,11 +71,11 @@ export function addPlaying(app) {
     app.redraw();
   };
 
-  app.openCell = (rank, position) => {
+  app.openCell = (rank, position, byKey) => {
     app.parts.player.stop();
     app.cell = { rank, position };
     app.choose(rank);
-    app.parts.alternatives.enter();
+    app.parts.alternatives.enter(byKey);
   };
   // The focus goes back to the cell where it was in the box that closes.
   app.closeCell = () => {

@@ -36,7 +36,9 @@ SYSTEM_FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"
 
 def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None:
     """Serve the page until interrupted. Raises MindRecError where the address cannot be listened on."""
-    lab = Lab(handlers, LabRuns(seconds=options.lab_seconds, models=handlers.lab_models) if options.lab else None)
+    lab = Lab(
+        handlers, LabRuns(seconds=options.lab_seconds, models=handlers.lab_models) if options.lab_seconds else None
+    )
     own = _own_data(handlers) if options.own_data else None
     rooms = Rooms()
     page, key = build(handlers, diagnosing, lab, own, rooms), secrets.token_urlsafe(18) if options.operator else None

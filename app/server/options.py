@@ -28,7 +28,7 @@ class Options:
     waiting: places in the queue of each checkpoint.
     rate: questions a second from one address; 0 is no limit.
     proxies: proxies in front that append the client's address to x-forwarded-for; 1 on a Space.
-    lab: whether people may train in the Lab, on one core; lab_seconds: what a run may take.
+    lab_seconds: what a person may train in the Lab, on one core; 0: there is no Lab.
     own_data: whether the page has the "Your data" dialog, which takes files and trains; only where the page is
         served to this machine alone, unless it is asked for.
     """
@@ -44,7 +44,6 @@ class Options:
     waiting: int = MOST_WAITING
     rate: float = RATE
     proxies: int = 0
-    lab: bool = True
     lab_seconds: float = SECONDS
     own_data: bool = False
 
@@ -95,8 +94,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
         mcp=mcp,
         waiting=int(_number(environment, "MINDREC_QUEUE", MOST_WAITING, 1, 10_000)),
         rate=_number(environment, "MINDREC_RATE", RATE, 0, 1_000_000),
-        lab=environment.get("MINDREC_LAB", "1") != "0",
-        lab_seconds=_number(environment, "MINDREC_LAB_SECONDS", SECONDS, 1, 3600),
+        lab_seconds=_lab_seconds(environment),
         proxies=proxies,
         own_data=alone if asked.own_data is None else asked.own_data,
     )
@@ -121,6 +119,12 @@ def check_address(host: str | None, port: int | None) -> None:
             f"{where} cannot be listened on ({error.strerror}); give another --port, or leave it out for the first "
             "free one from 7860, and for --host an address of this machine"
         ) from error
+
+
+def _lab_seconds(environment: Mapping[str, str]) -> float:
+    if environment.get("MINDREC_LAB", "1") == "0":
+        return 0.0
+    return _number(environment, "MINDREC_LAB_SECONDS", SECONDS, 1, 3600)
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, low: float, high: float) -> float:

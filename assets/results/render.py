@@ -90,6 +90,7 @@ def sections(results: Path) -> list[str]:
         ("beauty-gpu-sweep", _sweep),
         ("beauty-twin", _twin),
         ("beauty-twin-time", _twin),
+        ("beauty-codes-seen", _evaluation),
         ("beauty-codes-twin", _twin),
         ("arena-beauty", arena),
         ("bench-decode", _bench_decode),
@@ -119,7 +120,8 @@ def _evaluation(r: dict) -> str:
     forced = r["metrics"].get("forced_positions")
     title = f"\n## {r['dataset'].capitalize()}, {r['split']} split\n"
     about = (
-        f"{r['users']:,} cases (seed {r['seed']}), the whole catalog ranked, seen items excluded, strict item level; "
+        f"{r['users']:,} cases (seed {r['seed']}), the whole catalog ranked, seen items "
+        f"{'excluded' if r['decoder']['exclude_seen'] else 'not excluded'}, strict item level; "
         f"{r['decoder']['beam_size']} beams, {r['nfe']:.1f} denoiser calls a user, {r['metrics']['cc']} answers off "
         f"the catalog, entropy H {r['metrics']['entropy']:.2f} bits, TTR {r['metrics']['ttr']:.4f}, "
         f"{r['metrics']['catalog_coverage']:.0%} of the catalog recommended at least once"

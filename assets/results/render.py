@@ -246,13 +246,15 @@ def _bench_decode(r: dict) -> str:
         "\n## Speed\n",
         f"`{r['command']}` on {r['device']}, {r['threads']} threads: {r['beams']} beams, history of {r['history']}, "
         f"{r['positions']} positions, all sides in the same run on the same weights.\n",
-        "| batch | ms / user | published, ms / user | times faster | over bare matrix products | legality share |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| batch | ms / user | published, ms / user | times faster | over bare matrix products | legality share | with "
+        "guidance | with four votes |",
+        "|" + " --- |" * 8,
     ]
     for b in r["ms_per_user"]:
         lines.append(
             f"| {b} | {r['ms_per_user'][b]} | {r['ms_per_user_published'][b]} | {r['ratio_vs_published'][b]} | "
-            f"{r['ratio_to_floor'][b]} | {r['legality_share'][b]:.1%} |"
+            f"{r['ratio_to_floor'][b]} | {r['legality_share'][b]:.1%} | {r['ratio_guided'][b]} times | "
+            f"{r['ratio_votes'][b]} times |"
         )
     return "\n".join(lines) + "\n"
 

@@ -1,6 +1,7 @@
 """Makes the screenshots beside this file: `python assets/screenshots/make.py` (needs playwright and a Chromium).
 
-Starts `python app.py` on a free port, opens a story at a step, and looks at it in light, dark, narrow, Present and on the map.
+Starts `python app.py` on a free port, opens a story at a step, and looks at it in light, dark, narrow, Present and on the
+map; then the cart of the day on a phone, a class room with a phone, and the Lab after a training.
 """
 
 import os
@@ -32,12 +33,17 @@ SHOTS = {
 def main() -> None:
     with running_app() as (address, _), sync_playwright() as play:
         browser = play.chromium.launch(
-            executable_path=os.environ.get("MINDREC_CHROMIUM") or shutil.which("chromium"),
+            executable_path=os.environ.get("MINDREC_CHROMIUM")
+            or shutil.which("chromium-headless-shell")
+            or shutil.which("chromium"),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         for name, shot in SHOTS.items():
             take(browser, f"{address}/", name, **shot)
         take_methods(browser, f"{address}/?tab=compare&case=3&left=ours&right=method%3Afmrec")
+        take_play(browser, f"{address}/?tab=play")
+        take_room(browser, f"{address}/?tab=learn&lesson=step")
+        take_lab(browser, f"{address}/?tab=lab&lab=epochs:8,seed:1")
         browser.close()
     preview(HERE / "watch-dark.png")
 
@@ -83,6 +89,47 @@ def take_methods(browser, url: str) -> None:
     page.wait_for_timeout(1500)
     page.screenshot(path=HERE / "compare-methods.png")
     context.close()
+
+
+def take_play(browser, url: str) -> None:
+    """The cart of the day on a phone, its aisle guessed."""
+    with browser.new_context(viewport={"width": 380, "height": 800}, reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto(url)
+        page.click("[data-panel=play] [data-do=daily]")
+        page.wait_for_selector("[data-panel=play] .mr-play-options .option >> nth=1")
+        page.keyboard.press("1")
+        page.wait_for_selector("[data-panel=play] .mr-play-before:not([hidden])")
+        page.screenshot(path=HERE / "play-phone.png")
+
+
+def take_room(browser, url: str) -> None:
+    """A class room's projector after one vote, and the phone that gave it."""
+    with (
+        browser.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce") as hall,
+        browser.new_context(viewport={"width": 380, "height": 700}, reduced_motion="reduce") as hand,
+    ):
+        page, phone = hall.new_page(), hand.new_page()
+        page.goto(url)
+        page.click("[data-panel=learn] [data-do=class]")
+        page.wait_for_selector(".mr-room-bars li")
+        phone.goto("http://" + page.inner_text(".mr-room-link"))
+        phone.locator(".options button").nth(1).click()
+        page.wait_for_function("document.querySelector('.mr-room-present').textContent.includes('1 voted')")
+        page.screenshot(path=HERE / "room.png")
+        phone.screenshot(path=HERE / "room-phone.png")
+
+
+def take_lab(browser, url: str) -> None:
+    """The Lab after a training of the toy shop."""
+    with browser.new_context(viewport={"width": 1280, "height": 1100}, reduced_motion="reduce") as context:
+        page = context.new_page()
+        page.goto(url)
+        page.click("[data-panel=lab] [data-do=lab-train]")
+        done = "document.querySelector('[data-panel=lab] [data-part=status]').textContent.match(/^(Done|Out of time)/)"
+        page.wait_for_function(done, timeout=120_000)
+        page.wait_for_timeout(1000)
+        page.screenshot(path=HERE / "lab.png")
 
 
 if __name__ == "__main__":

@@ -158,7 +158,8 @@ def semantic_codes(
 ) -> np.ndarray:
     """Codes (N, S) of a catalog's items by the name of their maker: residual, product or own.
 
-    Residual and product ones are of texts and co-occurrence; with a `text_width`, of text vectors so wide alone.
+    Residual and product ones are of texts and co-occurrence; with a `text_width`, of text vectors so wide alone, where
+    texts tell the items apart at all.
 
     Raises MindRecError for another name, and where "own" is asked of data that brings none.
     """
@@ -180,9 +181,8 @@ def semantic_codes(
     if kind not in QUANTISERS:
         raise MindRecError(f"semantic IDs {kind!r} are not one of {', '.join(QUANTISERS)}, own")
     texts = [item.text for item in catalog.items]
-    if text_width:
-        vectors = text_vectors(texts, text_width, seed, embed)
-    else:
+    vectors = text_vectors(texts, text_width, seed, embed) if text_width else np.zeros((0, 0))
+    if not vectors.any():
         vectors = item_vectors(texts, sequences, seed, embed)
     return codes_of_vectors(kind, vectors, catalog, levels, codebook_size, seed)
 

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from mindrec.data.catalog import Catalog, Interactions, Item, PreparedData, load_prepared
 from mindrec.errors import MindRecError
 from mindrec.sources.prepare import prepare
+from mindrec.sources.synthetic import load as synthetic
 from mindrec.text.features import text_vectors
 from mindrec.tokens.induce import UNKNOWN, induce_tree, node_names
 from mindrec.tokens.quality import as_text, quality_report
@@ -232,3 +234,21 @@ def test_report_tells_good_codes_from_bad_ones():
     report = quality_report(PreparedData(catalog, data.interactions, collided | {"i0": ("z", "w")}), [], 2, 8)
     assert report["semantic_ids"]["own"]["collisions_before"]["items_sharing_an_id"] == len(items) - 1
     assert "own: 71 items" in as_text(report)
+
+
+def test_codes_of_texts_alone_need_texts():
+    """Titles without a common word say nothing of each other: then co-occurrence makes the codes."""
+    made = synthetic(n_items=30, n_users=64, length=5)
+
+    def codes(titles: list[str], **width) -> np.ndarray:
+        items = [
+            replace(item, title=title, categories=()) for item, title in zip(made.catalog.items, titles, strict=True)
+        ]
+        data = replace(made, catalog=Catalog(tuple(items), name="named"))
+        return semantic_codes("residual", data, made.interactions.sequences, 2, 6, **width)
+
+    mute = [f"thing{n}" for n in range(30)]
+    colours, things = ("red", "green", "blue", "black", "pink"), ("hat", "tie", "shoe", "bag", "cap", "mug")
+    told = [f"{colour} {thing}" for colour in colours for thing in things]
+    assert (codes(mute, text_width=8) == codes(mute)).all()
+    assert (codes(told, text_width=8) != codes(told)).any()

@@ -65,10 +65,29 @@ def _wait_for(url: str, process: subprocess.Popen, log: Path | None) -> None:
     raise MindRecError(f"`{' '.join(process.args[1:])}` did not answer within {PATIENCE} s")
 
 
-def memory_mb(process: subprocess.Popen) -> float:
-    """Resident memory of the app; 0 where the system does not tell."""
+async def stage_component(client) -> int:
+    """The id of the page's component, read off the page's configuration as the browser does.
+
+    Args:
+        client: an httpx.AsyncClient whose base is the app's address.
+    """
+    config = (await client.get("/config")).json()
+    return next(c["id"] for c in config["components"] if "decode" in (c["props"].get("server_fns") or ()))
+
+
+def memory_mb(pid: int) -> float:
+    """Resident memory of a process; 0 where the system does not tell."""
     try:
-        pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
         return 0.0
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has taken, without its children's; 0 where the system does not tell."""
+    try:
+        user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mindrec.bench.app_process import memory_mb, running_app
+from mindrec.bench.app_process import memory_mb, running_app, stage_component
 from mindrec.errors import MindRecError
 
 EVERY = 5.0
@@ -94,17 +94,11 @@ async def _crowd(address: str, crowd, seconds: float, process, seen: Seen) -> No
 
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     async with httpx.AsyncClient(base_url=address, timeout=TIMEOUT, limits=limits, trust_env=False) as client:
-        component = await _component(client)
+        component = await stage_component(client)
         end = time.monotonic() + seconds
         watching = asyncio.create_task(_watch_memory(process, seen))
         await asyncio.gather(*(_person(client, component, own, first, end, seen) for own, first in crowd))
         watching.cancel()
-
-
-async def _component(client) -> int:
-    """The id of the page's component, read off the page's configuration as the browser does."""
-    config = (await client.get("/config")).json()
-    return next(c["id"] for c in config["components"] if "decode" in (c["props"].get("server_fns") or ()))
 
 
 async def _person(client, component: int, own: list[tuple[str, ...]], first: float, end: float, seen: Seen) -> None:
@@ -143,7 +137,7 @@ def _sort(ids, raw: bytes, response, ms: float, seen: Seen) -> None:
 async def _watch_memory(process, seen: Seen) -> None:
     started = time.monotonic()
     while True:
-        seen.memory.append((time.monotonic() - started, memory_mb(process)))
+        seen.memory.append((time.monotonic() - started, memory_mb(process.pid)))
         await asyncio.sleep(SAMPLE_EVERY)
 
 

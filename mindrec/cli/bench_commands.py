@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from mindrec.cli.printed import show, table_of
 from mindrec.cli.shared import JsonOut, emit, load_data
 
 Checkpoint = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folder.")]
@@ -108,3 +109,18 @@ def load(
 
     found = bench_load(checkpoint.resolve(), people=people, seconds=seconds, api_people=api_people, browsers=browsers)
     emit(found, json_out)
+
+
+@bench.command("lab")
+def lab(
+    checkpoint: Checkpoint = SHIPPED,
+    people: Annotated[int, typer.Option(min=1, help="Who decode every 2 s, first alone.")] = 4,
+    learners: Annotated[int, typer.Option(min=2, max=25, help="Who press Train in the Lab, all at once.")] = 20,
+    seconds: Annotated[float, typer.Option(min=1, help="How long alone, and how long beside the Lab.")] = 45,
+    json_out: JsonOut = None,
+) -> None:
+    """What a class that presses Train costs those who decode: places, times, memory, and what is left of it."""
+    from mindrec.bench.lab_crowd import HEAD, bench_lab, rows, sentence
+
+    found = bench_lab(checkpoint.resolve(), people=people, learners=learners, seconds=seconds)
+    show(found, json_out, table_of(HEAD, rows(found)), [sentence(found)])

@@ -21,6 +21,7 @@ SPARE_SECONDS = 10
 def main(arguments: list[str]) -> int:
     """Run; 0 at its end, 2 where the dials or the run were wrong, as an "error" object says."""
     os.environ.update(KERNELS_KEPT)  # read when torch is imported
+    _be_last()  # importing takes some seconds of a core too
     parser = argparse.ArgumentParser(prog="python -m mindrec.lab", description=__doc__)
     parser.add_argument("--dials", default="{}", help=f"a JSON object; {summary(Dials)}")
     parser.add_argument("--wait", action="store_true", help="import all that a run needs, then read the dials' line")
@@ -47,7 +48,6 @@ def main(arguments: list[str]) -> int:
 
 def _awaited() -> str:
     """The dials' line from standard input, read once a run's imports are done; "null" where none comes any more."""
-    _be_last()
     import torch  # noqa: F401
 
     import mindrec.lab.run_events  # noqa: F401
@@ -77,8 +77,7 @@ def _write(event: dict) -> None:
 
 
 def _limit(seconds: float) -> None:
-    """Get the processor last, and let the system refuse memory and time beyond the limits."""
-    _be_last()
+    """Let the system refuse memory and time beyond the limits."""
     try:
         import resource
     except ImportError:  # Windows: time alone is limited, by the run itself

@@ -3,13 +3,15 @@
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from app.server.lab_runs import MOST_WAITING, LabRuns
+from app.server.lab_runs import MOST_OF_ONE, MOST_WAITING, LabRuns
 from app.server.lanes import Busy, Gone
 from app.server.options import read_options
+from app.server.rates import RATE, Rates, cost
 from app.tabs.handlers import Handlers
 from app.tabs.lab import PRESETS, Lab
 from app.tabs.watching import Watching
@@ -52,6 +54,38 @@ def test_runs_wait_their_turn_and_are_told_their_place(held):
     assert held.find(third.key)[1] == 0
     with pytest.raises(Gone):
         held.find(first.key)
+
+
+def test_a_class_that_presses_train_is_given_each_place_once_and_who_leaves_frees_theirs(held):
+    lab, pressed = Lab(Handlers({}), held), 20
+    with ThreadPoolExecutor(pressed) as at_once:
+        answers = list(at_once.map(lambda seed: lab.lab_start({"dials": {"seed": seed}}), range(pressed)))
+    jobs = [answer["job"] for answer in answers]
+    until(lambda: held.running is not None)
+
+    def places() -> dict[str, int]:
+        return {job: lab.lab_poll({"job": job})["place"] for job in jobs}
+
+    told = places()
+    assert sorted(told.values()) == list(range(pressed)), "0 trains"
+    leaves = next(job for job, place in told.items() if place == 5)
+    lab.lab_stop({"job": leaves})
+    jobs.remove(leaves)
+    assert places() == {job: place - (place > 5) for job, place in told.items() if job != leaves}
+    trains = next(job for job, place in told.items() if place == 0)
+    run = held.find(trains)[0]
+    lab.lab_stop({"job": trains})
+    jobs.remove(trains)
+    run.ended.wait(60)
+    until(lambda: held.running is not None)
+    assert sorted(places().values()) == list(range(pressed - 2))
+
+
+def test_a_class_behind_one_router_may_press_train_at_once():
+    rates = Rates(RATE, clock=lambda: 0.0)
+    pressed = [rates.allow("router", cost(name, 200)) for _ in range(MOST_OF_ONE) for name in ("lab_warm", "lab_start")]
+    assert all(pressed)
+    assert not all(rates.allow("router", cost("lab_start", 200)) for _ in range(3 * MOST_OF_ONE))
 
 
 def test_a_run_that_nobody_asks_for_ends_with_its_process():

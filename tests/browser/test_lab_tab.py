@@ -1,5 +1,6 @@
 """The Lab in a real Chromium: one journey by keyboard, with a real run of two epochs."""
 
+import re
 import zipfile
 
 LAB, WATCH = "[data-panel=lab]", "[data-panel=watch]"
@@ -71,3 +72,21 @@ def test_a_run_is_set_up_trained_scrubbed_and_taken_home_by_keyboard(visit, tmp_
     page.wait_for_selector(f"{LAB} [data-do=lab-stop]", state="visible")
     page.locator(f"{LAB} [data-do=lab-stop]").press("Enter")
     assert page.inner_text(f"{LAB} [data-part=status]").startswith("Stopped")
+
+
+def test_a_question_that_is_lost_on_its_way_ends_no_run(visit):
+    page = visit("?tab=lab&lab=epochs:1,histories:20,views:1,width:8")
+    page.set_default_timeout(240_000)
+    lost = []
+
+    def lose_three(route):
+        if "lab_poll" in (route.request.post_data or "") and len(lost) < 3:
+            lost.append(route.request.post_data)
+            return route.fulfill(body="{")  # cut short; a status that says so would be an error on the console
+        return route.continue_()
+
+    page.route(re.compile("component_server"), lose_three)
+    page.click(f"{LAB} [data-do=lab-train]")
+    page.wait_for_function(f"document.querySelector('{LAB} [data-part=status]').textContent.startsWith('Done')")
+    assert len(lost) == 3
+    assert page.locator(f"{LAB} .mr-lab > [data-part=message]").is_hidden()

@@ -8,7 +8,9 @@ import { copyLink, embedStage, sayIn } from "./panels.js";
 import { fill, percent } from "./words.js";
 
 const WARM_AGAIN = 20000, // milliseconds
-  ASK_AGAIN = 600;
+  ASK_AGAIN = 600, // of the run that trains
+  ASK_IN_QUEUE = 2500, // each question takes the server's time from those who decode
+  MOST_UNANSWERED = 4; // in a row, after which a run is given up
 const ROWS = 8; // items in the table of shares, the likeliest by the law
 
 export function makeLab(page, panel) {
@@ -129,16 +131,25 @@ export function makeLab(page, panel) {
     }
   }
 
+  // A question that is lost on its way, or refused for the moment, costs nobody a run or a place in the queue.
   async function follow(job, mine) {
-    let after = 0;
+    let after = 0,
+      unanswered = 0,
+      place = 0;
     while (mine === turn) {
-      const answer = await page.ask("lab_poll", { job, after }, (words) => mine === turn && say(words));
-      if (mine !== turn || !answer) return;
-      after += answer.events.length;
-      answer.events.forEach(take);
-      if (answer.place) status(fill(L.waiting, answer));
-      if (answer.ended || answer.events.some(({ event }) => event === "end")) return drop(job);
-      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN));
+      const answer = await page.server.lab_poll({ job, after }).catch(() => null);
+      if (mine !== turn) return;
+      if (answer && answer.error !== undefined) return say(answer.error);
+      unanswered = answer ? 0 : unanswered + 1;
+      if (unanswered > MOST_UNANSWERED) return say(data.text.failed);
+      if (answer) {
+        place = answer.place;
+        after += answer.events.length;
+        answer.events.forEach(take);
+        if (place) status(fill(L.waiting, answer));
+        if (answer.ended || answer.events.some(({ event }) => event === "end")) return drop(job);
+      }
+      await new Promise((resolve) => setTimeout(resolve, place ? ASK_IN_QUEUE : ASK_AGAIN));
     }
   }
 

@@ -52,7 +52,7 @@ def run_denoiser(
     users, slot_user = user_A.unique_consecutive(return_inverse=True)
     counts = torch.bincount(slot_user)
     slot = torch.arange(len(user_A), device=user_A.device) - (counts.cumsum(0) - counts)[slot_user]
-    padded = codes_AL.new_full((len(users), int(counts.max()), codes_AL.shape[1]), -1)
+    padded = codes_AL.new_zeros((len(users), int(counts.max()), codes_AL.shape[1]))  # nobody asks for filled positions
     padded[slot_user, slot] = codes_AL
     return ask(denoiser.select(cache, users), padded)[slot_user, slot]
 

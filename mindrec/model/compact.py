@@ -19,6 +19,7 @@ from transformers import DynamicCache
 from mindrec.errors import MindRecError
 from mindrec.model.architecture import CompactConfig
 from mindrec.model.attention import causal_mask
+from mindrec.model.block_pass import Beside, masked_states
 from mindrec.model.code_reader import CodeReader, spread_over_codes
 from mindrec.model.denoiser import HistoryCache
 from mindrec.model.diffusion import MASKED
@@ -204,8 +205,9 @@ class CompactDenoiser(nn.Module):
 
         The last state (..., D) of the history that the block reads asks codes too; the block corrects it.
         """
-        levels = range(len(self.level_sizes))
-        return torch.cat([self.level_logits(hidden_L_D[..., level, :], last_D, level) for level in levels], dim=-1)
+        asked_LD = (self.token_head(hidden_L_D) + last_D[..., None, :]).unbind(-2)
+        weights = (part.split(self.level_sizes) for part in (self.output_embedding.weight, self.token_bias))
+        return torch.cat([F.linear(*level) for level in zip(asked_LD, *weights, strict=True)], dim=-1)
 
     def level_logits(self, hidden_D: torch.Tensor, last_D: torch.Tensor, level: int) -> torch.Tensor:
         """Logits (..., codes of the level) from the block states (..., D) of one level."""
@@ -248,21 +250,16 @@ class CompactDenoiser(nn.Module):
         history = DynamicCache()
         self.decoder(inputs_embeds=states_BHD, attention_mask=causal_mask(H, states_BHD), cache=history, use_cache=True)
         sees_BRH = torch.arange(H, device=states_BHD.device) < after_BR[..., None]
-        with self.decoder.layers[-1].mlp.only(asked_BRL):
-            return self._run_blocks([(v.keys, v.values) for v in history.layers], sees_BRH, filled_BRL, after_BR)
-
-    def _run_blocks(self, history, sees_BRH, filled_BRL, after_BR) -> torch.Tensor:
-        """Block states (B, R, L, D). Each block attends to its part of the shared history and to itself."""
         B, R, L = filled_BRL.shape
-        device = filled_BRL.device
-        own_LL = torch.ones(L, L, dtype=torch.bool, device=device)
-        hidden = self.decoder(
-            inputs_embeds=self.block_dropout(self._block_input(filled_BRL)).view(B, R * L, -1),
-            attention_mask=own_LL.tril()[None, None] if self.config.objective == "ar" else own_LL[None, None],
-            position_ids=(after_BR[..., None] + torch.arange(L, device=device)).view(B, R * L),
-            history=history,
-            sees_BRH=sees_BRH,
-        ).last_hidden_state
+        own_LL = torch.ones(L, L, dtype=torch.bool, device=states_BHD.device)
+        with self.decoder.layers[-1].mlp.only(asked_BRL):
+            hidden = self.decoder(
+                inputs_embeds=self.block_dropout(self._block_input(filled_BRL)).view(B, R * L, -1),
+                attention_mask=own_LL.tril()[None, None] if self.config.objective == "ar" else own_LL[None, None],
+                position_ids=(after_BR[..., None] + torch.arange(L, device=own_LL.device)).view(B, R * L),
+                history=[(layer.keys, layer.values) for layer in history.layers],
+                sees_BRH=sees_BRH,
+            ).last_hidden_state
         return self.block_dropout(hidden).view(B, R, L, -1)
 
     # -- decoding (the Denoiser contract) ----------------------------------------------------------------------------
@@ -344,10 +341,10 @@ class CompactDenoiser(nn.Module):
 
     @torch.inference_mode()
     def code_scores(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
-        lengths_B1 = cache.state["lengths"][:, None]
-        H = cache.state["decoder"][0][0].shape[2]
-        sees = torch.arange(H, device=filled_BKL.device) < lengths_B1[..., None]
-        hidden = self._run_blocks(cache.state["decoder"], sees, filled_BKL, lengths_B1.expand(filled_BKL.shape[:2]))
+        past, causal = cache.state["decoder"], self.config.objective == "ar"
+        padded = any(len(history) < past[0][0].shape[2] for history in cache.histories)
+        beside = Beside(past, cache.state["lengths"], padded, causal)
+        hidden = masked_states(self.decoder, self._block_input(filled_BKL), filled_BKL, beside)
         asked = cache.state["last" if self.reader is None else "asked"]
         scores_BKT = self._head(hidden, asked[:, None].expand(*hidden.shape[:2], -1)).float()
         return scores_BKT if self.likeness is None else scores_BKT + self.likeness.scores(cache.state["texts"])[:, None]

@@ -58,7 +58,8 @@ def test_training_and_decoding_are_one_model(windows, data):
     for b, window in enumerate(windows):
         for n in range(len(window)):
             alone = model.token_logits(model.encode([window[: n + 1]]), filled[b, n][None, None])[0, 0]
-            assert torch.allclose(alone, logits[b, n], atol=1e-4)
+            masked = filled[b, n].repeat_interleave(torch.tensor(MADE.sizes)) < 0
+            assert torch.allclose(alone[masked], logits[b, n][masked], atol=1e-4)
 
 
 @pytest.mark.parametrize(

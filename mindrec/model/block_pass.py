@@ -1,0 +1,140 @@
+"""Target blocks through their Llama stack in decoding: the numbers of `LlamaModel.forward`, by less work.
+
+A decode reads the states of open positions alone. In the last layer the other positions give their keys and values
+and no more, and where all histories are equally long nothing is masked. Training goes through `LlamaModel.forward`; a
+test holds the two equal.
+
+Shape legend: B users, R blocks a user, L positions of a block, P positions that are read, H history positions,
+h heads, w width of a head, D width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from transformers import LlamaModel
+
+from mindrec.model.diffusion import MASKED
+
+KeyValue = tuple[torch.Tensor, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What blocks attend to beside their own keys.
+
+    Attributes:
+        past: keys and values of the histories at each layer, (B, h, H, w) each.
+        after_B: int64, how many items each history has.
+        padded: whether some history is shorter than H.
+        causal: whether a position of a block sees only those up to itself.
+    """
+
+    past: Sequence[KeyValue]
+    after_B: torch.Tensor
+    padded: bool
+    causal: bool
+
+
+def masked_states(
+    stack: LlamaModel, blocks_BRLD: torch.Tensor, filled_BRL: torch.Tensor, beside: Beside
+) -> torch.Tensor:
+    """The states (B, R, L, D) of the masked positions of blocks, each beside its history; 0 at the filled ones.
+
+    Args:
+        blocks_BRLD: what the stack reads of each position.
+        filled_BRL: codes, -1 where masked.
+    """
+    R, L = filled_BRL.shape[1:]
+    masked_BRL = filled_BRL == MASKED
+    read_BRP = _positions_read(masked_BRL)
+    turn = _turn(stack, beside.after_B, L).expand(-1, R, -1, -1)
+    every = torch.arange(L, device=filled_BRL.device).expand(filled_BRL.shape)
+    hidden, unseen = blocks_BRLD, _unseen(beside, every, L)
+    for layer, past in zip(stack.layers[:-1], beside.past[:-1], strict=True):
+        hidden = _layer(layer, hidden, turn, past, unseen)
+    unseen = _unseen(beside, read_BRP, L)
+    read = _normed(stack.norm, _layer(stack.layers[-1], hidden, turn, beside.past[-1], unseen, read_BRP))
+    states = torch.zeros_like(blocks_BRLD).scatter_(2, read_BRP[..., None].expand_as(read), read)
+    return states.masked_fill_(~masked_BRL[..., None], 0.0)
+
+
+def _positions_read(masked_BRL: torch.Tensor) -> torch.Tensor:
+    """The masked positions of each block, ascending, int64 (B, R, P); P is the most that one block has, at least 1.
+
+    A block that has fewer is filled up with its first other positions.
+    """
+    L = masked_BRL.shape[-1]
+    order = (torch.arange(L, device=masked_BRL.device) - L * masked_BRL).argsort(-1)
+    return order[..., : max(1, int(masked_BRL.sum(-1).max()))]
+
+
+def _layer(layer, hidden, turn, past: KeyValue, unseen, read_BRP: torch.Tensor | None = None) -> torch.Tensor:
+    """The states of the positions `read_BRP`, or of all, after one layer."""
+    own, normed = layer.self_attn, _normed(layer.input_layernorm, hidden)
+    key, value = _turned(_heads(own, own.k_proj(normed)), turn), _heads(own, own.v_proj(normed))
+    if read_BRP is not None:
+        hidden, normed, turn = (_taken(each, read_BRP) for each in (hidden, normed, turn))
+    query = _turned(_heads(own, own.q_proj(normed)), turn)
+    hidden = hidden + own.o_proj(_attended(query, key, value, past, unseen, own.scaling))
+    return hidden + layer.mlp(_normed(layer.post_attention_layernorm, hidden))
+
+
+def _normed(norm, values: torch.Tensor) -> torch.Tensor:
+    return F.rms_norm(values, norm.weight.shape, norm.weight, norm.variance_epsilon)
+
+
+def _attended(query, key, value, past: KeyValue, unseen, scaling: float) -> torch.Tensor:
+    """Attention of positions (B, R, P, h, w) over their history and their own block, under one softmax: (B, R, P, D).
+
+    What is attended to lies on an axis before the positions, for a softmax along a short last axis is slow.
+    """
+    (B, R, P, h, w), L = query.shape, key.shape[2]
+    past_key, past_value = past
+    H = past_key.shape[2]
+    query, key, value = (each.permute(0, 3, 1, 2, 4) for each in (query * scaling, key, value))  # (B, h, R, ..., w)
+    to_history = past_key @ query.reshape(B, h, R * P, w).transpose(2, 3)
+    to_block = (key @ query.transpose(3, 4)).transpose(2, 3).reshape(B, h, L, R * P)
+    scores = torch.cat([to_history, to_block], 2)
+    if unseen is not None:
+        scores = scores.masked_fill(unseen, torch.finfo(scores.dtype).min)
+    weights = scores.softmax(2)
+    within = weights[:, :, H:].view(B, h, L, R, P).permute(0, 1, 3, 4, 2)
+    out = (weights[:, :, :H].transpose(2, 3) @ past_value).view(B, h, R, P, w) + within @ value
+    return out.permute(0, 2, 3, 1, 4).reshape(B, R, P, h * w)
+
+
+def _heads(attention, values: torch.Tensor) -> torch.Tensor:
+    """(..., D) as (..., h, w)."""
+    return values.unflatten(-1, (-1, attention.head_dim))
+
+
+def _taken(values_BRLX: torch.Tensor, positions_BRP: torch.Tensor) -> torch.Tensor:
+    return values_BRLX.gather(2, positions_BRP[..., None].expand(-1, -1, -1, values_BRLX.shape[-1]))
+
+
+def _turn(stack: LlamaModel, after_B: torch.Tensor, L: int) -> torch.Tensor:
+    """What the rotary embedding multiplies a head and its swapped halves by at each position, (B, 1, L, 2 w)."""
+    places = after_B[:, None] + torch.arange(L, device=after_B.device)
+    cosines, sines = stack.rotary_emb(stack.norm.weight, places)
+    first, second = sines.chunk(2, -1)
+    return torch.cat([cosines, -first, second], -1)[:, None]
+
+
+def _turned(values: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+    """Rotary embedding of values (B, R, L, h, w)."""
+    cosines, sines = turn[..., None, :].chunk(2, -1)
+    first, second = values.chunk(2, -1)
+    return torch.addcmul(values * cosines, torch.cat([second, first], -1), sines)
+
+
+def _unseen(beside: Beside, read: torch.Tensor, L: int) -> torch.Tensor | None:
+    """What of history and block the positions `read` do not see, bool (B, 1, H + L, R * P); None for nothing."""
+    if not beside.padded and not beside.causal:
+        return None
+    H, device = beside.past[0][0].shape[2], read.device
+    behind = torch.arange(H, device=device)[:, None] >= beside.after_B[:, None, None]
+    later = torch.arange(L, device=device)[:, None] > read.flatten(1)[:, None]
+    behind, later = behind.expand(len(read), H, later.shape[2]), later & beside.causal
+    return torch.cat([behind, later], 1)[:, None]

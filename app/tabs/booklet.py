@@ -29,11 +29,13 @@ th,td{border:1px solid #999;padding:.2em .4em;text-align:left;overflow-wrap:anyw
 td.mask{background:repeating-linear-gradient(-45deg,#fff 0 5px,#ddd 5px 7px);color:#444}
 td.true{outline:2px solid #b36b00}
 ul.options{list-style:none;padding:0}ul.options li::before{content:"\\2610\\00a0"}
-.line{border-bottom:1px solid #999;height:4.5em;font-size:.9em}
+.line{border-bottom:1px solid #999;height:3.6em;font-size:.9em}
 i.bar{display:inline-block;height:.8em;background:#0072b2;vertical-align:middle;margin-right:.4em}
+i.bar,td.mask{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 code{font-size:.85em}dt{font-weight:700}
-@media print{@page{margin:18mm}body{max-width:none;margin:0;font-size:11pt}
-.card,.page{break-before:page;margin:0}table,figure,li,.keep{break-inside:avoid}a{color:inherit}}
+@media print{@page{margin:15mm}body{max-width:none;margin:0;font-size:10pt}.line{height:3em}
+.page{break-before:page;margin:0}table,figure,li,.card,.keep{break-inside:avoid}.card{margin:0 0 1.6em}
+h1,h2,h3{break-after:avoid}a{color:inherit}}
 """
 
 

@@ -196,10 +196,14 @@ def _semantic(trace: DecodeTrace) -> Card | None:
         live=lambda config: config.laid_over({"algorithm": "published"}),
         judge=judge,
         exercise=fall,
-        complete=lambda card, rows: replace(
-            card, body=card.body.format(items=f"{rows[0]['before']:,}", title=rows[-1]["titles"][0], count=len(rows))
-        ),
+        complete=_named_by_codes,
     )
+
+
+def _named_by_codes(card: Card, rows: list[dict]) -> Card:
+    categories = sum(row["kind"] == "category" for row in rows)
+    counts = {"items": f"{rows[0]['before']:,}", "categories": categories, "codes": len(rows) - categories}
+    return replace(card, body=card.body.format(title=rows[-1]["titles"][0], **counts))
 
 
 def _onepass(trace: DecodeTrace) -> Card | None:
@@ -221,9 +225,11 @@ def _guidance(trace: DecodeTrace) -> Card | None:
 
     def judge(other: DecodeTrace) -> tuple[int, str]:
         one = other.results[0].row
-        shared = len({r.row for r in trace.results[:10]} & {r.row for r in other.results[:10]})
-        because = words["because"].format(one=_title(other, one), shared=shared, first=_title(trace, first))
-        return int(one != first), because
+        with_it, without = [[r.row for r in each.results[:10]] for each in (trace, other)]
+        come, gone = [row for row in with_it if row not in without], [row for row in without if row not in with_it]
+        moved = words["moved"].format(come=_title(trace, come[0]), gone=_title(other, gone[0])) if come and gone else ""
+        shared = len(with_it) - len(come)
+        return int(one != first), words["because"].format(one=_title(other, one), shared=shared, moved=moved)
 
     if not strength:
         return None

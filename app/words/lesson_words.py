@@ -31,7 +31,7 @@ LEARN = {
     "states": "The same target under {count} masks",
     "state_loss": "loss {loss}",
     "token_nats": "the model gives the true code {p}: loss {nats}",
-    "fall": "{before} items → {after}",
+    "fall": "{before} → {after} left",
     "score": "{right} of {asked} guesses were right.",
     "see_again": "See again:",
     "look": "The player is unlocked: step through it with the arrow keys.",
@@ -167,10 +167,11 @@ LESSONS = {
     "semantic": {
         "title": "Semantic IDs, and what is legal",
         "body": (
-            "Below its category an item is named by a [semantic ID|semantic]: clusters of clusters of similar items, "
-            "one code a level. “{title}” falls through {count} codebooks below, and each code leaves fewer of the "
-            "{items} items. Most rows of codes name nothing. MindRec only allows [legal|legal] codes; the published "
-            "search allows any and looks at the end whether the item exists."
+            "Below its category an item is named by a [semantic ID|semantic], a short row of codes: the first names a "
+            "cluster of similar items, each further one a smaller cluster inside it. Below, “{title}” falls through "
+            "{categories} category levels and the {codes} codes of its semantic ID, until of {items} items it alone is "
+            "left. Most rows of codes name nothing. MindRec only allows [legal|legal] codes; the published search "
+            "allows any, and asks only at the end whether the item exists."
         ),
         "ask": "What happens to the published search's beams?",
         "same": "Nothing, the model knows the catalog by heart",
@@ -193,16 +194,18 @@ LESSONS = {
         "yes": "Yes, the same",
         "no": "No, another item",
         "because": (
-            "Without guidance “{one}” is first; {shared} of the first ten items are in both lists. Guidance trades "
-            "what is safe for what is meant."
+            "Without guidance “{one}” is first; {shared} of the first ten items are in both lists.{moved} Guidance "
+            "moves an answer away from what anybody takes and towards what this cart alone makes likely."
         ),
+        "moved": " With it “{come}” comes among them and “{gone}” goes.",
         "formula": "log p ← log p(item | cart) + w · (log p(item | cart) − log p(item | anybody))",
     },
     "worth": {
         "title": "Where the quality comes from",
         "body": (
             "Does all this find the right item? The bars are NDCG@10 of the shipped {name} checkpoint on {users} test "
-            "trips, each time with one part of it alone. The tokens' [denoiser|denoiser] is one part, the "
+            "trips, each time with one part of it alone: 1 if the right item always came first, less the further down "
+            "it comes, 0 if it is never among the first ten. The tokens' [denoiser|denoiser] is one part, the "
             "[item evidence|evidence] that joins it at each step another; [votes|votes] could add a third."
         ),
         "ask": "Which part does the default answer owe its quality to?",

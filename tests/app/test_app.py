@@ -625,6 +625,22 @@ def test_the_course_works_from_stories_alone(course):
     assert course.lesson({"key": "nothing"})["error"]
 
 
+def test_every_question_that_the_course_answers_is_on_a_card():
+    """The README names the card of each; its number is its place in the course."""
+    readme = (ROOT / "app" / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("these eight questions")[2].partition("`/booklet`")[0]
+    named = re.findall(r"^\| (.+\?) \| (\d+), (.+) \|$", table, re.M)
+    assert len(named) == 8
+    keys = list(CARDS)
+    for question, number, title in named:
+        assert text.LESSONS[keys[int(number) - 1]]["title"] == title, question
+
+
+def first_titles(trace: dict) -> set[str]:
+    titles = {item["row"]: item["title"] for item in trace["items"]}
+    return {titles[result["row"]] for result in trace["results"][:10]}
+
+
 def test_the_live_cards_make_their_point_on_the_shipped_checkpoints():
     """Illegal tokens do appear, the twin is found and refuses what it cannot, and no card is left out."""
     shipped = [ROOT / "checkpoints" / name for name in ("grocery", "grocery-ar")]
@@ -645,7 +661,12 @@ def test_the_live_cards_make_their_point_on_the_shipped_checkpoints():
     assert lesson["options"][answer["answer"]] == f"{-log(p):.2f}"
     assert len(set(lesson["options"])) == 3
     assert len({tuple(token["p"] is None for token in state["tokens"]) for state in lesson["exercise"]}) > 3
+    assert "falls through 3 category levels and the 4 codes of its" in course.lesson({"key": "semantic"})["body"]
     guided, plain = course.lesson({"key": "guidance"}), course.reveal({"key": "guidance"})
+    come, gone = re.search("With it “(.+)” comes among them and “(.+)” goes", plain["because"]).groups()
+    with_it, without = (first_titles(each["bundle"]["trace"]) for each in (guided, plain))
+    assert come in with_it - without
+    assert gone in without - with_it
     assert (guided["bundle"]["trace"]["config"]["guidance"], plain["bundle"]["trace"]["config"]["guidance"]) == (0.5, 0)
     assert twin["bundle"]["checkpoint"] == "grocery-ar"
     assert twin["because"]

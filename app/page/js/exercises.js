@@ -2,7 +2,7 @@
 // What a card of the course shows beside its words: the dissolving item, masked states, codebooks, measured bars.
 
 import { calm, make, setText } from "./core.js";
-import { fill, percent } from "./words.js";
+import { count, fill, percent } from "./words.js";
 
 const SIDE = 16; // pixels of the picture, each way
 const HEAL = 1400; // milliseconds from t = 1 to t = 0
@@ -124,6 +124,11 @@ function states(rows, L) {
         );
   return [
     make("p", { class: "mr-label", text: fill(L.states, { count: rows.length }) }),
+    make(
+      "div",
+      { class: "mr-state heads", "aria-hidden": "true" },
+      make("ol", {}, ...rows[0].tokens.map((one) => make("li", { text: one.level }))),
+    ),
     ...rows.map((row) =>
       make(
         "div",
@@ -146,7 +151,7 @@ function codebooks(rows, L) {
         {},
         make("span", {}, make("small", { text: row.level }), make("b", { text: row.label })),
         make("i", { style: `width:${(100 * Math.log(row.after + 1)) / most}%` }),
-        make("span", { text: fill(L.fall, { before: row.before, after: row.after }) }),
+        make("span", { text: fill(L.fall, { before: count(row.before), after: count(row.after) }) }),
         make("small", { text: row.titles.join(", ") + (row.after > row.titles.length ? "…" : "") }),
       ),
     ),

@@ -142,6 +142,7 @@ export function makeLearn(page, panel) {
     stage.show(found.bundle || card.bundle, { step: found.bundle ? 0 : stage.step });
     stage.go(found.step);
     panel.querySelector('[data-do="next"]').focus({ preventScroll: true });
+    part("because").scrollIntoView({ block: "nearest" }); // the answer is on the screen, whatever was before
   }
 
   // How many first guesses were right, and a way back to the cards of the others.

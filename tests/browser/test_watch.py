@@ -425,7 +425,7 @@ def test_a_step_turns_to_a_leaf_that_was_made_ready_and_only_that_one_is_reached
     page, answer = start(visit)
     steps = answer["trace"]["steps"]
     page.focus("[data-part=stage]")
-    page.wait_for_function("document.querySelectorAll('.mr-grid').length === 2")  # step 0 and step 1
+    page.evaluate(PAINTED)  # step 1 is made ready
     for key, number in [("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("ArrowLeft", 0), ("ArrowRight", 1)]:
         page.evaluate("window.leaf = document.querySelector('.mr-grid.front')")
         page.keyboard.press(key)

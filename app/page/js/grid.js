@@ -16,11 +16,21 @@ export function makeGrid(app) {
     box = app.part("grid");
   let leaves = [],
     front = null,
+    shape = "",
     calledOff = () => {},
     was = 0;
 
+  // Leaves of the trace before are written over where this one fills the same table.
   function load() {
     calledOff();
+    const { trace, categories, mostBeams, mostDropped } = app.model,
+      rows = [Math.min(mostBeams, GRID_ROWS + 1), Math.min(mostDropped, GHOST_ROWS + 1)],
+      asked = JSON.stringify([trace.levels, categories, rows]);
+    for (const leaf of leaves) leaf.key = "";
+    const held = /** @type {HTMLElement} */ (document.activeElement);
+    if (box.contains(held)) held.blur(); // its cell is another one now
+    if (asked === shape) return;
+    shape = asked;
     leaves = [];
     box.replaceChildren(make("div", { class: "mr-leaves" }));
     front = null;
@@ -118,7 +128,7 @@ export function makeGrid(app) {
       end,
       becomes,
       also,
-      ghost,
+      blank: true,
     };
   }
 
@@ -204,6 +214,7 @@ export function makeGrid(app) {
     const model = app.model;
     view.row.setAttribute("aria-hidden", String(!beam));
     if (!beam) return drawFree(view, rank, number);
+    view.blank = false;
     const gold = model.isGold(beam.codes),
       chosen = rank === focus;
     setClass(view.row, (chosen ? "on " : "") + (gold ? "gold " : "") + (filter && !filter[rank] ? "off" : ""));
@@ -234,7 +245,19 @@ export function makeGrid(app) {
   function drawFree(view, rank, number) {
     setClass(view.row, number ? "free" : "free ahead");
     setText(view.name, String(rank + 1));
-    for (const cell of view.cells) setClass(cell.td, "");
+    if (view.blank) return;
+    view.blank = true;
+    view.head.removeAttribute("title");
+    view.head.firstChild.removeAttribute("aria-pressed");
+    view.end.removeAttribute("title");
+    setClass(view.end, "c-becomes");
+    for (const node of [view.score, view.becomes, view.also]) setText(node, "");
+    for (const { td, inner, label, mark, p, bar } of view.cells) {
+      setClass(td, "");
+      for (const node of [label, mark, p]) setText(node, "");
+      setBar(bar, 0);
+      for (const name of ["aria-label", "title"]) inner.removeAttribute(name);
+    }
   }
 
   function drawCell(cell, rank, position, number, chosen) {

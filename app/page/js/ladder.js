@@ -1,6 +1,7 @@
 // @ts-check
 // The beam ladder: rank of every beam over the steps. All is drawn once, each step twice: as it looks for good and,
-// above that, as it looks while it is shown. A step changes no more than how opaque three groups are.
+// above that, as it looks while it is shown. A step changes no more than how opaque three groups are. Where the page
+// does not show the ladder it has no width, and nothing is built or drawn.
 
 import { make, setBar, setText, svg, whenPainted } from "./core.js";
 import { count, fill, percent } from "./words.js";
@@ -17,19 +18,32 @@ export function makeLadder(app) {
     now,
     curtain,
     trail,
-    lines,
+    room = 0, // pixels across, 0 while it is not shown
     width = 0,
     ROW = 20,
     calledOff = () => {};
+  const lines = Array.from({ length: LISTED }, () => make("li"));
+  app.part("lost").replaceChildren(make("ul", {}, ...lines));
+
+  // The browser tells of the width once it is known: to ask for it would lay out the whole page.
+  new ResizeObserver(([{ contentRect }]) => {
+    if (contentRect.width === room) return;
+    room = contentRect.width;
+    if (!app.model) return;
+    load();
+    drawPicture(app.step);
+  }).observe(box);
 
   function load() {
     calledOff();
+    root = null;
+    if (!room) return;
     const model = app.model,
       steps = model.trace.steps;
     const most = Math.min(model.mostBeams, 20);
     ROW = most > 12 && !app.root.classList.contains("present") ? 15 : 20;
     const height = TOP * 2 + (most + 1) * ROW;
-    width = Math.max(260, Math.min(box.clientWidth || 420, 900));
+    width = Math.max(260, Math.min(room, 900));
     root = svg("svg", {
       viewBox: `0 0 ${width} ${height}`,
       width: "100%",
@@ -57,8 +71,6 @@ export function makeLadder(app) {
     trail = svg("path", { class: "trail", d: "" });
     root.append(trail);
     box.replaceChildren(root);
-    lines = Array.from({ length: LISTED }, () => make("li"));
-    app.part("lost").replaceChildren(make("ul", {}, ...lines));
   }
 
   const x = (number) => LEFT + (number * (width - LEFT - 58)) / Math.max(1, app.model.last);
@@ -143,6 +155,13 @@ export function makeLadder(app) {
   const model_lost = (number) => app.model.trace.gold !== null && app.model.trace.gold.died_at === number;
 
   function draw(number) {
+    drawPicture(number);
+    calledOff(); // the list of what was dropped, the slowest to lay out, comes a frame after the picture
+    calledOff = whenPainted(() => drawList(app.model.trace.steps[number], number));
+  }
+
+  function drawPicture(number) {
+    if (!root) return;
     const model = app.model,
       step = model.trace.steps[number];
     past.forEach((group, at) => setOpacity(group, at <= number));
@@ -154,8 +173,6 @@ export function makeLadder(app) {
       path.map((rank, at) => (at && rank < 20 && path[at - 1] < 20 ? curve(at, path[at - 1], rank) : "")).join(""),
     );
     drawMeters(step);
-    calledOff(); // the list of what was dropped, the slowest to lay out, comes a frame after the picture
-    calledOff = whenPainted(() => drawList(step, number));
   }
 
   function setOpacity(group, shown) {

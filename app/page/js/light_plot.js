@@ -7,6 +7,17 @@ import { svg } from "./core.js";
 const NEAR = 14; // pixels from a point at which it is meant
 const STILL = 4; // pixels that a click may move
 
+/**
+ * The element of one point of a trace, around the origin.
+ * @returns {SVGElement}
+ */
+export function pointShape({ marker }, at) {
+  const size = marker.size[at];
+  return marker.symbol[at] === "square"
+    ? svg("rect", { class: "point", x: -size / 2, y: -size / 2, width: size, height: size })
+    : svg("circle", { class: "point", r: size / 2 });
+}
+
 /** A drawing of the points of the first trace; `frame` and `points` are what the tree paints by. */
 class LightPlot {
   constructor(box) {
@@ -35,12 +46,7 @@ class LightPlot {
     this.home = { x: layout.xaxis.range, y: layout.yaxis.range };
     if (this.revision !== layout.uirevision) this.range = { x: [...this.home.x], y: [...this.home.y] };
     this.revision = layout.uirevision;
-    this.points = trace.x.map((_, at) => {
-      const size = trace.marker.size[at];
-      return trace.marker.symbol[at] === "square"
-        ? svg("rect", { class: "point", x: -size / 2, y: -size / 2, width: size, height: size })
-        : svg("circle", { class: "point", r: size / 2 });
-    });
+    this.points = trace.x.map((_, at) => pointShape(trace, at));
     this.root.replaceChildren(...this.points);
     this.draw();
   }

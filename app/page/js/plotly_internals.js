@@ -39,6 +39,11 @@ export function isPlotted(box) {
   return Boolean(box.light || box._fullLayout);
 }
 
+/** Whether drawing other points into `box` takes longer than a frame: Plotly does. */
+export function drawsSlowly(box) {
+  return Boolean(box._fullLayout);
+}
+
 /**
  * The elements of the points of the first trace, by the number of the point.
  * @param {HTMLElement} box

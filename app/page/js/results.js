@@ -1,7 +1,7 @@
 // @ts-check
 // The three answers that lead at each step, the ranked items at the end, and where the true next item stands.
 
-import { make, makeBar, setBar, setClass, setText } from "./core.js";
+import { make, makeBar, setBar, setClass, setText, whenPainted } from "./core.js";
 import { MANY } from "./model.js";
 import { rewriteButton } from "./rewriting.js";
 import { votesNote } from "./votes.js";
@@ -13,7 +13,8 @@ const PODIUM = 3;
 export function makeResults(app) {
   const T = app.T,
     box = app.part("results");
-  let ready = [];
+  let ready = null, // the lines of this trace, once they are shown
+    calledOff = () => {};
   const podium = Array.from({ length: PODIUM }, (_, rank) => place(rank));
   app.part("podium").append(...podium.map((each) => each.row));
 
@@ -34,10 +35,13 @@ export function makeResults(app) {
   }
 
   function load() {
-    const model = app.model,
-      results = model.trace.results;
-    ready = results.map((result) => line(result, model.items.get(result.row)));
-    if (!results.length) ready = [make("p", { class: "mr-help", text: T.results_none })];
+    ready = null;
+  }
+
+  function lines() {
+    const { trace, items } = app.model;
+    if (!trace.results.length) return [make("p", { class: "mr-help", text: T.results_none })];
+    return trace.results.map((result) => line(result, items.get(result.row)));
   }
 
   function line(result, item) {
@@ -101,33 +105,35 @@ export function makeResults(app) {
   }
 
   function draw(number) {
-    const done = number === app.model.last && !app.model.bundle.partial;
-    if (done !== (box.dataset.done === "1") || box.dataset.serial !== String(app.serial)) {
-      box.dataset.done = done ? "1" : "0";
-      box.dataset.serial = app.serial;
-      box.replaceChildren(
-        ...(done
-          ? ranked()
-          : [
-              make(
-                "p",
-                { class: "mr-help" },
-                T.results_wait + " ",
-                make("button", {
-                  type: "button",
-                  class: "mr-quiet mr-small",
-                  text: T.results_skip,
-                  onclick: () => app.go(Infinity),
-                }),
-              ),
-            ]),
-      );
-    }
-    if (done)
-      for (const node of ready)
-        if (node.dataset.beam !== undefined) node.classList.toggle("on", Number(node.dataset.beam) === app.focusBeam());
     podium.forEach((each, rank) => drawPlace(each, rank, number));
     drawGold(number);
+    const done = number === app.model.last && !app.model.bundle.partial,
+      told = app.serial + (done ? " done" : "");
+    if (box.dataset.told !== told) drawList(done, told);
+    if (done) mark();
+  }
+
+  // The list stands under the picture: the browser lays it out a frame after it.
+  function drawList(done, told) {
+    box.dataset.told = told;
+    if (done) ready ||= lines();
+    box.classList.toggle("coming", done);
+    box.replaceChildren(...(done ? ranked() : [make("p", { class: "mr-help" }, T.results_wait + " ", skip())]));
+    calledOff();
+    if (done) calledOff = whenPainted(() => box.classList.remove("coming"));
+  }
+
+  const skip = () =>
+    make("button", {
+      type: "button",
+      class: "mr-quiet mr-small",
+      text: T.results_skip,
+      onclick: () => app.go(Infinity),
+    });
+
+  function mark() {
+    for (const node of ready)
+      if (node.dataset.beam !== undefined) node.classList.toggle("on", Number(node.dataset.beam) === app.focusBeam());
   }
 
   // One leading partial answer: how far it is known, how many items it can still become, and its share of the search.

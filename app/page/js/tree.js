@@ -3,8 +3,9 @@
 // clicks. A step changes only looks: classes of the nodes, and the branches and names painted around them in Plotly's
 // own coordinates. So a step costs a few milliseconds, where a redraw by Plotly takes fifty.
 
-import { make, setText, svg } from "./core.js";
-import { isPlotted, loadPlotly, plotFrame, pointNodes } from "./plotly_internals.js";
+import { make, setText, whenPainted } from "./core.js";
+import { drawsSlowly, isPlotted, loadPlotly, plotFrame, pointNodes } from "./plotly_internals.js";
+import { makeLayers } from "./tree_layers.js";
 import { count, fill, percent } from "./words.js";
 
 const WIDTHS = 6;
@@ -14,17 +15,17 @@ const LIFT = 12; // pixels that keep a label clear of a thick branch
 export function makeTree(app) {
   const T = app.T,
     box = app.part("tree"),
-    tip = make("div", { class: "mr-tip", hidden: true });
-  const under = svg("svg", { class: "mr-branches", "aria-hidden": "true" }),
-    over = svg("svg", { class: "mr-names", "aria-hidden": "true" });
+    tip = make("div", { class: "mr-tip", hidden: true }),
+    layers = makeLayers();
   let P = null,
     view = null,
-    hidden = false,
-    ranges = null,
+    visible = false,
+    waiting = false, // for Plotly to draw the trace that is shown
+    serial = null, // of the trace that Plotly has drawn
     points = [],
     looks = [],
-    shape = null,
-    range = null;
+    range = null,
+    calledOff = () => {};
 
   async function load() {
     view = app.model.bundle.tree;
@@ -33,32 +34,61 @@ export function makeTree(app) {
     } catch {
       return box.replaceChildren(make("p", { class: "mr-wait", text: T.failed }));
     }
-    if (!hidden) await plot();
+    if (visible) plot();
   }
 
-  // Once for each trace, and again when the box has another size.
-  async function plot() {
+  // The browser tells whether the tree is in sight: it is drawn only there, and anew when it comes back.
+  new ResizeObserver(([{ contentRect }]) => {
+    if (contentRect.width > 0 === visible) return;
+    visible = !visible;
+    if (visible && P && view) plot();
+  }).observe(box);
+
+  function figure() {
     const low = Math.min(...view.nodes.map((n) => n.y)) - 0.6,
       high = Math.max(...view.nodes.map((n) => n.y)) + 0.6;
-    ranges = { x: [-0.1, view.depth + 1.95], y: [Math.min(low, high - 6), high] };
+    const ever = (node) => node.mass.some((mass) => mass > 0);
+    return {
+      ranges: { x: [-0.1, view.depth + 1.95], y: [Math.min(low, high - 6), high] },
+      nodes: {
+        type: "scatter",
+        mode: "markers",
+        x: view.nodes.map((n) => n.x),
+        y: view.nodes.map((n) => n.y),
+        customdata: view.nodes.map((_, at) => at),
+        hoverinfo: "none",
+        cliponaxis: true,
+        marker: {
+          size: view.nodes.map((n) => (ever(n) ? 7 + 7 * Math.sqrt(Math.max(...n.mass)) : isGold(n) ? 8 : 4.5)),
+          symbol: view.nodes.map((n) => (n.row !== null ? "square" : "circle")),
+          opacity: 1,
+        },
+      },
+    };
+  }
+
+  // Plotly takes longer than a frame to draw another trace: until it has, the tree shows nodes of its own at the same
+  // places.
+  function plot() {
+    const drawn = figure();
+    calledOff();
+    layers.clear();
+    if (!drawsSlowly(box) || serial === app.serial) return finish(drawn);
+    waiting = true;
+    points = layers.sketch(drawn.nodes);
+    looks = [];
+    range = { ...drawn.ranges };
+    box.classList.add("sketched");
+    draw(app.step);
+    calledOff = whenPainted(() => finish(drawn));
+  }
+
+  async function finish({ ranges, nodes }) {
     const axis = { visible: false, fixedrange: false, zeroline: false },
       first = !isPlotted(box);
     if (first) box.replaceChildren();
-    const ever = (node) => node.mass.some((mass) => mass > 0);
-    const nodes = {
-      type: "scatter",
-      mode: "markers",
-      x: view.nodes.map((n) => n.x),
-      y: view.nodes.map((n) => n.y),
-      customdata: view.nodes.map((_, at) => at),
-      hoverinfo: "none",
-      cliponaxis: true,
-      marker: {
-        size: view.nodes.map((n) => (ever(n) ? 7 + 7 * Math.sqrt(Math.max(...n.mass)) : isGold(n) ? 8 : 4.5)),
-        symbol: view.nodes.map((n) => (n.row !== null ? "square" : "circle")),
-        opacity: 1,
-      },
-    };
+    waiting = false;
+    serial = app.serial;
     await P.react(
       box,
       [nodes],
@@ -88,15 +118,17 @@ export function makeTree(app) {
   // After every drawing by Plotly: find its nodes again, and measure its frame.
   function attach() {
     const frame = plotFrame(box);
-    if (!frame || !view) return;
-    if (under.parentNode !== box) {
-      box.prepend(under);
-      box.append(over, tip);
+    if (!frame || !view || waiting) return;
+    if (layers.under.parentNode !== box) {
+      box.prepend(layers.under);
+      box.append(layers.nodes, layers.over, tip);
     }
     points = pointNodes(box);
     looks = [];
     range = { x: frame.x.range, y: frame.y.range };
     draw(app.step);
+    box.classList.remove("sketched");
+    layers.sketch(null);
   }
 
   function listen() {
@@ -144,10 +176,11 @@ export function makeTree(app) {
   };
 
   function draw(number) {
-    if (!P || !view || hidden || !app.model || !range || view !== app.model.bundle.tree) return;
+    if (!P || !view || !visible || !app.model || !range || view !== app.model.bundle.tree) return;
     const shown = view.nodes.map((_, at) => at).filter((at) => seen(view.nodes[at], number)),
       on = focusPath(number),
       place = places();
+    if (waiting) layers.place(place, view.nodes);
     lookOfNodes(number);
     branches(shown, on, number, place);
     names(shown, on, number, place);
@@ -156,13 +189,7 @@ export function makeTree(app) {
   // Data to pixels of the box, in the frame that Plotly has at the moment.
   function places() {
     const { x: across, y: down, width, height } = plotFrame(box);
-    if (shape !== width + "," + height) {
-      shape = width + "," + height;
-      for (const layer of [under, over])
-        (layer.setAttribute("viewBox", `0 0 ${width} ${height}`),
-          layer.setAttribute("width", width),
-          layer.setAttribute("height", height));
-    }
+    layers.resize(width, height);
     const wide = across.length / (range.x[1] - range.x[0]),
       high = down.length / (range.y[1] - range.y[0]);
     return {
@@ -197,7 +224,7 @@ export function makeTree(app) {
       if (!above) continue;
       const mass = node.mass[number],
         bucket = mass ? 1 + Math.min(WIDTHS - 1, Math.floor(Math.sqrt(mass) * WIDTHS)) : 0;
-      const key = (mass && on.has(at) ? "9" : "") + bucket;
+      const key = (mass && on.has(at) ? 90 : 0) + bucket;
       const a = place.x(above.x),
         b = place.x(node.x),
         c = place.y(above.y).toFixed(1),
@@ -205,16 +232,18 @@ export function makeTree(app) {
         m = ((a + b) / 2).toFixed(1);
       paths.set(key, (paths.get(key) || "") + `M${a.toFixed(1)},${c}C${m},${c} ${m},${d} ${b.toFixed(1)},${d}`);
     }
-    const order = [...paths.keys()].sort((a, b) => a - b);
-    while (under.children.length < order.length) under.append(svg("path"));
-    [...under.children].forEach((path, n) => {
-      const key = order[n],
-        bucket = Number(key) % 10;
-      path.setAttribute("d", key === undefined ? "" : paths.get(key));
-      if (key === undefined) return;
-      path.setAttribute("class", bucket === 0 ? "dim" : key > 9 ? "live on" : "live");
-      path.setAttribute("stroke-width", bucket ? 1.5 + bucket * 1.7 : 1);
-    });
+    layers.branches(
+      [...paths.keys()]
+        .sort((a, b) => a - b)
+        .map((key) => {
+          const bucket = key % 10;
+          return {
+            d: paths.get(key),
+            kind: bucket === 0 ? "dim" : key > 9 ? "live on" : "live",
+            width: bucket ? 1.5 + bucket * 1.7 : 1,
+          };
+        }),
+    );
   }
 
   // Labels of live nodes, the heaviest first, where they do not cover one another; counts of what is not drawn.
@@ -250,32 +279,24 @@ export function makeTree(app) {
       if (!free(spot)) continue;
       taken.push(spot);
       out.push({
-        x: side ? x + 12 : x,
-        y: side ? y : y - LIFT * big,
+        key: at,
+        x: (side ? x + 12 : x).toFixed(1),
+        y: (side ? y : y - LIFT * big).toFixed(1),
         text,
         kind: (side ? "side" : "") + (on.has(at) ? " on" : ""),
       });
     }
-    for (const rest of view.rests) {
+    for (const [at, rest] of view.rests.entries()) {
       if (rest.first > number || !(nodes[rest.above].mass[number] > 0 || rest.first === number)) continue;
       const x = place.x(rest.x),
         y = place.y(rest.y),
         text = fill(T.tree_more, { count: rest.count }),
         spot = { a: x - 4, b: x + 24, c: y - 5, d: y + 5 };
-      if (free(spot)) (taken.push(spot), out.push({ x, y, text, kind: "rest" }));
+      if (!free(spot)) continue;
+      taken.push(spot);
+      out.push({ key: nodes.length + at, x: x.toFixed(1), y: y.toFixed(1), text, kind: "rest" });
     }
-    write(out);
-  }
-
-  function write(out) {
-    while (over.children.length < out.length) over.append(svg("text"));
-    [...over.children].forEach((node, n) => {
-      const label = out[n];
-      setText(node, label ? label.text : "");
-      if (!label) return;
-      node.setAttribute("class", label.kind);
-      (node.setAttribute("x", label.x.toFixed(1)), node.setAttribute("y", label.y.toFixed(1)));
-    });
+    layers.write(out);
   }
 
   // -- what a person does with it -------------------------------------------------------------------------------
@@ -328,13 +349,11 @@ export function makeTree(app) {
     else app.redraw();
   }
 
-  function toggle(force) {
-    hidden = force === undefined ? !hidden : force;
-    app.part("tree-panel").classList.toggle("closed", hidden);
-    const button = app.root.querySelector('[data-do="tree"]');
-    button.setAttribute("aria-expanded", String(!hidden));
-    setText(button, hidden ? T.tree_show : T.tree_hide);
-    if (!hidden && P) plot();
+  function toggle() {
+    const closed = app.part("tree-panel").classList.toggle("closed"),
+      button = app.root.querySelector('[data-do="tree"]');
+    button.setAttribute("aria-expanded", String(!closed));
+    setText(button, closed ? T.tree_show : T.tree_hide);
   }
 
   function clear() {
@@ -342,7 +361,7 @@ export function makeTree(app) {
   }
 
   async function resize() {
-    if (P && isPlotted(box) && !hidden) await P.Plots.resize(box);
+    if (P && isPlotted(box) && visible) await P.Plots.resize(box);
     draw(app.step);
   }
 

@@ -126,8 +126,10 @@ def within(budget: Budget, task: Task, recipe: Preset) -> tuple[Preset, int | No
             f"--minutes {budget.minutes:g} is too short for MindRec here: its recipe takes about {wanted / 60:.1f} "
             f"minutes for {wish.dense_epochs} and {wish.epochs} epochs"
         )
-    dense, block = (
-        max(1, min(epochs, int(share / seen * epochs + 1e-9))) for epochs in (wish.dense_epochs, wish.epochs)
-    )
-    train = replace(wish, seed=task.seed, dense_epochs=min(dense, budget.epochs), epochs=min(block, budget.epochs))
+    stages = ("dense_epochs", "reader_epochs", "epochs")
+    cut = {
+        stage: max(1, min(budget.epochs, epochs, int(share / seen * epochs + 1e-9)))
+        for stage, epochs in ((stage, getattr(wish, stage)) for stage in stages)
+    }
+    train = replace(wish, seed=task.seed, **cut)
     return replace(recipe, train=train), None if seen == 1 else int(seen * len(task.sequences))

@@ -166,10 +166,11 @@ def test_a_method_says_where_it_comes_from(name):
 
 
 @pytest.mark.parametrize(
-    ("share", "epochs", "seen"), [(2.0, (10, 6), 1.0), (0.5, (5, 3), 1.0), (0.1, (1, 1), 0.6), (0.005, None, None)]
+    ("share", "epochs", "seen"),
+    [(2.0, (10, 8, 6), 1.0), (0.5, (5, 4, 3), 1.0), (0.1, (1, 1, 1), 0.6), (0.005, None, None)],
 )
 def test_mindrec_fits_its_recipe_into_the_budget(share, epochs, seen, chain, tmp_path, tiny_preset, monkeypatch):
-    recipe = replace(tiny_preset, train=replace(tiny_preset.train, dense_epochs=10, epochs=6))
+    recipe = replace(tiny_preset, train=replace(tiny_preset.train, dense_epochs=10, reader_epochs=8, epochs=6))
     monkeypatch.setattr("mindrec.arena.masked_diffusion.estimate_seconds", lambda *_: 600.0)
     task, budget = Task(chain, tmp_path, seed=7), Budget(minutes=10 * share)
     if epochs is None:
@@ -177,5 +178,6 @@ def test_mindrec_fits_its_recipe_into_the_budget(share, epochs, seen, chain, tmp
             within(budget, task, recipe)
         return
     made, sequences = within(budget, task, recipe)
-    assert (made.train.dense_epochs, made.train.epochs, made.train.seed) == (*epochs, 7)
+    train = made.train
+    assert (train.dense_epochs, train.reader_epochs, train.epochs, train.seed) == (*epochs, 7)
     assert sequences == (None if seen == 1 else int(seen * len(task.sequences)))

@@ -11,6 +11,7 @@ from mindrec.data.catalog import Catalog, save_prepared
 from mindrec.data.splits import cases
 from mindrec.sources.synthetic import load
 from mindrec.training.auto_preset import choose_preset, estimate_seconds
+from mindrec.training.presets import PRESETS
 from mindrec.training.verdict import verdict
 
 
@@ -23,6 +24,26 @@ def test_sparse_items_get_more_dropout_and_a_catalog_without_tree_larger_codeboo
     # Every item must find a code of its own below its category.
     for data, preset in ((sparse, with_tree), (bare, without)):
         assert preset.codebook_size**preset.sid_levels >= data.catalog.tree.items_per_leaf().max()
+
+
+def test_many_ordered_histories_over_sparse_items_get_the_tuned_recipe_of_texts():
+    sparse = load(n_items=3000, n_users=7500)
+    tuned = PRESETS["beauty-codes"]
+    chosen = choose_preset(sparse).preset
+    assert chosen.model == tuned.model | {"max_history": 10}
+    assert chosen.codebook_size == 128
+    assert replace(chosen.train, batch_targets=tuned.train.batch_targets) == tuned.train
+    unordered = replace(sparse, interactions=replace(sparse.interactions, ordered=False))
+    dense, few = load(n_items=300, n_users=7500), load(n_items=3000, n_users=700)
+    assert not any("token_encoder" in choose_preset(data).preset.model for data in (unordered, dense, few))
+
+
+def test_the_estimate_counts_the_reader_of_codes(chain_data):
+    preset = PRESETS["beauty-codes"]
+    silent = replace(preset.train, dense_epochs=0, epochs=0, reader_epochs=0)
+    none, reader = (replace(preset, train=replace(silent, reader_epochs=epochs)) for epochs in (0, 8))
+    assert estimate_seconds(chain_data, none, torch.device("cpu")) == 0
+    assert estimate_seconds(chain_data, reader, torch.device("cpu")) > 0
 
 
 def test_the_history_that_is_read_covers_nearly_all_sequences(chain_data):

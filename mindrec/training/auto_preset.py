@@ -1,9 +1,9 @@
 """A preset from the data: sizes, codebooks and schedule by rules that are written down here.
 
-Two recipes: that of `beauty-codes` for many ordered histories over sparse items, where texts say what counts cannot,
-and that of `grocery` and `beauty`, whose tokens the dense part teaches, for all else. The rules come near the tuned
-presets where those were tuned (Beauty: 12,101 sparse items; grocery: 1,720 dense ones) and interpolate between them.
-They are a start that trains sensibly, not an optimum.
+Two recipes: that of `beauty-codes` for many ordered histories over sparse items with texts, which say what counts
+cannot, and that of `grocery` and `beauty`, whose tokens the dense part teaches, for all else. The rules come near the
+tuned presets where those were tuned (Beauty: 12,101 sparse items; grocery: 1,720 dense ones) and interpolate between
+them. They are a start that trains sensibly, not an optimum.
 """
 
 import time
@@ -20,6 +20,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.model.architecture import CompactConfig
 from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import CodeTable
+from mindrec.text.features import text_vectors
 from mindrec.training.batches import batches
 from mindrec.training.loop import TrainConfig, fast_bf16
 from mindrec.training.objectives import LossConfig, block_loss, dense_loss, reader_loss
@@ -54,7 +55,7 @@ def choose_preset(data: PreparedData) -> AutoPreset:
     history = int(np.clip(np.percentile(lengths, 95) if len(lengths) else 10, 10, MOST_HISTORY))
     facts = _Facts(n_items, targets, in_leaf, int(leaves.max()), history)
     sparse = data.interactions.ordered and facts.an_item < SPARSE and targets >= ENOUGH
-    chosen = _for_sparse(facts) if sparse else _for_dense(facts)
+    chosen = _for_sparse(facts) if sparse and _have_texts(data) else _for_dense(facts)
     read = f"19 of 20 sequences have at most {history} items: the model reads the last {history}"
     return replace(chosen, reasons=(*chosen.reasons, read))
 
@@ -73,6 +74,12 @@ class _Facts:
     def an_item(self) -> float:
         """Training targets of a mean item."""
         return self.targets / max(self.n_items, 1)
+
+
+def _have_texts(data: PreparedData) -> bool:
+    """Whether at least half of the items share words with others; titles that are ids say nothing."""
+    vectors = text_vectors([item.text for item in data.catalog.items], width=2)
+    return bool(vectors.any(1).mean() >= 0.5)
 
 
 def _for_sparse(facts: _Facts) -> AutoPreset:

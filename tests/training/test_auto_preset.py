@@ -34,8 +34,10 @@ def test_many_ordered_histories_over_sparse_items_get_the_tuned_recipe_of_texts(
     assert chosen.codebook_size == 128
     assert replace(chosen.train, batch_targets=tuned.train.batch_targets) == tuned.train
     unordered = replace(sparse, interactions=replace(sparse.interactions, ordered=False))
+    ids = tuple(replace(i, title=f"item {i.item_id}", categories=()) for i in sparse.catalog.items)
+    silent = replace(sparse, catalog=Catalog(ids, name="ids"))
     dense, few = load(n_items=300, n_users=7500), load(n_items=3000, n_users=700)
-    assert not any("token_encoder" in choose_preset(data).preset.model for data in (unordered, dense, few))
+    assert not any("token_encoder" in choose_preset(data).preset.model for data in (unordered, silent, dense, few))
 
 
 def test_the_estimate_counts_the_reader_of_codes(chain_data):

@@ -227,7 +227,7 @@ def _sheet() -> str:
 def _expected() -> str:
     def one(number: int, key: str) -> str:
         title = _tag("h3", BOOKLET["experiment"].format(number=number))
-        about = lab_words.PRESETS[key]["about"]
-        return f'<div class="keep">{title}<p>{escape(BOOKLET["should"])} {escape(about)}</p></div>'
+        seen = lab_words.PRESETS[key]["seen"]
+        return f'<div class="keep">{title}<p>{escape(BOOKLET["should"])} {escape(seen)}</p></div>'
 
     return f'<section class="page">{_tag("h2", BOOKLET["sheet"])}{_experiments(one)}</section>'

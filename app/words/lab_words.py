@@ -68,49 +68,62 @@ LAB = {
 PRESETS = {
     "default": {
         "title": "It learns",
-        "about": "The defaults: a world with habits, and a model that comes near its law in a few epochs.",
+        "about": "The defaults: a world with habits.",
+        "seen": "The model comes near the law in a few epochs: an even guess is 1.58 nats away, one epoch leaves about "
+        ".34, six leave .03.",
     },
     "little": {
         "title": "Too little masking",
         "about": "The masking probability may come near 0, where a state asks for one token and its loss is divided by "
-        "that probability. A few easy states outweigh the rest, and a blank answer is seldom seen: about .20 nats.",
+        "that probability.",
+        "seen": "A few easy states outweigh the rest, so that the loss jumps and tells little, and a blank answer is "
+        "seldom practised: about .20 nats are left.",
     },
     "all": {
         "title": "Always all masked",
-        "about": "Every training state hides every token, so the model never learns how one token depends on another. "
-        "It knows each level well and their combinations badly: about .13 nats.",
+        "about": "Every training state hides every token.",
+        "seen": "The model never learns how one token depends on another. It knows each level well and their "
+        "combinations badly: about .13 nats are left.",
     },
     "path": {
         "title": "No path states",
-        "about": "States are masked at random only. A decode goes coarse to fine, and the states that it meets are "
-        "practised less: about .05 nats, where the defaults reach .03.",
+        "about": "States are masked at random only, while a decode goes coarse to fine.",
+        "seen": "The states that a decode meets are practised less: about .06 nats are left, where the defaults reach "
+        ".03.",
     },
     "overfit": {
         "title": "Overfits",
-        "about": "Sixty histories, thirty epochs. The loss goes on falling while the distance to the law turns and "
-        "grows: the model learns its few histories by heart.",
+        "about": "Sixty histories, thirty epochs.",
+        "seen": "The loss goes on falling, from 1.4 to .7, while the distance to the law turns after some eleven "
+        "epochs, at about .74 nats, and ends near .97: the model learns its few histories by heart. The distance tells "
+        "when to stop, the loss does not.",
     },
     "noise": {
         "title": "Nothing to learn",
-        "about": "The next item is pure chance. The best that a model can do is an even guess: the loss stays where "
-        "chance is, and the beams stay in the fog.",
+        "about": "The next item is pure chance.",
+        "seen": "The best that a model can do is an even guess: the loss stays where chance is, at 1.3, and the beams "
+        "stay in the fog. The distance still falls to 0, for here an even guess is the law.",
     },
     "certain": {
         "title": "No doubt left",
-        "about": "The last item decides the next one. Beams become certain within a few epochs.",
+        "about": "The last item decides the next one.",
+        "seen": "Beams become certain within two epochs.",
     },
     "pantry": {
         "title": "Grocery carts",
         "about": "No law is known here: 3,000 trips of the grocery data as far as they hold 100 items of the pantry. "
-        "The model passes the most taken items after five epochs or so: it ends with the hidden item of 29 % of the "
-        "held-out trips among its first ten, and they have 21 %. The source calls its data simulated.",
+        "The source calls its data simulated.",
+        "seen": "The model passes the most taken items after five epochs or so: it ends with the hidden item of 29 % "
+        "of the held-out trips among its first ten, and they have 21 %.",
     },
     "twin": {
         "title": "Diffusion beside its twin",
-        "about": "The same data and sizes. The twin writes left to right only, and is asked for every token of a "
-        "target once.",
+        "about": "The same data and sizes. The twin writes left to right only.",
+        "seen": "Both come about as near to the law: .04 nats for diffusion, .03 for the twin, which is asked for every "
+        "token of a target once, always in the same order.",
     },
 }
+"""Of each story its dials in words, and what is seen once a run with them and seed 0 has ended."""
 
 BUSY = "All places in the Lab's queue are taken. Try again in a minute."
 GONE = "This run is over or was ended because nobody asked for it. Press Train to begin again."

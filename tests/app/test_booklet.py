@@ -58,8 +58,8 @@ def test_five_experiments_open_the_lab_with_their_dials(page):
     for link, key in zip(links, EXPERIMENTS, strict=True):
         dials = dict(pair.split(":") for pair in link.partition("&lab=")[2].split(",") if pair)
         assert dials == {name: str(value) for name, value in PRESETS[key].items()}
-        assert lab_words.PRESETS[key]["about"] in unescape(answers)
-        assert lab_words.PRESETS[key]["about"] not in unescape(front)
+        assert lab_words.PRESETS[key]["seen"] in unescape(answers)
+        assert lab_words.PRESETS[key]["seen"] not in unescape(front)
 
 
 def test_it_needs_nothing_else_and_titles_are_no_markup(course, page, monkeypatch):

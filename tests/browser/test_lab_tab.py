@@ -3,6 +3,8 @@
 import re
 import zipfile
 
+from app.words import lab_words
+
 LAB, WATCH = "[data-panel=lab]", "[data-panel=watch]"
 
 
@@ -90,3 +92,26 @@ def test_a_question_that_is_lost_on_its_way_ends_no_run(visit):
     page.wait_for_function(f"document.querySelector('{LAB} [data-part=status]').textContent.startsWith('Done')")
     assert len(lost) == 3
     assert page.locator(f"{LAB} .mr-lab > [data-part=message]").is_hidden()
+
+
+def test_what_should_be_seen_is_told_when_a_run_of_the_story_has_ended(visit):
+    page = visit("?tab=lab")
+    events = [{"event": "start", "measure": "distance", "chance": 0.0, "cart": [0], "items": ["Tea"], "likeliest": 0}]
+    answers = {
+        "lab_start": {"job": "made-up", "place": 0},
+        "lab_poll": {"place": 0, "events": [*events, {"event": "end", "why": "done", "seconds": 1}], "ended": True},
+    }
+
+    def answered(route):
+        asked = route.request.post_data_json["fn_name"]
+        return route.fulfill(json=answers[asked]) if asked in answers else route.continue_()
+
+    page.route(re.compile("component_server"), answered)
+    words, about = lab_words.PRESETS["noise"], page.locator(f"{LAB} .mr-lab > * [data-part=about]").first
+    page.click(f"{LAB} [data-story=noise]")
+    assert about.inner_text() == words["about"]
+    page.click(f"{LAB} [data-do=lab-train]")
+    page.wait_for_function(f"document.querySelector('{LAB} [data-part=status]').textContent.startsWith('Done')")
+    assert about.inner_text() == f"{words['about']} {words['seen']}"
+    page.click(f"{LAB} [data-story=certain]")
+    assert about.inner_text() == lab_words.PRESETS["certain"]["about"], "nobody has trained it yet"

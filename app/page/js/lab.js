@@ -29,7 +29,8 @@ export function makeLab(page, panel) {
     trained = null, // the dials of the run that is shown
     at = 0,
     model = "diffusion",
-    held = false; // somebody has scrubbed: new epochs do not move it
+    held = false, // somebody has scrubbed: new epochs do not move it
+    ended = false; // the run that is shown, to its last epoch
 
   // -- dials -----------------------------------------------------------------------------------------------------
 
@@ -87,14 +88,18 @@ export function makeLab(page, panel) {
 
   const drawDials = () => part("dials").replaceChildren(...lab.dials.map(field));
 
+  const isStory = (preset, of) =>
+    Object.entries({ ...lab.defaults, ...preset.dials }).every(([key, value]) => of[key] === value);
+  // What should be seen is told once a run of the story has shown it.
+  const told = (number) => ended && trained && isStory(lab.presets[number], trained);
+
   function showStory() {
-    const same = (preset) =>
-      Object.entries({ ...lab.defaults, ...preset.dials }).every(([key, value]) => dials[key] === value);
+    const same = (preset) => isStory(preset, dials);
     let about = "";
     [...part("stories").children].forEach((on, number) => {
       const pressed = same(lab.presets[number]);
       on.setAttribute("aria-pressed", String(pressed));
-      if (pressed) about = lab.presets[number].about;
+      if (pressed) about = lab.presets[number].about + (told(number) ? " " + lab.presets[number].seen : "");
     });
     setText(part("about"), about);
     button("reset").disabled = !changed().length;
@@ -119,7 +124,8 @@ export function makeLab(page, panel) {
     if (mine !== turn) return drop(answer.job);
     running = answer.job;
     Object.assign(part("out"), { hidden: true });
-    [start, epochs, trained, at, held] = [null, {}, wanted, 0, false];
+    [start, epochs, trained, at, held, ended] = [null, {}, wanted, 0, false, false];
+    showStory();
     model = wanted.objective === "ar" ? "ar" : "diffusion";
     part("downloads").replaceChildren();
     busy(true);
@@ -192,6 +198,8 @@ export function makeLab(page, panel) {
       return fill(M.of, { model: L[key], value: said(measured), chance: said(start.chance), share });
     });
     status(fill(L[event.why], { seconds: event.seconds.toFixed(0), models: models.join("; ") }));
+    ended = event.why === "done";
+    showStory();
   }
 
   function offer({ objective, name, zip, checkpoint }) {

@@ -119,8 +119,8 @@ PRESETS = {
     "twin": {
         "title": "Diffusion beside its twin",
         "about": "The same data and sizes. The twin writes left to right only.",
-        "seen": "Both come about as near to the law: .04 nats for diffusion, .03 for the twin, which is asked for every "
-        "token of a target once, always in the same order.",
+        "seen": "Both come about as near to the law: .04 nats for diffusion, .03 for the twin, which is asked for "
+        "every token of a target once, always in the same order.",
     },
 }
 """Of each story its dials in words, and what is seen once a run with them and seed 0 has ended."""

@@ -288,7 +288,7 @@ def _choose(context: StepContext, scores: BeamScores) -> torch.Tensor:
     order = order_of(search.config.order, search.config.postpone)
 
     def probabilities():
-        return [p.exp() for p in search.index.levels.split(scores.logp)]
+        return search.index.levels.split(scores.logp.exp())
 
     view = View(context.codes < 0, search.index.levels, search.config.seed, probabilities)
     return allowed_positions(order, view) if search.joint else first_positions(order, view, context.n_positions)

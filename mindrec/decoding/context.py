@@ -52,6 +52,12 @@ class SearchContext:
         """Whether all open positions of a beam compete in one step."""
         return self.config.expansion == "joint"
 
+    @cached_property
+    def evidence_weights(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """alpha and beta of each token's position, (T,) each; the denoiser must have a dense head."""
+        of_token = self.index.level_of_T
+        return self.denoiser.evidence_weight()[of_token], self.denoiser.token_weight()[of_token]
+
     @property
     def n_users(self) -> int:
         """B."""

@@ -289,19 +289,22 @@ class ItemIndex:
         place, state = _ranges(self.start_T[tokens], self.count_T[tokens])
         return Members(state, self.posted[place], len(tokens))
 
-    def count_by_token(self, members: Members, levels: list[int] | None = None) -> torch.Tensor:
+    def token_places(self, members: Members, levels: list[int] | None = None) -> torch.Tensor:
+        """Where each member's tokens lie in a flat (S, T), of some levels where given: what both sums below go by."""
+        tokens = self.tokens_NL if levels is None else self.tokens_NL[:, levels]
+        return members.state[:, None] * self.n_tokens + tokens[members.item]
+
+    def count_by_token(self, members: Members, places: torch.Tensor | None = None) -> torch.Tensor:
         """Items possible on each token of each state, int64 (S, T). A token is legal where the count is not zero.
 
-        With `levels`, only those are counted and the rest is zero.
+        With the `places` of some levels, only those are counted and the rest is zero.
         """
-        tokens = self.tokens_NL if levels is None else self.tokens_NL[:, levels]
-        where = members.state[:, None] * self.n_tokens + tokens[members.item]
-        return torch.bincount(where.reshape(-1), minlength=members.n_states * self.n_tokens).view(-1, self.n_tokens)
+        places = self.token_places(members) if places is None else places
+        return torch.bincount(places.reshape(-1), minlength=members.n_states * self.n_tokens).view(-1, self.n_tokens)
 
-    def sum_by_token(self, members: Members, mass_M: torch.Tensor, levels: list[int] | None = None) -> torch.Tensor:
-        """Member mass summed on each token of each state, (S, T); of some levels where given."""
-        tokens = self.tokens_NL if levels is None else self.tokens_NL[:, levels]
+    def sum_by_token(self, members: Members, mass_M: torch.Tensor, places: torch.Tensor | None = None) -> torch.Tensor:
+        """Member mass summed on each token of each state, (S, T); of some levels with their `places`."""
+        places = self.token_places(members) if places is None else places
         out = mass_M.new_zeros(members.n_states * self.n_tokens)
-        where = members.state[:, None] * self.n_tokens + tokens[members.item]
-        out.index_add_(0, where.reshape(-1), mass_M[:, None].expand(-1, tokens.shape[1]).reshape(-1))
+        out.index_add_(0, places.reshape(-1), mass_M[:, None].expand(places.shape).reshape(-1))
         return out.view(-1, self.n_tokens)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from mindrec.decoding.context import StepContext
+from mindrec.decoding.context import SearchContext, StepContext
 from mindrec.decoding.guidance import log_share
 from mindrec.decoding.item_index import ItemIndex, Members, Postings
 from mindrec.errors import MindRecError
@@ -62,13 +62,17 @@ def evidence_by_token(
     mass_BN: torch.Tensor,
     user_A: torch.Tensor,
     members: Members | Postings,
-    levels: list[int] | None = None,
+    places: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Item mass restricted to each beam's members, renormalised to 1 and summed by code, float64 (A, T)."""
+    """Item mass restricted to each beam's members, renormalised to 1 and summed by code, float64 (A, T).
+
+    Args:
+        places: of the members' tokens at the levels wanted (ItemIndex.token_places); all levels without.
+    """
     if isinstance(members, Postings):  # the root: every allowed item is possible, and the mass sums to 1 already
         return torch.mm(index.incidence(), mass_BN.T).T[user_A]
     mass = mass_BN[user_A[members.state], members.item]
-    sums = index.sum_by_token(members, mass, levels)
+    sums = index.sum_by_token(members, mass, places)
     total = mass.new_zeros(members.n_states).index_add_(0, members.state, mass)
     return sums / total.clamp(min=1e-300)[:, None]
 
@@ -83,9 +87,10 @@ def score_beams(context: StepContext, levels: list[int] | None = None) -> BeamSc
         MindRecError: evidence="only", and the denoiser has no dense head.
     """
     search, index = context.search, context.search.index
-    counts = _items_by_token(context, levels)
+    places = None if isinstance(context.members, Postings) else index.token_places(context.members, levels)
+    counts = _items_by_token(context, levels, places)
     legal = counts > 0 if search.exact else torch.ones_like(counts, dtype=torch.bool)
-    by_token = _mass_by_token(context, search.item_mass, levels)
+    by_token = _mass_by_token(context, search.item_mass, places)
     only = search.config.evidence == "only"
     if only and by_token is None:
         raise MindRecError("evidence='only' needs a denoiser with a dense head; use evidence='off'")
@@ -93,7 +98,7 @@ def score_beams(context: StepContext, levels: list[int] | None = None) -> BeamSc
         legal = legal & (by_token > 0)
     run = not only and search.cache is not None
     by_item = run and by_token is not None and search.denoiser.adds_up
-    anyone = None if search.guidance is None else _mass_by_token(context, search.guidance.anyone_BN, levels)
+    anyone = None if search.guidance is None else _mass_by_token(context, search.guidance.anyone_BN, places)
     denoiser_logits = given = None
     if by_item:
         denoiser_logits, logits, given = _by_item(context, levels)
@@ -103,15 +108,13 @@ def score_beams(context: StepContext, levels: list[int] | None = None) -> BeamSc
         guided = denoiser_logits
         if guided is not None and search.guidance is not None:
             guided = search.guidance.logits(guided, anyone)
-        logits = join(search.denoiser, index, guided, by_token)
+        logits = join(search, guided, by_token)
     sides = None
     if search.guidance is not None:
         logits = search.guidance.with_empty(logits, anyone, context.user)
         if search.full_trace:
             if given is None:
-                given = join(
-                    search.denoiser, index, denoiser_logits, _mass_by_token(context, search.guidance.given_BN, levels)
-                )
+                given = join(search, denoiser_logits, _mass_by_token(context, search.guidance.given_BN, places))
             both = search.guidance.with_empty(given, anyone, context.user), log_share(anyone)
             sides = tuple(index.levels.legal_log_softmax(side, legal, levels) for side in both)
     logp = index.levels.legal_log_softmax(logits, legal, levels)
@@ -122,32 +125,31 @@ def score_beams(context: StepContext, levels: list[int] | None = None) -> BeamSc
     return BeamScores(logp, counts if search.exact else legal.long(), denoiser_logits, by_token, calls, rows, sides)
 
 
-def _items_by_token(context: StepContext, levels: list[int] | None) -> torch.Tensor:
+def _items_by_token(context: StepContext, levels: list[int] | None, places: torch.Tensor | None) -> torch.Tensor:
     """How many items of each expanded beam hold each token, int64 (A, T); zero at levels that are not wanted."""
     index = context.search.index
     if isinstance(context.members, Postings):
         wanted = list(range(index.n_levels)) if levels is None else levels
         return index.count_in_postings(context.members, context.user, context.search.excluded, wanted)
-    return index.count_by_token(context.members, levels)
+    return index.count_by_token(context.members, places)
 
 
-def _mass_by_token(context: StepContext, mass_BN: torch.Tensor | None, levels: list[int] | None) -> torch.Tensor | None:
+def _mass_by_token(
+    context: StepContext, mass_BN: torch.Tensor | None, places: torch.Tensor | None
+) -> torch.Tensor | None:
     """`evidence_by_token` of the expanded beams; None without mass."""
     if mass_BN is None:
         return None
-    return evidence_by_token(context.search.index, mass_BN, context.user, context.members, levels)
+    return evidence_by_token(context.search.index, mass_BN, context.user, context.members, places)
 
 
-def join(
-    denoiser: Denoiser, index: ItemIndex, logits_AT: torch.Tensor | None, by_token_AT: torch.Tensor | None
-) -> torch.Tensor:
+def join(search: SearchContext, logits_AT: torch.Tensor | None, by_token_AT: torch.Tensor | None) -> torch.Tensor:
     """The denoiser's logits and item evidence in one, (A, T); either may be missing."""
     if logits_AT is None:
         return by_token_AT.log()
     if by_token_AT is None:
         return logits_AT
-    weights = denoiser.evidence_weight()[index.level_of_T], denoiser.token_weight()[index.level_of_T]
-    return add_evidence(logits_AT, by_token_AT.to(logits_AT.dtype), *weights)
+    return add_evidence(logits_AT, by_token_AT.to(logits_AT.dtype), *search.evidence_weights)
 
 
 def _by_item(context: StepContext, levels: list[int] | None) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
@@ -169,9 +171,10 @@ def _by_item(context: StepContext, levels: list[int] | None) -> tuple[torch.Tens
         own_M += of_level[members.state, index.tokens_NL[:, level][members.item]]
     alpha, beta = denoiser.evidence_weight()[0].double(), denoiser.token_weight()[0].double()
     pair_M = user_A[members.state], members.item
+    places = index.token_places(members, levels)
 
     def logs(score_M: torch.Tensor) -> torch.Tensor:
-        return item_shares(index, members, score_M, levels).clamp(min=LEAST_MASS).log()
+        return item_shares(index, members, score_M, places).clamp(min=LEAST_MASS).log()
 
     def weighed(mass_BN: torch.Tensor, own_M: torch.Tensor) -> torch.Tensor:
         return logs(alpha * mass_BN[pair_M].clamp(min=LEAST_MASS).log() + beta * own_M)
@@ -183,11 +186,11 @@ def _by_item(context: StepContext, levels: list[int] | None) -> tuple[torch.Tens
 
 
 def item_shares(
-    index: ItemIndex, members: Members, score_M: torch.Tensor, levels: list[int] | None = None
+    index: ItemIndex, members: Members, score_M: torch.Tensor, places: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Softmax of the members' scores in each state, summed by code: (A, T); at some levels where given."""
+    """Softmax of the members' scores in each state, summed by code: (A, T); at some levels with their `places`."""
     logp_M = score_M - segment_logsumexp(score_M, members.state, members.n_states)[members.state]
-    return index.sum_by_token(members, logp_M.exp(), levels)
+    return index.sum_by_token(members, logp_M.exp(), places)
 
 
 def item_log_posterior(

@@ -100,12 +100,13 @@ class Levels:
         """
         import torch
 
-        out = torch.full_like(logits, -torch.inf)
-        for level in range(len(self)) if only is None else only:
-            own = self.slices[level]
-            masked = logits[:, own].masked_fill(~legal[:, own], -torch.inf)
-            out[:, own] = masked - masked.logsumexp(1, keepdim=True).clamp(min=-1e30)
-        return out
+        masked, wanted = logits.masked_fill(~legal, -torch.inf), range(len(self)) if only is None else only
+        parts = [
+            part.log_softmax(1) if level in wanted else torch.full_like(part, -torch.inf)
+            for level, part in enumerate(self.split(masked))
+        ]
+        # Of a level without a legal code the softmax is no number.
+        return torch.cat(parts, 1).masked_fill_(masked.isneginf(), -torch.inf)
 
 
 @lru_cache(maxsize=256)

@@ -10,6 +10,7 @@ from itertools import repeat
 import numpy as np
 
 from mindrec.decoding.item_index import Excluded, ItemIndex
+from mindrec.recording.many_records import maker
 from mindrec.recording.possible_items import PossibleItems
 from mindrec.trace.records import Alternative, OpenPosition, Sides
 
@@ -17,6 +18,7 @@ ALTERNATIVES = 8
 """Legal codes listed at each open position."""
 ILLEGAL = 2
 """Illegal ones among the likeliest that are listed beside them."""
+_alternatives, _open_positions, _sides = maker(Alternative), maker(OpenPosition), maker(Sides)
 _TENS = np.array([float(f"1e{power}") for power in range(309)])
 
 
@@ -113,16 +115,20 @@ def _position(
     ps, raws, tokens, *others = (values[:, number][kept].tolist() for number in range(len(columns)))
     evidence = repeat(None) if tables.evidence is None else others.pop(0)
     why = reasons.why(position, rows[at], codes, counts, column >= n_best)
-    made = list(map(Alternative, codes.tolist(), ps, raws, tokens, evidence, counts.tolist(), why))
-    behind = None
+    made = _alternatives(codes.tolist(), ps, raws, tokens, evidence, counts.tolist(), why)
+    ends = kept.sum(1).cumsum().tolist()
+    cuts = list(map(slice, [0, *ends[:-1]], ends))
+
+    def cut(values: list) -> list[tuple]:
+        return [tuple(values[own]) for own in cuts]
+
+    opened = _open_positions(repeat(position), *rounded[-2:].tolist(), cut(made))
+    sides = _sides(*map(cut, others)) if others else [None] * len(rows)
+    behind = [()] * len(rows)
     if position not in index.levels.categories:
-        behind = [tuple(found) for found in tables.possible.with_codes(position, tables.beams[rows[at]], codes)]
-    start = 0
-    for e, share, end in zip(*rounded[-2:].tolist(), kept.sum(1).cumsum().tolist(), strict=True):
-        sides = Sides(*(tuple(side[start:end]) for side in others)) if others else None
-        possible = () if behind is None else tuple(behind[start:end])
-        yield OpenPosition(position, e, share, tuple(made[start:end])), sides, possible
-        start = end
+        found = tables.possible.with_codes(position, tables.beams[rows[at]], codes)
+        behind = cut(list(map(tuple, found)))
+    return zip(opened, sides, behind, strict=True)
 
 
 def _listed(p: np.ndarray, raw: np.ndarray, legal: np.ndarray) -> tuple[np.ndarray, int]:

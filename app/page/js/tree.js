@@ -20,8 +20,9 @@ export function makeTree(app) {
   let P = null,
     view = null,
     visible = false,
+    size = null, // of the box when it was last in sight
     waiting = false, // for Plotly to draw the trace that is shown
-    serial = null, // of the trace that Plotly has drawn
+    drawn = { view: null, serial: null }, // by Plotly
     points = [],
     looks = [],
     range = null,
@@ -37,11 +38,16 @@ export function makeTree(app) {
     if (visible) plot();
   }
 
-  // The browser tells whether the tree is in sight: it is drawn only there, and anew when it comes back.
+  // The browser tells whether the tree is in sight, and how large: it is drawn only there, and anew when it comes back.
   new ResizeObserver(([{ contentRect }]) => {
-    if (contentRect.width > 0 === visible) return;
-    visible = !visible;
-    if (visible && P && view) plot();
+    const back = !visible,
+      other = size !== null && size !== contentRect.width + "," + contentRect.height;
+    visible = contentRect.width > 0;
+    if (!visible) return;
+    size = contentRect.width + "," + contentRect.height;
+    if (!P || !view) return;
+    if (back) plot();
+    if (other) resize();
   }).observe(box);
 
   function figure() {
@@ -70,17 +76,18 @@ export function makeTree(app) {
   // Plotly takes longer than a frame to draw another trace: until it has, the tree shows nodes of its own at the same
   // places.
   function plot() {
-    const drawn = figure();
     calledOff();
+    if (drawn.view === view && !waiting) return draw(app.step);
+    const next = figure();
     layers.clear();
-    if (!drawsSlowly(box) || serial === app.serial) return finish(drawn);
+    if (!drawsSlowly(box) || drawn.serial === app.serial) return finish(next);
     waiting = true;
-    points = layers.sketch(drawn.nodes);
+    points = layers.sketch(next.nodes);
     looks = [];
-    range = { ...drawn.ranges };
+    range = { ...next.ranges };
     box.classList.add("sketched");
     draw(app.step);
-    calledOff = whenPainted(() => finish(drawn));
+    calledOff = whenPainted(() => finish(next));
   }
 
   async function finish({ ranges, nodes }) {
@@ -88,7 +95,7 @@ export function makeTree(app) {
       first = !isPlotted(box);
     if (first) box.replaceChildren();
     waiting = false;
-    serial = app.serial;
+    drawn = { view, serial: app.serial };
     await P.react(
       box,
       [nodes],

@@ -49,10 +49,10 @@ class Decoding:
     def __iter__(self) -> Iterator[int]:
         """Run the search; yields the number of each step once it is recorded."""
         started, index = time.perf_counter(), self.recommender.index
-        recorders = [Recorder(index, user, gold) for user, gold in enumerate(self.gold)]
+        recorders, arrays = [Recorder(index, user, gold) for user, gold in enumerate(self.gold)], None
         for step in self.recommender.steps(self.rows, self.config, self._cache, full_trace=self.trace):
             if self.trace:
-                arrays = StepArrays(index, step)
+                arrays = StepArrays(index, step, arrays)
                 # Who has no open beam left is done, whatever the others of the batch still need.
                 for user in self.users & set(arrays.expanded_user.tolist()) if step.index else self.users:
                     self.recorded[user].append(recorders[user].step(step, arrays))

@@ -1,17 +1,18 @@
 """What was thought of every open position, for all beams of a batch at once: from tables to the trace's records.
 
-Shape legend: A beams expanded, R those of them where a position is open, K codes listed, L levels, T tokens.
+Shape legend: A beams expanded, R open positions of one size, K codes listed, L levels, T tokens.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import groupby, repeat
 
 import numpy as np
 
 from mindrec.decoding.item_index import Excluded, ItemIndex
 from mindrec.recording.many_records import maker
 from mindrec.recording.possible_items import PossibleItems
+from mindrec.tokens.levels import Levels
 from mindrec.trace.records import Alternative, OpenPosition, Sides
 
 ALTERNATIVES = 8
@@ -77,10 +78,11 @@ def open_positions(index: ItemIndex, tables: Tables) -> list[Opened]:
     """The records of each expanded beam."""
     found: list[list[tuple]] = [[] for _ in tables.user]
     reasons = _Reasons(index, tables)
-    for position in range(index.n_levels):
-        rows = np.flatnonzero(tables.codes[:, position] < 0)
+    for alike in _alike(index.levels):
+        level, rows = np.nonzero(tables.codes[:, alike].T < 0)
         if len(rows):
-            for row, opened in zip(rows.tolist(), _position(index, tables, reasons, position, rows), strict=True):
+            positions = level + alike.start
+            for row, opened in zip(rows.tolist(), _opened(index, tables, reasons, positions, rows), strict=True):
                 found[row].append(opened)
     return [
         Opened(
@@ -92,29 +94,36 @@ def open_positions(index: ItemIndex, tables: Tables) -> list[Opened]:
     ]
 
 
-def _position(
-    index: ItemIndex, tables: Tables, reasons: "_Reasons", position: int, rows: np.ndarray
+def _alike(levels: Levels) -> Iterator[slice]:
+    """Neighbouring levels of one size and one kind: their open positions are recorded together."""
+    for _, run in groupby(range(len(levels)), lambda level: (levels.sizes[level], level in levels.categories)):
+        run = list(run)
+        yield slice(run[0], run[-1] + 1)
+
+
+def _opened(
+    index: ItemIndex, tables: Tables, reasons: "_Reasons", positions: np.ndarray, rows: np.ndarray
 ) -> Iterator[tuple[OpenPosition, Sides | None, tuple[tuple[int, ...], ...]]]:
-    """One position of the beams `rows`, in which it is open: its record, its sides, the items behind its codes."""
-    own = index.levels.slices[position]
-    p, raw, legal = tables.p[rows, own], tables.raw[rows, own], tables.legal[rows, own]
+    """Of positions (R,), ascending, of the beams `rows` (R,): the record, its sides, the items behind its codes."""
+    size, first = index.levels.sizes[positions[0]], np.array(index.levels.offsets)[positions][:, None]
+    beam, line = rows[:, None], np.arange(len(rows))[:, None]
+    p, raw, legal = (table[beam, first + np.arange(size)] for table in (tables.p, tables.raw, tables.legal))
     listed, n_best = _listed(p, raw, legal)
-    line = np.arange(len(rows))[:, None]
     columns = [p[line, listed], raw[line, listed]]
     more = tables.sides if tables.evidence is None else (tables.evidence, *tables.sides)
-    columns += [table[rows[:, None], own.start + listed] for table in (tables.token, *more)]
-    # One rounding for all of a position: (R, columns, K), and the two numbers of each beam behind them.
+    columns += [table[beam, first + listed] for table in (tables.token, *more)]
+    # One rounding for all: (R, columns, K), and the two numbers of each position behind them.
     entropy = -np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0).sum(1)
     legal_share = np.where(legal > 0, raw, 0.0).sum(1)
     rounded = six_digits_all(np.concatenate([np.stack(columns, 1).reshape(len(rows), -1).T, [entropy, legal_share]]))
     values = rounded[:-2].T.reshape(len(rows), len(columns), -1)
     items = legal[line, listed]
     kept = np.concatenate([values[:, 0, :n_best] > 0, items[:, n_best:] == 0], 1)
-    # From here on, all codes that are kept of all beams in one list; those of a beam end where `ends` says.
+    # From here on, all codes that are kept in one list; those of a position end where `ends` says.
     (at, column), codes, counts = np.nonzero(kept), listed[kept], items[kept]
     ps, raws, tokens, *others = (values[:, number][kept].tolist() for number in range(len(columns)))
     evidence = repeat(None) if tables.evidence is None else others.pop(0)
-    why = reasons.why(position, rows[at], codes, counts, column >= n_best)
+    why = reasons.why(positions[at], rows[at], codes, counts, column >= n_best)
     made = _alternatives(codes.tolist(), ps, raws, tokens, evidence, counts.tolist(), why)
     ends = kept.sum(1).cumsum().tolist()
     cuts = list(map(slice, [0, *ends[:-1]], ends))
@@ -122,12 +131,11 @@ def _position(
     def cut(values: list) -> list[tuple]:
         return [tuple(values[own]) for own in cuts]
 
-    opened = _open_positions(repeat(position), *rounded[-2:].tolist(), cut(made))
+    opened = _open_positions(positions.tolist(), *rounded[-2:].tolist(), cut(made))
     sides = _sides(*map(cut, others)) if others else [None] * len(rows)
     behind = [()] * len(rows)
-    if position not in index.levels.categories:
-        found = tables.possible.with_codes(position, tables.beams[rows[at]], codes)
-        behind = cut(list(map(tuple, found)))
+    if positions[0] not in index.levels.categories:
+        behind = cut(tables.possible.with_codes(positions[at], tables.beams[rows[at]], codes))
     return zip(opened, sides, behind, strict=True)
 
 
@@ -163,16 +171,16 @@ class _Reasons:
         self.seen.update((row[:, None] * index.n_tokens + index.levels.tokens(held[item])).ravel().tolist())
 
     def why(
-        self, position: int, rows: np.ndarray, codes: np.ndarray, items: np.ndarray, illegal: np.ndarray
+        self, positions: np.ndarray, rows: np.ndarray, codes: np.ndarray, items: np.ndarray, illegal: np.ndarray
     ) -> list[str | None]:
-        """Of some codes at a position of some beams: None where items are left, else why not.
+        """Of some codes, each at a position of a beam: None where items are left, else why not.
 
         Args:
             illegal: which are listed to be explained; the others of those without items are "illegal".
         """
         why: list[str | None] = [None] * len(codes)
         for n in np.flatnonzero(items == 0).tolist():
-            excluded = bool(illegal[n]) and self._is_excluded(int(rows[n]), position, int(codes[n]))
+            excluded = bool(illegal[n]) and self._is_excluded(int(rows[n]), int(positions[n]), int(codes[n]))
             why[n] = "excluded" if excluded else "illegal"
         return why
 

@@ -34,7 +34,6 @@ class PossibleItems:
         order = np.lexsort((item, state) if mass is None else (item, -mass, state))
         self.state, self.item = state[order], item[order]
         self.start = np.searchsorted(self.state, np.arange(len(beams.user) + 1))
-        self._by_code: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 
     @cached_property
     def codes_ML(self) -> np.ndarray:
@@ -45,15 +44,22 @@ class PossibleItems:
         """Rows of the first items of each beam."""
         return _first(self.item, self.start[:-1], self.start[1:])
 
-    def with_codes(self, position: int, state_K: np.ndarray, codes_K: np.ndarray) -> list[list[int]]:
-        """Rows of the first items of some beams that hold some codes at one position, (K, at most LISTED)."""
-        if position not in self._by_code:
-            keys = self.state * self.index.levels.sizes[position] + self.codes_ML[:, position]
-            order = keys.argsort(kind="stable")
-            self._by_code[position] = keys[order], self.item[order]
-        keys, item = self._by_code[position]
-        wanted = state_K * self.index.levels.sizes[position] + codes_K
-        return _first(item, np.searchsorted(keys, wanted), np.searchsorted(keys, wanted, "right"))
+    @cached_property
+    def _by_code(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """Of each semantic level, one after the other, a number for state and code of each member, ascending, and its
+        item; and by how much the numbers of a level lie above those of the one before."""
+        first, above = self.index.levels.n_categories, len(self.start) * self.index.n_tokens
+        codes_LM = self.codes_ML[:, first:].T
+        keys = self.state * self.index.n_tokens + codes_LM + np.arange(len(codes_LM))[:, None] * above
+        order = keys.argsort(1, kind="stable")
+        return np.take_along_axis(keys, order, 1).ravel(), self.item[order].ravel(), above
+
+    def with_codes(self, position_K: np.ndarray, state_K: np.ndarray, codes_K: np.ndarray) -> list[tuple[int, ...]]:
+        """Rows of the first items of some beams that hold some codes, each at a semantic level: K tuples of at most
+        LISTED."""
+        keys, item, above = self._by_code
+        wanted = (position_K - self.index.levels.n_categories) * above + state_K * self.index.n_tokens + codes_K
+        return list(map(tuple, _first(item, np.searchsorted(keys, wanted), np.searchsorted(keys, wanted, "right"))))
 
     def that_fit(self, state: int, codes: dict[int, int]) -> list[int]:
         """Rows of the first items of one beam that hold a code at each of some positions."""

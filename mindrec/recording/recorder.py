@@ -132,7 +132,7 @@ class Recorder:
 
 def _behind(arrays: StepArrays, user: int, dropped: tuple[Dropped, ...]) -> tuple[tuple[int, ...], ...]:
     """Rows of the first items that each dropped candidate could have become; none at a category level."""
-    behind, single, categories = [()] * len(dropped), {}, arrays.index.levels.categories
+    behind, single, categories = [()] * len(dropped), [], arrays.index.levels.categories
     for n, lost in enumerate(dropped):
         if lost.position in categories:
             continue
@@ -140,14 +140,13 @@ def _behind(arrays: StepArrays, user: int, dropped: tuple[Dropped, ...]) -> tupl
         was = arrays.before.codes[beam]
         new = {at: code for at, code in enumerate(lost.codes) if code is not None and was[at] < 0}
         if len(new) == 1:
-            single.setdefault(lost.position, []).append((n, beam, lost.code))
+            single.append((n, lost.position, beam, lost.code))
         else:
             behind[n] = tuple(arrays.possible_before.that_fit(beam, new))
-    for position, found in single.items():
-        numbers, beams, codes = zip(*found, strict=True)
-        rows = arrays.possible_before.with_codes(position, np.array(beams), np.array(codes))
-        for n, own in zip(numbers, rows, strict=True):
-            behind[n] = tuple(own)
+    if single:
+        numbers, *asked = zip(*single, strict=True)
+        for n, rows in zip(numbers, arrays.possible_before.with_codes(*map(np.array, asked)), strict=True):
+            behind[n] = rows
     return tuple(behind)
 
 

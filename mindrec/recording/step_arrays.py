@@ -37,10 +37,17 @@ class BeamLists:
 
 
 class StepArrays:
-    """Lazily: a step asks for the scores of its beams, the start has none."""
+    """Lazily: a step asks for the scores of its beams, the start has none.
 
-    def __init__(self, index: ItemIndex, step: Step):
+    Args:
+        last: of the step before, where it was recorded; what is known of its beams is taken over.
+    """
+
+    def __init__(self, index: ItemIndex, step: Step, last: "StepArrays | None" = None):
         self.index, self.step = index, step
+        self._last = last if last is not None and last.step.beams is step.before else None
+        if last is not None:
+            last._last = None  # so that no step holds all before it
         self.beams = BeamLists.of(step.beams)
         self.parent = step.beams.parent.tolist()
         self.items = step.beams.items.tolist()
@@ -51,7 +58,7 @@ class StepArrays:
     @cached_property
     def before(self) -> BeamLists:
         """The beams that were expanded."""
-        return BeamLists.of(self.step.before)
+        return BeamLists.of(self.step.before) if self._last is None else self._last.beams
 
     @cached_property
     def expanded_user(self) -> np.ndarray:
@@ -77,8 +84,10 @@ class StepArrays:
         """Of each user, how many items are possible in any of its beams."""
         beams = self.step.beams
         if isinstance(beams.members, Members):
-            held = torch.unique(beams.user[beams.members.state] * self.index.n_items + beams.members.item)
-            counts = torch.bincount(held // self.index.n_items)
+            of = self.possible_now
+            counts = np.bincount(
+                np.unique(self.beams.user[of.state] * self.index.n_items + of.item) // self.index.n_items
+            )
         else:
             counts = torch.bincount(beams.user, weights=beams.items.double()).long()
         return dict(enumerate(counts.tolist()))
@@ -107,12 +116,19 @@ class StepArrays:
     @cached_property
     def possible_before(self) -> PossibleItems:
         """The items that the expanded beams can become."""
+        if self._last is not None:
+            return self._last.possible_now
         return PossibleItems(self.index, self.step, self.step.before)
+
+    @cached_property
+    def possible_now(self) -> PossibleItems:
+        """The items that the beams kept can become."""
+        return PossibleItems(self.index, self.step, self.step.beams)
 
     @cached_property
     def possible(self) -> list[list[int]]:
         """Rows of the first items of each beam kept."""
-        return PossibleItems(self.index, self.step, self.step.beams).of_beams()
+        return self.possible_now.of_beams()
 
     @cached_property
     def logp(self) -> np.ndarray:

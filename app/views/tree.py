@@ -99,16 +99,6 @@ class TreeBuilder:
                 node.mass[step.index] = node.mass.get(step.index, 0.0) + share
                 node.beams[step.index] = node.beams.get(step.index, 0) + 1
 
-    def _chain(self, level: int, code: int) -> list[tuple[int, int]]:
-        """The path from the top to one node, as (level, code); empty where an ancestor is not known."""
-        path = [(level, code)]
-        while path[0][0] > 0:
-            above = self.up.get(path[0])
-            if above is None:
-                return []
-            path.insert(0, (path[0][0] - 1, above))
-        return path
-
     def line_of(self, codes: Sequence[int | None], step: int) -> list[str]:
         """`line` of the finest filled category of some codes; the root alone where none is filled."""
         finest = next((level for level in reversed(range(self.depth)) if codes[level] is not None), None)
@@ -118,13 +108,14 @@ class TreeBuilder:
         """Names from the root to one node, those that are missing hung in; the root alone without a known ancestor."""
         line = self._lines.get((level, code))
         if line is None:
+            up = self.up.get((level, code))
+            above = [ROOT] if up is None else self.line(level - 1, up, step)
             line = self._lines[level, code] = [ROOT]
-            for at, own in self._chain(level, code):
-                name = _name(at, own)
-                if name not in self.nodes:
-                    label = self.trace.labels[at].get(str(own), f"{self.trace.levels[at].name} {own}")
-                    self._hang(line[-1], name, Node(at, own, label, step))
-                line.append(name)
+            if len(above) == level + 1:
+                name = _name(level, code)
+                label = self.trace.labels[level].get(str(code), f"{self.trace.levels[level].name} {code}")
+                self._hang(above[-1], name, Node(level, code, label, step))
+                line = self._lines[level, code] = [*above, name]
         return line
 
     def item(self, above: str, row: int, step: int) -> str:

@@ -73,6 +73,7 @@ class TreeBuilder:
         self.steps = 0
         self.nodes: dict[str, Node] = {ROOT: Node(-1, None, "", 0)}
         self._lines: dict[tuple[int, int], list[str]] = {}
+        self._lines_of: dict[tuple[int | None, ...], list[str]] = {}
         self.above: dict[str, str] = {}
         self.below: dict[str, list[str]] = {ROOT: []}
 
@@ -101,8 +102,12 @@ class TreeBuilder:
 
     def line_of(self, codes: Sequence[int | None], step: int) -> list[str]:
         """`line` of the finest filled category of some codes; the root alone where none is filled."""
-        finest = next((level for level in reversed(range(self.depth)) if codes[level] is not None), None)
-        return [ROOT] if finest is None else self.line(finest, codes[finest], step)
+        path = tuple(codes[: self.depth])
+        line = self._lines_of.get(path)
+        if line is None:
+            finest = next((level for level in reversed(range(self.depth)) if path[level] is not None), None)
+            line = self._lines_of[path] = [ROOT] if finest is None else self.line(finest, path[finest], step)
+        return line
 
     def line(self, level: int, code: int, step: int) -> list[str]:
         """Names from the root to one node, those that are missing hung in; the root alone without a known ancestor."""

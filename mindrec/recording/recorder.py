@@ -80,6 +80,8 @@ class Recorder:
 
     def _reveals(self, arrays: StepArrays, s: int, parent: int) -> tuple[Reveal, ...]:
         codes, was, forced = arrays.beams.codes[s], arrays.before.codes[parent], arrays.forced[s]
+        if codes == was:
+            return ()
         new = [n for n, code in enumerate(codes) if code >= 0 and was[n] < 0]
         single = sum(not forced[n] for n in new) == 1
         out = []

@@ -10,6 +10,8 @@ import numpy as np
 from mindrec.errors import MindRecError
 
 ROUNDS = 4
+HELD = 70  # milliseconds that a key stays down, as a person's does: one that comes up before the frame is done asks for
+# another frame, and what is measured would end with that one
 
 # Notes, for every key, when it came and the end of the frame that followed.
 WATCH_KEYS = """() => { window.benchKeys = []; window.benchEvents = [];
@@ -56,7 +58,7 @@ def steps(page) -> tuple[list[dict], list[float]]:
     wanted = []
     for _ in range(ROUNDS):
         for key, step in walk:
-            page.keyboard.press(key)
+            page.keyboard.press(key, delay=HELD)
             wanted.append(f"Step {step} of {last}")
             page.wait_for_timeout(110 + 7 * (len(wanted) % 5))  # not in step with the screen
     notes = page.evaluate("window.benchKeys")
@@ -83,7 +85,7 @@ def turns(page) -> list[dict]:
     last = int(page.get_attribute("[data-part=dial]", "max"))
     for _ in range(ROUNDS):
         for at, key in enumerate(["ArrowRight"] * last + ["ArrowLeft"] * last):
-            page.keyboard.press(key)
+            page.keyboard.press(key, delay=HELD)
             page.wait_for_timeout(400 + 7 * (at % 5))  # the tree is drawn by then
     notes = page.evaluate("window.benchKeys")
     shown = [note.get("answers") for note in notes]

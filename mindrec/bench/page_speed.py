@@ -1,10 +1,10 @@
 """`bench app`: the page as a person meets it: `python app.py` in a subprocess, headless Chromium, real keys and clicks.
 
 What "step to painted" means here, in milliseconds:
-- `step_ms_median`: from the timestamp that the browser gives a real key press to the end of the frame that shows the
-  step. A task queued from that frame's requestAnimationFrame runs once the main thread has done its styles, layout and
-  painting; what the compositor and a screen need afterwards is not in it. Every sample is checked to show the step
-  that was asked for.
+- `step_ms_median`: from the timestamp that the browser gives a real key press, of a key that stays down for 70 ms, to
+  the end of the frame that shows the step. A task queued from that frame's requestAnimationFrame runs once the main
+  thread has done its styles, layout and painting; what the compositor and a screen need afterwards is not in it. Every
+  sample is checked to show the step that was asked for.
 - `step_floor_ms_median`: the same on an empty page whose key press changes one word: what the browser takes by itself.
 - `step_presented_ms_median`: the browser's own measure, Event Timing, from the same timestamp until the frame is
   presented, in units of 8 ms; headless, pixels are made by the CPU.

@@ -10,6 +10,7 @@ import { count, fill, percent } from "./words.js";
 const GRID_ROWS = 10;
 const GHOST_ROWS = 3;
 const LEAVES = 3;
+const EMPTY = { kind: "", label: "", p: "", mark: "", bar: 0, said: "", title: "" }; // what a cell shows at first
 
 export function makeGrid(app) {
   const T = app.T,
@@ -114,7 +115,7 @@ export function makeGrid(app) {
             onclick: (event) => app.openCell(rank, position, !event.detail),
           });
       inner.append(label, p, mark, bar);
-      return { td: make("td", { class: "" }, inner), inner, label, mark, bar, p, level };
+      return { td: make("td", { class: "" }, inner), inner, label, mark, bar, p, level, look: EMPTY };
     });
     const becomes = make("b"),
       also = make("small"),
@@ -252,45 +253,39 @@ export function makeGrid(app) {
     view.end.removeAttribute("title");
     setClass(view.end, "c-becomes");
     for (const node of [view.score, view.becomes, view.also]) setText(node, "");
-    for (const { td, inner, label, mark, p, bar } of view.cells) {
-      setClass(td, "");
-      for (const node of [label, mark, p]) setText(node, "");
-      setBar(bar, 0);
-      for (const name of ["aria-label", "title"]) inner.removeAttribute(name);
-    }
+    for (const cell of view.cells) write(cell, EMPTY);
   }
 
   function drawCell(cell, rank, position, number, chosen) {
     const model = app.model,
       state = model.cells[number][rank][position];
     const open = app.cell && app.cell.rank === rank && app.cell.position === position ? " open" : "";
+    const id = position === model.categories ? " c-id" : "";
     if (!state) {
       const next = chosen ? model.opinion(number + 1, rank, position) : null;
       const at = next ? next.alternatives.findIndex((a) => a.why === null) : -1,
         guess = at < 0 ? null : next.alternatives[at];
-      setClass(cell.td, "masked" + (position === model.categories ? " c-id" : "") + open);
-      setText(cell.label, guess ? fill(T.guess, { label: short(position, guess.code, next.leaves[at], false) }) : "");
-      setText(cell.p, guess ? percent(guess.p) : "");
-      setText(cell.mark, "");
-      setBar(cell.bar, 0);
-      return describe(cell, rank, T.masked, guess ? model.tokenInFull(position, guess.code, next.leaves[at]) : "");
+      const look = {
+        kind: "masked" + id + open,
+        label: guess ? fill(T.guess, { label: short(position, guess.code, next.leaves[at], false) }) : "",
+        p: guess ? percent(guess.p) : "",
+        mark: "",
+        bar: 0,
+      };
+      return put(cell, rank, look, T.masked, guess ? model.tokenInFull(position, guess.code, next.leaves[at]) : "");
     }
     const fresh = state.at === number,
       pinned = state.p === null && state.at === 0;
     const leaves = model.beamItems(state.at, state.rank),
       follows = state.forced && !model.isCategory(position);
-    setClass(
-      cell.td,
-      (fresh ? "new" : "kept") +
-        (state.forced ? " forced" : "") +
-        (position === model.categories ? " c-id" : "") +
-        open,
-    );
-    setText(cell.label, follows ? T.follows : short(position, state.code, leaves, fresh));
-    setText(cell.mark, pinned ? "●" : fresh && !state.forced ? "▲" : "");
-    setText(cell.p, pinned ? T.pinned : state.forced ? T.forced : percent(state.p));
-    setBar(cell.bar, state.p === null ? (pinned ? 1 : 0) : state.p);
-    describe(cell, rank, fresh ? T.revealed : T.kept, model.tokenInFull(position, state.code, leaves));
+    const look = {
+      kind: (fresh ? "new" : "kept") + (state.forced ? " forced" : "") + id + open,
+      label: follows ? T.follows : short(position, state.code, leaves, fresh),
+      p: pinned ? T.pinned : state.forced ? T.forced : percent(state.p),
+      mark: pinned ? "●" : fresh && !state.forced ? "▲" : "",
+      bar: state.p === null ? (pinned ? 1 : 0) : state.p,
+    };
+    put(cell, rank, look, fresh ? T.revealed : T.kept, model.tokenInFull(position, state.code, leaves));
   }
 
   // A code is named by the first item that it leaves when it is revealed, and by how many later on: the last column
@@ -301,15 +296,25 @@ export function makeGrid(app) {
   }
 
   // A screen reader hears where it is before the words that all see.
-  function describe(cell, rank, state, full) {
-    const said =
-      fill(T.cell, { beam: T.beam + " " + (rank + 1), level: cell.level.name, state }) +
-      cell.label.textContent +
-      " " +
-      cell.p.textContent;
-    if (cell.inner.getAttribute("aria-label") !== said) cell.inner.setAttribute("aria-label", said);
-    const words = (full + " " + cell.p.textContent).trim();
-    if (cell.inner.title !== words) cell.inner.title = words;
+  function put(cell, rank, look, state, full) {
+    const where = fill(T.cell, { beam: T.beam + " " + (rank + 1), level: cell.level.name, state });
+    write(cell, { ...look, said: where + look.label + " " + look.p, title: (full + " " + look.p).trim() });
+  }
+
+  // What differs from what the cell shows; to ask the elements for that takes longer than to remember it.
+  function write(cell, look) {
+    const was = cell.look;
+    cell.look = look;
+    if (look.kind !== was.kind) cell.td.className = look.kind;
+    for (const part of ["label", "p", "mark"]) if (look[part] !== was[part]) cell[part].textContent = look[part];
+    if (look.bar !== was.bar) setBar(cell.bar, look.bar);
+    if (look.said !== was.said) setName(cell.inner, "aria-label", look.said);
+    if (look.title !== was.title) setName(cell.inner, "title", look.title);
+  }
+
+  function setName(node, name, words) {
+    if (words) node.setAttribute(name, words);
+    else node.removeAttribute(name);
   }
 
   function drawGhost(view, lost, number, at) {

@@ -31,7 +31,8 @@ class PossibleItems:
             members = index.expand(members, beams.user, step.excluded)
         state, item = members.state.cpu().numpy(), members.item.cpu().numpy()
         mass = _likely(index, step, beams.user[members.state], members.item)
-        order = np.lexsort((item, state) if mass is None else (item, -mass, state))
+        last, first = _narrow(item, index.n_items), _narrow(state, len(beams.user))
+        order = np.lexsort((last, first) if mass is None else (last, -mass, first))
         self.state, self.item = state[order], item[order]
         self.start = np.searchsorted(self.state, np.arange(len(beams.user) + 1))
 
@@ -40,32 +41,42 @@ class PossibleItems:
         """The codes of each member."""
         return self.index.codes_NL[self.item]
 
+    @property
+    def _most_codes(self) -> int:
+        return max(self.index.levels.sizes[self.index.levels.n_categories :], default=1)
+
     def of_beams(self) -> list[list[int]]:
         """Rows of the first items of each beam."""
         return _first(self.item, self.start[:-1], self.start[1:])
 
     @cached_property
-    def _by_code(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """Of each semantic level, one after the other, a number for state and code of each member, ascending, and its
-        item; and by how much the numbers of a level lie above those of the one before."""
-        first, above = self.index.levels.n_categories, len(self.start) * self.index.n_tokens
-        codes_LM = self.codes_ML[:, first:].T
-        keys = self.state * self.index.n_tokens + codes_LM + np.arange(len(codes_LM))[:, None] * above
-        order = keys.argsort(1, kind="stable")
-        return np.take_along_axis(keys, order, 1).ravel(), self.item[order].ravel(), above
+    def _by_code(self) -> tuple[np.ndarray, np.ndarray]:
+        """The items by semantic level, beam and code, (levels x M,); and where those of each of these begin, and end
+        one place on."""
+        codes_LM = self.codes_ML[:, self.index.levels.n_categories :].T
+        keys = self.state * self._most_codes + codes_LM
+        order = _narrow(keys, self._most_codes * len(self.start)).argsort(1, kind="stable")
+        counts = [np.bincount(of_level, minlength=self._most_codes * len(self.start)) for of_level in keys]
+        return self.item[order].ravel(), np.concatenate([[0], *counts]).cumsum()
 
     def with_codes(self, position_K: np.ndarray, state_K: np.ndarray, codes_K: np.ndarray) -> list[tuple[int, ...]]:
         """Rows of the first items of some beams that hold some codes, each at a semantic level: K tuples of at most
         LISTED."""
-        keys, item, above = self._by_code
-        wanted = (position_K - self.index.levels.n_categories) * above + state_K * self.index.n_tokens + codes_K
-        return list(map(tuple, _first(item, np.searchsorted(keys, wanted), np.searchsorted(keys, wanted, "right"))))
+        item, start = self._by_code
+        level_K = position_K - self.index.levels.n_categories
+        wanted = (level_K * len(self.start) + state_K) * self._most_codes + codes_K
+        return list(map(tuple, _first(item, start[wanted], start[wanted + 1])))
 
     def that_fit(self, state: int, codes: dict[int, int]) -> list[int]:
         """Rows of the first items of one beam that hold a code at each of some positions."""
         own = slice(self.start[state], self.start[state + 1])
         fits = (self.codes_ML[own][:, list(codes)] == list(codes.values())).all(1)
         return self.item[own][fits][:LISTED].tolist()
+
+
+def _narrow(values: np.ndarray, most: int) -> np.ndarray:
+    """The same numbers, from 0 to `most`, in as few bits as hold them: 16 are sorted in one pass."""
+    return values.astype(np.min_scalar_type(most))
 
 
 def _likely(index: ItemIndex, step: Step, user_M: torch.Tensor, item_M: torch.Tensor) -> np.ndarray | None:

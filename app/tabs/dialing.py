@@ -9,7 +9,7 @@ from app.tabs.handlers import PATIENCE, Handlers
 from app.words import sentences as text
 from mindrec.errors import MindRecError
 
-STOPS = (0.0, 0.5, 1.0, 1.5)
+STOPS = (0.0, 0.6, 1.0, 1.5)
 """Strengths of guidance that the dial stops at, from "what is usual" to "only this cart"."""
 
 

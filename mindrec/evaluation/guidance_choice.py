@@ -7,7 +7,7 @@ from mindrec.checkpoint import note_training, set_decode
 from mindrec.data.catalog import PreparedData
 from mindrec.evaluation.report import evaluate_checkpoint
 
-WEIGHTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+WEIGHTS = (0.0, 0.25, 0.5, 0.6, 0.7, 0.8, 1.0, 1.5)
 
 
 def sweep_guidance(

@@ -54,8 +54,9 @@ export function makeDial(app) {
     if (bundle && bundle !== app.model.bundle) app.turnTo(bundle);
   }
 
-  function say(at) {
-    const measured = (costs[app.query.checkpoint] || [])[at];
+  // What a stop costs was measured at that stop: a guidance between two stops has no cost to show.
+  function say(at, guidance = stops[at]) {
+    const measured = guidance === stops[at] && (costs[app.query.checkpoint] || [])[at];
     const cost = measured ? fill(T.dial_cost, measured) : "";
     setText(words, [T.dial_stops[at], cost].filter(Boolean).join(" · "));
     input.setAttribute("aria-valuetext", `${T.dial_stops[at]}. ${cost}`);
@@ -65,7 +66,7 @@ export function makeDial(app) {
     const at = nearest(app.query.config.guidance || 0);
     input.disabled = !usable();
     if (Number(input.value) !== at) input.value = at;
-    say(at);
+    say(at, app.query.config.guidance || 0);
   }
 
   input.addEventListener("input", turn);

@@ -667,7 +667,10 @@ def test_the_live_cards_make_their_point_on_the_shipped_checkpoints():
     with_it, without = (first_titles(each["bundle"]["trace"]) for each in (guided, plain))
     assert come in with_it - without
     assert gone in without - with_it
-    assert (guided["bundle"]["trace"]["config"]["guidance"], plain["bundle"]["trace"]["config"]["guidance"]) == (0.5, 0)
+    default = open_.opened("grocery").default_config.guidance
+    strengths = [each["bundle"]["trace"]["config"]["guidance"] for each in (guided, plain)]
+    assert strengths == [default, 0]
+    assert default in STOPS[1:]  # so that the dial stands at a stop, with what was measured there beside it
     assert twin["bundle"]["checkpoint"] == "grocery-ar"
     assert twin["because"]
     ids = ["tortilla-chips", "refried-beans"]
@@ -694,12 +697,13 @@ def test_a_course_without_stories_is_empty(handlers):
 def test_the_dial_is_answered_with_the_decodes_of_its_stops(handlers):
     dialing = AsPage(Dialing(handlers))
     assert dialing.opening() == {"stops": STOPS, "costs": {name: [None] * 4 for name in handlers.recommenders}}
-    answer = dialing.dial({"ids": ["i0", "i1"], "stops": [1.5, 0.5]})
+    answer = dialing.dial({"ids": ["i0", "i1"], "stops": [1.5, STOPS[1]]})
     traces = [one["trace"] for one in answer["bundles"]]
-    assert [trace["config"]["guidance"] for trace in traces] == [1.5, 0.5]
+    assert [trace["config"]["guidance"] for trace in traces] == [1.5, STOPS[1]]
     alone = [
-        AsPage(Watching(handlers)).decode({"ids": ["i0", "i1"], "config": {"guidance": g}})["trace"] for g in (1.5, 0.5)
+        AsPage(Watching(handlers)).decode({"ids": ["i0", "i1"], "config": {"guidance": g}})["trace"]
+        for g in (1.5, STOPS[1])
     ]
     assert [trace["results"] for trace in traces] == [trace["results"] for trace in alone]
-    for bad in (None, [], [0.7], ["1"], [0.5] * 5, [None], [[]]):
+    for bad in (None, [], [0.7], ["1"], [STOPS[1]] * 5, [None], [[]]):
         assert "stops" in dialing.dial({"ids": ["i0"], "stops": bad})["error"], bad

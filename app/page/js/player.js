@@ -6,6 +6,7 @@ import { fill } from "./words.js";
 
 const SPEEDS = [0.25, 0.5, 1, 1.5, 2, 4];
 const BEAT = 1600;
+const UPBEAT = 120; // how long the step that it starts from is seen first
 
 export function makePlayer(app) {
   const T = app.T,
@@ -78,7 +79,7 @@ export function makePlayer(app) {
       timer = app.step < app.model.last ? setTimeout(beat, BEAT / Number(speed.value)) : null;
       if (!timer) show(false);
     };
-    timer = setTimeout(beat, 200);
+    timer = setTimeout(beat, UPBEAT);
   }
 
   const toggle = () => (timer ? stop() : start());

@@ -104,6 +104,7 @@ def legality_share(run: Callable) -> float:
         return wrapper
 
     places = [
+        (ItemIndex, "token_places"),
         (ItemIndex, "count_by_token"),
         (ItemIndex, "count_in_postings"),
         (ItemIndex, "expand"),

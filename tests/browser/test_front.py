@@ -3,6 +3,8 @@
 import pytest
 from page_actions import add, caption, decoded, slowly
 
+from app.tabs.dialing import STOPS
+
 ROLES = ("cart", "caption", "transport", "picture", "answers")
 
 
@@ -32,7 +34,7 @@ def test_the_three_answers_grow_firm_and_the_first_drops_into_the_cart(visit):
     assert places.first.locator("b").inner_text() == "Everything masked"
     page.keyboard.press("End")
     assert page.locator("[data-part=votes]").count() == 0, "nobody asked for votes"
-    names = page.locator(".mr-results .pick b").all_inner_texts()[:3]
+    names = page.locator(".mr-results .pick b").all_text_contents()[:3]
     assert [places.nth(n).locator("b").inner_text() for n in range(len(names))] == names
     assert page.inner_text("[data-part=winner]") == names[0]
     page.keyboard.press("ArrowLeft")
@@ -110,7 +112,7 @@ def test_votes_show_where_the_orders_disagree_under_the_answers(visit):
     heads = note.locator("thead th").all_inner_texts()
     assert heads[:2] == ["Item", "Search"]
     assert heads[2:] == [f"Order {n}" for n in range(1, len(heads) - 1)]
-    names = page.locator(".mr-results .pick b").all_inner_texts()
+    names = page.locator(".mr-results .pick b").all_text_contents()
     assert note.locator("tbody th").all_inner_texts() == names[:10]
     page.keyboard.press("ArrowLeft")
     assert note.count() == 0
@@ -134,7 +136,7 @@ def test_the_cart_is_filled_with_one_winner_after_the_other(visit):
     page = visit("?v=1&h=i1,i2", reduced_motion="reduce")
     before = page.locator("[data-part=chips] li b").all_inner_texts()
     page.keyboard.press("End")
-    first = page.locator(".mr-results .pick b").first.inner_text()
+    first = page.locator(".mr-results .pick b").first.text_content()
     fill = page.locator("[data-do=fill]")
     assert "decode again" in fill.get_attribute("title")
     # Read before the filling: between two slots the count gives way to "the history has changed".
@@ -200,7 +202,7 @@ def test_the_dial_turns_to_another_guidance_without_a_question(visit):
     with page.expect_response(lambda r: '"bundles"' in r.text()) as answer:
         dial.focus()
     bundles = answer.value.json()["bundles"]
-    assert [one["trace"]["config"]["guidance"] for one in bundles] == [0.5, 1.0, 1.5]
+    assert [one["trace"]["config"]["guidance"] for one in bundles] == [*STOPS[1:]]
     page.keyboard.press("End")
     page.wait_for_function("location.href.includes('guidance=1.5')")
     best = bundles[-1]["trace"]["results"][0]
@@ -208,7 +210,7 @@ def test_the_dial_turns_to_another_guidance_without_a_question(visit):
     page.focus("[data-part=stage]")
     page.keyboard.press("End")
     titles = {item["row"]: item["title"] for item in bundles[-1]["trace"]["items"]}
-    assert page.locator(".mr-results .pick b").first.inner_text() == titles[best["row"]]
+    assert page.locator(".mr-results .pick b").first.text_content() == titles[best["row"]]
     dial.focus()
     page.keyboard.press("Home")
     page.wait_for_function("!location.href.includes('guidance')")

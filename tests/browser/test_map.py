@@ -46,7 +46,7 @@ def test_continents_go_dark_and_an_item_goes_into_the_cart_and_the_replay_has_th
     page.locator("[data-do=view-map]:visible").click()
     assert page.is_hidden("[data-part=tree]")
     few = lit(page)
-    best = page.locator(".mr-results .pick b").first.inner_text()
+    best = page.locator(".mr-results .pick b").first.text_content()
     assert f"Brightest: {best} " in page.inner_text("[data-part=map-words]")
     assert page.get_attribute("[data-part=map] canvas", "aria-hidden") == "true"
     assert page.evaluate(PAINTED) > 100
@@ -65,7 +65,7 @@ def test_continents_go_dark_and_an_item_goes_into_the_cart_and_the_replay_has_th
     page.locator("[data-do=guilt]").click()
     page.wait_for_selector("[data-part=why]:not([hidden])")
     words = page.inner_text("[data-part=why]")
-    assert words.startswith(f"“{page.locator('.mr-results .pick b').first.inner_text()}” has ")
+    assert words.startswith(f"“{page.locator('.mr-results .pick b').first.text_content()}” has ")
     assert "of the exact top 10 w" in words
     pulls = page.locator("[data-part=chips] .mr-pull").all_inner_texts()
     found = told(shop[0], answer)

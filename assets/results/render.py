@@ -96,6 +96,7 @@ def sections(results: Path) -> list[str]:
         ("beauty-codes-twin", _twin),
         ("beauty-why", _why),
         ("arena-beauty", arena),
+        ("arena-beauty-long", arena),
         ("yelp-codes", _evaluation),
         ("instruments-ids-codes", _evaluation),
         ("bench-decode", bench_decode),

@@ -13,16 +13,11 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 from transformers import LlamaModel
 
 from mindrec.model.diffusion import MASKED
 
 KeyValue = tuple[torch.Tensor, torch.Tensor]
-FLOAT = torch.float32 if torch.backends.mkldnn.is_available() else None
-"""The type that oneDNN multiplies here."""
-PARTS = (1024, 256, 128, 64)
-"""Rows that oneDNN is given at once. It keeps a kernel of about a megabyte for every number of rows that it meets."""
 
 
 @dataclass(frozen=True)
@@ -75,36 +70,16 @@ def _positions_read(masked_BRL: torch.Tensor) -> torch.Tensor:
     return order[..., : max(1, int(masked_BRL.sum(-1).max()))]
 
 
-def product(linear: nn.Linear, values: torch.Tensor) -> torch.Tensor:
-    """What a linear layer makes of values (..., D), without a gradient: by oneDNN on a CPU, in PARTS of many rows.
-
-    Torch itself takes MKL, which on processors that are not Intel's leaves half of their speed unused; here it
-    multiplies the rest.
-    """
-    weight, rows = linear.weight, values.reshape(-1, linear.in_features)
-    if values.device.type != "cpu" or weight.dtype != FLOAT or len(rows) < PARTS[-1]:
-        return linear(values)
-    made, left = [], rows
-    for size in PARTS:
-        while len(left) >= size:
-            made.append(torch.ops.mkldnn._linear_pointwise(left[:size], weight, linear.bias, "none", [], ""))
-            left = left[size:]
-    if len(left):
-        made.append(linear(left))
-    return torch.cat(made).view(*values.shape[:-1], -1)
-
-
 def _layer(layer, hidden, turn, past: KeyValue, unseen, read_BRP: torch.Tensor | None = None) -> torch.Tensor:
     """The states of the positions `read_BRP`, or of all, after one layer."""
     own, normed = layer.self_attn, _normed(layer.input_layernorm, hidden)
-    key, value = (_heads(own, product(each, normed)) for each in (own.k_proj, own.v_proj))
+    key, value = (_heads(own, each(normed)) for each in (own.k_proj, own.v_proj))
     key = _turned(key, turn)
     if read_BRP is not None:
         hidden, normed, turn = (_taken(each, read_BRP) for each in (hidden, normed, turn))
-    query = _turned(_heads(own, product(own.q_proj, normed)), turn)
-    hidden = hidden + product(own.o_proj, _attended(query, key, value, past, unseen, own.scaling))
-    normed, mlp = _normed(layer.post_attention_layernorm, hidden), layer.mlp
-    return hidden + product(mlp.down_proj, F.silu(product(mlp.gate_proj, normed)) * product(mlp.up_proj, normed))
+    query = _turned(_heads(own, own.q_proj(normed)), turn)
+    hidden = hidden + own.o_proj(_attended(query, key, value, past, unseen, own.scaling))
+    return hidden + layer.mlp(_normed(layer.post_attention_layernorm, hidden))
 
 
 def _normed(norm, values: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,6 @@ from toys import toy
 
 from mindrec.errors import MindRecError
 from mindrec.model.architecture import CompactConfig
-from mindrec.model.block_pass import product
 from mindrec.model.compact import CompactDenoiser
 
 MADE = toy((3, 4, 5), 25, seed=1)
@@ -107,14 +106,6 @@ def test_the_target_block_is_bidirectional():
     one, other = logits_of(MADE.compact(), [3, 1], [[-1, -1, 0], [-1, -1, 4]])
     assert (level(one, 0) - level(other, 0)).abs().max() > 1e-3
     assert (level(one, 1) - level(other, 1)).abs().max() > 1e-3
-
-
-@pytest.mark.parametrize("rows", [1, 32, 250])
-def test_a_product_of_decoding_is_that_of_the_layer(rows):
-    """Few rows and many are multiplied by different libraries, and many in parts."""
-    linear, values = torch.nn.Linear(16, 24), torch.randn(2, rows, 16)
-    with torch.inference_mode():
-        assert close(product(linear, values), linear(values))
 
 
 def test_the_twin_is_causal():

@@ -238,7 +238,8 @@ def test_a_sample_is_diagnosed_on_the_spot_and_again_from_its_link(visit):
     page.wait_for_function(made.format(size=20), timeout=60000)
     page.wait_for_function(some.format(size=20))
     settled(page, lambda: page.select_option("#mr-f-outcome", "miss"))
-    page.wait_for_function("location.href.includes('sample=20.0')")
+    # the address follows a moment after the table
+    page.wait_for_function("['sample=20.0', 'f.outcome=miss'].every((part) => location.search.includes(part))")
     missed, link = found(page), page.evaluate("location.search")
     page = tab(visit, "diagnose", "&" + link.removeprefix("?").replace("sample=20.0", "sample=9.3"))
     page.wait_for_function(made.format(size=9), timeout=60000)

@@ -243,7 +243,7 @@ def _popularity(raw, n_items: int) -> tuple[int, ...] | None:
 
 
 def _stored(denoiser) -> dict[str, torch.Tensor]:
-    """What a checkpoint stores: trained parameters (the frozen rest comes from the base), and counted pairs."""
+    """Tensors that a checkpoint stores: trained parameters (the frozen rest comes from the base) and counted pairs."""
     counted = {k: v for k, v in denoiser.named_buffers() if k.startswith(("transitions.", "item_item."))}
     return {k: v for k, v in denoiser.named_parameters() if v.requires_grad} | counted
 

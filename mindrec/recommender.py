@@ -193,7 +193,7 @@ class Recommender(Abilities):
         return self._text_search.rows(query, limit)
 
     def fits(self, query: str, row: int) -> bool:
-        """Whether an item found by `search` is near enough to be taken as what the words mean."""
+        """Whether an item found by `search` is near enough to the words to be taken for their meaning."""
         return self._text_search.fits(query, row)
 
     def search_paths(self, query: str, limit: int = 3) -> list[tuple[str, ...]]:

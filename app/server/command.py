@@ -40,7 +40,7 @@ class Commands:
 
     @property
     def lines(self) -> list[str]:
-        """What the commands have said, without the records of epochs; the last lines of it."""
+        """The last lines that the commands printed, without the records of epochs."""
         return list(self._lines)
 
     def cancel(self) -> None:

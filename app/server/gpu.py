@@ -24,7 +24,7 @@ else:
 
 
 class LentDecoding:
-    """What recommender.Decoding is, of a decode that runs in another process.
+    """The counterpart of recommender.Decoding for a decode that runs in another process.
 
     Attributes:
         recorded: the trace steps of each user so far.

@@ -1,4 +1,4 @@
-"""What the operator sees: one JSON line a request or decode, counters, and timings of every stage. No gradio."""
+"""The operator's view: one JSON line a request or decode, counters, and timings of every stage. No gradio."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What `python app.py` is told: its arguments, and the environment where a hosted Space has no arguments."""
+"""The options of `python app.py`: its arguments, or the environment where a hosted Space has no arguments."""
 
 import argparse
 import os

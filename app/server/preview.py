@@ -1,4 +1,4 @@
-"""What a link to the page shows where it is posted: a title, its cart in words, and a picture of the page."""
+"""The preview of a posted link to the page: a title, its cart in words, and a picture of the page."""
 
 import html
 import re

@@ -1,4 +1,4 @@
-"""What phones in a room ask: one small page, its state, joining, voting. Plain HTTP and JSON behind the guard."""
+"""Requests of phones in a room: one small page, its state, joining, voting. Plain HTTP and JSON behind the guard."""
 
 import json
 import re

@@ -32,7 +32,7 @@ _NOBODY: Mapping[str, int] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class Question:
-    """What a class is asked.
+    """A question to a class.
 
     Attributes:
         number: from 1, in a room.
@@ -72,7 +72,7 @@ class Room:
         return [found[n] for n in range(len(self.question.options) if self.question else 0)]
 
     def for_teacher(self) -> dict:
-        """What the projector shows: the votes as they come, the answer once it is revealed."""
+        """The projector's view: the votes as they come, the answer once it is revealed."""
         out = {"code": self.code, "members": len(self.members), "votes": len(self.votes), "revealed": self.revealed}
         if self.question is None:
             return out | {"number": 0}
@@ -81,7 +81,7 @@ class Room:
         return out | ({"answer": q.answer, "because": q.because} if self.revealed else {})
 
     def for_phone(self) -> dict:
-        """What any phone may know: of the votes and the answer nothing before they are revealed."""
+        """A phone's view: it holds votes and answer only after they are revealed."""
         out = self.for_teacher()
         return out if self.revealed else {key: value for key, value in out.items() if key not in ("counts", "votes")}
 

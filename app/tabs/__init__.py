@@ -1,1 +1,1 @@
-"""What each tab asks of Python, and the registry of open checkpoints."""
+"""The answers to every tab's questions, and the registry of open checkpoints."""

@@ -65,7 +65,7 @@ class Classroom:
 
     @plainly
     def room_tally(self, ask: dict) -> dict:
-        """What the projector shows now."""
+        """The projector's view of the moment."""
         return self.rooms.of_teacher(ask.get("code"), ask.get("teacher")).for_teacher()
 
     @plainly

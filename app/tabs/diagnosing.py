@@ -94,7 +94,7 @@ class Diagnosing:
         raise MindRecError(f"{path}: {why}")
 
     def opening(self) -> dict:
-        """What the tab knows from the start."""
+        """The facts that the tab opens with."""
         return {
             "tables": [self.about(table) for table in self.tables.values()],
             "filters": list(FILTERS),
@@ -134,7 +134,7 @@ class Diagnosing:
         return words if table.name in self.kept else ""
 
     def _sample_of(self, table: CaseTable) -> dict | None:
-        """What makes a sample again: its size, seed, checkpoint and settings; None for a file."""
+        """The recipe of a sample: its size, seed, checkpoint and settings; None for a file."""
         found = next((job for job in self._samples if job.name == table.name), None)
         if found is None:
             return None
@@ -196,7 +196,7 @@ class Diagnosing:
 
     @plainly
     def case_page(self, ask: dict) -> dict:
-        """What a table tells of one item, or one category: app.tabs.case_pages."""
+        """A table's page about one item or one category: see app.tabs.case_pages."""
         table = self._table(ask)
         return case_page(table, self.handlers.recommenders[table.checkpoint], str(ask.get("name") or ""))
 

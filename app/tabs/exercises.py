@@ -1,5 +1,5 @@
-"""What a card of the course computes with the model: masked states of an item with their losses, and its fall through
-the codebooks.
+"""Exercises that a card of the course computes with the model: masked states of an item with their losses, and its path
+through the codebooks.
 
 Shape legend: S masked states, L levels.
 """

@@ -13,7 +13,7 @@ from mindrec.trace.records import DecodeStep, DecodeTrace, ItemName
 
 
 class Film:
-    """What was drawn of one decode so far. Any thread may ask.
+    """The steps of one decode that are drawn so far. Any thread may ask.
 
     Args:
         rows: of the history's items.

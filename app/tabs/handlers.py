@@ -85,7 +85,7 @@ class Handlers:
     def answer_of(
         self, name: str, ids: list[str], config: DecodeConfig, make: Callable[[DecodeTrace], Any], target=None
     ) -> Any:
-        """What `make` makes of the trace of a decode; whatever it asks of the model, no other decode runs beside it."""
+        """Decode, and return `make` of the trace; while `make` asks the model, no other decode runs beside it."""
         job = self.service.start(name, ids, config, target, make)
         ended = self.service.wait(job, PATIENCE)
         self.service.stop(job)

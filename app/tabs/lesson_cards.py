@@ -267,7 +267,7 @@ def _three(values: dict[str, float]) -> dict[str, str]:
 
 
 def _twin_quality() -> str:
-    """What was measured of diffusion and its twin, as a sentence; empty where the file of results is not there."""
+    """A sentence on the measured quality of diffusion and its twin; empty without the file of results."""
     path = RESULTS / "grocery-twin.json"
     if not path.is_file():
         return ""

@@ -91,7 +91,7 @@ class Lessons:
         return self._story(CARDS[key].story).trace
 
     def exercise(self, key: str) -> list[dict]:
-        """What the model computes for a card; empty where it computes nothing."""
+        """Compute a card's exercise with the model; empty where a card has none."""
         return self._exercise(key) if CARDS[key].build(self.trace(key)).exercise else []
 
     def answered(self, key: str) -> Answer:
@@ -121,7 +121,7 @@ class Lessons:
         return card if card.complete is None else card.complete(card, self._exercise(key))
 
     def _compute(self, key: str) -> list[dict]:
-        """What the model computes for a card, in turn with all decodes."""
+        """Compute a card's exercise, in turn with all decodes."""
         kind = CARDS[key].story
         name, build = self._owner(kind), CARDS[key].build
         recommender, trace = self.handlers.recommenders[name], self._story(kind).trace

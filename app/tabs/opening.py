@@ -40,7 +40,7 @@ def about(handlers: Handlers, name: str) -> dict:
 
 
 def title_of(name: str, recommender: Recommender) -> str:
-    """What the page calls a checkpoint; a model of the Lab goes by what was trained and the start of its code."""
+    """The page's name of a checkpoint; a model of the Lab is named by its world and the start of its code."""
     if not name.startswith(PREFIX):
         return name
     model = lab_words.LAB[recommender.checkpoint.training["objective"]]

@@ -167,7 +167,7 @@ def _votes(recommender: Recommender) -> PairVotes | None:
 
 
 def _allowing(rows: Sequence[int], exclude_seen: bool) -> Callable[[np.ndarray], np.ndarray]:
-    """What rules out the history's items, where the checkpoint does so too."""
+    """A function that rules out the history's items, if the checkpoint does so too."""
 
     def allowed(scores_N: np.ndarray) -> np.ndarray:
         scores_N = np.array(scores_N, dtype=np.float32)
@@ -246,7 +246,7 @@ def _step(moment: Moment, recommender: Recommender, number: int, steps: int) -> 
 
 
 def _about(name: str, method: ScoringMethod | None, about: dict | None) -> str:
-    """What a method is, and how it was trained."""
+    """Describe a method and its training."""
     what = words.METHOD_ABOUT.get(name, words.METHOD_ONE_PASS)
     if method is None:
         return what

@@ -115,7 +115,7 @@ class OwnData:
 
     @plainly
     def own_look(self, ask: dict) -> dict:
-        """What `prepare --look` finds: how the file is read, its columns with examples and roles, and remarks."""
+        """The findings of `prepare --look`: how the file is read, its columns with examples and roles, and remarks."""
         file = self._file(ask.get("key"))
         try:
             found, roles, header = look_at_log(file.source, file.path, LogOptions(**self._reading(ask)))
@@ -126,7 +126,7 @@ class OwnData:
 
     @plainly
     def own_look_items(self, ask: dict) -> dict:
-        """What is in an item file: how it is read, its columns with examples and roles, and remarks.
+        """The findings in an item file: how it is read, its columns with examples and roles, and remarks.
 
         "item" is the log's column of items: a column of that name holds the ids here too.
         """

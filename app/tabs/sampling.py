@@ -16,7 +16,7 @@ from mindrec.errors import MindRecError
 
 
 def sample_name(size: int, seed: int, config: DecodeConfig, checkpoint: str, handlers: Handlers) -> str:
-    """What a sample is called: by what it is made of, so that equal names are equal samples."""
+    """Name a sample by its ingredients, so that equal names are equal samples."""
     settings = unlike_default(config, handlers.opened(checkpoint).default_config)
     parts = [text.DIAGNOSE["sample_name"].format(size=size, seed=seed), settings]
     if len(handlers.recommenders) > 1:

@@ -19,7 +19,7 @@ class Story:
     kind: str = ""
 
     def card(self) -> dict:
-        """What the page lists; a story is offered only where its catalog is open."""
+        """The page's list of stories; a story is offered only where its catalog is open."""
         return {
             "title": self.title,
             "about": self.about,

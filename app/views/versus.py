@@ -53,7 +53,7 @@ def parting(left: DecodeTrace, right: DecodeTrace, frames: Sequence[tuple[int, i
 
 
 def _named(trace: DecodeTrace, beam: Beam) -> dict[int, str]:
-    """What a beam has filled, by position, in readable names: two tokenizers may number one category differently."""
+    """Readable names of a beam's filled positions: two tokenizers may number one category differently."""
     filled = ((position, code) for position, code in enumerate(beam.codes) if code is not None)
     return {position: trace.labels[position].get(str(code), str(code)) for position, code in filled}
 

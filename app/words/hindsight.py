@@ -9,7 +9,7 @@ from mindrec.trace.records import DecodeStep, DecodeTrace
 
 @dataclass(frozen=True)
 class Hindsight:
-    """What is known of a decode once it has ended.
+    """Facts of a decode that are known once it has ended.
 
     Attributes:
         winner: for each step, the rank of the beam that becomes the answer; empty while the decode runs.

@@ -304,7 +304,7 @@ def parting_words(left: DecodeTrace, right: DecodeTrace, part, frames: list[tupl
 
 
 def side_facts(trace: DecodeTrace) -> list[tuple[str, str]]:
-    """What a search cost, as terms and values."""
+    """The cost of a search, as terms and values."""
     last = trace.steps[-1]
     took = "–" if trace.elapsed_ms is None else f"{trace.elapsed_ms:,.0f} ms"
     return [
@@ -328,7 +328,7 @@ def belonging_words(items: Sequence[dict]) -> str:
 
 
 def case_about(line: dict, k: int, titles: dict[str, str]) -> str:
-    """What a diagnosed case is about; `line` is one of CaseTable.lines, `titles` names items by id."""
+    """A sentence on the subject of a diagnosed case; `line` is one of CaseTable.lines, `titles` names items by id."""
     if line["hit"]:
         return f"A hit: “{line['title']}” came in at rank {line['rank'] + 1}."
     name, why = CAUSES[line["cause"]]

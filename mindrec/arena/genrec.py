@@ -40,7 +40,7 @@ class GenRec(NeuralMethod):
         self.norm = nn.LayerNorm(WIDTH)
 
     def _masked_state(self, rows_BW: torch.Tensor, place_B: torch.Tensor) -> torch.Tensor:
-        """What the decoder writes at one masked place of each row, (B, D)."""
+        """The decoder's output at one masked position of each row, (B, D)."""
         users, padded_BW = torch.arange(len(rows_BW)), rows_BW < 0
         masked_BW = rows_BW.clamp(min=0).index_put((users, place_B), torch.tensor(self.task.n_items))
         distance_BW = torch.arange(rows_BW.shape[1]) - place_B[:, None] + self.length

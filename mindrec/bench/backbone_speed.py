@@ -102,7 +102,7 @@ def _peak_mb(run: Callable[[], None]) -> float:
 
 
 def prompt_cache_mb(denoiser: LladaDenoiser, histories) -> float:
-    """What the keys and values of prompts take; the beams of a user share them."""
+    """Memory of the prompts' keys and values, in MB; the beams of a user share them."""
     layers = denoiser.encode(histories).state["layers"]
     return sum(kept.nbytes for pair in layers.values() for kept in pair) / 2**20
 

@@ -246,7 +246,7 @@ def rows(r: dict) -> list[tuple[str, ...]]:
 
 
 def sentence(r: dict) -> str:
-    """What was seen, in words."""
+    """The measurement in words."""
     good = r["places"] == list(range(r["learners"]))
     places = (
         f"One of {r['learners']} trains and the others are told places 1 to {r['learners'] - 1}, each once"

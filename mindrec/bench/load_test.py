@@ -33,7 +33,7 @@ TIMEOUT = 60
 
 @dataclass
 class Seen:
-    """What the people met.
+    """Everything that the simulated people met.
 
     Attributes:
         answers: (item ids asked for, body as it came) of every trace.

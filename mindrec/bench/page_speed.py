@@ -47,7 +47,7 @@ EMPTY = """<p data-part=stage tabindex=0><input data-part=scrub max=7><b data-pa
 
 
 def bench_app(checkpoint: Path) -> dict:
-    """Medians of what a person waits for, in milliseconds; the process start in seconds."""
+    """Medians of a person's waits, in milliseconds; the process start in seconds."""
     play_a_browser = playwright("bench app")
     started = time.perf_counter()
     with running_app("--checkpoint", str(checkpoint)) as (address, _):

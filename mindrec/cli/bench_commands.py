@@ -61,7 +61,7 @@ def train(
 
 @bench.command("app")
 def page(checkpoint: Checkpoint = SHIPPED, json_out: JsonOut = None) -> None:
-    """What a person waits for on the page, in a real browser; needs playwright and a Chromium."""
+    """Measure how long a person waits on the page, in a real browser; needs playwright and a Chromium."""
     from mindrec.bench.page_speed import bench_app
 
     emit(bench_app(checkpoint.resolve()), json_out)
@@ -119,7 +119,7 @@ def lab(
     seconds: Annotated[float, typer.Option(min=1, help="How long alone, and how long beside the Lab.")] = 45,
     json_out: JsonOut = None,
 ) -> None:
-    """What a class that presses Train costs those who decode: places, times, memory, and what is left of it."""
+    """Measure how a class that presses Train slows those who decode: places, times, memory, and what is left of it."""
     from mindrec.bench.lab_crowd import HEAD, bench_lab, rows, sentence
 
     found = bench_lab(checkpoint.resolve(), people=people, learners=learners, seconds=seconds)

@@ -1,4 +1,4 @@
-"""What several commands share: opening prepared data, and telling a result."""
+"""Parts that several commands share: opening prepared data, and printing a result."""
 
 import json
 import os

@@ -82,7 +82,7 @@ def check_lift(lift: float, checkpoint: Checkpoint) -> None:
 
 
 def _words(item: Item) -> str:
-    """What a checkpoint knows of an item's words: it keeps no descriptions."""
+    """The words of an item that a checkpoint keeps: it keeps no descriptions."""
     return replace(item, description=None).text
 
 

@@ -161,7 +161,7 @@ def _lift(recommender: Recommender, by: float) -> None:
 
 
 def _tried(recommender: Recommender, judged: Sequence[Case], lift: float) -> dict:
-    """What item evidence makes of cases as they come with one lift: all of them, and those with a cold true item."""
+    """Metrics of item evidence with one lift: over all cases as they come, and over those with a cold true item."""
     first_cold = len(recommender.catalog) - recommender.checkpoint.cold
     _lift(recommender, lift)
     ranking = dense_ranking(recommender.denoiser, judged, transitions=True)

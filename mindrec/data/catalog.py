@@ -1,4 +1,4 @@
-"""Items, their category tree, and who took what in which order. Validated when built; no torch.
+"""Items, their category tree, and the sequences in which people took them. Validated when built; no torch.
 
 Shape legend: N items, C category levels.
 """

@@ -37,7 +37,7 @@ def normal_id(value: object) -> str:
 
 
 def loose_id(text: str) -> str:
-    """What stays of an id when case, blanks, signs and leading zeros are lost on the way through other programs."""
+    """An id without case, blanks, signs and leading zeros, which other programs lose on the way."""
     plain = _SIGNS.sub("", normal_id(text)).casefold()
     return plain.lstrip("0") or plain[:1]
 

@@ -1,4 +1,4 @@
-"""Who is asked what: histories and targets of a split. Strict item level, the whole catalog ranked."""
+"""The cases of a split: histories and their targets. Strict item level, the whole catalog ranked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Thing = TypeVar("Thing")
 
 @dataclass(frozen=True)
 class Case:
-    """One question: what follows this history? `target` and `history` are item rows."""
+    """A history and the item that followed it. `target` and `history` are item rows."""
 
     user_id: str
     history: tuple[int, ...]
@@ -22,7 +22,7 @@ class Case:
 
 
 def training_sequences(interactions: Interactions) -> list[np.ndarray]:
-    """What training may see: the training split, or each sequence without its last two items."""
+    """The sequences that training may see: the training split, or each sequence without its last two items."""
     if interactions.split is None:
         return [rows[:-2] for rows in interactions.sequences if len(rows) >= 3]
     pairs = zip(interactions.sequences, interactions.split, strict=True)

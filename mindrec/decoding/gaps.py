@@ -55,7 +55,7 @@ def fill_gaps(
     candidates: int = CANDIDATES,
     right: int = RIGHT,
 ) -> list[list[Filling]]:
-    """Rank what may have stood between the left and the right side of each gap, best first.
+    """Rank the items that may have stood between the left and the right side of each gap, best first.
 
     Args:
         gaps: item rows left and right of each, oldest first. Where seen items are excluded, those of both sides are.

@@ -1,4 +1,4 @@
-"""Guidance: what a history makes likely, against what anybody takes.
+"""Guidance: the likelihood that a history gives an item, against the item's share in all that was taken.
 
 Classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598, equation 6; for discrete diffusion Nisonoff et al.
 2024, arXiv 2406.01572) with training popularity as the unconditional side. An item's log-probability l becomes

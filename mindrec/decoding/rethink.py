@@ -1,4 +1,4 @@
-"""A second look at the best answer: re-mask what the denoiser is least sure of, decode again, keep the better item.
+"""Rethink: re-mask the tokens of the best answer that the denoiser is least sure of, decode again, keep the better.
 
 Shape legend: B users, L levels, T tokens, N items.
 """

@@ -91,7 +91,7 @@ def _excluded(
     config: DecodeConfig,
     max_per_category: int | None,
 ) -> Excluded:
-    """What each partial slate may not have next: what its history may not, its own items, and categories in full."""
+    """Items that may not come next in each partial slate: those its history excludes, its own, and full categories."""
     base = rule_out(index, [histories[user] for user, _ in partial], config)
     number, item = [base.user], [base.item]
     category_N = None

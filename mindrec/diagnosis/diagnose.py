@@ -98,7 +98,7 @@ def _joined(job: ChunkedJob, out: Path, about: dict) -> Diagnosis:
 def describe(
     recommender: Recommender, config: DecodeConfig, *, split: str, users: int, seed: int, k: int, depth: Depth = QUICK
 ) -> dict[str, Any]:
-    """What the cases belong to: enough to refuse another checkpoint's, and to decode a case again."""
+    """The origin of the cases: enough to refuse another checkpoint's, and to decode a case again."""
     return {
         "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
         "catalog": {"name": recommender.catalog.name, "fingerprint": recommender.catalog.fingerprint},
@@ -113,7 +113,7 @@ def describe(
 
 
 def item_facts(recommender: Recommender, data: PreparedData) -> ItemFacts:
-    """What `diagnose` must know of a checkpoint's items."""
+    """The facts of a checkpoint's items that `diagnose` needs."""
     ids = [item.item_id for item in recommender.catalog.items]
     train = training_sequences(data.interactions)
     return ItemFacts.of(ids, recommender.tokenizer.codes, recommender.index.levels.categories, train)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Influence:
-    """What one item of a history does to an answer.
+    """The influence of one item of a history on an answer.
 
     Attributes:
         item_id, title: of the item.

@@ -28,7 +28,7 @@ CELLS = 20_000_000
 
 @dataclass(frozen=True)
 class Pull:
-    """What one item of a history does to an answer: its row, and nats towards (above 0) or away from it."""
+    """The pull of one item of a history: its row, and nats towards an answer (above 0) or away from it."""
 
     row: int
     nats: float

@@ -1,4 +1,4 @@
-"""What would have saved it: for each miss, the smallest change of the decode that puts the true item into the first k.
+"""Rescues: for each miss, the smallest change of the decode that puts the true item into the first k.
 
 Changes are tried by cost, and of equal ones in the order of `KINDS`; the first that works is the rescue. The cost says
 how deep a change goes:
@@ -56,7 +56,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Rescue:
-    """What saved a miss: a change's name and cost, and the row of an item left out; `NONE` where nothing did."""
+    """The change that saved a miss: its name and cost, and the row of an item left out; `NONE` where nothing did."""
 
     name: str
     cost: float | None
@@ -137,7 +137,7 @@ def changes(config: DecodeConfig, n_levels: int) -> list[Change]:
 
 
 def rescued(told: str, config: DecodeConfig, n_levels: int) -> tuple[DecodeConfig, str | None] | None:
-    """What a table's rescue, "setting=value", asks for: settings, and the id of the item that is left out, if one is.
+    """Read a table's rescue, "setting=value": the settings, and the id of the item that is left out, if one is.
 
     None where nothing saved the case, or the settings know no such change.
     """
@@ -149,7 +149,7 @@ def rescued(told: str, config: DecodeConfig, n_levels: int) -> tuple[DecodeConfi
 
 @dataclass(frozen=True)
 class Decoded:
-    """What is known of missed cases from their decode: what follows from it need not be decoded again.
+    """The facts of missed cases from their decode: what follows from them need not be decoded again.
 
     Attributes:
         rows: int64 (B, K), the answers.

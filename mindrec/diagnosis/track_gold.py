@@ -1,4 +1,4 @@
-"""What became of the true next item ("gold"): decode cases in batches and follow it step by step.
+"""Track the true next item ("gold"): decode cases in batches and follow it step by step.
 
 Everything is done for all users of a batch at once; mindrec.diagnosis.cases turns the outcome into statistics.
 
@@ -34,7 +34,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class GoldTrack:
-    """What became of the gold of B users. -1 stands for "none" throughout.
+    """The track of the gold of B users. -1 stands for "none" throughout.
 
     Attributes:
         possible: bool (B,), known and not ruled out.
@@ -184,7 +184,7 @@ def _sibling_kept(index: ItemIndex, step: Step, lost: torch.Tensor, gold: torch.
 
 @dataclass(frozen=True)
 class ItemFacts:
-    """What the table tells of items besides their track.
+    """Facts of items that the table has besides their track.
 
     Attributes:
         ids: one a row.

@@ -247,7 +247,7 @@ class _Test:
 
 
 def _twin(other: Recommender, test: _Test) -> tuple[dict, dict[str, Measured]]:
-    """What the other checkpoint is, and its own default decode, also with evidence off, on the same cases."""
+    """Describe the other checkpoint, and measure its default decode, also with evidence off, on the same cases."""
     default, same = other.default_config, replace(test, recommender=other)
     told = {
         "name": other.name,

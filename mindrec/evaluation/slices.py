@@ -1,4 +1,4 @@
-"""Where a ranking is right and what it leans on: by history length, by popularity, by its own confidence.
+"""Slices of a ranking's hits: by history length, by popularity, by its own confidence.
 
 Shape legend: U users, K ranks, N items.
 """

@@ -32,7 +32,7 @@ def rows(result: dict) -> list[tuple[str, ...]]:
 
 
 def sweep_rows(result: dict) -> list[tuple[str, ...]]:
-    """Cells of a sweep's table: what differs between the settings, then the measures."""
+    """Cells of a sweep's table: the settings that differ, then the measures."""
     decoders = [row["decoder"] for row in result["rows"]]
     varied = [name for name in decoders[0] if any(d[name] != decoders[0][name] for d in decoders)]
     return [

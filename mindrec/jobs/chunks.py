@@ -80,12 +80,12 @@ class ChunkedJob:
         shutil.rmtree(self.folder)
 
     def _made_with(self) -> dict | None:
-        """What the table at `out` says it was made with; None without one."""
+        """The settings that the table at `out` was made with; None without a table."""
         return parquet_metadata(self.out).get("run", {}) if self.out.exists() else None
 
 
 def parquet_metadata(path: Path) -> dict:
-    """What this project wrote about a table into its file; nothing where it wrote nothing."""
+    """This project's metadata in the file of a table; empty where there is none."""
     words = (pq.read_schema(path).metadata or {}).get(b"mindrec", b"{}")
     return json.loads(words)
 

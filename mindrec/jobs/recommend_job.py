@@ -104,7 +104,7 @@ def _digest(path: Path) -> str:
 
 
 def _notes(counts: dict[str, int], firsts: dict[str, str], users: int, recommender: Recommender) -> list[str]:
-    """What was passed over, a line a kind, with the first of each."""
+    """Lines on the histories that were passed over, one a kind, with the first of each."""
     hint = recommender.catalog.ids.hint(firsts.get("unknown_items", ""))
     words = {
         "unknown_items": "items in histories are unknown to the checkpoint and passed over",

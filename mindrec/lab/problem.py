@@ -1,4 +1,4 @@
-"""What a Lab run learns and is measured by: the toy shop and the distance to its law, or carts and Hit@10.
+"""The problem that a Lab run learns, and its measure: the toy shop and the distance to its law, or carts and Hit@10.
 
 Shape legend: N items, B held-out histories.
 """

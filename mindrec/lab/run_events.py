@@ -1,4 +1,4 @@
-"""A Lab run as a stream of plain JSON objects: what a process of its own writes and the app reads."""
+"""A Lab run as a stream of plain JSON objects, which a process of its own writes and the app reads."""
 
 import base64
 import io

@@ -22,7 +22,7 @@ KeyValue = tuple[torch.Tensor, torch.Tensor]
 
 @dataclass(frozen=True)
 class Beside:
-    """What blocks attend to beside their own keys.
+    """Keys that blocks attend to beside their own.
 
     Attributes:
         past: keys and values of the histories at each layer, (B, h, H, w) each.
@@ -116,7 +116,7 @@ def _taken(values_BRLX: torch.Tensor, positions_BRP: torch.Tensor) -> torch.Tens
 
 
 def _turn(stack: LlamaModel, after_B: torch.Tensor, L: int) -> torch.Tensor:
-    """What the rotary embedding multiplies a head and its swapped halves by at each position, (B, 1, L, 2 w)."""
+    """The rotary embedding's factors for a head and its swapped halves at each position, (B, 1, L, 2 w)."""
     places = after_B[:, None] + torch.arange(L, device=after_B.device)
     cosines, sines = stack.rotary_emb(stack.norm.weight, places)
     first, second = sines.chunk(2, -1)
@@ -131,7 +131,7 @@ def _turned(values: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
 
 
 def _unseen(beside: Beside, read: torch.Tensor, L: int) -> torch.Tensor | None:
-    """What of history and block the positions `read` do not see, bool (B, 1, H + L, R * P); None for nothing."""
+    """The positions of history and block that those in `read` do not see, bool (B, 1, H + L, R * P); None for none."""
     if not beside.padded and not beside.causal:
         return None
     H, device = beside.past[0][0].shape[2], read.device

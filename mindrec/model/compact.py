@@ -99,7 +99,7 @@ class CompactDenoiser(nn.Module):
         self.likeness = Likeness(T, config.text_width) if config.text_width else None
 
     def votes(self) -> PairVotes | None:
-        """What is counted beside the dense head; None where nothing is."""
+        """The counted pairs beside the dense head; None without any."""
         return self.transitions if self.transitions is not None else self.item_item
 
     def set_votes(self, votes: PairVotes | None) -> None:
@@ -126,7 +126,7 @@ class CompactDenoiser(nn.Module):
         return new.train(self.training)
 
     def bias_for(self, lift: float) -> float:
-        """What raises an item's logit by `lift` once added to its bias."""
+        """The bias offset that raises an item's final logit by `lift`."""
         return lift if self.votes() is None else lift / max(float(self.votes().powers[0]), 1e-6)
 
     # -- in a checkpoint ---------------------------------------------------------------------------------------------

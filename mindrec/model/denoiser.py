@@ -1,4 +1,4 @@
-"""What the decoder needs of a model, and nothing more.
+"""The protocol of a denoiser: all that the decoder needs of a model.
 
 Shape legend: B users, K beams a user, L levels (positions of the answer), T tokens of all levels together, N items.
 """
@@ -13,7 +13,7 @@ import torch
 
 @dataclass(frozen=True)
 class HistoryCache:
-    """What a denoiser remembers of B histories; the decoder passes it back untouched.
+    """A denoiser's memory of B histories; the decoder passes it back untouched.
 
     Attributes:
         histories: item rows of each history, oldest first, as the denoiser saw them.
@@ -66,7 +66,7 @@ class Denoiser(Protocol):
         ...
 
     def code_scores(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
-        """What a denoiser that `adds_up` sums to item scores, (B, K, T), before any normalisation."""
+        """Scores of codes that a denoiser that `adds_up` sums to item scores, (B, K, T), not normalised."""
         ...
 
     def dense_logits(self, cache: HistoryCache) -> torch.Tensor | None:

@@ -1,4 +1,4 @@
-"""What is taken together: a linear item-item model, where the order of a history means nothing.
+"""A linear item-item model of items taken together, where the order of a history means nothing.
 
 Each item is predicted from all others of its sequence by least squares with a ridge penalty and no item for itself:
 EASE, Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, arXiv 1905.03375, equation 8. With the
@@ -43,7 +43,7 @@ class ItemItem(PairVotes):
         return cls.of_weights(largest_of_rows(sp.csr_matrix(weights_NN, dtype=np.float32), MOST), repeats=repeats)
 
     def shares(self, histories: Sequence[Sequence[int]]) -> torch.Tensor:
-        """What the linear model predicts of each item, (B, N), near 0 to 1; less than nothing counts as nothing."""
+        """The linear model's prediction of each item, (B, N), near 0 to 1; values below 0 count as 0."""
         return self._sum_votes(histories, self._all_voters(histories)).clamp(min=0)
 
     def voters(self, history: Sequence[int]) -> list[tuple[int, int]]:
@@ -52,7 +52,7 @@ class ItemItem(PairVotes):
 
 
 def _gram(sequences: Sequence[np.ndarray], n_items: int) -> tuple[np.ndarray, float]:
-    """What the sequences that hold both items of each pair weigh, float64 (N, N), and the mean weight of a sequence."""
+    """Weight of the sequences that hold both items of each pair, float64 (N, N), and the mean weight of a sequence."""
     sets = [np.unique(rows) for rows in sequences if len(rows)]
     bounds = np.cumsum([0, *map(len, sets)])
     weights = 1 / np.diff(bounds)

@@ -61,5 +61,5 @@ class Likeness(nn.Module):
 
     @torch.no_grad()
     def scores(self, read_BW: torch.Tensor) -> torch.Tensor:
-        """What each code adds to its items' scores, (B, T), in nats."""
+        """The addition of each code to its items' scores, (B, T), in nats."""
         return self.strength * (read_BW @ self.vectors.T)

@@ -1,4 +1,4 @@
-"""What followed an item in training: counts, where the dense head generalises and order means something.
+"""Transitions: counts of what followed an item in training, where the dense head generalises and order means something.
 
 Shape legend: B users, N items.
 """

@@ -70,7 +70,7 @@ class OwnColumns:
 
 
 class Described:
-    """What the rows say of each item: the first that says anything, a column at a time."""
+    """Descriptions of items in the rows of a log: the first that is not empty counts, a column at a time."""
 
     def __init__(self, own: OwnColumns, columns: Sequence[str], name: str):
         self.own, self.name = own, name

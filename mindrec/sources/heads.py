@@ -48,7 +48,7 @@ def refuse_markup(first: str, path: Path) -> None:
 
 
 def head_of(lines: list[str]) -> Head:
-    """What stands above the header: a sheet's `sep=;`, comments that begin with #, or free text (a title, a date).
+    """Find the lines above the header: a sheet's `sep=;`, comments that begin with #, or free text (a title, a date).
 
     Lines of free text are fewer fields than half of those of the table below them.
 

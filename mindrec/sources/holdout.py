@@ -1,4 +1,4 @@
-"""A catalog without some of its items, as if they were not there yet: what cold items are measured against."""
+"""A catalog without some of its items, as if they were not there yet, to measure cold items."""
 
 from dataclasses import replace
 

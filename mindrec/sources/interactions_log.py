@@ -59,7 +59,7 @@ class Events:
 
 @dataclass(frozen=True)
 class Log:
-    """What a source has read: its events, and the items as its rows describe them, if they do."""
+    """The events that a source has read, and the items as its rows describe them, if they do."""
 
     events: Events
     items: Sequence[Item] = ()

@@ -41,7 +41,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Look:
-    """What one file holds.
+    """The findings in one file.
 
     Attributes:
         how: how it is read: kind, encoding, separator, header.
@@ -84,7 +84,7 @@ class _Sample:
 
 
 def look(source: str, options: dict[str, object]) -> str:
-    """What `prepare SOURCE` would find in the file that `options` name, without reading more than its first rows.
+    """Report how `prepare SOURCE` would read the file that `options` name; only its first rows are read.
 
     Raises:
         MindRecError: the source has no look, or the file cannot be read at all.

@@ -1,4 +1,4 @@
-"""What read without a fault and may still mislead: orders that say nothing, repeats, labels taken for levels."""
+"""Warnings about data that is read without a fault and may mislead: meaningless order, repeats, labels as levels."""
 
 from collections import Counter
 from collections.abc import Sequence

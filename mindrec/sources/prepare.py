@@ -1,4 +1,4 @@
-"""What `python -m mindrec prepare` does: read a source, induce a tree if asked, judge the tokens, write the folder."""
+"""Run `python -m mindrec prepare`: read a source, induce a tree if asked, judge the tokens, write the folder."""
 
 import inspect
 import sys
@@ -69,7 +69,7 @@ def prepare(
 
 
 def _say_first(data: PreparedData, say: Callable[[str], None]) -> None:
-    """What may decide what the data is good for, before anything is told of it: repeats, then what was mended."""
+    """Print first what limits the use of the data: repeats, then repairs."""
     if line := repeats_in_test(data.interactions):
         say(line)
     for line in data.repairs:
@@ -129,7 +129,7 @@ def checked_options(name: str, load: Callable, options: dict[str, object]) -> di
 
 
 def parameter_help(name: str) -> str:
-    """What --path means to a source."""
+    """The meaning of --path to a source."""
     return {
         "jsonl": "a folder with items.jsonl.gz and sequences.jsonl.gz",
         "csv": "a CSV or TSV file with one row an interaction",

@@ -1,4 +1,4 @@
-"""What was wrong with the data and what was done about it: counted, named, and shown to the person at the end."""
+"""Faults of the data and their repairs: counted, named, and shown to the person at the end."""
 
 import html
 import re
@@ -62,7 +62,7 @@ class Repairs:
     warnings: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
-        """Say what was assumed of the data."""
+        """Note an assumption about the data."""
         self.warn(text, NOTE)
 
     def warn(self, text: str, kind: str = WARNING) -> None:

@@ -1,4 +1,4 @@
-"""What the sources of your own log have in common: how it is to be read, and its items, from a file or its rows."""
+"""Parts that the sources of a user's log share: options of reading, and items from a file or the log's rows."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ share this folder.
 
 @dataclass(frozen=True)
 class LogOptions:
-    """How a log is to be read; what is None is judged by the file.
+    """Options of reading a log; those that are None are judged by the file.
 
     Attributes:
         item_file: a file with a row an item; without it, columns of the log describe its items.

@@ -1,4 +1,4 @@
-"""Several processes started by torchrun or `accelerate launch`: who am I, and what did the others find."""
+"""Several processes started by torchrun or `accelerate launch`: a process's rank, and gathering their results."""
 
 import atexit
 import os

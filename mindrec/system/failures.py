@@ -1,4 +1,4 @@
-"""What an exception of the machine means: memory that ran out, or a device that is gone."""
+"""Exceptions of the machine and their meaning: memory that ran out, or a device that is gone."""
 
 import torch
 

@@ -207,7 +207,7 @@ def _asides(path: Path) -> list[Path]:
 
 
 def refused_by_disk(error: BaseException) -> str | None:
-    """What a person reads when the disk refused a file; None for an error of another kind."""
+    """A sentence for a person whose disk refused a file; None for an error of another kind."""
     # safetensors puts the system's error into words of its own
     disk = isinstance(error, OSError) or "os error" in str(error).lower()
     if not disk or isinstance(error, ConnectionError):

@@ -11,7 +11,7 @@ BAR_EVERY = 2.0
 
 
 class _Lines:
-    """What tqdm writes as whole lines to the error stream, without carriage returns."""
+    """A stream that passes tqdm's output on as whole lines to the error stream, without carriage returns."""
 
     def write(self, text: str) -> None:
         """Write the text of one state; moves of the cursor are left out."""

@@ -83,7 +83,7 @@ def text_model(folder: Path) -> Embed:
 
 
 def text_model_digest(folder: Path) -> str:
-    """What a text model is known by: the names and contents of all its files, whatever the folder is called.
+    """The identity of a text model: a digest of the names and contents of all its files, not of the folder's name.
 
     Raises:
         MindRecError: no such folder.

@@ -132,7 +132,7 @@ class TextSearch:
 
 
 def _typed(name: str, words: Sequence[str]) -> float:
-    """What a name gains by the words: each whole word counts, and so does the one still being typed."""
+    """The score of a name for the words: each whole word counts, and so does the one still being typed."""
     own = name.replace(",", " ").split()
     found = sum(0.5 * (w in own) + 0.25 * any(t.startswith(w) for t in own) for w in words)
     return found + 0.5 * name.startswith(" ".join(words)) - 0.002 * len(name)

@@ -124,7 +124,7 @@ def new_backbone(shape: dict, dtype: torch.dtype) -> TextBackbone:
 
 
 def about_base(folder: Path) -> dict:
-    """What the import wrote of a base: source, kind, fingerprint, mask_token_id, and what else its kind needs."""
+    """Read the import's record of a base: source, kind, fingerprint, mask_token_id, and what else its kind needs."""
     if not (Path(folder) / ABOUT).is_file():
         raise MindRecError(
             f"base {folder} is no imported model ({ABOUT} is missing); "

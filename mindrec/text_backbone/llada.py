@@ -41,7 +41,7 @@ TEXT_FOLDER = "text_tokenizer"
 
 @dataclass(frozen=True)
 class LladaConfig:
-    """What a LLaDA denoiser is made of.
+    """The configuration of a LLaDA denoiser.
 
     Attributes:
         mask_token_id: of the text vocabulary.

@@ -47,7 +47,7 @@ def samples(sequences: Sequence[np.ndarray], max_history: int) -> list[Sample]:
 
 @dataclass(frozen=True)
 class Share:
-    """What one process does of a batch.
+    """One process's part of a batch.
 
     Attributes:
         ids, sees: (M, P) the prompts; filled, codes: (M, L); weight: (M,), 1 / p over the batch's size on all

@@ -41,7 +41,7 @@ def item_vectors(
     embed: Embed | None = None,
     width: int = 128,
 ) -> np.ndarray:
-    """What is known of each item: its text beside what it is taken with, (N, <=width). `sequences` are training ones.
+    """Vectors of items, (N, <=width): text beside co-occurrence. `sequences` are training ones.
 
     Each half is unit vectors, or zeros where nothing is known.
     """
@@ -80,7 +80,7 @@ def quantise_residual(
     seed: int = 0,
     weights_N: np.ndarray | None = None,
 ) -> Quantised:
-    """Each level clusters what the levels before it left over.
+    """Residual quantisation: each level clusters the residual that the levels before it left.
 
     The mean of an item's finest category is taken off first, so that codes refine the category path instead of
     saying it again. Where items have weights, the centres go where the weight is.

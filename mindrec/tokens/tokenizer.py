@@ -86,7 +86,7 @@ class Tokenizer:
 
     @cached_property
     def layout(self) -> Levels:
-        """How the levels' vocabularies lie side by side: what a search and a model need of `levels`."""
+        """The layout of the levels' vocabularies, as search and model need it."""
         return Levels(self.level_sizes, self.n_category_levels)
 
     @cached_property

@@ -119,7 +119,7 @@ class Pairs:
 
 
 class _Phase:
-    """What the rounds share: the model, what it decodes with, and the rewards."""
+    """State that the rounds share: the model, its decode settings, and the rewards."""
 
     def __init__(self, checkpoint: Checkpoint, data: PreparedData, config: AlignConfig):
         self.model, self.config, self.data = checkpoint.denoiser, config, data

@@ -62,7 +62,7 @@ def choose_preset(data: PreparedData) -> AutoPreset:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What the rules read: items, training targets, items of a mean and of the largest finest category, history."""
+    """Facts that the rules read: items, training targets, items of a mean and the largest finest category, history."""
 
     n_items: int
     targets: int

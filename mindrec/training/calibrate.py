@@ -113,7 +113,7 @@ def _dense_and_votes(model, votes, asked: Sequence[Case]) -> tuple[torch.Tensor,
 def calibrate(
     model: CompactDenoiser, table: CodeTable, cases: Sequence[Case], *, progress: bool = False
 ) -> dict[str, list[float]]:
-    """Set every position's alpha to 1 and its beta to what makes the true items of `cases` likeliest.
+    """Set every position's alpha to 1, and fit its beta by the likelihood of the true items of `cases`.
 
     A case's states are those on the way to its true item, coarse to fine, so the sum over positions is the
     log-probability that the default decode gives to that item. For a denoiser that `adds_up` one alpha and one beta are
@@ -143,7 +143,7 @@ def calibrate(
 
 
 def _fit_likeness_by_level(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case]) -> None:
-    """Set the strength of texts' likeness to what makes the true codes likeliest by the tokens alone."""
+    """Fit the strength of texts' likeness by the likelihood of the true codes under the tokens alone."""
     found = []
     for strength in (0.0, 1.0):  # scores are linear in it
         model.likeness.set_strength(strength)
@@ -177,7 +177,7 @@ def _calibrate_items(model: CompactDenoiser, cases: Sequence[Case]) -> dict[str,
 
 
 def _fit_likeness(model: CompactDenoiser, asked: Sequence[Case]) -> None:
-    """Set the strength of texts' likeness beside the reader to what makes the true items likeliest with evidence."""
+    """Fit the strength of texts' likeness beside the reader by the likelihood of the true items with evidence."""
     likeness = model.likeness
     likeness.set_strength(0.0)
     parts = list(_evidence_and_own(model, asked))
@@ -254,7 +254,7 @@ def token_likelihood(model: CompactDenoiser, table: CodeTable, cases: Sequence[C
 
 
 def _by_level(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case], progress: bool) -> list[list]:
-    """What `_scores_by_level` gives, of all cases together, for each level."""
+    """The results of `_scores_by_level` for each level, all cases joined."""
     batches = progress_bar(range(0, len(cases), BATCH), desc="calibrate", unit=" batches", shown=progress)
     kept = [_scores_by_level(model, table, cases[i : i + BATCH]) for i in batches]
     return [[torch.cat(chunks) for chunks in zip(*level, strict=True)] for level in zip(*kept, strict=True)]

@@ -56,7 +56,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Stage:
-    """What one stage learns, and for how long.
+    """One stage of training: its loss and its length.
 
     Attributes:
         loss: (model, windows (B, W), generator) -> BatchLoss.
@@ -116,7 +116,7 @@ def train(
 
 
 class _Run:
-    """What an epoch needs and changes: the model, its optimizer and the step count."""
+    """The state that an epoch reads and changes: the model, its optimizer and the step count."""
 
     def __init__(self, model: CompactDenoiser, sequences, config: TrainConfig, stage: Stage, ordered, progress):
         self.model, self.sequences, self.config, self.stage = model, sequences, config, stage

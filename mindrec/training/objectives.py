@@ -234,7 +234,7 @@ def _read_codes(model: CompactDenoiser, rows_BW: torch.Tensor, read: _Read) -> _
 
 @dataclass(frozen=True)
 class _States:
-    """What a step asks of the block: S = M * V partial answers, V in a line for each target.
+    """The questions of a step to the block: S = M * V partial answers, V in a line for each target.
 
     Attributes:
         codes_SL: the target's.
@@ -316,7 +316,7 @@ def _item_loss(model: CompactDenoiser, read: _Read, allowed_MN: torch.Tensor, st
 
 
 def _block_states(model: CompactDenoiser, read: _Read, states: _States) -> torch.Tensor:
-    """What the block makes of every state beside its target's history, (S, L, D)."""
+    """Hidden states of the block for every partial answer beside its target's history, (S, L, D)."""
     valid_BR, V = read.valid_BR, states.views
     seen_BRVL = torch.full((*valid_BR.shape, V, states.seen_SL.shape[1]), MASKED, device=valid_BR.device)
     seen_BRVL[valid_BR] = states.seen_SL.view(-1, *seen_BRVL.shape[2:])

@@ -111,12 +111,12 @@ def check_epochs(config) -> None:
 
 
 def run_identity(data: PreparedData, preset) -> dict:
-    """What decides the result of every kind of training: data, the recipe with its seed, and how states are written."""
+    """All that decides the result of a training: data, the recipe with its seed, and the format of saved states."""
     return {"state": STATE_FORMAT, "data": data.fingerprint, "preset": asdict(preset)}
 
 
 def finished_run(out: Path) -> dict | None:
-    """What the checkpoint at `out` was trained with; None where there is none."""
+    """The identity of the training of the checkpoint at `out`; None without one."""
     path = out / "training.json"
     return read_json(path, "training record").get("run", {}) if path.exists() else None
 

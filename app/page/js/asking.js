@@ -96,24 +96,27 @@ export function addAsking(app) {
     app.about();
   };
 
+  const cameInParts = (before) => app.model !== before && app.model.bundle.partial;
+
   // Whether an answer came; null where the question was given up for a newer one or for an edit.
   app.decode = async ({ play = false, step = 0, scroll = play } = {}) => {
     const { query, model } = app,
       newest = app.begin();
     app.parts.player.stop();
     app.root.classList.add("busy");
-    const bundle = await app.fetch({
+    const request = {
       checkpoint: query.checkpoint,
       ids: query.items.map((i) => i.id),
       target: query.target && query.target.id,
       config: query.config,
-    });
+    };
+    const bundle = await app.fetch(request, { play, step });
     if (!newest()) return null;
     app.root.classList.remove("busy");
     if (!bundle) return false;
-    const streamed = app.model !== model && app.model.bundle.partial,
+    const streamed = cameInParts(model),
       playing = app.parts.player.following();
-    app.adopt(bundle, { step: streamed ? app.step : step, grown: streamed });
+    app.adopt(bundle, { step: streamed ? app.stays(step) : step, grown: streamed });
     if ((streamed ? playing && app.step < app.model.last : play) && !calm()) app.parts.player.start();
     if (scroll) app.part("stage").focus({ preventScroll: true });
     if (scroll) app.part("stage").scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
@@ -256,20 +259,22 @@ export function addAsking(app) {
 
   // Open the decode that a link asks for. Returns null, or why it cannot be opened.
   app.follow = async (link) => {
-    const newest = app.begin();
-    let bundle = await app.fetch(link),
+    const newest = app.begin(),
+      { model } = app;
+    let bundle = await app.fetch(link, link),
       lost = [];
     if (!newest()) return null;
     const why = app.part("message").textContent;
     if (!bundle) {
       const partly = await keepKnown(link);
       if (!newest()) return null;
-      bundle = partly && (await app.fetch(partly.link));
+      bundle = partly && (await app.fetch(partly.link, link));
       if (!newest()) return null;
       if (!bundle) return why;
       lost = partly.lost;
     }
-    app.adopt(bundle, { step: link.step });
+    const streamed = cameInParts(model);
+    app.adopt(bundle, { step: streamed ? app.stays(link.step) : link.step, grown: streamed });
     if (lost.length) app.say(fill(T.link_partly, { items: lost.map((id) => id.slice(0, 60)).join(", ") }), "note");
     if (link.present) app.parts.player.present(true);
     app.part("stage").focus({ preventScroll: true });

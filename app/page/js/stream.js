@@ -12,8 +12,9 @@ export function addStreaming(app) {
   let running = null; // {job, stopped} of the decode on its way
   let asked = 0;
 
-  // The bundle of a decode, or null when it failed, was stopped, or gave way to a newer one.
-  app.fetch = async (request) => {
+  // The bundle of a decode, or null when it failed, was stopped, or gave way to a newer one. The steps of a long one
+  // are shown as they come: they `play`, or it stays at the `step` that was looked at.
+  app.fetch = async (request, { play = false, step = 0 } = {}) => {
     app.stop(true);
     const number = asked,
       newest = () => number === asked;
@@ -23,7 +24,7 @@ export function addStreaming(app) {
       return null;
     }
     if (!answer || !answer.job) return answer;
-    const mine = (running = { job: answer.job, stopped: false });
+    const mine = (running = { job: answer.job, stopped: false, play, step });
     show(fill(answer.place ? T.waiting_place : T.waiting_first, answer));
     const bundle = await follow(mine);
     if (running === mine) end();
@@ -40,7 +41,7 @@ export function addStreaming(app) {
       if (answer.part) {
         const first = !whole;
         whole = joined(whole, answer.part);
-        arrive(whole, first);
+        arrive(whole, first, mine);
       } else if (!whole) show(answer.place ? fill(T.waiting_place, answer) : T.waiting_first);
       await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN));
     }
@@ -53,18 +54,21 @@ export function addStreaming(app) {
     return { ...part, trace, captions: add((b) => b, "captions"), partial: true };
   }
 
-  // The first part takes the stage; later ones only make the film longer. It plays on by itself, unless motion is
-  // not wanted or somebody has paused it.
-  function arrive(whole, first) {
+  // The first part takes the stage; later ones only make the film longer. One that plays plays on by itself, unless
+  // motion is not wanted or somebody has paused it.
+  function arrive(whole, first, { play, step }) {
     app.root.classList.add("streaming");
-    app.show(whole, first ? {} : { step: app.step, grown: true });
+    app.show(whole, first ? { step } : { step: app.stays(step), grown: true });
     show(
       fill(T.progress, { step: whole.trace.steps.length - 1, last: app.model.expected }),
       whole.trace.steps.length - 1,
       app.model.expected,
     );
-    if (!calm() && (first || app.parts.player.following())) app.parts.player.start();
+    if (!calm() && ((first && play) || app.parts.player.following())) app.parts.player.start();
   }
+
+  // The step to show once there are more: the wanted one, unless a person has gone to another.
+  app.stays = (wanted) => (app.step === Math.min(wanted, app.model.last) ? wanted : app.step);
 
   function show(words, done, all) {
     const bar = app.part("progress-bar");

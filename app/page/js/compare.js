@@ -100,8 +100,9 @@ export function makeCompare(page, panel) {
     asked = JSON.stringify(request);
     stop();
     page.changed();
-    if (request.ids && !request.ids.length) return say(data.text.empty_history);
-    panel.classList.add("busy");
+    const empty = request.ids && !request.ids.length;
+    panel.classList.toggle("busy", !empty);
+    if (empty) return say(data.text.empty_history);
     const found = await page.ask("compare", request, say);
     if (mine !== turn) return;
     panel.classList.remove("busy");

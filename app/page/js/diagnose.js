@@ -42,11 +42,13 @@ export function makeDiagnose(page, panel) {
     about = makeCasePage(d);
   makeVersus(d, charts);
   let turn = 0,
-    wait = 0;
+    wait = 0,
+    opening = 0,
+    behind = true; // the charts show other filters than these, or none yet
 
   // The panel names the change that it shows, and nothing while one is on its way: a test waits for it.
   const shown = (mine) => {
-    panel.dataset.turn = String(mine);
+    if (mine === turn) panel.dataset.turn = String(mine);
   };
   const begin = () => {
     panel.dataset.turn = "";
@@ -56,11 +58,12 @@ export function makeDiagnose(page, panel) {
   // Every change goes through here; the newest answer wins.
   d.update = async ({ figures = true } = {}) => {
     page.changed();
+    behind ||= figures;
     const mine = begin(),
       asked = { table: state.table, filters: state.filters, sort: state.sort, down: state.down, page: state.page };
     say("");
     fields.draw({});
-    const drawing = figures ? page.ask("case_charts", { ...asked, by: state.by, level: state.level }, say) : null;
+    const drawing = behind ? page.ask("case_charts", { ...asked, by: state.by, level: state.level }, say) : null;
     const answer = await page.ask("cases", asked, say);
     if (mine !== turn) return;
     if (!answer) return shown(mine);
@@ -72,6 +75,7 @@ export function makeDiagnose(page, panel) {
     if (drawn) {
       drawSlices(part("slice-table"), drawn.slices, d.filter);
       await charts.draw(drawn.figures);
+      if (mine === turn) behind = false;
     }
     shown(mine);
   };
@@ -97,8 +101,9 @@ export function makeDiagnose(page, panel) {
 
   d.open = async (line, table, rescue = false) => {
     say("");
-    const answer = await page.ask("case", { table: table || state.table, number: line.n }, say);
-    if (!answer) return;
+    const mine = ++opening,
+      answer = await page.ask("case", { table: table || state.table, number: line.n }, say);
+    if (!answer || mine !== opening) return;
     page.watch.openBundle(answer, answer);
     if (rescue) return page.playRescue(answer, "diagnose");
     page.show("watch");

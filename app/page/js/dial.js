@@ -44,9 +44,13 @@ export function makeDial(app) {
   }
 
   async function turn() {
-    const at = Number(input.value),
-      mine = prepare();
+    const at = Number(input.value);
     say(at);
+    if (app.root.classList.contains("busy")) {
+      // What is on its way has the guidance of before.
+      return app.change({ config: { ...app.query.config, guidance: stops[at] } }, { decode: true });
+    }
+    const mine = prepare();
     if (!mine) return;
     if (!mine.bundles.has(stops[at])) await mine.ready;
     if (known !== mine || mine.cart !== cart() || Number(input.value) !== at) return;

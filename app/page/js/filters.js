@@ -10,7 +10,6 @@ export function makeFilters(d) {
   const { D, state, part, page } = d,
     causes = page.data.words.causes,
     controls = new Map();
-  let timer = 0;
 
   function build() {
     const table = d.table();
@@ -47,6 +46,15 @@ export function makeFilters(d) {
       ...inner,
     );
 
+  // Sets a filter once a person has stopped typing: to what was typed, whatever is drawn into the field meanwhile.
+  function afterTyping(key) {
+    let timer = 0;
+    return (value) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => d.filter({ [key]: value }, { toggle: false }), 160);
+    };
+  }
+
   function search() {
     const input = make("input", {
       id: "mr-f-q",
@@ -55,10 +63,8 @@ export function makeFilters(d) {
       autocomplete: "off",
       placeholder: D.search_hint,
     });
-    input.addEventListener("input", () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => d.filter({ q: input.value.trim() }, { toggle: false }), 160);
-    });
+    const typed = afterTyping("q");
+    input.addEventListener("input", () => typed(input.value.trim()));
     controls.set("q", (value) => {
       if (document.activeElement !== input) input.value = value;
     });
@@ -91,13 +97,8 @@ export function makeFilters(d) {
       });
     const low = end("from"),
       high = end("to");
-    const set = () => {
-      clearTimeout(timer);
-      timer = setTimeout(
-        () => d.filter({ [key]: low.value || high.value ? `${low.value}..${high.value}` : "" }, { toggle: false }),
-        160,
-      );
-    };
+    const typed = afterTyping(key);
+    const set = () => typed(low.value || high.value ? `${low.value}..${high.value}` : "");
     for (const input of [low, high]) input.addEventListener("input", set);
     controls.set(key, (value) => {
       if ([low, high].includes(document.activeElement)) return;

@@ -70,6 +70,7 @@ export function makeHistory(app) {
     const answer = await app.ask("search", { query });
     if (!answer || mine !== asked) return false;
     [found, answered] = [answer.items, query];
+    list.dataset.answers = query; // a test waits for it
     list.replaceChildren(
       ...found.map((item, at) =>
         make(
@@ -140,7 +141,7 @@ export function makeHistory(app) {
     clearTimeout(timer);
     timer = setTimeout(search, WAIT);
   });
-  input.addEventListener("blur", () => setTimeout(close, 120));
+  input.addEventListener("blur", () => setTimeout(() => document.activeElement !== input && close(), 120));
   input.addEventListener("keydown", (event) => {
     const open = !list.hidden && found.length;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {

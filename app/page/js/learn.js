@@ -114,10 +114,11 @@ export function makeLearn(page, panel) {
   async function guess(number) {
     if (guessed) return;
     guessed = true;
-    const mine = turn;
+    const mine = turn,
+      asked = card;
     setText(part("lock"), L.live);
     const found = await page.ask("reveal", { key: card.key }, say);
-    if (mine !== turn) return;
+    if (mine !== turn || card !== asked) return;
     if (!found) {
       guessed = false;
       return setText(part("lock"), L.locked);

@@ -22,6 +22,7 @@ export function openRoom(W) {
     state = null,
     drawn = "",
     mine = null, // my vote: {number, choice}
+    sending = Promise.resolve(),
     failures = 0;
 
   if (!code) return enter();
@@ -130,9 +131,14 @@ export function openRoom(W) {
     );
   }
 
-  async function vote(choice) {
+  // One vote after the other: what was meant last counts.
+  function vote(choice) {
     const { number } = state;
     setText(status, W.sending);
+    sending = sending.then(() => put(number, choice));
+  }
+
+  async function put(number, choice) {
     try {
       const { ok, said } = await send("/vote", { member, number, choice });
       if (!ok) return setText(status, said.error || W.failed);

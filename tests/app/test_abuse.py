@@ -135,14 +135,17 @@ def test_the_operator_page_needs_its_key_and_is_off_without_the_option(server, l
 def test_the_log_is_json_lines_with_ids_and_timings_and_nothing_that_was_typed(server, question, log):
     secret = "zebra-crossing-7391"
     question("search", {"query": secret})
+    before = len(log.read_text())
     question("decode", {"ids": ["i7", "i8"]})
-    time.sleep(0.1)
-    text = log.read_text()
-    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    decode = next(line for line in reversed(lines) if line["event"] == "decode")
+    until, decode, answered = time.monotonic() + 60, None, False  # it is written once the answer has been sent
+    while not (decode and answered):
+        assert time.monotonic() < until, "the log tells of no decode, or of no request with its id"
+        lines = [json.loads(line) for line in log.read_text()[before:].split("\n")[:-1] if line.startswith("{")]
+        decode = next((line for line in lines if line["event"] == "decode"), None)
+        answered = decode and any((line["event"], line["request"]) == ("request", decode["request"]) for line in lines)
+        time.sleep(0.01)
     assert {"request", "batch", "waited_ms", "decode_ms", "t"} <= set(decode)
-    assert any(line["event"] == "request" and line["request"] == decode["request"] for line in lines)
-    assert secret not in text
+    assert secret not in log.read_text()
 
 
 # -- how much of it ----------------------------------------------------------------------------------------------------

@@ -113,17 +113,17 @@ def test_a_decode_on_its_way_ends_when_its_model_goes(handlers, zips, monkeypatc
     def held(*args, **kwargs):
         for step in steps(*args, **kwargs):
             reached.set()
-            go_on.wait(30)
+            go_on.wait(60)
             yield step
 
     monkeypatch.setattr(recommender, "steps", held)
     service = handlers.service
     running, waiting = (service.start(name, ids, recommender.default_config) for ids in (["brie"], ["mint", "brie"]))
-    assert reached.wait(30)
+    assert reached.wait(60)
     service.drop_guest(name)
     go_on.set()
-    assert running.ended.wait(30)
-    assert waiting.ended.wait(30)
+    assert running.ended.wait(60)
+    assert waiting.ended.wait(60)
     for job in (running, waiting):
         with pytest.raises(Gone):
             job.result()

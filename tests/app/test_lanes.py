@@ -24,15 +24,17 @@ HISTORIES = [[f"i{n}", f"i{(3 * n + 1) % 40}"][: 1 + n % 2] for n in range(12)]
 
 
 class Gate:
-    """Holds a recommender's decodes between steps until it is opened."""
+    """Holds a recommender's decodes between steps until it is opened, or until there is a ticket for one step."""
 
     def __init__(self, recommender, monkeypatch):
         self.open, self.reached, steps = threading.Event(), threading.Semaphore(0), recommender.steps
+        self.tickets = threading.Semaphore(0)
 
         def held(*args, **kwargs):
             for step in steps(*args, **kwargs):
                 self.reached.release()
-                self.open.wait(60)
+                while not self.tickets.acquire(blocking=False) and not self.open.wait(0.005):
+                    pass
                 yield step
 
         monkeypatch.setattr(recommender, "steps", held)
@@ -297,9 +299,7 @@ def test_a_long_decode_is_started_watched_and_fetched(handlers, gate):
 def test_steps_come_while_it_runs_with_the_names_they_need(handlers, gate):
     begun = AsPage(Watching(handlers)).decode_start({"ids": ["i0", "i1"]})
     gate.wait_for_step()
-    gate.reached = threading.Semaphore(0)
-    gate.open.set()
-    gate.open.clear()
+    gate.tickets.release()
     deadline, answer = time.monotonic() + 60, {}
     while not answer.get("part") and time.monotonic() < deadline:
         answer = AsPage(Watching(handlers)).decode_poll({"job": begun["job"]})

@@ -121,7 +121,7 @@ def test_what_the_command_refuses_comes_in_its_words_and_without_our_folder(own)
     assert own.own_train({"key": key, "columns": {"user": "user_id", "item": "item_id"}}) == {
         "error": own_data.words.BUSY
     }
-    own.job.ended.wait(120)
+    assert own.job.ended.wait(300)
     answer = own.own_poll({"job": started["job"]})
     assert "no user is left with two or more" in answer["error"]
     assert str(own.folder) not in json.dumps([answer, started])

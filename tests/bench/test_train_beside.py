@@ -49,7 +49,7 @@ def test_idle_threads_sleep_unless_the_user_says_otherwise(command, given, wante
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert process.stdout.splitlines()[-1:] == [wanted], process.stderr

@@ -151,7 +151,8 @@ def visit(chromium, address):
         page.on("request", lambda r: faults.append(f"request to {r.url}") if _foreign(r.url, own) else None)
         _forget(chromium, page, own)
         page.goto(url or address + query)
-        page.wait_for_selector(".mr.loaded", state="attached")
+        # With all the steps of its first decode, which come in parts where they take long.
+        page.wait_for_selector(".mr.loaded:not(.embedded, .streaming, .busy)", state="attached")
         return page
 
     yield open_page

@@ -49,7 +49,7 @@ def picture(page) -> dict:
 
 def is_as_new(page, visit) -> None:
     size = page.viewport_size
-    fresh = visit(url=page.url, reduced_motion="reduce", **size)
+    fresh = visit(url=page.evaluate("location.href"), reduced_motion="reduce", **size)
     fresh.click("[data-do=hood]")
     fresh.wait_for_selector("[data-part=ladder] svg")
     new, old = picture(fresh), picture(page)

@@ -18,6 +18,7 @@ HELD_BACK = """() => { const ask = window.fetch, gate = new Promise((open) => { 
       if (await gate) throw new Error("no network");
       return await ask(...about);
     } finally { window.answers += 1; } } }"""
+SHOWN_AND_CAME = "['scrub', 'progress-bar'].map((part) => +document.querySelector(`[data-part=${part}]`).value)"
 CAME = "step => Number(document.querySelector('[data-part=progress-bar]').value) >= step"
 
 
@@ -140,3 +141,133 @@ def test_a_decode_that_is_answered_at_once_is_one_question(visit):
     assert [one["fn_name"] for one in asked] == ["decode"]
     assert 0 < asked[0]["data"]["wait"] < 5
     assert page.is_hidden("[data-part=progress]")
+
+
+def test_a_change_stays_at_the_step_that_is_looked_at_while_its_steps_come(visit, gated):
+    address, gate = gated
+    page = visit(url=f"{address}?v=1&h=i1,i2&step=2")
+    assert steps(page)[0] == 2
+    page.click("[data-do=settings]")
+    gate.shut()
+    page.fill("#mr-set-beam_size", "2")
+    page.wait_for_selector(".mr.streaming")
+    for step in (1, 2):
+        gate.let_through()
+        page.wait_for_function(CAME, arg=step)
+        shown, came = page.evaluate(SHOWN_AND_CAME)
+        assert shown == min(2, came)
+    gate.open()
+    page.wait_for_function(IDLE)
+    assert steps(page)[0] == 2
+    assert page.get_attribute("[data-do=play]", "aria-pressed") == "false"
+
+
+def test_the_dial_is_turned_while_a_decode_is_on_its_way(visit, gated):
+    page, gate = begin(visit, gated, reduced_motion="reduce")
+    page.focus("[data-part=dial]")
+    page.keyboard.press("End")
+    gate.open()
+    page.wait_for_function("new URL(location.href).searchParams.get('guidance') === '1.5'")
+    page.wait_for_function(IDLE)
+    assert page.input_value("[data-part=dial]") == page.get_attribute("[data-part=dial]", "max")
+
+
+# -- an answer that comes late -----------------------------------------------------------------------------------------
+
+FIRST_HELD_BACK = """name => { const ask = window.fetch, gate = new Promise((open) => { window.letGo = open; });
+  window.late = "";
+  window.fetch = async (...about) => {
+    const got = await ask(...about);
+    if (window.late || !String(about[1] && about[1].body).includes(`"${name}"`)) return got;
+    window.late = "held";
+    await gate;
+    window.late = "came";
+    return got; } }"""
+
+
+def hold_back(page, question: str) -> None:
+    """The next answer to this question waits."""
+    page.evaluate(FIRST_HELD_BACK, question)
+
+
+def held(page) -> None:
+    page.wait_for_function("window.late === 'held'")
+
+
+def let_go(page) -> None:
+    """The answer comes now, and a moment later the page has it."""
+    page.evaluate("window.letGo()")
+    page.wait_for_function("window.late === 'came'")
+    page.evaluate("new Promise((next) => setTimeout(next, 50))")
+
+
+TURN = "document.querySelector('[data-panel=diagnose]').dataset.turn"
+CHART = "document.querySelector('[data-chart=slices]').data.map((trace) => [...trace.y])"
+
+
+def cases(visit, query: str = "", **options):
+    page = visit(f"?tab=diagnose&table=wide{query}", reduced_motion="reduce", **options)
+    page.wait_for_function(TURN)
+    return page
+
+
+def test_charts_that_come_late_are_of_the_filters_that_are_set(visit):
+    page = cases(visit)
+    everything = page.evaluate(CHART)
+    hold_back(page, "case_charts")
+    page.select_option("#mr-f-outcome", "miss")
+    page.wait_for_selector("[data-panel=diagnose] [data-part=chips] .chip")
+    held(page)
+    page.wait_for_function("!document.querySelector('.mr-table tbody tr.hit')")
+    page.click(".s-margin button")  # another order changes no chart
+    page.wait_for_function(TURN)
+    let_go(page)
+    assert page.evaluate(CHART) == cases(visit, "&f.outcome=miss").evaluate(CHART) != everything
+
+
+def test_what_was_typed_is_a_filter_though_another_is_set_at_once(visit):
+    page = cases(visit)
+    page.evaluate(
+        """() => { const [typed, chosen] = ["q", "outcome"].map((key) => document.getElementById("mr-f-" + key));
+        const tell = (node, value, kind) => { node.value = value; node.dispatchEvent(new Event(kind)); };
+        tell(typed, "pear", "input"); tell(chosen, "miss", "change"); }"""
+    )
+    page.wait_for_function("document.querySelectorAll('[data-panel=diagnose] [data-part=chips] .chip').length === 2")
+    assert page.input_value("#mr-f-q") == "pear"
+
+
+def test_the_case_that_was_opened_last_is_shown(visit):
+    page = cases(visit)
+    rows = page.locator(".mr-table tbody .open")
+    hold_back(page, "case")
+    rows.nth(0).press("Enter")
+    held(page)
+    rows.nth(1).press("Enter")
+    page.wait_for_selector("[data-panel=watch] .mr", state="visible")
+    shown = page.locator(CHIPS).all_inner_texts(), caption(page)
+    let_go(page)
+    assert (page.locator(CHIPS).all_inner_texts(), caption(page)) == shown
+
+
+def test_a_guess_that_is_answered_late_counts_for_no_other_card(visit):
+    page = visit("?tab=learn&lesson=step", reduced_motion="reduce")
+    page.wait_for_selector("[data-panel=learn] .option")
+    hold_back(page, "reveal")
+    page.locator("[data-panel=learn] .option").first.click()
+    held(page)
+    page.click("[data-panel=learn] [data-do=next]")
+    page.wait_for_function("document.querySelector('[data-panel=learn]').dataset.card !== 'step'")
+    let_go(page)
+    assert page.is_hidden(".mr-because")
+    page.locator("[data-panel=learn] .option").first.click()
+    page.wait_for_selector(".mr-because:not([hidden])")
+
+
+def test_a_search_is_kept_where_the_field_was_left_for_a_moment(visit):
+    page = visit("?v=1&h=i1,i2", reduced_motion="reduce")
+    page.focus("#mr-query")
+    page.evaluate("() => { const { activeElement: field } = document; field.blur(); field.focus(); }")
+    page.keyboard.type("Apple 5")
+    page.wait_for_selector("#mr-found li b:text-is('Apple 5')")
+    page.evaluate("new Promise((next) => setTimeout(next, 150))")  # longer than a list stays after its field is left
+    assert page.is_visible("#mr-found")

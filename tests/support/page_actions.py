@@ -17,6 +17,8 @@ def add(page, *titles: str) -> None:
     page.focus("#mr-query")
     for title in titles:
         page.keyboard.type(title)
+        # The answer to all that was typed, after which no other answer is on its way.
+        page.wait_for_function("title => document.getElementById('mr-found').dataset.answers === title", arg=title)
         page.wait_for_selector(f"#mr-found li[aria-selected=true] b:text-is('{title}')")
         page.keyboard.press("ArrowDown")
         page.keyboard.press("ArrowUp")
@@ -32,9 +34,16 @@ def _is_whole(response) -> bool:
 
 
 def decoded(page, act) -> dict:
-    """Do something that decodes, wait until it shows, return the answer."""
-    with page.expect_response(_is_whole) as found:
+    """Do something that decodes, wait until it shows, return the answer. Answers to earlier questions do not count."""
+    asked = []
+
+    def begins(request) -> None:
+        asked.append(request)
+
+    page.on("request", begins)
+    with page.expect_response(lambda response: response.request in asked and _is_whole(response)) as found:
         act()
+    page.remove_listener("request", begins)
     page.wait_for_function(IDLE)
     answer = found.value.json()
     return answer.get("bundle", answer)

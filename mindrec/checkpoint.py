@@ -248,11 +248,6 @@ def _stored(denoiser) -> dict[str, torch.Tensor]:
     return {k: v for k, v in denoiser.named_parameters() if v.requires_grad} | counted
 
 
-def with_examples(checkpoint: Checkpoint, examples: list[dict]) -> Checkpoint:
-    """The checkpoint with other named histories."""
-    return replace(checkpoint, examples=tuple(examples))
-
-
 def codes_fingerprint(tokenizer: Tokenizer) -> str:
     """Digest of every item's codes and the level sizes: what the weights were trained to name."""
     return hashlib.sha256(json.dumps([tokenizer.level_sizes, tokenizer.codes.tolist()]).encode()).hexdigest()[:16]

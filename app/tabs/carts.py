@@ -14,7 +14,6 @@ from mindrec.decoding.config import DecodeConfig
 AISLES, ITEMS = 6, 9
 SHORTEST, LONGEST = 3, 12
 """Items of a history that can be taken in within the time."""
-MACHINES = ("greedy", "beams", "twin")
 
 
 @dataclass(frozen=True)

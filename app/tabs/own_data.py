@@ -32,7 +32,7 @@ from mindrec.training.auto_preset import DENSE_EPOCHS, EPOCHS
 MOST_BYTES = 200_000_000
 PART_BYTES = 500_000
 """Bytes of a file in one question, so that a large one stays within the rate."""
-MOST_COLUMNS, SHOWN_EXAMPLES = 200, 3
+MOST_COLUMNS = 200
 QUICK_EPOCHS = 2
 SEPARATORS, ENCODINGS = tuple(words.OWN["separators"]), tuple(words.OWN["encodings"])
 ROLES = tuple(words.OWN["roles"])

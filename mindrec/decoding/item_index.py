@@ -168,7 +168,10 @@ class ItemIndex:
         return (out & ~mutual.triu()).to(self.tokens_NL.device)
 
     def independent_positions(self, open_AL: torch.Tensor) -> torch.Tensor:
-        """Of each set of positions (A, L) those that no other one of the set implies: their product counts all once."""
+        """Drop positions (A, L) that another one of the set determines, so that probabilities are not counted twice.
+
+        A category determines its parent, say.
+        """
         return open_AL & ~(open_AL[:, None, :] & self.implied_LL).any(2)
 
     @cached_property

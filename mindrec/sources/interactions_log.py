@@ -195,7 +195,6 @@ def assemble(
     name: str,
     core: int = 1,
     keep_unused: bool = False,
-    require_record: bool = False,
     drop_root: bool = False,
     labels: str | None = None,
     depth: int | None = None,
@@ -206,18 +205,12 @@ def assemble(
 
     Args:
         events: of the whole log; those that are filtered out leave it.
-        require_record: drop events of items that have no record, instead of keeping those items under their id.
         drop_root: leave out a first category name that all paths share.
         labels: how names without an order become a path, see `meaning.ordered_labels`.
         depth: levels of a path that are used; None for the usual number.
         timed: whether the log has times; without them its order is the order of the rows.
     """
     known = clean_items(records, repairs)
-    if require_record:
-        has = np.array([item in known for item in events.items], dtype=bool)
-        missing = ~has[events.item_M] if len(events) else np.zeros(0, bool)
-        repairs.count("unknown_item", n=int(missing.sum()))
-        events.keep(~missing)
     if timed:
         judge_times(events.time_M, repairs)
     filter_events(events, core, repairs)

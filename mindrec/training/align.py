@@ -128,7 +128,9 @@ class _Phase:
         self.decode = DecodeConfig(
             beam_size=BEAMS, evidence="off", order="left_to_right", exclude_seen=not self.model.config.repeats
         )
-        self.loss_config = LossConfig(**(checkpoint.training or {}).get("config", {}).get("loss", {}))
+        loss = dict((checkpoint.training or {}).get("config", {}).get("loss", {}))
+        loss.pop("dense_weight", None)  # recorded by earlier releases; it was always 1
+        self.loss_config = LossConfig(**loss)
         self.sequences = [s for s in training_sequences(data.interactions) if len(s) >= 2]
         self.counts_N = item_counts(data.interactions)
         most = np.argsort(-self.counts_N, kind="stable")[: max(1, round(TAKEN_BY_ALL * len(self.counts_N)))]

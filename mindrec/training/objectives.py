@@ -24,7 +24,7 @@ from mindrec.training.sliced_loss import sum_of_slices
 from mindrec.training.teacher import asks_next, code_masses
 
 LEAST_MASS = 1e-12
-"""Of an item, so that a code which some item has is told from one that none has."""
+"""Minimum mass of an item, so that a code that some item has (above 0) differs from one that no item has (0)."""
 CHUNK = 128
 """Targets whose item masses are made at a time on a CPU, whose cache holds them."""
 GPU_CHUNK = 4096
@@ -42,14 +42,13 @@ class LossConfig:
 
     Attributes:
         mask_floor: eps of the masking p = (1 - eps) t + eps.
-        path_share: share of the states in which the levels are known from the coarsest on, and which teach the next
-            one; the rest are masked at random and teach all that is masked.
+        path_share: fraction of training states masked as a path: coarse levels revealed, loss on the next level only.
+            The rest are masked at random, with loss on every masked position.
         views: masked states of each target in a step. They share the encoder's work and the dense head's, so that four
             cost far less than four steps. The auto-regressive twin has one: its block asks every position at once.
         legal: whether codes are normalised over those that some item agrees with, as exact decoding does. Without, over
             their level's whole vocabulary: the block must find by itself which codes go together, which the published
             search, that has no constraint, cannot do without.
-        dense_weight: weight of the dense next-item cross-entropy beside the token loss.
         distil: share of the token loss that is taken against the dense head's distribution over the codes of a state,
             instead of against the one true code. Only training sees the dense head then; decoding with evidence off
             does not.
@@ -64,7 +63,6 @@ class LossConfig:
     path_share: float = 0.0
     views: int = 1
     legal: bool = False
-    dense_weight: float = 1.0
     distil: float = 0.0
     block_targets: int = 0
     rivals: int = 0
@@ -135,7 +133,7 @@ def block_loss(
     if not dense:
         return BatchLoss(token, 0.0, token.item(), len(read.target_M))
     item = catalog_cross_entropy(read.last_MD, read.items_ND, model.item_bias, read.target_M)
-    return BatchLoss(token + config.dense_weight * item, item.item(), token.item(), len(read.target_M))
+    return BatchLoss(token + item, item.item(), token.item(), len(read.target_M))
 
 
 def _mean_token_loss(

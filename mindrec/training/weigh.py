@@ -57,9 +57,9 @@ def weigh(
 def count_votes(
     model: CompactDenoiser, data: PreparedData, sequences: Sequence[np.ndarray], asked: Sequence[Case]
 ) -> dict[str, Any]:
-    """Give item evidence the pairs of items of training, where they tell held-out cases anything.
+    """Count pairs of items in training and add their votes to item evidence, if they improve held-out likelihood.
 
-    What followed an item where the data has an order, what was taken together where it has none.
+    Counted are transitions (what followed an item) where the data has an order, else items taken together.
     """
     kind = Transitions if data.interactions.ordered else ItemItem
     if kind is ItemItem and model.n_items > MOST_ITEMS:

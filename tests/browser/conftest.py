@@ -23,7 +23,6 @@ def shop(tiny_preset, made_once) -> tuple[Path, Path]:
 
 
 def _make_shop(folder: Path, tiny_preset) -> None:
-    from mindrec.checkpoint import with_examples
     from mindrec.data.catalog import Catalog, save_prepared
     from mindrec.sources.synthetic import load
     from mindrec.training.run import train_checkpoint
@@ -34,7 +33,7 @@ def _make_shop(folder: Path, tiny_preset) -> None:
     data = replace(made, catalog=Catalog(tuple(items), name="shop"))
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, epochs=2))
     made = train_checkpoint(data, recipe, folder / "first", device="cpu", command="pytest", progress=False)
-    with_examples(made, [{"name": "Fruit bowl", "item_ids": ["i0", "i5"]}]).save(folder / "checkpoint")
+    replace(made, examples=({"name": "Fruit bowl", "item_ids": ["i0", "i5"]},)).save(folder / "checkpoint")
     save_prepared(data, folder / "data")
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from code_makers import product_codes, residual_kmeans
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from mindrec.sources.synthetic import load as synthetic
 from mindrec.text.features import text_vectors
 from mindrec.tokens.induce import UNKNOWN, induce_tree, node_names
 from mindrec.tokens.quality import as_text, quality_report
-from mindrec.tokens.semantic_id import codes_of_vectors, finest_category, product_codes, residual_kmeans, semantic_codes
+from mindrec.tokens.semantic_id import codes_of_vectors, finest_category, semantic_codes
 
 GROUPS = {
     "pasta": ["spaghetti", "penne", "fusilli", "lasagne"],

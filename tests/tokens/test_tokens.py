@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from code_makers import residual_kmeans
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from toys import toys
@@ -17,7 +18,6 @@ from mindrec.text.keywords import class_keywords
 from mindrec.tokens.semantic_id import (
     cooccurrence_vectors,
     from_labels,
-    residual_kmeans,
     resolve_collisions,
     text_vectors,
 )

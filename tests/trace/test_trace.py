@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from code_makers import residual_kmeans
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from toys import Toy, toy
@@ -25,7 +26,6 @@ from mindrec.model.architecture import CompactConfig
 from mindrec.model.compact import CompactDenoiser
 from mindrec.recommender import Recommender
 from mindrec.recording.recorder import Recorder
-from mindrec.tokens.semantic_id import residual_kmeans
 from mindrec.tokens.tokenizer import build_tokenizer
 from mindrec.trace.reading import MAX_BYTES
 from mindrec.trace.records import DecodeTrace, ItemName, LevelName, Result

@@ -1,7 +1,7 @@
 // @ts-check
-// The token grid: rows are beams, columns are positions. It has up to three leaves, tables that lie upon each other:
-// the step that is shown and, made ready once that is painted, the one after and the one before. So a step turns a
-// leaf whose layout is done; a step that no leaf foresaw is drawn into the one in front.
+// The token grid: rows are beams, columns are positions. It is triple-buffered: up to three tables ("leaves") lie upon
+// each other, for the shown step and, drawn while nothing else is to do, the next and the previous one. A step swaps
+// tables; a step that none of them holds redraws the one in front.
 
 import { make, makeBar, setBar, setClass, setText, whenPainted } from "./core.js";
 import { MANY } from "./model.js";

@@ -19,8 +19,8 @@ from mindrec.decoding.dispatch import decode
 from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.rethink import rethink
-from mindrec.diagnosis.explain import Explanation, explain_item
 from mindrec.errors import MindRecError
+from mindrec.explanation import Explanation, explain_item
 from mindrec.model.denoiser import HistoryCache
 from mindrec.recommendation import Recommendation, Recommended, answer_notes
 from mindrec.recording.mentioned_codes import mentioned_codes
@@ -265,7 +265,7 @@ class Recommender(Abilities):
         return self.decoding_rows(rows, self.settings(config), gold=gold, trace=trace, cache=cache)
 
     def explain(self, history: History, item: str, config: DecodeConfig | Mapping | None = None) -> Explanation:
-        """Why `item` (id or title) is as likely as it is after a history: mindrec.diagnosis.explain."""
+        """Why `item` (id or title) is as likely as it is after a history: mindrec.explanation."""
         return explain_item(self, self.history_rows(history), self.item_row(item), self.settings(config))
 
     def settings(self, config: DecodeConfig | Mapping | None = None) -> DecodeConfig:

@@ -47,7 +47,7 @@ from mindrec.diagnosis.kinds import NONE, WITHOUT
 from mindrec.trace.records import DecodeStep, DecodeTrace
 
 if TYPE_CHECKING:
-    from mindrec.diagnosis.explain import Explanation
+    from mindrec.explanation import Explanation
 
 __all__ = [
     "CAUSES",

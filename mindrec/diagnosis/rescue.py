@@ -24,11 +24,11 @@ from mindrec.decoding.config import MAX_BEAMS, DecodeConfig
 from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.orders import ORDERS
+from mindrec.decoding.pulls import variants
 from mindrec.decoding.rethink import check_rethink, may_find
 from mindrec.decoding.target_search import Targets, target_ranks
 from mindrec.decoding.without_beams import is_defined
 from mindrec.diagnosis.kinds import NONE, WITHOUT
-from mindrec.diagnosis.pulls import variants
 from mindrec.errors import MindRecError
 from mindrec.evaluation.evaluate import rank
 from mindrec.evaluation.metrics import gold_ranks

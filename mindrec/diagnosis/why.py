@@ -13,9 +13,9 @@ from mindrec.data.splits import Case
 from mindrec.decoding.beam_search import read_histories
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.item_index import ItemIndex
+from mindrec.decoding.pulls import Pull, pulls_on_items
 from mindrec.decoding.without_beams import is_defined, kth_score
 from mindrec.diagnosis.kinds import NONE
-from mindrec.diagnosis.pulls import Pull, pulls_on_items
 from mindrec.diagnosis.rescue import Decoded, Rescue, rescues
 from mindrec.diagnosis.standing import Standing, standing_of
 from mindrec.evaluation.metrics import gold_ranks, hit_at_k

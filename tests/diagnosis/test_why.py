@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from mindrec.data.splits import Case
 from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.pulls import pulls_on_items, pulls_on_path
 from mindrec.decoding.without_beams import score_of
 from mindrec.diagnosis.cases import Diagnosis, read_cases, rescues, summary
 from mindrec.diagnosis.kinds import ERRORS, NONE, RESCUES
-from mindrec.diagnosis.pulls import pulls_on_items, pulls_on_path
 from mindrec.diagnosis.rescue import changes
 from mindrec.diagnosis.track_gold import ItemFacts, diagnose
 from mindrec.diagnosis.why import Depth

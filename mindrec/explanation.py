@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from mindrec.decoding.config import DecodeConfig
+from mindrec.decoding.pulls import Pull, pulls_on_items
 from mindrec.decoding.without_beams import answers_above, score_of
-from mindrec.diagnosis.pulls import Pull, pulls_on_items, pulls_on_path
 from mindrec.errors import MindRecError
 
 if TYPE_CHECKING:
@@ -24,8 +24,7 @@ class Influence:
         item_id, title: of the item.
         nats: its pull: how much log-probability the answer loses without it.
         factor: the same as a factor: 2 where the answer is twice as likely with the item, 0.5 where half as likely.
-        vote: its vote in item evidence by pairs counted in training; None where there are none, or for a partial
-            answer.
+        vote: its vote in item evidence by pairs counted in training; None where there are none.
     """
 
     item_id: str
@@ -37,18 +36,18 @@ class Influence:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why an item, or a partial answer, is as likely as it is.
+    """Why an item is as likely as it is.
 
     Attributes:
-        item_id, title: of the item; None for a partial answer.
-        probability, rank: exact, without beams; 1 is the best rank. None for a partial answer.
+        item_id, title: of the item.
+        probability, rank: exact, without beams; 1 is the best rank.
         pulls: of each item of the history, strongest first.
     """
 
-    item_id: str | None
-    title: str | None
-    probability: float | None
-    rank: int | None
+    item_id: str
+    title: str
+    probability: float
+    rank: int
     pulls: tuple[Influence, ...]
 
 
@@ -69,20 +68,6 @@ def explain_item(recommender: "Recommender", history: Sequence[int], row: int, c
     votes = {} if counted is None or config.evidence == "off" else counted.votes_for(history, row)
     pulls = pulls_on_items(r.denoiser, r.index, [history], config, [row])[0]
     return Explanation(item.item_id, item.title, exp(exact), int(rank) + 1, _named(r, pulls, votes))
-
-
-def explain_path(
-    recommender: "Recommender",
-    history: Sequence[int],
-    path: Sequence[tuple[int, int]],
-    config: DecodeConfig,
-    *,
-    last_only: bool = False,
-) -> Explanation:
-    """Explain a beam by its (position, code) pairs in the order of their reveal, or its last token alone."""
-    r = recommender
-    pulls = pulls_on_path(r.denoiser, r.index, history, config, path, last_only=last_only)
-    return Explanation(None, None, None, None, _named(r, pulls, {}))
 
 
 def _named(recommender: "Recommender", pulls: Sequence[Pull], votes: dict[int, float]) -> tuple[Influence, ...]:

@@ -1,4 +1,4 @@
-"""Write the tables of all READMEs, from assets/results/*.json and the settings' declarations: none is typed by hand."""
+"""Write the tables of all READMEs, from assets/results/*.json, the settings' declarations and the modules themselves."""
 
 import re
 import sys
@@ -11,6 +11,7 @@ sys.path.insert(0, str(ROOT))
 from assets.results.arena_table import arena  # noqa: E402
 from assets.results.bench_tables import bench_app, bench_decode, bench_llada, bench_map, bench_scale, bench_train  # noqa: E402
 from assets.results.guidance_figure import guidance_figure  # noqa: E402
+from assets.results.module_map import module_map  # noqa: E402
 from assets.results.seeds_table import seeds  # noqa: E402
 from mindrec.decoding.config import DecodeConfig  # noqa: E402
 from mindrec.errors import MindRecError  # noqa: E402
@@ -323,6 +324,10 @@ def _codes(results: Path) -> list[str]:
     return [seeds([read_json(path, "results") for path in paths])] if paths else []
 
 
+FOLDERS = sorted(file.parent for house in ("app", "mindrec") for file in (ROOT / house).glob("*/__init__.py"))
+"""Folders of code, each with a README that has the table of its modules."""
+
+
 BLOCKS = {
     "front": ("README.md", _front_table),
     "results": ("assets/results/README.md", sections),
@@ -331,6 +336,10 @@ BLOCKS = {
     "sources": ("mindrec/sources/README.md", _source_table),
     "load": ("app/README.md", _load_table),
     "settings": ("mindrec/README.md", lambda _: [table(DecodeConfig).rstrip()]),
+} | {
+    f"modules of {name}": (f"{name}/README.md", lambda _, folder=folder: module_map(folder))
+    for folder in (ROOT / "mindrec", *FOLDERS)
+    for name in [folder.relative_to(ROOT).as_posix()]
 }
 
 

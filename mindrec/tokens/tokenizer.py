@@ -1,4 +1,6 @@
-"""Item <-> tokens. Every level has its own vocabulary; a token id is the level's offset plus the code.
+"""The tokenizer: each item as its tuple of codes, and back.
+
+Every level has its own vocabulary; a token id is the level's offset plus the code.
 
 Shape legend: N items, L levels (C category levels, then semantic-ID levels), T tokens of all levels together.
 """

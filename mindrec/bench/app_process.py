@@ -13,7 +13,7 @@ from pathlib import Path
 from mindrec.errors import MindRecError
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 180
+PATIENCE = 600
 
 
 @contextmanager

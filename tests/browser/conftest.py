@@ -83,8 +83,8 @@ def address(shop, case_files, fitted_methods, tmp_path_factory):
     cases = [part for file in case_files for part in ("--cases", str(file))]
     log = tmp_path_factory.mktemp("app") / "app.log"
     given = ("--checkpoint", checkpoint, "--data", data, "--arena", str(fitted_methods), *cases)
-    # A Lab run has the lowest priority: beside other work its two epochs may take minutes.
-    with running_app(*given, log=log, MINDREC_LAB_SECONDS="230") as (url, _):
+    # A Lab run has the lowest priority: beside other work its two epochs may take many minutes.
+    with running_app(*given, log=log, MINDREC_LAB_SECONDS="900") as (url, _):
         yield f"{url}/"
 
 
@@ -143,7 +143,7 @@ def visit(chromium, address):
         pages.append(page)
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(reduced_motion=reduced_motion)
-        page.set_default_timeout(60000)  # no test passes by its length: a busy machine takes that long to open a page
+        page.set_default_timeout(120_000)  # no test passes by its length: a busy machine takes that long to open a page
         page.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
         page.on("pageerror", lambda e: faults.append(f"{e} {e.stack}"))
         own = "/".join((url or address).split("/")[:3])

@@ -15,7 +15,7 @@ def test_a_class_votes_on_a_card_and_sees_the_answer(visit, chromium):
 
     with chromium.browser.new_context(viewport={"width": 320, "height": 600}) as other:
         phone = other.new_page()
-        phone.set_default_timeout(60000)
+        phone.set_default_timeout(120_000)
         faults = []
         phone.on("pageerror", lambda error: faults.append(str(error)))
         phone.goto("http://" + link.removesuffix("/" + code))

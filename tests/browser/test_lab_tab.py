@@ -12,7 +12,7 @@ def test_a_run_is_set_up_trained_scrubbed_and_taken_home_by_keyboard(visit, tmp_
     page = visit(
         "?tab=lab&lab=epochs:2,histories:40,views:1,width:16,objective:both,seed:7", width=380, reduced_motion="reduce"
     )
-    page.set_default_timeout(240_000)  # a training beside others
+    page.set_default_timeout(960_000)  # a training beside others
     assert page.input_value("#mr-lab-seed") == "7"
     assert page.input_value("#mr-lab-objective") == "both"
 
@@ -78,7 +78,7 @@ def test_a_run_is_set_up_trained_scrubbed_and_taken_home_by_keyboard(visit, tmp_
 
 def test_a_question_that_is_lost_on_its_way_ends_no_run(visit):
     page = visit("?tab=lab&lab=epochs:1,histories:20,views:1,width:8")
-    page.set_default_timeout(240_000)
+    page.set_default_timeout(960_000)
     lost = []
 
     def lose_three(route):

@@ -235,14 +235,14 @@ def test_a_sample_is_diagnosed_on_the_spot_and_again_from_its_link(visit):
     page.press("#mr-sample-size", "Enter")
     made = "document.querySelector('[data-part=table]').value.startsWith('sample of {size}')"
     some = "document.querySelector('[data-panel=diagnose] [data-part=found]').textContent.includes('of {size} ')"
-    page.wait_for_function(made.format(size=20), timeout=60000)
+    page.wait_for_function(made.format(size=20))
     page.wait_for_function(some.format(size=20))
     settled(page, lambda: page.select_option("#mr-f-outcome", "miss"))
     # the address follows a moment after the table
     page.wait_for_function("['sample=20.0', 'f.outcome=miss'].every((part) => location.search.includes(part))")
     missed, link = found(page), page.evaluate("location.search")
     page = tab(visit, "diagnose", "&" + link.removeprefix("?").replace("sample=20.0", "sample=9.3"))
-    page.wait_for_function(made.format(size=9), timeout=60000)
+    page.wait_for_function(made.format(size=9))
     page.wait_for_function(some.format(size=9))
     assert page.locator("#mr-f-outcome").input_value() == "miss"
     assert 0 < found(page) <= 9

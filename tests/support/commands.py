@@ -17,7 +17,7 @@ def mindrec(*arguments) -> subprocess.CompletedProcess:
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "2", "COLUMNS": "200"},
-        timeout=300,
+        timeout=900,
         check=False,
     )
 

@@ -111,7 +111,7 @@ def read_from(endpoint: str, home) -> str:
     kept = {k: v for k, v in os.environ.items() if k.lower() not in ("http_proxy", "https_proxy", "all_proxy")}
     home.mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", READ], cwd=home, env=kept | settings, capture_output=True, text=True, timeout=200
+        [sys.executable, "-c", READ], cwd=home, env=kept | settings, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

@@ -239,7 +239,7 @@ with files.replace_folder(sys.argv[1], files.FolderKind("a test's folder", ("mar
 
 @pytest.mark.parametrize("then", ["nothing", "written"])
 def test_a_kill_between_two_steps_is_undone_by_the_next_command(then, old, capsys):
-    subprocess.run([sys.executable, "-c", KILLED, old], cwd=ROOT, check=False, timeout=100)
+    subprocess.run([sys.executable, "-c", KILLED, old], cwd=ROOT, check=False, timeout=300)
     assert not old.exists()
     check_replaceable(old, KIND)
     assert (old / "mark").read_text() == "old"

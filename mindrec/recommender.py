@@ -24,12 +24,14 @@ from mindrec.explanation import Explanation, explain_item
 from mindrec.model.denoiser import HistoryCache
 from mindrec.recommendation import Recommendation, Recommended, answer_notes
 from mindrec.recording.mentioned_codes import mentioned_codes
-from mindrec.recording.recorder import Recorder
-from mindrec.recording.step_arrays import StepArrays
+from mindrec.recording.recorder import records
 from mindrec.recording.vote_ranks import record_votes
 from mindrec.system.hub import download, looks_like_repo, upload
 from mindrec.text.text_search import TextSearch, text_embedder
 from mindrec.trace.records import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink, Votes, six_digits
+
+SOON = 0.2
+"""Seconds within which steps wait to be recorded together: a slow decode shows its steps as they come."""
 
 
 class Decoding:
@@ -47,17 +49,22 @@ class Decoding:
         self._cache, self._last, self._elapsed = cache, None, 0.0
 
     def __iter__(self) -> Iterator[int]:
-        """Run the search; yields the number of each step once it is recorded."""
-        started, index = time.perf_counter(), self.recommender.index
-        recorders, arrays = [Recorder(index, user, gold) for user, gold in enumerate(self.gold)], None
+        """Run the search; yields the number of each step. Steps that come fast are recorded together, later on."""
+        started = recorded = time.perf_counter()
+        steps: list[Step] = []
         for step in self.recommender.steps(self.rows, self.config, self._cache, full_trace=self.trace):
-            if self.trace:
-                arrays = StepArrays(index, step, arrays)
-                # Who has no open beam left is done, whatever the others of the batch still need.
-                for user in self.users & set(arrays.expanded_user.tolist()) if step.index else self.users:
-                    self.recorded[user].append(recorders[user].step(step, arrays))
+            steps.append(step)
+            if not step.index or not step.beams.open.any() or time.perf_counter() - recorded > SOON:
+                self._record(steps)
+                steps, recorded = [], time.perf_counter()
             self._last, self._elapsed = step, (time.perf_counter() - started) * 1000
             yield step.index
+        self._record(steps)
+
+    def _record(self, steps: list[Step]) -> None:
+        if self.trace and steps:
+            for user, step in records(self.recommender.index, steps, self.gold, self.users):
+                self.recorded[user].append(step)
 
     @cached_property
     def _ranked(self) -> list[list[tuple[int, float]]]:

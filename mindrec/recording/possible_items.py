@@ -3,6 +3,7 @@
 Shape legend: S beams, M members, L levels, K codes listed.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -19,22 +20,33 @@ LISTED = 3
 class PossibleItems:
     """The members of some beams as arrays, sorted by beam and then by how likely the items are, the likeliest first.
 
+    Args:
+        step: one of the search that the beams are of.
+        beams: those of several steps, which are numbered through.
+
     Attributes:
         state, item: (M,).
         start: (S + 1,), where the members of each beam begin.
     """
 
-    def __init__(self, index: ItemIndex, step: Step, beams: Beams):
+    def __init__(self, index: ItemIndex, step: Step, beams: Sequence[Beams]):
         self.index = index
-        members = beams.members
-        if not isinstance(members, Members):
-            members = index.expand(members, beams.user, step.excluded)
-        state, item = members.state.cpu().numpy(), members.item.cpu().numpy()
-        mass = _likely(index, step, beams.user[members.state], members.item)
-        last, first = _narrow(item, index.n_items), _narrow(state, len(beams.user))
-        order = np.lexsort((last, first) if mass is None else (last, -mass, first))
+        states, items, users, first = [], [], [], 0
+        for own in beams:
+            members = own.members
+            if not isinstance(members, Members):
+                members = index.expand(members, own.user, step.excluded)
+            states.append(members.state + first)
+            items.append(members.item)
+            users.append(own.user)
+            first += len(own.user)
+        state_M, item_M, user = torch.cat(states), torch.cat(items), torch.cat(users)
+        state, item = state_M.cpu().numpy(), item_M.cpu().numpy()
+        mass = _likely(index, step, user[state_M], item_M)
+        last, number = _narrow(item, index.n_items), _narrow(state, first)
+        order = np.lexsort((last, number) if mass is None else (last, -mass, number))
         self.state, self.item = state[order], item[order]
-        self.start = np.searchsorted(self.state, np.arange(len(beams.user) + 1))
+        self.start = np.searchsorted(self.state, np.arange(first + 1))
 
     @cached_property
     def codes_ML(self) -> np.ndarray:

@@ -4,7 +4,7 @@ Shape legend: A beams expanded, S beams, L levels, T tokens, N items.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 from mindrec.decoding.beam_search import Step
 from mindrec.decoding.beams import rank_within
 from mindrec.decoding.item_index import ItemIndex
-from mindrec.recording.step_arrays import StepArrays
+from mindrec.recording.step_arrays import StepArrays, StepsTogether
 from mindrec.trace.records import Beam, DecodeStep, Dropped, GoldStep, Opinion, Possible, Reveal, six_digits
 
 DROPPED = 12
@@ -41,7 +41,7 @@ class Recorder:
 
     def step(self, step: Step, arrays: StepArrays | None = None) -> DecodeStep:
         """One step; `arrays` is the same step's, where they were made for the other users of the batch already."""
-        arrays = arrays or StepArrays(self.index, step)
+        arrays = arrays or StepsTogether(self.index, [step]).arrays()[0]
         mine = np.flatnonzero(arrays.beams.user == self.user).tolist()
         opinions, dropped, alternatives, behind = (), (), (), ()
         if step.before is not None:
@@ -58,14 +58,14 @@ class Recorder:
             nfe=int(step.nfe[self.user]),
             rows=int(step.rows[self.user]),
             gold=None if self.gold is None else gold_step(self.index, step, self.user, self.gold),
-            possible=Possible(tuple([tuple(arrays.possible[s]) for s in mine]), alternatives, behind),
+            possible=Possible(tuple([tuple(arrays.possible(s)) for s in mine]), alternatives, behind),
         )
 
     def _beam(self, arrays: StepArrays, s: int) -> Beam:
-        codes, forced = arrays.beams.codes[s], arrays.forced[s]
+        codes, forced = arrays.beams.codes[s], arrays.beams.forced[s]
         parent, revealed = None, ()
         if arrays.step.before is not None:
-            beam = arrays.parent[s]
+            beam = arrays.beams.parent[s]
             parent, revealed = arrays.before.rank[beam], self._reveals(arrays, s, beam)
         elif max(codes) >= 0:
             revealed = tuple(Reveal(n, c, 1.0 if forced[n] else None, forced[n]) for n, c in enumerate(codes) if c >= 0)
@@ -74,12 +74,12 @@ class Recorder:
             score=six_digits(arrays.beams.score[s]),
             parent=parent,
             revealed=revealed,
-            items=arrays.items[s],
-            item=arrays.item_of[s] if arrays.items[s] == 1 and min(codes) >= 0 else None,
+            items=arrays.beams.items[s],
+            item=arrays.item_of[s] if arrays.beams.items[s] == 1 and min(codes) >= 0 else None,
         )
 
     def _reveals(self, arrays: StepArrays, s: int, parent: int) -> tuple[Reveal, ...]:
-        codes, was, forced = arrays.beams.codes[s], arrays.before.codes[parent], arrays.forced[s]
+        codes, was, forced = arrays.beams.codes[s], arrays.before.codes[parent], arrays.beams.forced[s]
         if codes == was:
             return ()
         new = [n for n, code in enumerate(codes) if code >= 0 and was[n] < 0]
@@ -132,9 +132,24 @@ class Recorder:
         return tuple(out)
 
 
+def records(
+    index: ItemIndex, steps: Sequence[Step], golds: Sequence[int | None], users: Collection[int]
+) -> Iterator[tuple[int, DecodeStep]]:
+    """Some steps in a row of one search, recorded together: each with the number of the user it is of.
+
+    Args:
+        golds: of every user of the batch.
+        users: those to record. Who has no open beam left is done, whatever the others of the batch still need.
+    """
+    for step, arrays in zip(steps, StepsTogether(index, steps).arrays(), strict=True):
+        for user in set(users) & set(arrays.expanded_user.tolist()) if step.index else users:
+            yield user, Recorder(index, user, golds[user]).step(step, arrays)
+
+
 def _behind(arrays: StepArrays, user: int, dropped: tuple[Dropped, ...]) -> tuple[tuple[int, ...], ...]:
     """Rows of the first items that each dropped candidate could have become; none at a category level."""
     behind, single, categories = [()] * len(dropped), [], arrays.index.levels.categories
+    possible = arrays.together.possible
     for n, lost in enumerate(dropped):
         if lost.position in categories:
             continue
@@ -142,12 +157,12 @@ def _behind(arrays: StepArrays, user: int, dropped: tuple[Dropped, ...]) -> tupl
         was = arrays.before.codes[beam]
         new = {at: code for at, code in enumerate(lost.codes) if code is not None and was[at] < 0}
         if len(new) == 1:
-            single.append((n, lost.position, beam, lost.code))
+            single.append((n, lost.position, arrays.before.possible + beam, lost.code))
         else:
-            behind[n] = tuple(arrays.possible_before.that_fit(beam, new))
+            behind[n] = tuple(possible.that_fit(arrays.before.possible + beam, new))
     if single:
         numbers, *asked = zip(*single, strict=True)
-        for n, rows in zip(numbers, arrays.possible_before.with_codes(*map(np.array, asked)), strict=True):
+        for n, rows in zip(numbers, possible.with_codes(*map(np.array, asked)), strict=True):
             behind[n] = rows
     return tuple(behind)
 

@@ -105,7 +105,8 @@ class DecodeConfig:
             low=0,
             high=2,
             slider=2,
-            needs={"algorithm": "mindrec"},
+            # What anybody takes is counted over items: it says nothing of codes that no item has.
+            needs={"algorithm": "mindrec", "constraint": "exact"},
         ),
     )
     votes: int = declare(

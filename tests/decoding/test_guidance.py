@@ -199,9 +199,11 @@ def test_guidance_out_of_range_is_refused(value):
         DecodeConfig(guidance=value)
 
 
-def test_the_published_search_knows_no_guidance():
-    with pytest.raises(MindRecError, match="algorithm='mindrec'"):
-        DecodeConfig(guidance=0.5, algorithm="published")
+@pytest.mark.parametrize("other", [{"algorithm": "published"}, {"constraint": "level"}], ids=str)
+def test_searches_of_codes_that_no_item_has_know_no_guidance(other):
+    """What anybody takes says nothing of such codes: moving away from it would make them the likeliest of all."""
+    with pytest.raises(MindRecError, match=r"guidance=0\.5 needs"):
+        DecodeConfig(guidance=0.5, **other)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +212,7 @@ def test_the_published_search_knows_no_guidance():
         ({"guidance": 0.5, "votes": 2, "rethink": True}, {"algorithm": "published"}, {"guidance": 0.0, "votes": 1}),
         ({"steps": 3}, {"resolve": 2}, {"steps": None, "resolve": 2}),
         ({"scoring": "item", "resolve": 2}, {"constraint": "level"}, {"scoring": "token", "resolve": None}),
+        ({"guidance": 0.5}, {"constraint": "level"}, {"guidance": 0.0}),
         ({"guidance": 0.5}, {"beam_size": 5}, {"guidance": 0.5}),
     ],
     ids=str,

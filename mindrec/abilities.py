@@ -95,7 +95,7 @@ class Abilities:
         rows = [self.history_rows(history) for history in histories]
         settings = self.settings(config)
         found = slates(self.denoiser, self.index, rows, settings, n, width=width, max_per_category=max_per_category)
-        return [self._named_slate(own[0]) for own in found]
+        return [self._named_slate(best[0]) for best in found]
 
     def fill_gap(
         self,
@@ -156,7 +156,12 @@ class Abilities:
     def rewritten_config(
         self, trace: DecodeTrace | None, positions: Iterable[int] | None, *, least_certain: int | None, rank: int
     ) -> DecodeConfig:
-        """The settings by which `rewrite` decodes: those of the trace, and the tokens that stay as pins."""
+        """The settings by which `rewrite` decodes: those of the trace, and the tokens that stay as pins.
+
+        Raises:
+            MindRecError: no trace, or one of another catalog; both or neither of positions and least_certain; a rank
+                that is not there.
+        """
         if trace is None or trace.catalog.get("fingerprint") != self.catalog.fingerprint:
             raise MindRecError("a rewrite needs the trace of an answer over this catalog; recommend with trace=True")
         if (positions is None) == (least_certain is None):

@@ -23,7 +23,7 @@ from mindrec.data.splits import item_counts
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.item_map import FILE as MAP_FILE
-from mindrec.item_map import MOST_ITEMS, ItemMap, draw, read_map
+from mindrec.item_map import MAX_ITEMS, ItemMap, draw, read_map
 from mindrec.model.denoiser import StoredDenoiser
 from mindrec.model.registry import denoiser_type
 from mindrec.system.devices import pick_device
@@ -204,7 +204,7 @@ def add_map(folder: Path) -> Checkpoint:
     """
     drawn = with_map(_without_map(Path(folder), "cpu"))
     if drawn.item_map is None:
-        raise MindRecError(f"{folder} has {len(drawn.catalog):,} items; a map is drawn of at most {MOST_ITEMS:,}")
+        raise MindRecError(f"{folder} has {len(drawn.catalog):,} items; a map is drawn of at most {MAX_ITEMS:,}")
     drawn.item_map.save(folder)
     return drawn
 
@@ -269,7 +269,7 @@ def _catalog_json(checkpoint: Checkpoint) -> dict:
 
 
 def weights_digest(folder: Path) -> str:
-    """Digest of a checkpoint's weights, without opening it."""
+    """Digest of a checkpoint's weights, without opening it. Raises MindRecError where they cannot be read."""
     try:
         with (Path(folder).expanduser() / "model.safetensors").open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -18,7 +18,7 @@ FILE = "map.json"
 FORMAT = 1
 EXTENT = 32767
 """The longer side of a map reaches from minus this to this."""
-MOST_ITEMS = 20_000
+MAX_ITEMS = 20_000
 """A larger catalog gets no map: t-SNE takes minutes, and its points would cover each other."""
 PATH_WEIGHTS = (0.45, 0.2, 0.1)
 """Weight of a path's node at each depth, coarse to fine, where an item vector has length 1; deeper ones weigh nothing.
@@ -69,14 +69,14 @@ def read_map(folder: Path, n_items: int) -> ItemMap | None:
 
 
 def draw(vectors_ND: np.ndarray, codes_NC: np.ndarray) -> ItemMap | None:
-    """Draw a map; the same input gives the same one. None for a catalog of more than MOST_ITEMS.
+    """Draw a map; the same input gives the same one. None for a catalog of more than MAX_ITEMS.
 
     Args:
         vectors_ND: what a model knows of each item.
         codes_NC: the nodes of each item's category path, coarse to fine; no columns where there are no categories.
     """
     n_items = len(vectors_ND)
-    if n_items > MOST_ITEMS:
+    if n_items > MAX_ITEMS:
         return None
     if n_items < 6:  # t-SNE needs neighbours
         return ItemMap(tuple(round(v) for v in np.linspace(-EXTENT, EXTENT, n_items)), (0,) * n_items)

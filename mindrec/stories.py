@@ -27,7 +27,7 @@ SHORTEST, LONGEST = 3, 9
 
 
 @dataclass(frozen=True)
-class Told:
+class Candidate:
     """A decoded case: its trace, the same with a narrow beam, and how many training sequences hold its items."""
 
     case: Case
@@ -44,25 +44,25 @@ class Kind:
     name: str
     title: str
     about: str
-    fits: Callable[[Told], bool]
-    worth: Callable[[Told], float | tuple[float, ...]]
+    fits: Callable[[Candidate], bool]
+    worth: Callable[[Candidate], float | tuple[float, ...]]
 
 
-def _rank(told: Told) -> int | None:
-    return told.trace.gold.rank
+def _rank(candidate: Candidate) -> int | None:
+    return candidate.trace.gold.rank
 
 
-def _lost_at(told: Told) -> str | None:
+def _lost_at(candidate: Candidate) -> str | None:
     """Kind of the position on which the last beam that could become the gold was lost."""
-    died = told.trace.gold.died_at
+    died = candidate.trace.gold.died_at
     if died is None:
         return None
-    branched = [o.chosen[0] for o in told.trace.steps[died].opinions if o.chosen]
-    return told.trace.levels[branched[0]].kind if branched else None
+    branched = [o.chosen[0] for o in candidate.trace.steps[died].opinions if o.chosen]
+    return candidate.trace.levels[branched[0]].kind if branched else None
 
 
-def _lead(told: Told) -> float:
-    results = told.trace.results
+def _lead(candidate: Candidate) -> float:
+    results = candidate.trace.results
     return results[0].score - results[1].score if len(results) > 1 else 0.0
 
 
@@ -126,7 +126,7 @@ def find_stories(
     *,
     avoid: Sequence[str] = (),
     batch: int = 32,
-) -> list[tuple[Kind, Told]]:
+) -> list[tuple[Kind, Candidate]]:
     """One case for each kind that has any, no case twice.
 
     Args:
@@ -139,12 +139,12 @@ def find_stories(
         if SHORTEST <= len(c.history) <= LONGEST
         and not any(name in avoid for row in (*c.history, c.target) for name in items[row].categories)
     ]
-    told = []
+    candidates = []
     for first in progress_bar(range(0, len(some), batch), desc="stories"):
-        told += _tell(recommender, some[first : first + batch], popularity_N)
+        candidates += _decoded(recommender, some[first : first + batch], popularity_N)
     found, taken = [], set()
     for kind in KINDS:
-        fit = [t for t in told if kind.fits(t) and t.case.user_id not in taken]
+        fit = [t for t in candidates if kind.fits(t) and t.case.user_id not in taken]
         if fit:
             best = max(fit, key=kind.worth)
             taken.add(best.case.user_id)
@@ -152,14 +152,14 @@ def find_stories(
     return found
 
 
-def _tell(recommender: Recommender, cases: Sequence[Case], popularity_N: np.ndarray) -> list[Told]:
+def _decoded(recommender: Recommender, cases: Sequence[Case], popularity_N: np.ndarray) -> list[Candidate]:
     ids = [[recommender.catalog.items[r].item_id for r in c.history] for c in cases]
     targets = [recommender.catalog.items[c.target].item_id for c in cases]
     config = recommender.default_config
     full = recommender.recommend_many(ids, config, targets=targets)
     narrow = recommender.recommend_many(ids, replace(config, beam_size=NARROW), targets=targets)
     return [
-        Told(
+        Candidate(
             case,
             a.trace,
             b.trace,
@@ -172,7 +172,7 @@ def _tell(recommender: Recommender, cases: Sequence[Case], popularity_N: np.ndar
 
 def write_stories(
     recommender: Recommender,
-    found: Sequence[tuple[Kind, Told]],
+    found: Sequence[tuple[Kind, Candidate]],
     opening: Sequence[str],
     out: Path,
 ) -> list[Path]:
@@ -180,6 +180,9 @@ def write_stories(
 
     Args:
         opening: item ids of the history that the page opens on; it has no true next item.
+
+    Raises:
+        MindRecError: no story was found, or `out` holds something else.
     """
     out = check_replaceable(out, FOLDER)
     if not found:
@@ -196,10 +199,10 @@ def write_stories(
         if opening
         else []
     )
-    names = {item.row: item for _, told in found for item in told.trace.items}
-    for kind, told in found:
-        gold, top = names[told.trace.gold.row].title, names[told.trace.results[0].row].title
-        stories.append((kind.name, kind.title, kind.about.format(gold=gold, top=top), told.trace))
+    names = {item.row: item for _, story_case in found for item in story_case.trace.items}
+    for kind, story_case in found:
+        gold, top = names[story_case.trace.gold.row].title, names[story_case.trace.results[0].row].title
+        stories.append((kind.name, kind.title, kind.about.format(gold=gold, top=top), story_case.trace))
     with replace_folder(out, FOLDER) as folder:
         for number, (name, title, about, trace) in enumerate(stories, 1):
             story = {"title": title, "about": about, "kind": name, "trace": trace.to_dict() | {"elapsed_ms": None}}

@@ -28,7 +28,7 @@ settings.register_profile(
 settings.load_profile("mindrec")
 
 
-MOST_PROCESSES = 4
+MAX_PROCESSES = 4
 OF_WATCH = ("test_address.py", "test_front.py", "test_map.py", "test_watch.py")
 """The browser's tests that meet the Watch tab: about half of the time that all of them take."""
 
@@ -51,7 +51,7 @@ def pytest_xdist_make_scheduler(config, log):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config) -> int:
     """Two processes a core: those that meet a browser or a command wait for most of their time."""
-    return min(MOST_PROCESSES, 2 * (os.cpu_count() or 1))
+    return min(MAX_PROCESSES, 2 * (os.cpu_count() or 1))
 
 
 def pytest_collection_modifyitems(items) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST_LINES, MOST_LINE = 200, 400
+MAX_LINES, MAX_LINE = 200, 400
 PATIENCE = 5.0
 """Seconds that a process which is ended may take before it is killed."""
 
@@ -33,7 +33,7 @@ class Commands:
         self.result: dict | None = None
         self.cancelled = False
         self.ended = threading.Event()
-        self._lines: deque[str] = deque(maxlen=MOST_LINES)
+        self._lines: deque[str] = deque(maxlen=MAX_LINES)
         self._process: subprocess.Popen | None = None
         self._lock = threading.Lock()
         threading.Thread(target=self._run, daemon=True).start()
@@ -98,4 +98,4 @@ class Commands:
             with suppress(ValueError):
                 self.epochs = int(json.loads(line)["epoch"]) + 1
         elif line:
-            self._lines.append(line[:MOST_LINE])
+            self._lines.append(line[:MAX_LINE])

@@ -21,7 +21,7 @@ GRACE = 4.0
 """Seconds more, for the way to the server and back."""
 LIVES = 3600.0
 """Seconds after its last guess in which a game is kept."""
-MOST_GAMES = 4_000
+MAX_GAMES = 4_000
 PASSED = -1
 """A guess that was not made, or came too late."""
 
@@ -78,8 +78,8 @@ class Games:
         most: games kept.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, most: int = MOST_GAMES):
-        self.clock, self.most = clock, most
+    def __init__(self, clock: Callable[[], float] = time.monotonic, limit: int = MAX_GAMES):
+        self.clock, self.limit = clock, limit
         self._games: OrderedDict[str, Game] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -144,5 +144,5 @@ class Games:
     def _keep(self, game: Game) -> None:
         self._games[game.key] = game
         self._games.move_to_end(game.key)
-        while len(self._games) > self.most:
+        while len(self._games) > self.limit:
             self._games.popitem(last=False)

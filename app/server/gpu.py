@@ -31,14 +31,14 @@ class LentDecoding:
         users: those still wanted; only emptying it stops the decode, after the step of the moment.
     """
 
-    def __init__(self, told: Iterator, count: int):
-        self._told, self._results = told, []
+    def __init__(self, messages: Iterator, count: int):
+        self._messages, self._results = messages, []
         self.recorded: list[list[DecodeStep]] = [[] for _ in range(count)]
         self.users = set(range(count))
 
     def __iter__(self) -> Iterator[int]:
         """Run the search; yields the number of each step once it is here. Raises what the other process met."""
-        for number, value in enumerate(self._told):
+        for number, value in enumerate(self._messages):
             if isinstance(value, (MindRecError, MemoryError)):
                 raise value
             if isinstance(value[0], Recommendation):

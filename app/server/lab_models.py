@@ -22,7 +22,7 @@ PREFIX = "lab:"
 """What their names begin with."""
 KEPT = 1800.0
 """Seconds that a model lives after it was trained, or last asked for."""
-MOST = 32
+MAX_MODELS = 32
 """Models at a time; the one that was not asked for longest goes when one more comes."""
 
 
@@ -40,8 +40,8 @@ class LabModels:
         most, kept: models at a time, and seconds of each.
     """
 
-    def __init__(self, service: Service, most: int = MOST, kept: float = KEPT):
-        self.service, self.most, self.kept = service, most, kept
+    def __init__(self, service: Service, limit: int = MAX_MODELS, kept: float = KEPT):
+        self.service, self.limit, self.kept = service, limit, kept
         self._models: OrderedDict[str, _Kept] = OrderedDict()  # the one asked for last at the end
         self._lock = threading.Lock()
 
@@ -50,7 +50,7 @@ class LabModels:
         name = PREFIX + secrets.token_urlsafe(12)
         with self._lock:
             self._drop_old()
-            while len(self._models) >= self.most:
+            while len(self._models) >= self.limit:
                 self._drop(next(iter(self._models)))
             self._models[name] = _Kept(packed, time.monotonic() + self.kept)
         return name

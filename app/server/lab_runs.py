@@ -31,10 +31,10 @@ KEPT = 12.0
 """Seconds that a run lives without a question about it: a page asks each second, and is gone with its tab."""
 WARM_SECONDS = 90.0
 """Seconds that a process which has imported all it needs waits for a run after the Lab tab was last used."""
-MOST_WAITING = 32
-MOST_OF_ONE = 24
+MAX_WAITING = 32
+MAX_OF_ONE = 24
 """Runs that one network address may have; a class behind one router shares it."""
-MOST_LINE = 4_000_000
+MAX_LINE = 4_000_000
 """Bytes of one event."""
 
 
@@ -114,7 +114,7 @@ class LabRuns:
         with self._changed:
             self._drop_unwanted()
             mine = sum(other.address == run.address for other in self.waiting)
-            if len(self.waiting) >= MOST_WAITING or (run.address and mine >= MOST_OF_ONE):
+            if len(self.waiting) >= MAX_WAITING or (run.address and mine >= MAX_OF_ONE):
                 COUNTERS.count("lab_busy")
                 raise Busy(text.BUSY)
             self.waiting.append(run)
@@ -212,7 +212,7 @@ class LabRuns:
             watch = threading.Thread(target=self._watch, args=(run, process), name="lab-watch", daemon=True)
             watch.start()
             try:
-                for line in iter(lambda: process.stdout.readline(MOST_LINE), b""):
+                for line in iter(lambda: process.stdout.readline(MAX_LINE), b""):
                     run.events.append(self._kept(json.loads(line)))
             finally:
                 process.kill()

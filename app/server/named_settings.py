@@ -5,7 +5,7 @@ from typing import Any
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
 
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 
 def by_number(recommender: Recommender, settings: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -56,5 +56,5 @@ def _token(recommender: Recommender, level: str, label: Any) -> list[int]:
         return [position, codes[0]]
     if codes:
         raise MindRecError(f"{level} has {len(codes)} codes called {label!r}: give one of the numbers {codes}")
-    some = ", ".join(levels[position].labels[:MOST_NAMED])
+    some = ", ".join(levels[position].labels[:MAX_NAMED])
     raise MindRecError(f"{level} has nothing called {str(label)[:80]!r}; it has {some} …")

@@ -64,7 +64,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
         action=argparse.BooleanOptionalAction,
         help="the dialog that trains on your own file; on where the page is served to this machine alone",
     )
-    asked = parser.parse_args(arguments)
+    parsed = parser.parse_args(arguments)
 
     def paths(variable: str) -> list[Path]:
         return [Path(part) for part in environment.get(variable, "").split(os.pathsep) if part]
@@ -76,27 +76,27 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
         except RuntimeError as error:
             raise MindRecError(f"{path}: there is no such home folder; give the whole path") from error
 
-    mcp = asked.mcp or environment.get("MINDREC_MCP") == "1"
+    mcp = parsed.mcp or environment.get("MINDREC_MCP") == "1"
     if mcp and find_spec("mcp") is None:
         raise MindRecError(MCP)
-    _check_port(asked.port)
-    data, arena = asked.data or environment.get("MINDREC_DATA"), asked.arena or environment.get("MINDREC_ARENA")
+    _check_port(parsed.port)
+    data, arena = parsed.data or environment.get("MINDREC_DATA"), parsed.arena or environment.get("MINDREC_ARENA")
     proxies = int(_number(environment, "MINDREC_PROXIES", 1 if environment.get("SPACE_ID") else 0, 0, 16))
-    alone = not proxies and {asked.host, environment.get("GRADIO_SERVER_NAME")} <= LOOPBACK
+    alone = not proxies and {parsed.host, environment.get("GRADIO_SERVER_NAME")} <= LOOPBACK
     return Options(
-        checkpoints=tuple(map(home, asked.checkpoint or paths("MINDREC_CHECKPOINTS") or shipped)),
+        checkpoints=tuple(map(home, parsed.checkpoint or paths("MINDREC_CHECKPOINTS") or shipped)),
         data=home(Path(data)) if data else None,
-        cases=tuple(map(home, asked.cases or paths("MINDREC_CASES"))),
+        cases=tuple(map(home, parsed.cases or paths("MINDREC_CASES"))),
         arena=home(Path(arena)) if arena else None,
-        host=asked.host,
-        port=asked.port,
-        operator=asked.operator,
+        host=parsed.host,
+        port=parsed.port,
+        operator=parsed.operator,
         mcp=mcp,
         waiting=int(_number(environment, "MINDREC_QUEUE", MOST_WAITING, 1, 10_000)),
         rate=_number(environment, "MINDREC_RATE", RATE, 0, 1_000_000),
         lab_seconds=_lab_seconds(environment),
         proxies=proxies,
-        own_data=alone if asked.own_data is None else asked.own_data,
+        own_data=alone if parsed.own_data is None else parsed.own_data,
     )
 
 

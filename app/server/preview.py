@@ -13,7 +13,7 @@ from mindrec.recommender import Recommender
 PICTURE = Path(__file__).resolve().parents[1] / "page" / "preview.png"
 """1200 x 630 pixels; made by assets/screenshots/make.py."""
 PATH = "/preview.png"
-MOST_ITEMS, MOST_LETTERS = 6, 40
+MAX_ITEMS, MAX_LETTERS = 6, 40
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d{1,5})?")
 
 
@@ -41,9 +41,9 @@ class Preview:
         return "".join(tags).encode()
 
     def _description(self, request: Request) -> str:
-        asked = request.query_params
+        query = request.query_params
         first = next(iter(self.recommenders))
-        catalog = self.recommenders.get(asked.get("ck", first), self.recommenders[first]).catalog
-        rows = [catalog.ids.row(item) for item in asked.get("h", "").split(",")[:MOST_ITEMS]]
-        titles = [catalog.items[row].title[:MOST_LETTERS] for row in rows if row is not None]
+        catalog = self.recommenders.get(query.get("ck", first), self.recommenders[first]).catalog
+        rows = [catalog.ids.row(item) for item in query.get("h", "").split(",")[:MAX_ITEMS]]
+        titles = [catalog.items[row].title[:MAX_LETTERS] for row in rows if row is not None]
         return text.PREVIEW_CART.format(items=", ".join(titles)) if titles else text.PREVIEW

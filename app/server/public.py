@@ -12,7 +12,7 @@ from mindrec.decoding.without_beams import is_defined
 from mindrec.errors import MindRecError
 from mindrec.trace.records import ItemName
 
-MOST_FOUND = 50
+MAX_FOUND = 50
 
 
 class PublicApi:
@@ -61,8 +61,8 @@ class PublicApi:
         """
         if not isinstance(query, str):
             raise MindRecError(f"query {query!r} is not text")
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_FOUND:
-            raise MindRecError(f"limit {limit!r} is not a whole number from 1 to {MOST_FOUND}")
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_FOUND:
+            raise MindRecError(f"limit {limit!r} is not a whole number from 1 to {MAX_FOUND}")
         recommender = next(iter(self.handlers.recommenders.values()))
         return [_named(Handlers.item(recommender, row)) for row in recommender.search(query, limit)]
 

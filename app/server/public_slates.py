@@ -10,7 +10,7 @@ from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
 from mindrec.trace.records import DecodeTrace
 
-MOST_SLOTS = 10
+MAX_SLOTS = 10
 
 
 def more_api(handlers: Handlers) -> dict[str, Callable]:
@@ -29,8 +29,8 @@ def more_api(handlers: Handlers) -> dict[str, Callable]:
         `max_per_category` limits the items of one finest category, `settings` is as for `recommend`. Each item has slot
         (from 1), item_id, title, path and probability, given the history and the slots before it.
         """
-        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST_SLOTS:
-            raise MindRecError(f"n {n!r} is not a whole number from 1 to {MOST_SLOTS}")
+        if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_SLOTS:
+            raise MindRecError(f"n {n!r} is not a whole number from 1 to {MAX_SLOTS}")
 
         def make(recommender: Recommender, config) -> list[dict]:
             found = recommender.slate(item_ids, n, config, max_per_category=max_per_category)

@@ -39,11 +39,11 @@ def room_routes(rooms: Rooms) -> list[BaseRoute]:
         return _answer(lambda: {"member": rooms.join(request.path_params["code"])})
 
     async def vote(request: Request) -> Response:
-        asked = json.loads(await request.body())  # an object, says the guard
+        body = json.loads(await request.body())  # an object, says the guard
 
         def take() -> dict:
-            rooms.vote(request.path_params["code"], asked.get("member"), asked.get("number"), asked.get("choice"))
-            return {"number": asked["number"], "choice": asked["choice"]}
+            rooms.vote(request.path_params["code"], body.get("member"), body.get("number"), body.get("choice"))
+            return {"number": body["number"], "choice": body["choice"]}
 
         return _answer(take)
 

@@ -18,11 +18,11 @@ from mindrec.errors import MindRecError
 
 LIVES = 7_200.0
 """Seconds that a room is open."""
-MOST_ROOMS = 64
-MOST_OF_ONE = 8
+MAX_ROOMS = 64
+MAX_OF_ONE = 8
 """Rooms that one network address may have open."""
-MOST_MEMBERS = 400
-MOST_OPTIONS, MOST_ASK, MOST_OPTION = 12, 800, 160
+MAX_MEMBERS = 400
+MAX_OPTIONS, MAX_ASK, MAX_OPTION = 12, 800, 160
 """Options of a question, and characters of its text and of an option; longer texts are cut."""
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ23456789"
 """Of a code: nothing that is mistaken for another, and no vowels, so that no word comes out."""
@@ -103,7 +103,7 @@ class Rooms:
         with self._lock:
             self._drop_old()
             mine = sum(room.address == address for room in self._rooms.values())
-            if len(self._rooms) >= MOST_ROOMS or (address and mine >= MOST_OF_ONE):
+            if len(self._rooms) >= MAX_ROOMS or (address and mine >= MAX_OF_ONE):
                 raise Busy(text.NO_ROOM)
             code = self._free_code()
             room = self._rooms[code] = Room(code, secrets.token_urlsafe(18), address, self.clock())
@@ -113,8 +113,8 @@ class Rooms:
         """A new member's token. Raises Gone where there is no such room, Busy where it is full."""
         with self._lock:
             room = self._find(code)
-            if len(room.members) >= MOST_MEMBERS:
-                raise Busy(text.FULL.format(most=MOST_MEMBERS))
+            if len(room.members) >= MAX_MEMBERS:
+                raise Busy(text.FULL.format(most=MAX_MEMBERS))
             member = secrets.token_urlsafe(9)
             self._rooms[room.code] = replace(room, members=room.members | {member})
             return member
@@ -134,12 +134,12 @@ class Rooms:
 
         The answer is not needed before `reveal`.
         """
-        if not 2 <= len(options) <= MOST_OPTIONS:
-            raise MindRecError(text.NO_OPTIONS.format(count=len(options), most=MOST_OPTIONS))
+        if not 2 <= len(options) <= MAX_OPTIONS:
+            raise MindRecError(text.NO_OPTIONS.format(count=len(options), most=MAX_OPTIONS))
         with self._lock:
             room = self._taught(code, teacher)
             number = room.question.number + 1 if room.question else 1
-            question = Question(number, _cut(words, MOST_ASK), tuple(_cut(each, MOST_OPTION) for each in options))
+            question = Question(number, _cut(words, MAX_ASK), tuple(_cut(each, MAX_OPTION) for each in options))
             room = replace(room, question=question, votes=_NOBODY, revealed=False)
             self._rooms[room.code] = room
             return room
@@ -171,7 +171,7 @@ class Rooms:
             room = self._taught(code, teacher)
             if room.question is None or room.question.number != number:
                 raise MindRecError(text.OTHER_QUESTION)
-            question = replace(room.question, answer=answer, because=_cut(because, MOST_ASK))
+            question = replace(room.question, answer=answer, because=_cut(because, MAX_ASK))
             room = self._rooms[room.code] = replace(room, question=question, revealed=True)
             return room
 
@@ -206,5 +206,5 @@ class Rooms:
                 return code
 
 
-def _cut(words: str, most: int) -> str:
-    return words if len(words) <= most else words[: most - 1] + "…"
+def _cut(words: str, limit: int) -> str:
+    return words if len(words) <= limit else words[: limit - 1] + "…"

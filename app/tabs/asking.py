@@ -11,7 +11,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
 
-MOST_IDS = 1000
+MAX_IDS = 1000
 
 
 def plainly(method: Callable) -> Callable:
@@ -47,6 +47,6 @@ def config_of(recommender: Recommender, raw) -> DecodeConfig:
 def ids_of(ask: dict) -> list[str]:
     """The item ids that a question names. Raises MindRecError where they are no list of few enough texts."""
     ids = ask.get("ids")
-    if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(isinstance(i, str) for i in ids):
+    if not isinstance(ids, list) or len(ids) > MAX_IDS or not all(isinstance(i, str) for i in ids):
         raise MindRecError(text.NOT_UNDERSTOOD.format(what="ids"))
     return ids

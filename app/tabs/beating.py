@@ -97,12 +97,12 @@ class Beating:
     def _daily(self, day) -> str:
         now = self.day()
         try:
-            asked = now if day is None else date.fromisoformat(day)
+            wanted = now if day is None else date.fromisoformat(day)
         except (TypeError, ValueError):
-            asked = None
-        if asked is None or asked > now:
+            wanted = None
+        if wanted is None or wanted > now:
             raise MindRecError(text.NO_SUCH_DAY.format(day=str(day)[:20], today=now.isoformat()))
-        return asked.isoformat()
+        return wanted.isoformat()
 
     def _deal(self, name: str, seed: str) -> Cart:
         trips = self.handlers.trips(name)
@@ -182,8 +182,8 @@ class Beating:
         lines = [title if game.timed else f"{title}, {words['untimed']}"]
         for player, marks in self._marks(game).items():
             if game.kind == "run":
-                most = len(marks) * (AISLE_POINTS + ITEM_POINTS)
-                lines.append(words["share_run"].format(who=words[player], points=sum(map(_worth, marks)), most=most))
+                full = len(marks) * (AISLE_POINTS + ITEM_POINTS)
+                lines.append(words["share_run"].format(who=words[player], points=sum(map(_worth, marks)), most=full))
             else:
                 aisle, item = ("✓" if right else "✗" for right in marks[0])
                 lines.append(words["share_line"].format(who=words[player], aisle=aisle, item=item))

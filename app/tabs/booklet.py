@@ -170,12 +170,12 @@ def _fall(rows: list[dict]) -> str:
 
 
 def _bars(values: Sequence[tuple[str, float]], answered: bool) -> str:
-    most = max(value for _, value in values)
+    highest = max(value for _, value in values)
 
     def bar(value: float) -> str:
         if not answered:
             return "<td>?</td>"
-        return f'<td><i class="bar" style="width:{12 * value / most:.2f}em"></i>{value:.3f}</td>'
+        return f'<td><i class="bar" style="width:{12 * value / highest:.2f}em"></i>{value:.3f}</td>'
 
     return _table(["", BOOKLET["bars"]], [_tag("td", name) + bar(value) for name, value in values])
 

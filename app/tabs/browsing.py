@@ -9,7 +9,7 @@ from mindrec.data.catalog import Catalog
 from mindrec.data.category_tree import HERE
 from mindrec.errors import MindRecError
 
-MOST_ITEMS = 200
+MAX_ITEMS = 200
 """Items listed in one place; more are found by search."""
 
 
@@ -24,20 +24,20 @@ class Browsing:
         """One place in the category tree.
 
         `path` holds the names from the top; it is empty at the start. The answer has `branches`, each {"label",
-        "items"}, the `items` that belong right here, at most MOST_ITEMS, and how many there are, `count`.
+        "items"}, the `items` that belong right here, at most MAX_ITEMS, and how many there are, `count`.
         """
         recommender, path = self.handlers.recommender(ask), ask.get("path", [])
         if not isinstance(path, list) or not all(isinstance(name, str) for name in path):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="path"))
         branches, rows = place(recommender.catalog, tuple(path))
-        items = [self.handlers.item(recommender, int(row)) for row in rows[:MOST_ITEMS]]
+        items = [self.handlers.item(recommender, int(row)) for row in rows[:MAX_ITEMS]]
         return {"path": path, "branches": branches, "items": items, "count": len(rows)}
 
     @plainly
     def known(self, ask: dict) -> dict:
-        """Which of `ids`, at most MOST_ITEMS, are items of the catalog, in their order: {"ids"}."""
+        """Which of `ids`, at most MAX_ITEMS, are items of the catalog, in their order: {"ids"}."""
         rows, ids = self.handlers.recommender(ask).catalog.row_of, ask.get("ids")
-        if not isinstance(ids, list) or len(ids) > MOST_ITEMS or not all(isinstance(i, str) for i in ids):
+        if not isinstance(ids, list) or len(ids) > MAX_ITEMS or not all(isinstance(i, str) for i in ids):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="ids"))
         return {"ids": [item_id for item_id in ids if item_id in rows]}
 

@@ -80,8 +80,8 @@ def _drawn(chance: random.Random, pool: list, weights: dict, count: int) -> list
 
 def machines(handlers: Handlers, name: str) -> dict[str, tuple[str, DecodeConfig]]:
     """Checkpoint and settings of each machine that plays: the twin only where one of the same catalog is open."""
-    own = handlers.recommenders[name].default_config
-    found = {"greedy": (name, replace(own, beam_size=1)), "beams": (name, own)}
+    config = handlers.recommenders[name].default_config
+    found = {"greedy": (name, replace(config, beam_size=1)), "beams": (name, config)}
     twin = handlers.twin(handlers.recommenders[name].catalog.fingerprint)
     return found if twin is None else found | {"twin": (twin, handlers.recommenders[twin].default_config)}
 

@@ -16,7 +16,7 @@ from mindrec.diagnosis.cases import causes, wilson
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
 
-MOST_LINES = 8
+MAX_LINES = 8
 """Lines of each list; the rest is counted in a last one."""
 ITEM, CATEGORY = "item", "category"
 
@@ -159,5 +159,5 @@ def _causes(table: CaseTable, true: np.ndarray, chosen: dict) -> dict:
 def _list(title: str, values: Iterable, line: Callable[..., dict]) -> dict:
     """The commonest values, each as a line with its count."""
     counts = pd.Series(values).dropna().value_counts(sort=False).sort_values(ascending=False, kind="stable")
-    lines = [line(value) | {"count": int(n)} for value, n in counts.head(MOST_LINES).items()]
-    return {"title": WORDS[title], "lines": lines, "rest": max(0, len(counts) - MOST_LINES)}
+    lines = [line(value) | {"count": int(n)} for value, n in counts.head(MAX_LINES).items()]
+    return {"title": WORDS[title], "lines": lines, "rest": max(0, len(counts) - MAX_LINES)}

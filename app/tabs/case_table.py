@@ -12,7 +12,7 @@ from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
 
 PAGE = 15
-MOST_PAGE = 100
+MAX_PAGE = 100
 SORTABLE = (
     "user_id",
     "title",
@@ -68,10 +68,10 @@ class CaseTable:
         view = view.assign(words=words.str.lower())
         return cls(name, checkpoint, diagnosis, view, _codes(cases["gold_path"]), _codes(cases["top_path"]))
 
-    def chosen(self, asked: dict) -> np.ndarray:
+    def chosen(self, filters: dict) -> np.ndarray:
         """Row numbers that pass every filter given, in the file's order. Raises MindRecError naming a bad filter."""
         keep = np.ones(len(self.view), dtype=bool)
-        for name, value in asked.items():
+        for name, value in filters.items():
             if name not in FILTERS:
                 raise MindRecError(text.DIAGNOSE["bad_filter"].format(name=str(name)[:40], value=str(value)[:40]))
             if value in (None, ""):

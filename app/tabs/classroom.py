@@ -13,7 +13,7 @@ from app.tabs.lessons import Lessons
 from app.words import room_words as text
 from mindrec.errors import MindRecError
 
-MOST_ADDRESS = 300
+MAX_ADDRESS = 300
 ADDRESS = re.compile(r"https?://[^\s<>\"'\\]+/")
 
 
@@ -33,7 +33,7 @@ class Classroom:
     def room_open(self, ask: dict) -> dict:
         """A room whose link begins with `address`, this page's own: its code, the teacher's token, link and QR code."""
         address = ask.get("address")
-        if not isinstance(address, str) or len(address) > MOST_ADDRESS or not ADDRESS.fullmatch(address):
+        if not isinstance(address, str) or len(address) > MAX_ADDRESS or not ADDRESS.fullmatch(address):
             raise MindRecError(text.BAD_ADDRESS)
         room = self.rooms.open(CALLER.get().address)
         link = f"{address}room/{room.code}"

@@ -13,7 +13,7 @@ import numpy as np
 from app.tabs.asking import config_of, plainly
 from app.tabs.behaving import kept_behaviour
 from app.tabs.case_pages import case_page
-from app.tabs.case_table import FILTERS, MOST_PAGE, PAGE, CaseTable
+from app.tabs.case_table import FILTERS, MAX_PAGE, PAGE, CaseTable
 from app.tabs.handlers import Handlers
 from app.tabs.sampling import Sample, sample_name, unlike_default
 from app.tabs.slice_table import popular_items, slice_table
@@ -31,10 +31,10 @@ from mindrec.diagnosis.track_gold import check_followed
 from mindrec.errors import MindRecError
 from mindrec.evaluation.report import answerable_cases
 
-MOST_SAMPLE = 300
-MOST_KEPT = 6
+MAX_SAMPLE = 300
+MAX_KEPT = 6
 """Samples kept; the oldest gives way."""
-MOST_FLIPPED = 200
+MAX_FLIPPED = 200
 FORMATS = ("csv", "parquet", "jsonl")
 
 
@@ -100,7 +100,7 @@ class Diagnosing:
             "filters": list(FILTERS),
             "slices": list(SLICES),
             "formats": list(FORMATS),
-            "most_sample": MOST_SAMPLE,
+            "most_sample": MAX_SAMPLE,
             "behaviour": kept_behaviour(self.handlers),
         }
 
@@ -151,7 +151,7 @@ class Diagnosing:
     def cases(self, ask: dict) -> dict:
         """One page of the filtered and sorted table."""
         table, rows = self._rows(ask)
-        page, size = _whole(ask, "page", 0), min(MOST_PAGE, max(1, _whole(ask, "size", PAGE)))
+        page, size = _whole(ask, "page", 0), min(MAX_PAGE, max(1, _whole(ask, "size", PAGE)))
         page = max(0, min(page, (len(rows) - 1) // size))
         hit = table.view["hit"].to_numpy()[rows]
         return {
@@ -220,16 +220,16 @@ class Diagnosing:
             "about": text.case_about(line, table.diagnosis.about["k"], self._titles(table)),
         }
 
-    def _rescue(self, table: CaseTable, told: str | None, config: DecodeConfig) -> dict | None:
+    def _rescue(self, table: CaseTable, rescue: str | None, config: DecodeConfig) -> dict | None:
         """The side of a comparison that would have saved a case: {"config", "without", "words"}; None for none."""
         recommender = self.handlers.recommenders[table.checkpoint]
-        found = None if told is None else rescued(told, config, recommender.tokenizer.n_levels)
+        found = None if rescue is None else rescued(rescue, config, recommender.tokenizer.n_levels)
         if found is None:
             return None
         changed, without = found
         if without is not None:  # what was left out is still not recommended
             changed = replace(changed, forbid_items=(recommender.catalog.row_of[without],))
-        words = text.RESCUE_NAME.format(change=text.rescue_words(told, self._titles(table)))
+        words = text.RESCUE_NAME.format(change=text.rescue_words(rescue, self._titles(table)))
         return {"config": changed.to_dict(), "without": without, "words": words}
 
     def _titles(self, table: CaseTable) -> dict[str, str]:
@@ -267,7 +267,7 @@ class Diagnosing:
                 "left": _side(r.left_rank, r.left_cause, numbers["left"][(r.user_id, r.gold)]),
                 "right": _side(r.right_rank, r.right_cause, numbers["right"][(r.user_id, r.gold)]),
             }
-            for r in found.flipped.head(MOST_FLIPPED).itertuples()
+            for r in found.flipped.head(MAX_FLIPPED).itertuples()
         ]
         tests = found.tests.to_dict(orient="records")
         went = case_pairs.transitions(left.diagnosis, right.diagnosis, k)
@@ -308,9 +308,9 @@ class Diagnosing:
         with self._lock:
             self.tables.setdefault(job.table.name, job.table)
             kept = [s for s in self._samples if s.table is not None and s.table.name in self.tables]
-            for old in kept[:-MOST_KEPT]:
+            for old in kept[:-MAX_KEPT]:
                 del self.tables[old.name]
-                old.table, old.asked, old.error = None, [], text.DIAGNOSE["no_table"].format(name=old.name)
+                old.table, old.chosen, old.error = None, [], text.DIAGNOSE["no_table"].format(name=old.name)
         return {"done": job.total, "total": job.total, "table": self.about(job.table)}
 
     # -- parts ---------------------------------------------------------------------------------------------------------
@@ -319,7 +319,7 @@ class Diagnosing:
         name, recommender = self.handlers.name(ask), self.handlers.recommender(ask)
         config = replace(config_of(recommender, ask.get("config")), pins=(), forbid_tokens=(), forbid_items=())
         check_followed(config)
-        users = min(MOST_SAMPLE, max(1, _whole(ask, "users", 100)))
+        users = min(MAX_SAMPLE, max(1, _whole(ask, "users", 100)))
         trips = self.handlers.trips(name)
         if trips.ready() is None:
             return {"waiting": trips.waiting()}
@@ -332,8 +332,8 @@ class Diagnosing:
             if any(job.working for job in self._samples):
                 raise MindRecError(text.DIAGNOSE["sample_busy"])
             order = np.sort(np.random.default_rng(seed).permutation(len(trips.cases))[:users])
-            asked, _ = answerable_cases(recommender, [trips.cases[n] for n in order], config)
-            job = Sample(called, name, asked, (users, seed), config, self.handlers)
+            answerable, _ = answerable_cases(recommender, [trips.cases[n] for n in order], config)
+            job = Sample(called, name, answerable, (users, seed), config, self.handlers)
             self._samples.append(job)
             job.start()
             return {"job": len(self._samples) - 1, "done": 0, "total": job.total}
@@ -353,16 +353,16 @@ class Diagnosing:
                 raise MindRecError(text.DIAGNOSE["no_table"].format(name=str(name)[:60]))
             return self.tables[name]
 
-    def _filter_names(self, table: CaseTable, asked: dict) -> dict[str, str]:
+    def _filter_names(self, table: CaseTable, filters: dict) -> dict[str, str]:
         """The filters of categories and items in words: their values are codes and ids."""
         recommender, out = self.handlers.recommenders[table.checkpoint], {}
         levels, catalog = recommender.tokenizer.levels, recommender.catalog
         for key in ("gold", "top"):
-            if asked.get(key):
-                level, code = map(int, str(asked[key]).split("."))
+            if filters.get(key):
+                level, code = map(int, str(filters[key]).split("."))
                 out[key] = levels[level].labels[code]
         for key in ("item", "answer"):
-            row = catalog.ids.row(str(asked.get(key) or ""))
+            row = catalog.ids.row(str(filters.get(key) or ""))
             if row is not None:
                 out[key] = catalog.items[row].title
         return out

@@ -41,8 +41,8 @@ def masked_states(recommender: Recommender, trace: DecodeTrace) -> list[dict]:
             nats = -float(log_p[position][number]) if masked else None
             seen = {"level": levels[position].name, "label": names[position]}
             tokens.append(seen | {"p": math.exp(-nats) if masked else None, "nats": nats})
-        asked = [token["nats"] for token in tokens if token["nats"] is not None]
-        states.append({"tokens": tokens, "loss": sum(asked) / len(asked)})
+        losses = [token["nats"] for token in tokens if token["nats"] is not None]
+        states.append({"tokens": tokens, "loss": sum(losses) / len(losses)})
     return states
 
 

@@ -73,8 +73,8 @@ def _training(trace: DecodeTrace) -> Card | None:
     words, gold = text.LESSONS["training"], trace.gold
 
     def complete(card: Card, states: list[dict]) -> Card:
-        asked = [token for state in states for token in state["tokens"] if token["p"] is not None]
-        token = min(asked, key=lambda token: abs(token["p"] - DOUBTFUL))
+        masked = [token for state in states for token in state["tokens"] if token["p"] is not None]
+        token = min(masked, key=lambda token: abs(token["p"] - DOUBTFUL))
         mean = sum(state["loss"] for state in states) / len(states)
         options = [f"{value:.2f}" for value in (token["p"], token["nats"], 1 - token["p"])]
         values = {"level": token["level"], "label": token["label"], "p": text.percent(token["p"])}
@@ -120,13 +120,13 @@ def _greedy(trace: DecodeTrace) -> Card | None:
     words, turn = text.LESSONS["greedy"], wrong_turn(trace)
     because = words["kept"]
     if turn is not None:
-        step, position, best, own = turn
+        step, position, best, true = turn
         because = words["lost"].format(
             step=step,
             best=alternative_name(trace, step, position, best),
             best_p=text.percent(best.p),
-            gold_label=alternative_name(trace, step, position, own),
-            gold_p=text.percent(own.p),
+            gold_label=alternative_name(trace, step, position, true),
+            gold_p=text.percent(true.p),
         )
     return Card(
         words["body"].format(gold=_title(trace, trace.gold.row)),
@@ -151,10 +151,10 @@ def wrong_turn(trace: DecodeTrace):
             return None
         position = opinion.chosen[0]
         legal = [a for p in opinion.open if p.position == position for a in p.alternatives if a.why is None]
-        own = next((a for a in legal if a.code == trace.gold.codes[position]), None)
+        gold = next((a for a in legal if a.code == trace.gold.codes[position]), None)
         best = max(legal, key=lambda a: a.p)
-        if own is None or own.code != best.code:
-            return None if own is None else (step.index, position, best, own)
+        if gold is None or gold.code != best.code:
+            return None if gold is None else (step.index, position, best, gold)
         if step.gold is None or step.gold.rank is None:
             return None
         rank = step.gold.rank

@@ -146,8 +146,8 @@ def best(scores_N: np.ndarray, k: int) -> list[int]:
 
 def rank_of(scores_N: np.ndarray, row: int) -> int | None:
     """Rank of an item from 1, ties by row; None where it is ruled out."""
-    own = scores_N[row]
-    return None if own == -np.inf else int((scores_N > own).sum() + (scores_N[:row] == own).sum() + 1)
+    score = scores_N[row]
+    return None if score == -np.inf else int((scores_N > score).sum() + (scores_N[:row] == score).sum() + 1)
 
 
 def _open(path: Path, catalogs: list) -> tuple[str, ScoringMethod, dict]:
@@ -187,8 +187,8 @@ def _voting(votes: PairVotes, rows: Sequence[int], allowed) -> list[Moment]:
     voters, total_N = votes.voters(rows), torch.zeros(len(votes.start_N) - 1)
     moments = [Moment(None, words.METHOD_NOTHING_YET)]
     for n, (row, divided) in enumerate(voters):
-        own = slice(int(votes.start_N[row]), int(votes.start_N[row + 1]))
-        total_N.index_add_(0, votes.item_P[own].cpu(), votes.weight_P[own].cpu() / divided)
+        pairs = slice(int(votes.start_N[row]), int(votes.start_N[row + 1]))
+        total_N.index_add_(0, votes.item_P[pairs].cpu(), votes.weight_P[pairs].cpu() / divided)
         if n >= len(voters) - VOTERS:
             scores_N = total_N.clone().masked_fill(total_N == 0, -torch.inf)
             moments.append(Moment(allowed(scores_N.numpy()), words.METHOD_VOTE, voter=row))

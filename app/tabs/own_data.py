@@ -29,10 +29,10 @@ from mindrec.sources.look import Look, look_at_items, look_at_log
 from mindrec.sources.user_columns import LogOptions
 from mindrec.training.auto_preset import DENSE_EPOCHS, EPOCHS
 
-MOST_BYTES = 200_000_000
+MAX_BYTES = 200_000_000
 PART_BYTES = 500_000
 """Bytes of a file in one question, so that a large one stays within the rate."""
-MOST_COLUMNS = 200
+MAX_COLUMNS = 200
 QUICK_EPOCHS = 2
 SEPARATORS, ENCODINGS = tuple(words.OWN["separators"]), tuple(words.OWN["encodings"])
 ROLES = tuple(words.OWN["roles"])
@@ -84,7 +84,7 @@ class OwnData:
 
     def opening(self) -> dict:
         """The words and bounds of the dialog."""
-        return {"words": words.OWN, "most": MOST_BYTES, "part": PART_BYTES}
+        return {"words": words.OWN, "most": MAX_BYTES, "part": PART_BYTES}
 
     # -- questions -----------------------------------------------------------------------------------------------------
 
@@ -106,8 +106,8 @@ class OwnData:
             file = self._file(key)
             if at != file.bytes:
                 raise MindRecError(words.OUT_OF_TURN)
-            if at + len(raw) > MOST_BYTES:
-                raise MindRecError(words.TOO_LARGE.format(most=MOST_BYTES // 1_000_000))
+            if at + len(raw) > MAX_BYTES:
+                raise MindRecError(words.TOO_LARGE.format(most=MAX_BYTES // 1_000_000))
             with file.path.open("ab") as stream:
                 stream.write(raw)
             file.bytes += len(raw)
@@ -204,7 +204,7 @@ class OwnData:
     def _shown(self, file: _File, found: Look) -> dict:
         """A look as the page draws it."""
         file.columns = [column.name for column in found.columns]
-        shown = [asdict(column) for column in found.columns[:MOST_COLUMNS]]
+        shown = [asdict(column) for column in found.columns[:MAX_COLUMNS]]
         return {
             "how": found.how,
             "columns": shown,

@@ -41,15 +41,15 @@ class Sample:
         self,
         name: str,
         checkpoint: str,
-        asked: list[Case],
+        chosen: list[Case],
         drawn: tuple[int, int],
         config: DecodeConfig,
         handlers: Handlers,
     ):
-        self.name, self.checkpoint, self.asked = name, checkpoint, asked
+        self.name, self.checkpoint, self.chosen = name, checkpoint, chosen
         self.size, self.seed = drawn
         self.config, self.handlers = config, handlers
-        self.done, self.total = 0, len(asked)
+        self.done, self.total = 0, len(chosen)
         self.table: CaseTable | None = None
         self.error: str | None = None
         self.working = False
@@ -66,7 +66,7 @@ class Sample:
             found = diagnose(
                 recommender.denoiser,
                 recommender.index,
-                self.asked,
+                self.chosen,
                 self.config,
                 facts,
                 k=10,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from app.views.theme import LIGHT
 
-MOST_CATEGORIES = 14
+MAX_CATEGORIES = 14
 YES_OR_NO = ("cold_item", "repeated_category")
 Figure = dict
 Palette = dict[str, str]
@@ -142,7 +142,7 @@ def confusion_figure(frame: pd.DataFrame, level: int, words: dict[str, str], pal
     Args:
         frame: diagnosis.confusion with labels.
     """
-    common = frame.groupby("gold")["cases"].sum().nlargest(MOST_CATEGORIES).index.tolist()
+    common = frame.groupby("gold")["cases"].sum().nlargest(MAX_CATEGORIES).index.tolist()
     labels = dict(zip(frame["gold"], frame["gold_label"], strict=True))
     cells = {(r.gold, r.recommended): r for r in frame.itertuples()}
     grid = [[cells.get((gold, top)) for top in common] for gold in common]
@@ -228,7 +228,7 @@ def calibration_figure(frame: pd.DataFrame, words: dict[str, str], palette: Pale
     Args:
         frame: diagnosis.calibration.
     """
-    most = 1.15 * max([0.01, *frame["probability"], *frame["rate"]])
+    highest = 1.15 * max([0.01, *frame["probability"], *frame["rate"]])
     points = {
         "type": "scatter",
         "mode": "markers",
@@ -245,8 +245,8 @@ def calibration_figure(frame: pd.DataFrame, words: dict[str, str], palette: Pale
     honest = {
         "type": "scatter",
         "mode": "lines",
-        "x": [0, most],
-        "y": [0, most],
+        "x": [0, highest],
+        "y": [0, highest],
         "line": {"color": palette["muted"], "dash": "dash", "width": 1.5},
         "hoverinfo": "skip",
     }
@@ -261,9 +261,9 @@ def calibration_figure(frame: pd.DataFrame, words: dict[str, str], palette: Pale
 def _figure(data: list[dict], palette: Palette, *, x: dict, y: dict, legend: bool = False, **layout) -> Figure:
     axis = {"gridcolor": palette["line"], "linecolor": palette["line"], "zeroline": False, "fixedrange": True}
 
-    def titled(own: dict) -> dict:
-        title = {"text": own["title"], "standoff": 8, "font": {"size": 12.5}} if "title" in own else None
-        return axis | own | {"title": title}
+    def titled(options: dict) -> dict:
+        title = {"text": options["title"], "standoff": 8, "font": {"size": 12.5}} if "title" in options else None
+        return axis | options | {"title": title}
 
     return {
         "data": data,
@@ -309,8 +309,8 @@ def span(low: float, high: float, words: dict[str, str] | None = None) -> str:
     return f"{low:.3g}" if low == high else f"{low:.3g} – {high:.3g}"
 
 
-def _short(label: str, most: int = 18) -> str:
-    return _safe(label if len(label) <= most else label[: most - 1] + "…")
+def _short(label: str, limit: int = 18) -> str:
+    return _safe(label if len(label) <= limit else label[: limit - 1] + "…")
 
 
 def _safe(label: str) -> str:

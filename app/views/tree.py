@@ -13,7 +13,7 @@ from mindrec.trace.records import DecodeStep, DecodeTrace
 
 SIBLINGS = 4
 """Alternatives drawn beside each branching; the rest are one count."""
-MOST_NODES = 300
+MAX_NODES = 300
 LIVE_SLOT, DIM_SLOT, REST_SLOT = 1.0, 0.22, 0.5
 """Height of a leaf that a beam reached, of one that was only considered, and of a count."""
 
@@ -190,7 +190,7 @@ class TreeBuilder:
         """All but the least likely leaves that no beam ever reached, where the nodes are too many."""
         never = [n for n, node in self.nodes.items() if n != ROOT and not node.mass and not self.below[n]]
         never.sort(key=lambda n: self.nodes[n].p or 0.0)
-        return set(self.nodes) - set(never[: max(0, len(self.nodes) - MOST_NODES)])
+        return set(self.nodes) - set(never[: max(0, len(self.nodes) - MAX_NODES)])
 
     def _ordered(self, names: list[str], kept: set[str]) -> list[str]:
         def weight(name: str) -> tuple:

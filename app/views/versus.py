@@ -29,12 +29,12 @@ def timeline(left: DecodeTrace, right: DecodeTrace) -> list[tuple[int, int]]:
 
 def laid_over(left: int, right: int) -> list[tuple[int, int]]:
     """Pairs of steps of two sides, given the number of the last step of each."""
-    most = max(left, right, 1)
-    return [(_at(n, left, most), _at(n, right, most)) for n in range(most + 1)]
+    longest = max(left, right, 1)
+    return [(_at(n, left, longest), _at(n, right, longest)) for n in range(longest + 1)]
 
 
-def _at(frame: int, last: int, most: int) -> int:
-    return (2 * frame * last + most) // (2 * most)  # the nearest step; halves go up, on both sides alike
+def _at(frame: int, last: int, longest: int) -> int:
+    return (2 * frame * last + longest) // (2 * longest)  # the nearest step; halves go up, on both sides alike
 
 
 def parting(left: DecodeTrace, right: DecodeTrace, frames: Sequence[tuple[int, int]]) -> Parting:

@@ -225,21 +225,21 @@ def _caption(trace: DecodeTrace, step: DecodeStep, titles: dict[str, str], later
 
 def _reveal(trace: DecodeTrace, step: DecodeStep, titles: dict[str, str]) -> str:
     best = step.beams[0]
-    own = [r for r in best.revealed if not r.forced]
-    if not own:
+    revealed = [r for r in best.revealed if not r.forced]
+    if not revealed:
         return "the best answer is complete." if best.item is not None else "the rest follows from what is known."
     left = step.possible.beams[0] if step.possible else ()
     leaves = or_list([titles[str(row)] for row in left], best.items) if left else None
-    names = [f"“{label(trace, r.position, r.code)}”" for r in own]
-    if len(own) > 1:
-        named = leaves if leaves and trace.levels[own[-1].position].kind == "semantic" else ", ".join(names)
-        return f"{len(own)} tokens at once for the best beam: {named}."
-    level, p = trace.levels[own[0].position].name, own[0].p
-    if leaves and trace.levels[own[0].position].kind == "semantic":
+    names = [f"“{label(trace, r.position, r.code)}”" for r in revealed]
+    if len(revealed) > 1:
+        named = leaves if leaves and trace.levels[revealed[-1].position].kind == "semantic" else ", ".join(names)
+        return f"{len(revealed)} tokens at once for the best beam: {named}."
+    level, p = trace.levels[revealed[0].position].name, revealed[0].p
+    if leaves and trace.levels[revealed[0].position].kind == "semantic":
         names = [leaves]
     if p is None:
         return f"{level} is {names[0]}."
-    if _only_choice(step, best.parent, own[0].position):
+    if _only_choice(step, best.parent, revealed[0].position):
         return f"{level} can only be {names[0]}."
     mood = "sure of" if p >= 0.6 else "leans to" if p >= 0.25 else "its best guess is"
     return f"{level}: {mood} {names[0]} ({percent(p)})."
@@ -332,16 +332,16 @@ def case_about(line: dict, k: int, titles: dict[str, str]) -> str:
     if line["hit"]:
         return f"A hit: “{line['title']}” came in at rank {line['rank'] + 1}."
     name, why = CAUSES[line["cause"]]
-    told = [f"A miss, {name}: “{line['title']}”. {why}"]
+    facts = [f"A miss, {name}: “{line['title']}”. {why}"]
     if line["error"]:
         kind, means = ERRORS[line["error"]]
         rank = line["exact_rank"]
         means = MODEL_ERROR_UNRANKED if line["error"] == "model" and rank is None else means
-        told.append(f"A {kind}: {means.format(k=k, rank='' if rank is None else f'{rank + 1:,}')}")
+        facts.append(f"A {kind}: {means.format(k=k, rank='' if rank is None else f'{rank + 1:,}')}")
     if line["rescue"]:
         change = rescue_words(line["rescue"], titles)
-        told.append(NOT_RESCUED if change is None else RESCUED.format(change=change, k=k))
-    return " ".join(told)
+        facts.append(NOT_RESCUED if change is None else RESCUED.format(change=change, k=k))
+    return " ".join(facts)
 
 
 def rescue_words(rescue: str, titles: dict[str, str]) -> str | None:

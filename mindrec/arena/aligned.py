@@ -86,7 +86,7 @@ class Aligned(Generative):
         beams, was = [], self.training
         self.eval()
         for first in range(0, len(histories), PART):
-            part = self.asked(histories[first : first + PART])
+            part = self.queries(histories[first : first + PART])
             beams += self.writer.search(part, self.prefixes, CANDIDATES + self.task.max_history)[0].tolist()
         self.train(was)
         won = []

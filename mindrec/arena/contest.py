@@ -73,8 +73,8 @@ class Plan:
 
     def budget_of(self, method: str) -> Budget:
         """The limits of one method's training."""
-        own = method == NEEDS_BASE and self.base_minutes is not None
-        return replace(self.budget, minutes=self.base_minutes) if own else self.budget
+        separate = method == NEEDS_BASE and self.base_minutes is not None
+        return replace(self.budget, minutes=self.base_minutes) if separate else self.budget
 
 
 def hold_contest(data: PreparedData, plan: Plan, out: Path, say: Callable[[str], None]) -> dict:
@@ -189,5 +189,7 @@ def _check_same(path: Path, about: dict) -> None:
     before = read_json(path, "contest")
     differs = [key for key in about if before.get(key) != about[key]]
     if differs:
-        told = ", ".join(f"{key} {before.get(key)!r} there and {about[key]!r} here" for key in differs)
-        raise MindRecError(f"{path.parent} holds another contest ({told}); give another --out, or the same settings")
+        differing = ", ".join(f"{key} {before.get(key)!r} there and {about[key]!r} here" for key in differs)
+        raise MindRecError(
+            f"{path.parent} holds another contest ({differing}); give another --out, or the same settings"
+        )

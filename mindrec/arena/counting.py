@@ -25,11 +25,11 @@ class _Counting(ScoringMethod):
 
     def scores(self, histories: Sequence[History]) -> torch.Tensor:
         """Counts of all items, (B, N)."""
-        asked = [Case("", tuple(history), 0) for history in histories]
+        cases = [Case("", tuple(history), 0) for history in histories]
         ordered = self.task.data.interactions.ordered
         if self._scores is None:
             self._scores = baselines.BASELINES[self.baseline](self.task.sequences, self.task.n_items, ordered)
-        return torch.tensor(self._scores(asked), dtype=torch.float32)
+        return torch.tensor(self._scores(cases), dtype=torch.float32)
 
 
 class Popularity(_Counting):

@@ -90,7 +90,7 @@ class Quantiser(nn.Module):
             optimizer.step()
 
 
-def told_apart(codes_NL: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def with_last_code(codes_NL: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Codes with one level more, (N, L + 1), no two alike: the item's number among those that share all its codes.
 
     Where more than EXTRA share them, the rest take another last code at random.
@@ -135,7 +135,7 @@ class ETEGRec(Generative):
     def made_codes(self) -> np.ndarray:
         """Codes of all items by the quantiser as it is, (N, L + 1)."""
         codes_NL = self.quantiser(self.quantiser.encode(self.vectors_NV))[0].numpy()
-        return told_apart(codes_NL, self.code_size, np.random.default_rng(self.task.seed))
+        return with_last_code(codes_NL, self.code_size, np.random.default_rng(self.task.seed))
 
     @property
     def tokenizer_learns(self) -> bool:

@@ -116,9 +116,9 @@ class FMRec(NeuralMethod):
     def explain(self, history: History, row: int) -> dict:
         """`walk`: for every point the distance to the item and the rows of the nearest items; and `pulls`."""
         vectors_ND = self.vectors()
-        told = []
+        walk = []
         for point_1D in self.path([history]):
             distance_N = torch.cdist(point_1D, vectors_ND)[0]
             nearest = distance_N.topk(min(NEAREST, len(distance_N)), largest=False).indices
-            told.append({"distance": float(distance_N[row]), "nearest": nearest.tolist()})
-        return super().explain(history, row) | {"walk": told}
+            walk.append({"distance": float(distance_N[row]), "nearest": nearest.tolist()})
+        return super().explain(history, row) | {"walk": walk}

@@ -126,14 +126,14 @@ class Generative(NeuralMethod):
         """One state a history position, (B, H, D), of right-padded rows."""
         return self.encoder(F.embedding(rows_BH.clamp(min=0), self.inputs()))
 
-    def asked(self, histories: Sequence[History]) -> torch.Tensor:
+    def queries(self, histories: Sequence[History]) -> torch.Tensor:
         """The state behind each history, (B, D)."""
         rows_BH, last_B = pad(histories, self.task.max_history)
         return last_states(self.states(rows_BH), last_B)
 
     def log_p(self, histories: Sequence[History], rows_B: torch.Tensor) -> torch.Tensor:
         """Log-probability of one item behind each history, (B,)."""
-        return self.writer(self.asked(histories), self.codes_NL[rows_B]).sum(1)
+        return self.writer(self.queries(histories), self.codes_NL[rows_B]).sum(1)
 
     def loss(self, windows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Mean cross-entropy of a token, at every position and level."""
@@ -144,13 +144,13 @@ class Generative(NeuralMethod):
     @torch.no_grad()
     def scores(self, histories: Sequence[History]) -> torch.Tensor:
         """Log-probabilities of the items that the beams hold, -inf of all others, (B, N)."""
-        rows_BK, log_BK = self.writer.search(self.asked(histories), self.prefixes, BEAMS)
+        rows_BK, log_BK = self.writer.search(self.queries(histories), self.prefixes, BEAMS)
         scores_BN = torch.full((len(histories), self.task.n_items + 1), -torch.inf)
         return scores_BN.scatter_(1, rows_BK % scores_BN.shape[1], log_BK)[:, :-1]
 
     @torch.no_grad()
     def explain(self, history: History, row: int) -> dict:
         """`levels`: the log-probability of each of the item's tokens; `pulls`: how much their sum falls."""
-        asked = left_out(history)
-        levels_BL = self.writer(self.asked(asked), self.codes_NL[row].expand(len(asked), -1))
+        variants = left_out(history)
+        levels_BL = self.writer(self.queries(variants), self.codes_NL[row].expand(len(variants), -1))
         return {"pulls": pulls(levels_BL.sum(1).tolist(), len(history)), "levels": levels_BL[0].tolist()}

@@ -45,9 +45,9 @@ class GenRec(NeuralMethod):
         masked_BW = rows_BW.clamp(min=0).index_put((users, place_B), torch.tensor(self.task.n_items))
         distance_BW = torch.arange(rows_BW.shape[1]) - place_B[:, None] + self.length
         states_BWD = self.encoder(self.items(masked_BW), padded_BW, distance_BW)
-        asked_B1D = states_BWD[users, place_B][:, None]
-        read_B1D, _ = self.decoder(asked_B1D, states_BWD, states_BWD, key_padding_mask=padded_BW)
-        return self.norm(asked_B1D + read_B1D)[:, 0]
+        query_B1D = states_BWD[users, place_B][:, None]
+        read_B1D, _ = self.decoder(query_B1D, states_BWD, states_BWD, key_padding_mask=padded_BW)
+        return self.norm(query_B1D + read_B1D)[:, 0]
 
     def loss(self, windows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Cross-entropy of the masked item over all items."""

@@ -67,11 +67,11 @@ class LIGER(Generative):
     def scores(self, histories: Sequence[History]) -> torch.Tensor:
         """Cosines of the items that the beams hold and of cold ones, -inf of all others, (B, N)."""
         held_BN = super().scores(histories) > -torch.inf
-        return self.cosines(self.asked(histories)).masked_fill(~(held_BN | self.cold_N), -torch.inf)
+        return self.cosines(self.queries(histories)).masked_fill(~(held_BN | self.cold_N), -torch.inf)
 
     @torch.no_grad()
     def explain(self, history: History, row: int) -> dict:
         """`held`: whether a beam holds the item, `cold`: whether training never saw it; and `pulls` on its cosine."""
         held = bool(super().scores([history])[0, row] > -torch.inf)
-        cosines = self.cosines(self.asked(left_out(history)))[:, row].tolist()
+        cosines = self.cosines(self.queries(left_out(history)))[:, row].tolist()
         return {"pulls": pulls(cosines, len(history)), "held": held, "cold": bool(self.cold_N[row])}

@@ -71,9 +71,9 @@ class MindRec:
 
     def rank(self, histories: Sequence[History], k: int) -> np.ndarray:
         """The best k item rows of each history by Diffusion Beam Search, (U, k), -1 where fewer were found."""
-        asked = [Case("", tuple(history), 0) for history in histories]
+        cases = [Case("", tuple(history), 0) for history in histories]
         recommender = self.recommender
-        found = rank(recommender.denoiser, recommender.index, asked, self.settings(k), batch=PART // 4)
+        found = rank(recommender.denoiser, recommender.index, cases, self.settings(k), batch=PART // 4)
         self.calls = found.nfe
         return found.rows[:, :k]
 
@@ -81,9 +81,9 @@ class MindRec:
     def explain(self, history: History, row: int) -> dict:
         """`pulls`: how much the logarithm of the item's share falls when each history item is left out; an answer that
         the beams do not hold counts as the least share that they do."""
-        asked = [Case("", tuple(h), 0) for h in left_out(history)]
+        cases = [Case("", tuple(h), 0) for h in left_out(history)]
         config = replace(self.settings(self.beams), exclude_seen=False)
-        found = rank(self.recommender.denoiser, self.recommender.index, asked, config, batch=PART // 4)
+        found = rank(self.recommender.denoiser, self.recommender.index, cases, config, batch=PART // 4)
         least = np.where(np.isfinite(found.scores), found.scores, np.inf).min(1)
         held = found.rows == row
         scores = np.where(held.any(1), np.where(held, found.scores, -np.inf).max(1), least)

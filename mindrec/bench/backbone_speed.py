@@ -46,7 +46,10 @@ SHAPES = {
 def bench_llada(
     size: str = "small", device: str = "auto", batches: tuple[int, ...] = (1, 16), repeats: int = 3
 ) -> dict:
-    """Milliseconds a user, 10 beams, history of 10 with titles, 3 category levels and 4 semantic-ID levels."""
+    """Milliseconds a user, 10 beams, history of 10 with titles, 3 category levels and 4 semantic-ID levels.
+
+    Raises MindRecError for another size.
+    """
     if size not in SHAPES:
         raise MindRecError(f"size {size!r} is not one of {', '.join(SHAPES)}")
     torch_device = pick_device(device)

@@ -92,8 +92,8 @@ def lab_processes(parent: int) -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            own = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == parent
-            if own and b"mindrec.lab" in (entry / "cmdline").read_bytes().split(b"\0"):
+            is_child = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == parent
+            if is_child and b"mindrec.lab" in (entry / "cmdline").read_bytes().split(b"\0"):
                 found.append(int(entry.name))
         except (OSError, IndexError):  # it ended just now
             continue
@@ -111,27 +111,28 @@ def bench_lab(checkpoint: Path, *, people: int = 4, learners: int = 20, seconds:
     busy = _cores_busy()
     recommender = Recommender.from_pretrained(checkpoint, "cpu")
     ids, rng = [item.item_id for item in recommender.catalog.items], random.Random(seed)
-    own = [[rng.sample(ids, rng.randint(1, min(8, recommender.max_history))) for _ in range(50)] for _ in range(people)]
+    longest = min(8, recommender.max_history)
+    histories = [[rng.sample(ids, rng.randint(1, longest)) for _ in range(50)] for _ in range(people)]
     with running_app("--checkpoint", str(checkpoint)) as (address, process):
-        found = asyncio.run(_lesson(address, process.pid, own, learners, seconds))
+        found = asyncio.run(_lesson(address, process.pid, histories, learners, seconds))
     about = {"people": people, "learners": learners, "seconds": seconds, "every_s": EVERY, "cores": os.cpu_count()}
     return about | {"cores_busy_before": busy} | found
 
 
-async def _lesson(address: str, parent: int, own: list[list[list[str]]], learners: int, seconds: float) -> dict:
+async def _lesson(address: str, parent: int, histories: list[list[list[str]]], learners: int, seconds: float) -> dict:
     import httpx
 
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
     async with httpx.AsyncClient(base_url=address, timeout=TIMEOUT, limits=limits, trust_env=False) as client:
         server = Server(client, await stage_component(client))
         for _ in range(WARM_UP):
-            await server.ask("decode", {"ids": own[0][0]})
-        alone, spent_alone = await _decodes(server, own, seconds, parent)
+            await server.ask("decode", {"ids": histories[0][0]})
+        alone, spent_alone = await _decodes(server, histories, seconds, parent)
         watch = LabWatch(parent)
         watching = asyncio.create_task(watch.follow())
         jobs, places = await press_train(server, learners)
         polling = [asyncio.create_task(_poll(server, job)) for job in jobs]
-        beside, spent_beside = await _decodes(server, own, seconds, parent)
+        beside, spent_beside = await _decodes(server, histories, seconds, parent)
         watch.over.set()
         await watching
         for task in polling:
@@ -154,9 +155,9 @@ async def press_train(server: Server, learners: int) -> tuple[list[str], list[in
     """All press Train; their runs, and the places in line that they are then told, 0 for the one that trains."""
     jobs = await asyncio.gather(*(_press(server, n) for n in range(learners)))
     while True:
-        told = [await server.ask("lab_poll", {"job": job, "after": 0}) for job in jobs]
-        if any(answer["place"] == 0 for answer in told):
-            return jobs, sorted(answer["place"] for answer in told)
+        polls = [await server.ask("lab_poll", {"job": job, "after": 0}) for job in jobs]
+        if any(answer["place"] == 0 for answer in polls):
+            return jobs, sorted(answer["place"] for answer in polls)
 
 
 async def _press(server: Server, learner: int) -> str:
@@ -186,21 +187,21 @@ async def _settled(tasks: list[asyncio.Task]) -> list[asyncio.Task]:
 
 
 async def _decodes(
-    server: Server, own: list[list[list[str]]], seconds: float, parent: int
+    server: Server, histories: list[list[list[str]]], seconds: float, parent: int
 ) -> tuple[list[float], float]:
     """Milliseconds of every decode that the people ask for, and the processor seconds of the server meanwhile."""
     took, end, spent = [], time.monotonic() + seconds, cpu_seconds(parent)
 
     async def person(number: int) -> None:
-        due, turn = time.monotonic() + EVERY * number / len(own), 0
+        due, turn = time.monotonic() + EVERY * number / len(histories), 0
         while due < end:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             began = time.perf_counter()
-            await server.ask("decode", {"ids": own[number][turn % len(own[number])]}, f"person{number}")
+            await server.ask("decode", {"ids": histories[number][turn % len(histories[number])]}, f"person{number}")
             took.append((time.perf_counter() - began) * 1000)
             due, turn = max(due + EVERY, time.monotonic()), turn + 1
 
-    await asyncio.gather(*(person(number) for number in range(len(own))))
+    await asyncio.gather(*(person(number) for number in range(len(histories))))
     return took, cpu_seconds(parent) - spent
 
 
@@ -217,8 +218,8 @@ async def _gone(parent: int) -> float | None:
 def _times(ms: list[float], cpu_s: float) -> dict:
     if not ms:
         raise MindRecError("nobody decoded; give more --seconds")
-    half, most = np.percentile(ms, [50, 95])
-    return {"decodes": len(ms), "p50_ms": round(half), "p95_ms": round(most), "max_ms": round(max(ms))} | {
+    half, slow = np.percentile(ms, [50, 95])
+    return {"decodes": len(ms), "p50_ms": round(half), "p95_ms": round(slow), "max_ms": round(max(ms))} | {
         "cpu_ms_a_decode": round(1000 * cpu_s / len(ms))
     }
 

@@ -72,9 +72,9 @@ def bench_load(
 
     with running_app("--checkpoint", str(checkpoint)) as (address, process):
         stop, here = threading.Event(), threading.Barrier(1 + api_people + bool(browsers))
-        asked = [(_ask_api, (address, histories(), here, stop, seen)) for _ in range(api_people)]
-        asked += [(_click, (address, browsers, here, stop, seen))] if browsers else []
-        others = [threading.Thread(target=target, args=args, daemon=True) for target, args in asked]
+        tasks = [(_ask_api, (address, histories(), here, stop, seen)) for _ in range(api_people)]
+        tasks += [(_click, (address, browsers, here, stop, seen))] if browsers else []
+        others = [threading.Thread(target=target, args=args, daemon=True) for target, args in tasks]
         for thread in others:
             thread.start()
         here.wait(2 * TIMEOUT)
@@ -97,16 +97,18 @@ async def _crowd(address: str, crowd, seconds: float, process, seen: Seen) -> No
         component = await stage_component(client)
         end = time.monotonic() + seconds
         watching = asyncio.create_task(_watch_memory(process, seen))
-        await asyncio.gather(*(_person(client, component, own, first, end, seen) for own, first in crowd))
+        await asyncio.gather(*(_person(client, component, personal, first, end, seen) for personal, first in crowd))
         watching.cancel()
 
 
-async def _person(client, component: int, own: list[tuple[str, ...]], first: float, end: float, seen: Seen) -> None:
+async def _person(
+    client, component: int, histories: list[tuple[str, ...]], first: float, end: float, seen: Seen
+) -> None:
     """Ask, look at the answer until the next click is due, ask again."""
     session, due, turn = f"{random.getrandbits(64):x}", time.monotonic() + first, 0
     while due < end:
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        ids, turn = own[turn % len(own)], turn + 1
+        ids, turn = histories[turn % len(histories)], turn + 1
         ask = {"ids": list(ids)}
         body = {"data": ask, "fn_name": "decode", "session_hash": session, "component_id": component}
         started = time.perf_counter()
@@ -141,13 +143,13 @@ async def _watch_memory(process, seen: Seen) -> None:
         await asyncio.sleep(SAMPLE_EVERY)
 
 
-def _ask_api(address: str, own: list[tuple[str, ...]], here, stop: threading.Event, seen: Seen) -> None:
+def _ask_api(address: str, histories: list[tuple[str, ...]], here, stop: threading.Event, seen: Seen) -> None:
     from gradio_client import Client
 
     client, turn = Client(address, verbose=False, analytics_enabled=False, httpx_kwargs={"timeout": TIMEOUT}), 0
     here.wait(2 * TIMEOUT)
     while not stop.is_set():
-        ids, turn = own[turn % len(own)], turn + 1
+        ids, turn = histories[turn % len(histories)], turn + 1
         try:
             seen.api.append((ids, client.predict(list(ids), None, api_name="/recommend")))
         except Exception as error:

@@ -64,8 +64,8 @@ def bench_app(checkpoint: Path) -> dict:
 def _measure(browser, url: str, wide: Path) -> dict:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     foreign, answers = [], []
-    own = (url, "data:", "blob:", "ws:")
-    page.on("request", lambda r: None if r.url.startswith(own) else foreign.append(r.url))
+    local = (url, "data:", "blob:", "ws:")
+    page.on("request", lambda r: None if r.url.startswith(local) else foreign.append(r.url))
     page.on("response", lambda r: answers.append(r) if "component_server" in r.url else None)
     interactive = []
     for _ in range(ROUNDS + 1):
@@ -90,14 +90,14 @@ def _measure(browser, url: str, wide: Path) -> dict:
     empty.set_content(EMPTY)
     empty.evaluate(WATCH_KEYS)
     floor, _ = steps(empty)
-    most = max(note["nodes"] for note in tree)
-    full = [note for note in tree if note["nodes"] >= TREE_SHARE * most]
+    nodes = max(note["nodes"] for note in tree)
+    full = [note for note in tree if note["nodes"] >= TREE_SHARE * nodes]
     return {
         "step_ms_median": median(note["painted"] for note in plain),
         "step_floor_ms_median": median(note["painted"] for note in floor),
         "step_presented_ms_median": median(presented),
         "step_tree_ms_median": median(note["painted"] for note in full),
-        "tree_nodes": most,
+        "tree_nodes": nodes,
         "tree_trace": f"{MAX_BEAMS} beams, opened from a file",
         "dial_ms_median": median(note["painted"] for note in turned),
         "samples": {"step": len(plain), "step_tree": len(full), "dial": len(turned)},

@@ -29,9 +29,9 @@ Decoder = Annotated[
     list[str] | None,
     typer.Option("--decoder", help=f"A decode setting, name=value; repeatable. {summary(DecodeConfig)}."),
 ]
-MOST_SEED = 2**31 - 1
-Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Start of the random numbers.")]
-OwnSeed = Annotated[int | None, typer.Option("--seed", min=0, max=MOST_SEED, help="Overrides the preset's.")]
+MAX_SEED = 2**31 - 1
+Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Start of the random numbers.")]
+OwnSeed = Annotated[int | None, typer.Option("--seed", min=0, max=MAX_SEED, help="Overrides the preset's.")]
 Batch = Annotated[int, typer.Option(min=1, help="Cases that are decoded at once.")]
 
 

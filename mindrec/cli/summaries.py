@@ -49,9 +49,9 @@ def cold_rows(result: dict) -> list[tuple[str, ...]]:
         for method in METHODS
     ]
     everyone = result["everyone"]
-    asked = f"{FIELDS['among_all']}, {everyone['users']:,} users as they come"
+    everyone_label = f"{FIELDS['among_all']}, {everyone['users']:,} users as they come"
     of = {"model": everyone["metrics"], "dense": everyone["dense"], "tfidf": everyone["tfidf"]}
-    return out + [(asked, METHODS[method], *figures(of[method])) for method in METHODS]
+    return out + [(everyone_label, METHODS[method], *figures(of[method])) for method in METHODS]
 
 
 def cold_sentence(result: dict) -> str:
@@ -117,9 +117,9 @@ def transition_sentences(result: dict) -> Sequence[str]:
         test = next(t for t in pair["tests"] if t["measure"] == f"hit@{result['k']}")
         moved = [t for t in pair["transitions"] if t["left"] != t["right"] and t["cases"]]
         moved.sort(key=lambda move: -move["cases"])
-        most = ", ".join(f"{names[t['left']]} to {names[t['right']]} {t['cases']:,}" for t in moved[:4]) or "none"
+        frequent = ", ".join(f"{names[t['left']]} to {names[t['right']]} {t['cases']:,}" for t in moved[:4]) or "none"
         said.append(
             f"{pair['right']} against {pair['left']}: hit@{result['k']} {test['difference']:+.4f} "
-            f"(McNemar p {test['p']:.3g}). Moves: {most}."
+            f"(McNemar p {test['p']:.3g}). Moves: {frequent}."
         )
     return said

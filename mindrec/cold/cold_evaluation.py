@@ -63,31 +63,31 @@ def evaluate_cold(
     first_cold = len(recommender.catalog) - recommender.checkpoint.cold
     lift, tried = _choose_lift(recommender, data, rows, lifts, seed)
     everyone = _in_checkpoint(cases(data.interactions, split, EVERYONE, seed), rows)
-    asked = _asked(data, rows, first_cold, split, users, seed)
+    sample = _cold_cases(data, rows, first_cold, split, users, seed)
     config = recommender.settings(settings or {})
     return {
         "dataset": data.catalog.name,
         "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
         "split": split,
-        "users": len(asked),
+        "users": len(sample),
         "seed": seed,
         "items": {"trained": first_cold, "cold": recommender.checkpoint.cold},
         "lift": lift,
         "lifts_on_validation": tried,
         "decoder": config.to_dict(),
-        **_measured(recommender, asked, {"among_all": config, "among_cold": _only_cold(config, first_cold)}, batch),
+        **_measured(recommender, sample, {"among_all": config, "among_cold": _only_cold(config, first_cold)}, batch),
         "everyone": {"users": len(everyone), **_of_everyone(recommender, everyone, config, batch)},
         "device": recommender.device,
     }
 
 
-def _measured(recommender: Recommender, asked: Sequence[Case], fields: dict[str, DecodeConfig], batch: int) -> dict:
+def _measured(recommender: Recommender, sample: Sequence[Case], fields: dict[str, DecodeConfig], batch: int) -> dict:
     """The decode and its two baselines in each field of items that are ranked."""
     return {
-        "metrics": {name: _decoded(recommender, asked, config, batch) for name, config in fields.items()},
+        "metrics": {name: _decoded(recommender, sample, config, batch) for name, config in fields.items()},
         "baselines": {
-            "dense": {name: _dense(recommender, asked, config) for name, config in fields.items()},
-            "tfidf": {name: _by_text(recommender, asked, config) for name, config in fields.items()},
+            "dense": {name: _dense(recommender, sample, config) for name, config in fields.items()},
+            "tfidf": {name: _by_text(recommender, sample, config) for name, config in fields.items()},
         },
     }
 
@@ -114,12 +114,12 @@ def _choose_lift(recommender: Recommender, data: PreparedData, rows, lifts, seed
     return lift, tried
 
 
-def _asked(data: PreparedData, rows, first_cold: int, split: str, users: int | None, seed: int) -> list[Case]:
+def _cold_cases(data: PreparedData, rows, first_cold: int, split: str, users: int | None, seed: int) -> list[Case]:
     """The cases whose true next item is cold, or a seeded sample of `users` of them."""
-    asked = [c for c in _in_checkpoint(cases(data.interactions, split), rows) if c.target >= first_cold]
-    if not asked:
+    sample = [c for c in _in_checkpoint(cases(data.interactions, split), rows) if c.target >= first_cold]
+    if not sample:
         raise MindRecError(f"no {split} case of {data.catalog.name!r} has a cold item as its target: none to measure")
-    return sampled(asked, users, seed)
+    return sampled(sample, users, seed)
 
 
 def _with_all_items(checkpoint: Path, data: PreparedData, device: str, embed: Embed | None) -> Recommender:
@@ -177,34 +177,34 @@ def _only_cold(config: DecodeConfig, first_cold: int) -> DecodeConfig:
     return replace(config, forbid_items=tuple(sorted({*config.forbid_items, *range(first_cold)})))
 
 
-def _decoded(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig, batch: int) -> dict:
-    ranking = ranked(recommender, asked, config, batch)
-    return accuracy(gold_ranks(ranking.rows, _targets(asked)))
+def _decoded(recommender: Recommender, sample: Sequence[Case], config: DecodeConfig, batch: int) -> dict:
+    ranking = ranked(recommender, sample, config, batch)
+    return accuracy(gold_ranks(ranking.rows, _targets(sample)))
 
 
-def _targets(asked: Sequence[Case]) -> np.ndarray:
-    return np.array([case.target for case in asked])
+def _targets(sample: Sequence[Case]) -> np.ndarray:
+    return np.array([case.target for case in sample])
 
 
-def _dense(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig) -> dict | None:
+def _dense(recommender: Recommender, sample: Sequence[Case], config: DecodeConfig) -> dict | None:
     """The dense head of the same weights; None where the denoiser has none."""
     if recommender.denoiser.kind != "compact":
         return None
-    rows = dense_ranking(recommender.denoiser, asked, exclude_seen=config.exclude_seen, forbidden=config.forbid_items)
-    return accuracy(gold_ranks(rows, _targets(asked)))
+    rows = dense_ranking(recommender.denoiser, sample, exclude_seen=config.exclude_seen, forbidden=config.forbid_items)
+    return accuracy(gold_ranks(rows, _targets(sample)))
 
 
-def _by_text(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig) -> dict:
+def _by_text(recommender: Recommender, sample: Sequence[Case], config: DecodeConfig) -> dict:
     items = recommender.catalog.items
     rows = nearest_to_history(
-        [item.text for item in items], asked, forbidden=config.forbid_items, exclude_seen=config.exclude_seen
+        [item.text for item in items], sample, forbidden=config.forbid_items, exclude_seen=config.exclude_seen
     )
-    return accuracy(gold_ranks(rows, _targets(asked)))
+    return accuracy(gold_ranks(rows, _targets(sample)))
 
 
 def nearest_to_history(
     texts: Sequence[str],
-    asked: Sequence[Case],
+    sample: Sequence[Case],
     *,
     forbidden: Sequence[int] = (),
     exclude_seen: bool = True,
@@ -216,8 +216,8 @@ def nearest_to_history(
     its distance from the end.
     """
     tfidf = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD, ngram_range=(1, 2)).fit_transform(texts)
-    out = np.zeros((len(asked), min(k, len(texts))), dtype=np.int64)
-    for user, case in enumerate(asked):
+    out = np.zeros((len(sample), min(k, len(texts))), dtype=np.int64)
+    for user, case in enumerate(sample):
         recent = case.history[::-1][:RECENT]
         profile = sum(tfidf[row] / distance for distance, row in enumerate(recent, 1))
         scores = (tfidf @ profile.T).toarray().ravel()

@@ -64,8 +64,8 @@ def known_path(
     node: tuple[str, ...] = ()
     for level, nodes in enumerate(tree.levels):
         below = [code for code, found in enumerate(nodes) if found[:-1] == node]
-        own = [code for code in below if nodes[code] == wanted[: level + 1]]
-        code = own[0] if own else min(below, key=lambda c: float(((means[level][c] - vector_D) ** 2).sum()))
+        matching = [code for code in below if nodes[code] == wanted[: level + 1]]
+        code = matching[0] if matching else min(below, key=lambda c: float(((means[level][c] - vector_D) ** 2).sum()))
         node = nodes[code]
     return node
 

@@ -324,7 +324,10 @@ def _interactions(path: Path, catalog: Catalog) -> Interactions:
 
 
 def read_semantic_ids(folder: Path) -> dict[str, tuple[str, ...]] | None:
-    """The data's own semantic IDs, {item_id: codes as written}; None where the folder has none."""
+    """The data's own semantic IDs, {item_id: codes as written}; None where the folder has none.
+
+    Raises MindRecError where the file is not JSON, or the codes of an item are no list.
+    """
     path = folder / "semantic_ids.json"
     if not path.exists():
         return None

@@ -35,30 +35,30 @@ def item_counts(interactions: Interactions) -> np.ndarray:
     return np.bincount(np.concatenate([np.zeros(0, np.int64), *held]), minlength=interactions.n_items)
 
 
-def with_something_left(asked: Sequence[Case], n_items: int) -> list[Case]:
+def with_something_left(sample: Sequence[Case], n_items: int) -> list[Case]:
     """The cases whose history does not hold the whole catalog: only to them can something new be recommended."""
-    return [case for case in asked if len(case.history) < n_items or len(set(case.history)) < n_items]
+    return [case for case in sample if len(case.history) < n_items or len(set(case.history)) < n_items]
 
 
 MOSTLY = 0.5
 """Share of repeated targets above which people are taken to come back to the same items."""
 
 
-def repeat_share(asked: Sequence[Case]) -> float:
+def repeat_share(sample: Sequence[Case]) -> float:
     """Share of cases whose true next item is in their own history."""
-    return sum(case.target in case.history for case in asked) / max(len(asked), 1)
+    return sum(case.target in case.history for case in sample) / max(len(sample), 1)
 
 
-def repeats_warning(asked: Sequence[Case], split: str) -> str | None:
+def repeats_warning(sample: Sequence[Case], split: str) -> str | None:
     """One line where exclude_seen rules most targets of a split out, else None."""
-    return _repeats_line(sum(case.target in case.history for case in asked), len(asked), split)
+    return _repeats_line(sum(case.target in case.history for case in sample), len(sample), split)
 
 
 def repeats_in_test(interactions: Interactions) -> str | None:
     """`repeats_warning` of the test split, without a case for each sequence: a large log has millions."""
     split = interactions.split
-    asked = [n for n in range(len(interactions)) if split is None or split[n] == "test"]
-    held = (interactions.sequences[n] for n in asked)
+    tested = [n for n in range(len(interactions)) if split is None or split[n] == "test"]
+    held = (interactions.sequences[n] for n in tested)
     repeats = [bool((rows[:-1] == rows[-1]).any()) for rows in held if len(rows) >= 2]
     return _repeats_line(sum(repeats), len(repeats), "test")
 
@@ -72,11 +72,11 @@ def _repeats_line(repeats: int, n_cases: int, split: str) -> str | None:
     )
 
 
-def sampled(things: Sequence[Thing], most: int | None, seed: int) -> list[Thing]:
-    """All of them, or a seeded sample of `most` in their order."""
-    if most is None or most >= len(things):
+def sampled(things: Sequence[Thing], limit: int | None, seed: int) -> list[Thing]:
+    """All of them, or a seeded sample of `limit` in their order."""
+    if limit is None or limit >= len(things):
         return list(things)
-    return [things[n] for n in np.sort(np.random.default_rng(seed).choice(len(things), most, replace=False))]
+    return [things[n] for n in np.sort(np.random.default_rng(seed).choice(len(things), limit, replace=False))]
 
 
 def cases(interactions: Interactions, split: str, users: int | None = None, seed: int = 0) -> list[Case]:
@@ -84,6 +84,9 @@ def cases(interactions: Interactions, split: str, users: int | None = None, seed
 
     With a `split` for each sequence, the last item of a held-out sequence is its target. Without one, leave-one-out:
     the last item is the test target and the second-last the validation target.
+
+    Raises:
+        MindRecError: no such split, fewer than one user, or no case in the split.
     """
     if users is not None and users < 1:
         raise MindRecError(f"{users} users are asked for; a whole number from 1 up is needed")

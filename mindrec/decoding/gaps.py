@@ -73,20 +73,20 @@ def fill_gaps(
     last = final(search(denoiser, index, lefts, config, full_trace=False, excluded=excluded))
     rows, scores = answers(index, last, len(gaps), candidates)
     found = [
-        [(row, score) for row, score in zip(own, values, strict=True) if row >= 0]
-        for own, values in zip(rows.tolist(), scores.tolist(), strict=True)
+        [(row, score) for row, score in zip(fillings, values, strict=True) if row >= 0]
+        for fillings, values in zip(rows.tolist(), scores.tolist(), strict=True)
     ]
     weights = _right_sides(denoiser, index, gaps, found, config, right)
-    return [_ranked(own, weight) for own, weight in zip(found, weights, strict=True)]
+    return [_ranked(fillings, weight) for fillings, weight in zip(found, weights, strict=True)]
 
 
 def _right_sides(denoiser, index: ItemIndex, gaps, found, config: DecodeConfig, right: int) -> list[list[float]]:
     """log p(right side | left side, candidate) of every candidate; an item seen before is passed over, as it would be
     by a search that excludes what was seen."""
     histories, targets, owners = [], [], []
-    out = [[0.0] * len(own) for own in found]
-    for gap, ((left, after), own) in enumerate(zip(gaps, found, strict=True)):
-        for place, (row, _) in enumerate(own):
+    out = [[0.0] * len(candidates) for candidates in found]
+    for gap, ((left, after), candidates) in enumerate(zip(gaps, found, strict=True)):
+        for place, (row, _) in enumerate(candidates):
             for n, target in enumerate(after[:right]):
                 before = [*left, row, *after[:n]]
                 if not (config.exclude_seen and target in before):
@@ -99,10 +99,10 @@ def _right_sides(denoiser, index: ItemIndex, gaps, found, config: DecodeConfig, 
     return out
 
 
-def _ranked(own: Sequence[tuple[int, float]], weights: Sequence[float]) -> list[Filling]:
-    both = torch.tensor([left + weight for (_, left), weight in zip(own, weights, strict=True)], dtype=torch.float64)
+def _ranked(pairs: Sequence[tuple[int, float]], weights: Sequence[float]) -> list[Filling]:
+    both = torch.tensor([left + weight for (_, left), weight in zip(pairs, weights, strict=True)], dtype=torch.float64)
     scores = both.log_softmax(0).tolist()
-    made = [Filling(row, left, w, s) for (row, left), w, s in zip(own, weights, scores, strict=True)]
+    made = [Filling(row, left, w, s) for (row, left), w, s in zip(pairs, weights, scores, strict=True)]
     return sorted(made, key=lambda filling: -filling.score)  # stable: equal ones stay as the search has them
 
 
@@ -156,8 +156,8 @@ def odd_one_out(
     plain = replace(
         config, exclude_seen=True, guidance=0.0, temperature=0.0, forbid_items=(), forbid_tokens=(), pins=()
     )
-    asked = [([*h[:n], *h[n + 1 :]], row) for h in histories for n, row in enumerate(h)]
-    values = iter(log_probabilities(denoiser, index, [o for o, _ in asked], [row for _, row in asked], plain))
+    variants = [([*h[:n], *h[n + 1 :]], row) for h in histories for n, row in enumerate(h)]
+    values = iter(log_probabilities(denoiser, index, [o for o, _ in variants], [row for _, row in variants], plain))
     share = None if index.popularity_N is None else index.anyone_N.log().tolist()
 
     def scored(row: int, score: float) -> Belonging:

@@ -80,9 +80,9 @@ def guidance_of(
     if not weight and not any(empty):
         return None
     if index.popularity_N is None:
-        asked = f"guidance={weight!r}" if weight else "an empty history"
+        setting = f"guidance={weight!r}" if weight else "an empty history"
         raise MindRecError(
-            f"{asked} needs what anybody takes, which this checkpoint does not know; "
+            f"{setting} needs what anybody takes, which this checkpoint does not know; "
             "`python -m mindrec count-popularity` adds it"
         )
     anyone_BN = index.anyone_N * excluded.table()

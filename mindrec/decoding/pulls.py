@@ -57,22 +57,22 @@ def pulls_on_items(
     Raises:
         MindRecError: settings whose scores are defined by beams (mindrec.decoding.without_beams).
     """
-    asked: list[tuple[int, int, list[int]]] = []  # user, item left out (-1: none), history
+    questions: list[tuple[int, int, list[int]]] = []  # user, item left out (-1: none), history
     for user, (history, target) in enumerate(zip(histories, targets, strict=True)):
         if target >= 0:
-            asked += [(user, -1, list(history))]
-            asked += [(user, row, rest) for row, rest in variants(denoiser, index, history)]
-    most = max(1, min(1024, CELLS // index.n_items))
+            questions += [(user, -1, list(history))]
+            questions += [(user, row, rest) for row, rest in variants(denoiser, index, history)]
+    batch = max(1, min(1024, CELLS // index.n_items))
     scores: list[float] = []
-    for first in range(0, len(asked), most):
-        part = asked[first : first + most]
+    for first in range(0, len(questions), batch):
+        part = questions[first : first + batch]
         excluded = rule_out(index, [histories[user] for user, _, _ in part], config)
         golds = torch.tensor([targets[user] for user, _, _ in part], device=index.tokens_NL.device)
         rests = [rest for _, _, rest in part]
         scores += score_of(denoiser, index, rests, config, golds, excluded=excluded).tolist()
-    whole = {user: score for (user, row, _), score in zip(asked, scores, strict=True) if row < 0}
+    whole = {user: score for (user, row, _), score in zip(questions, scores, strict=True) if row < 0}
     out: list[list[Pull]] = [[] for _ in histories]
-    for (user, row, _), score in zip(asked, scores, strict=True):
+    for (user, row, _), score in zip(questions, scores, strict=True):
         if row >= 0 and whole[user] > -torch.inf:
             out[user].append(Pull(row, whole[user] - score))
     return [strongest_first(pulls) for pulls in out]

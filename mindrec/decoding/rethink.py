@@ -60,12 +60,12 @@ def rethink(
         after = float(position_log_likelihood(denoiser, cache, index, other_codes).sum()) if other != best else before
     swapped = other != best and after > before
     nfe = int(last.nfe[0]) + 1 + (other != best)
-    told = Rethink(tuple(remasked), best, six_digits(before), other, six_digits(after), swapped, nfe)
+    record = Rethink(tuple(remasked), best, six_digits(before), other, six_digits(after), swapped, nfe)
     if not swapped:
-        return list(ranked), told
+        return list(ranked), record
     rest = [(row, score) for row, score in ranked if row != other]
-    own = next((score for row, score in ranked if row == other), other_score)
-    return [(other, own), *rest][: config.beam_size], told
+    listed = next((score for row, score in ranked if row == other), other_score)
+    return [(other, listed), *rest][: config.beam_size], record
 
 
 def check_rethink(denoiser: Denoiser) -> None:

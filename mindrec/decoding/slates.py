@@ -21,7 +21,7 @@ from mindrec.model.denoiser import Denoiser
 
 WIDTH = 4
 """Partial slates of a history kept after each slot."""
-MOST_TOGETHER = 128
+MAX_TOGETHER = 128
 """Partial slates in one decode."""
 
 
@@ -61,7 +61,7 @@ def slates(
     config = replace(config, rethink=False)
     kept = [[Slate()] for _ in histories]
     for slot in range(n):
-        partial = [(user, slate) for user, own in enumerate(kept) for slate in own]
+        partial = [(user, slate) for user, sets in enumerate(kept) for slate in sets]
         excluded = _excluded(index, histories, partial, config, max_per_category)
         able = excluded.counts() > 0
         left = {user for (user, _), some in zip(partial, able.tolist(), strict=True) if some}
@@ -112,19 +112,19 @@ def _next_slot(denoiser, index, histories, config, partial, excluded: Excluded, 
     """Decode the partial slates that can go on, and keep the best sets of items of each history."""
     going = able.nonzero()[:, 0]
     grown: list[dict[frozenset, Slate]] = [{} for _ in histories]
-    for part in going.split(MOST_TOGETHER):
-        asked = [partial[place] for place in part.tolist()]
-        read = [[*histories[user], *slate.rows] for user, slate in asked]
+    for part in going.split(MAX_TOGETHER):
+        extended = [partial[place] for place in part.tolist()]
+        read = [[*histories[user], *slate.rows] for user, slate in extended]
         last = final(search(denoiser, index, read, config, full_trace=False, excluded=_of(excluded, part)))
-        found, scores = answers(index, last, len(asked), config.beam_size)
-        for (user, slate), rows, own in zip(asked, found.tolist(), scores.tolist(), strict=True):
-            for row, score in zip(rows, own, strict=True):
+        found, scores = answers(index, last, len(extended), config.beam_size)
+        for (user, slate), rows, log_p in zip(extended, found.tolist(), scores.tolist(), strict=True):
+            for row, score in zip(rows, log_p, strict=True):
                 if row >= 0:
                     longer = Slate((*slate.rows, row), (*slate.scores, score))
                     same = grown[user].setdefault(frozenset(longer.rows), longer)
                     if longer.score > same.score:
                         grown[user][frozenset(longer.rows)] = longer
-    return [sorted(own.values(), key=lambda s: (-s.score, s.rows))[:width] for own in grown]
+    return [sorted(log_p.values(), key=lambda s: (-s.score, s.rows))[:width] for log_p in grown]
 
 
 def _of(excluded: Excluded, users: torch.Tensor) -> Excluded:

@@ -22,9 +22,9 @@ from mindrec.decoding.item_index import Excluded, ItemIndex, Members
 from mindrec.decoding.scoring import BeamScores, score_beams
 from mindrec.tokens.levels import Levels
 
-MOST_STATES = 1024
+MAX_STATES = 1024
 """Partial answers scored in one denoiser call, unless one user has more."""
-MOST_MEMBERS = 4_000_000
+MAX_MEMBERS = 4_000_000
 """Items listed at once, unless one user's partial answers have more."""
 
 
@@ -133,7 +133,7 @@ def _cut(which: torch.Tensor, user_A: torch.Tensor, items_A: torch.Tensor) -> li
     if not len(which):
         return []
     every = torch.arange(len(which), device=which.device)
-    part = torch.maximum(items_A[which].cumsum(0) // MOST_MEMBERS, every // MOST_STATES)
+    part = torch.maximum(items_A[which].cumsum(0) // MAX_MEMBERS, every // MAX_STATES)
     counts = user_A[which].unique_consecutive(return_counts=True)[1]
     part = part[counts.cumsum(0) - counts].repeat_interleave(counts)
     return list(which.split(part.unique_consecutive(return_counts=True)[1].tolist()))

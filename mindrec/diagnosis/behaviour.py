@@ -109,7 +109,7 @@ CHANGES: dict[str, Callable[[History, Case, Kin, np.random.Generator], History |
 def behaviour(
     denoiser: Denoiser,
     index: ItemIndex,
-    asked: Sequence[Case],
+    sample: Sequence[Case],
     kin: Kin,
     config: DecodeConfig,
     *,
@@ -130,30 +130,30 @@ def behaviour(
         stays; `places`, how far the true item's rank moves where either answer holds it (`ranked` cases), one that the
         other lacks counting as just below its end. A mean of no case is None.
     """
-    read = [case.history[-max(1, denoiser.max_history - 1) :] for case in asked]
-    before = _answers(denoiser, index, asked, read, config, batch)
+    read = [case.history[-max(1, denoiser.max_history - 1) :] for case in sample]
+    before = _answers(denoiser, index, sample, read, config, batch)
     out = []
     for name, change in CHANGES.items():
         changed = [
             change(history, case, kin, np.random.default_rng((seed, n)))
-            for n, (history, case) in enumerate(zip(read, asked, strict=True))
+            for n, (history, case) in enumerate(zip(read, sample, strict=True))
         ]
         some = [n for n, history in enumerate(changed) if history is not None]
-        after = _answers(denoiser, index, [asked[n] for n in some], [changed[n] for n in some], config, batch)
+        after = _answers(denoiser, index, [sample[n] for n in some], [changed[n] for n in some], config, batch)
         moves = []
         for n, answers in zip(some, after, strict=True):
-            ruled_out = {*asked[n].history, *changed[n]} if config.exclude_seen else set()
-            moves.append(_move(*([r for r in a if r not in ruled_out] for a in (before[n], answers)), asked[n].target))
+            ruled_out = {*sample[n].history, *changed[n]} if config.exclude_seen else set()
+            moves.append(_move(*([r for r in a if r not in ruled_out] for a in (before[n], answers)), sample[n].target))
         expected = NOTHING if name == "reversed" and not ordered else None
         out.append({"change": name, "cases": len(some), "expected": expected} | _summed(moves, seed))
     return out
 
 
-def _answers(denoiser, index, asked: Sequence[Case], histories: Sequence, config, batch: int) -> list[list[int]]:
+def _answers(denoiser, index, sample: Sequence[Case], histories: Sequence, config, batch: int) -> list[list[int]]:
     """Item rows of each case's answers, best first."""
     if not histories:
         return []
-    changed = [Case(case.user_id, history, case.target) for case, history in zip(asked, histories, strict=True)]
+    changed = [Case(case.user_id, history, case.target) for case, history in zip(sample, histories, strict=True)]
     found = rank(denoiser, index, changed, config, batch=batch, progress=True)
     return [[row for row in answers if row >= 0] for answers in found.rows.tolist()]
 
@@ -192,7 +192,7 @@ def measure_behaviour(
     """
     recommender = open_checkpoint(checkpoint, data, device)
     config, index = recommender.settings(settings or {}), recommender.index
-    asked, _ = answerable_cases(recommender, cases(data.interactions, split, users, seed), config)
+    answerable, _ = answerable_cases(recommender, cases(data.interactions, split, users, seed), config)
     kin = Kin.of(
         recommender.tokenizer.codes[:, list(index.levels.categories)],
         [item.brand for item in recommender.catalog.items],
@@ -202,11 +202,13 @@ def measure_behaviour(
         "dataset": data.catalog.name,
         "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
         "split": split,
-        "users": len(asked),
+        "users": len(answerable),
         "seed": seed,
         "ordered": ordered,
         "decoder": config.to_dict(),
-        "changes": behaviour(recommender.denoiser, index, asked, kin, config, ordered=ordered, seed=seed, batch=batch),
+        "changes": behaviour(
+            recommender.denoiser, index, answerable, kin, config, ordered=ordered, seed=seed, batch=batch
+        ),
     }
 
 

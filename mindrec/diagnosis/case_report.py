@@ -174,10 +174,10 @@ def _table(header: Iterable, rows: Iterable[Iterable]) -> str:
 
 def _counted(frame: pd.DataFrame, kind: str) -> str:
     """A bar for each kind of miss, and the same as a table."""
-    most = max(1, int(frame["misses"].max()))
+    highest = max(1, int(frame["misses"].max()))
     bars = []
     for at, row in enumerate(frame.itertuples(index=False)):
-        y, width = 24 * at, 380 * row.misses / most
+        y, width = 24 * at, 380 * row.misses / highest
         bars.append(
             f'<text x="168" y="{y + 16}" text-anchor="end">{escape(getattr(row, kind).replace("_", " "))}</text>'
         )

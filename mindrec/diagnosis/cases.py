@@ -130,7 +130,10 @@ def check_belongs(diagnosis: Diagnosis, *, checkpoint: str, catalog: str) -> Non
 
 
 def export(diagnosis: Diagnosis, path: Path) -> None:
-    """Write the cases as .csv, .parquet or .jsonl, told by the name. A CSV cell holds a list as JSON."""
+    """Write the cases as .csv, .parquet or .jsonl, by the ending of the name. A CSV cell holds a list as JSON.
+
+    Raises MindRecError for another ending.
+    """
     path, cases = Path(path), diagnosis.cases
     if path.suffix == ".parquet":
         return write_cases(path, cases, diagnosis.about)
@@ -232,6 +235,9 @@ def confusion(cases: pd.DataFrame, level: int, labels: Sequence[str] | None = No
 
     Args:
         labels: the level's names by code (Tokenizer.levels[level].labels); the frame then has names besides.
+
+    Raises:
+        MindRecError: the level is no category level.
     """
     gold, top = _stack(cases["gold_path"]), _stack(cases["top_path"])
     if len(cases) and not 0 <= level < gold.shape[1]:

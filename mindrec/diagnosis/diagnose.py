@@ -61,8 +61,8 @@ def diagnose_checkpoint(
     config = recommender.settings(settings)
     check_followed(config)
     chosen = cases(data.interactions, split, sample_size(data, users), seed)
-    asked, nothing_left = answerable_cases(recommender, chosen, config)
-    about = describe(recommender, config, split=split, users=len(asked), seed=seed, k=k, depth=depth)
+    kept, nothing_left = answerable_cases(recommender, chosen, config)
+    about = describe(recommender, config, split=split, users=len(kept), seed=seed, k=k, depth=depth)
     run = about | {"data": data.fingerprint}
     job = ChunkedJob(out, run, resume=resume)
     if job.finished:
@@ -73,7 +73,7 @@ def diagnose_checkpoint(
     else:
         open_worker = partial(partial, _diagnosed, recommender, facts, config, about)
     size = BATCH if depth.rescue else CHUNK  # a chunk is what an interruption costs
-    _run_in_chunks(job, [asked[n : n + size] for n in range(0, len(asked), size)], open_worker, workers, progress)
+    _run_in_chunks(job, [kept[n : n + size] for n in range(0, len(kept), size)], open_worker, workers, progress)
     done = _joined(job, out, about | {"command": command, "run": run})
     return summary(done) | {"nothing_left": nothing_left, "seconds": round(time.perf_counter() - started, 3)}
 

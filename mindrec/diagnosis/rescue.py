@@ -62,7 +62,7 @@ class Rescue:
     cost: float | None
     row: int | None = None
 
-    def told(self, ids: Sequence[str]) -> str:
+    def label(self, ids: Sequence[str]) -> str:
         """Its name in the table, "setting=value"."""
         return self.name if self.row is None else f"{WITHOUT}={ids[self.row]}"
 
@@ -136,15 +136,15 @@ def changes(config: DecodeConfig, n_levels: int) -> list[Change]:
     return sorted((change for change in every if change is not None), key=lambda change: change.cost)
 
 
-def rescued(told: str, config: DecodeConfig, n_levels: int) -> tuple[DecodeConfig, str | None] | None:
+def rescued(text: str, config: DecodeConfig, n_levels: int) -> tuple[DecodeConfig, str | None] | None:
     """Read a table's rescue, "setting=value": the settings, and the id of the item that is left out, if one is.
 
     None where nothing saved the case, or the settings know no such change.
     """
-    name, _, value = told.partition("=")
+    name, _, value = text.partition("=")
     if name == WITHOUT:
         return config, value
-    return next(((change.config, None) for change in changes(config, n_levels) if change.name == told), None)
+    return next(((change.config, None) for change in changes(config, n_levels) if change.name == text), None)
 
 
 @dataclass(frozen=True)
@@ -231,18 +231,18 @@ class _Trial:
 
         What was left out is still not recommended.
         """
-        asked = [
+        shortened = [
             (n, *pair) for n, case in enumerate(missed) for pair in variants(self.denoiser, self.index, case.history)
         ]
         best: list[tuple[int, int] | None] = [None] * len(missed)
-        for first in range(0, len(asked), BATCH):
-            part = asked[first : first + BATCH]
+        for first in range(0, len(shortened), BATCH):
+            part = shortened[first : first + BATCH]
             rests = [rest for _, _, rest in part]
             ranks, _ = self._ranks([missed[n] for n, _, _ in part], self.config, rests=rests)
             for (n, row, _), place in zip(part, ranks, strict=True):
                 if 0 <= place < self.k and (best[n] is None or place < best[n][0]):
                     best[n] = int(place), row
-        return [None if found is None else found[1] for found in best]
+        return [None if saved is None else saved[1] for saved in best]
 
     def _ranks(
         self,

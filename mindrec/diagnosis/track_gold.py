@@ -215,7 +215,7 @@ class ItemFacts:
 def diagnose(
     denoiser: Denoiser,
     index: ItemIndex,
-    asked: Sequence[Case],
+    sample: Sequence[Case],
     config: DecodeConfig,
     facts: ItemFacts,
     *,
@@ -236,14 +236,14 @@ def diagnose(
     check_followed(config)
 
     def table(part: range) -> pd.DataFrame:
-        some = asked[part.start : part.stop]
+        some = sample[part.start : part.stop]
         track = track_gold(denoiser, index, some, config)
         reasons = why(denoiser, index, some, config, (track.ranked, track.scores), track.possible, k=k, depth=depth)
         found = case_table(track, reasons, some, facts, k)
         report(len(some))
         return found
 
-    parts = (range(first, min(first + BATCH, len(asked))) for first in range(0, len(asked), BATCH))
+    parts = (range(first, min(first + BATCH, len(sample))) for first in range(0, len(sample), BATCH))
     return pd.concat([found for _, found in in_fitting_parts(table, parts)], ignore_index=True)
 
 
@@ -288,7 +288,7 @@ def case_table(track: GoldTrack, reasons: Why, part: Sequence[Case], facts: Item
         "exact_rank": _or_null(reasons.standing.rank),
         "error": errors_of(hit_at_k(ranks, k).astype(bool), reasons.standing, k),
         "pulls": [[{"item": facts.ids[p.row], "nats": p.nats} for p in pulls] for pulls in reasons.pulls],
-        "rescue": [None if saved is None else saved.told(facts.ids) for saved in reasons.rescues],
+        "rescue": [None if saved is None else saved.label(facts.ids) for saved in reasons.rescues],
         "rescue_cost": [None if saved is None else saved.cost for saved in reasons.rescues],
     }
     if C:

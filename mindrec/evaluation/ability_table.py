@@ -107,10 +107,10 @@ def _behaviour_sentence(result: dict) -> str:
     kept = {f["change"]: f["overlap@10"]["mean"] for f in result["changes"] if f["overlap@10"] is not None}
     if not kept:
         return "No history could be changed."
-    least, most = min(kept, key=kept.get), max(kept, key=kept.get)
+    weakest, strongest = min(kept, key=kept.get), max(kept, key=kept.get)
     said = (
-        f"Of the first ten answers to {result['users']:,} {result['split']} histories {kept[most]:.0%} stay with "
-        f"{CHANGES[most]}, the most, and {kept[least]:.0%} with {CHANGES[least]}, the least."
+        f"Of the first ten answers to {result['users']:,} {result['split']} histories {kept[strongest]:.0%} stay with "
+        f"{CHANGES[strongest]}, the most, and {kept[weakest]:.0%} with {CHANGES[weakest]}, the least."
     )
     turned = next(f for f in result["changes"] if f["change"] == "reversed")
     if not turned["cases"] or result["ordered"]:

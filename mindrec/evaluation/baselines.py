@@ -21,7 +21,7 @@ Scores = Callable[[Sequence[Case]], np.ndarray]
 
 
 def popularity(train: Sequence[np.ndarray], n_items: int, ordered: bool) -> Scores:
-    """How many training sequences hold each item, the same for all."""
+    """Score items by the number of training sequences that hold them, (U, N), the same for all cases."""
     counts = np.bincount(np.concatenate([np.unique(s) for s in train]), minlength=n_items).astype(np.float32)
     return lambda cases: np.broadcast_to(counts, (len(cases), n_items))
 
@@ -87,6 +87,9 @@ def rank_baseline(
 
     Args:
         batch: users that are ranked at once; None for as many as `CELLS` allows.
+
+    Raises:
+        MindRecError: no baseline of this name.
     """
     if name not in BASELINES:
         raise MindRecError(f"baseline {name!r} is not one of {', '.join(BASELINES)}")

@@ -22,7 +22,13 @@ def bootstrap_ratio(
     """sum(left) / sum(right), and the middle 95 % of it when users are drawn anew with replacement.
 
     A draw takes a user with all its values of both sides, so what users share cancels out. Seeds are not redrawn: the
-    interval is about users, the deviation over seeds is told beside it.
+    interval is about users, the deviation over seeds is reported beside it.
+
+    Args:
+        left_SU, right_SU: a value for each of S seeds and U users, users in one order.
+
+    Raises:
+        MindRecError: other numbers of users, or a right side that sums to 0.
     """
     left_U, right_U = left_SU.sum(0), right_SU.sum(0)
     if left_U.shape != right_U.shape:
@@ -52,7 +58,7 @@ def ratios_of_ranks(left_U: np.ndarray, right_U: np.ndarray, seed: int = 0) -> d
 
 
 def difference(values: np.ndarray, seed: int, resamples: int = 2000) -> dict[str, float]:
-    """The mean of paired differences, and the middle 95 % of it when histories are drawn anew."""
+    """The mean of paired differences (U,), and the middle 95 % of it when histories are drawn anew."""
     rng = np.random.default_rng(seed)
     means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(resamples)]
     low, high = np.percentile(means, (2.5, 97.5))

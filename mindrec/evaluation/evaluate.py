@@ -121,10 +121,10 @@ def _decode_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig) -
 def _think_again(denoiser, index, history, config, rows_K, scores_K) -> int:
     """Rethink one user's ranking in place; returns the denoiser calls it took."""
     ranked = [(r, s) for r, s in zip(rows_K.tolist(), scores_K.tolist(), strict=True) if r >= 0]
-    ranked, told = rethink(denoiser, index, history, config, ranked)
+    ranked, record = rethink(denoiser, index, history, config, ranked)
     for slot, (row, score) in enumerate(ranked):
         rows_K[slot], scores_K[slot] = row, score
-    return told.nfe if told else 0
+    return record.nfe if record else 0
 
 
 def dense_ranking(
@@ -141,7 +141,7 @@ def dense_ranking(
     search.
 
     With `transitions`, where the denoiser has them, the whole of its item evidence ranks. Rows in `forbidden` are not
-    ranked.
+    ranked. Raises MindRecError for a denoiser without a dense head.
     """
     logits_of = denoiser.item_logits if transitions else denoiser.dense_logits
     out = []

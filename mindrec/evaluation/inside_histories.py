@@ -37,10 +37,10 @@ def evaluate_gaps(
     """
     recommender = open_checkpoint(checkpoint, data, device)
     config = recommender.settings(settings or {})
-    asked = _sample(_gaps(data.interactions, seed), users, seed, "an item on both sides of another")
+    sample = _sample(_gaps(data.interactions, seed), users, seed, "an item on both sides of another")
     both, left = [], []
-    for first in range(0, len(asked), batch):
-        part = asked[first : first + batch]
+    for first in range(0, len(sample), batch):
+        part = sample[first : first + batch]
         gaps = [(before, after) for before, _, after in part]
         found = fill_gaps(recommender.denoiser, recommender.index, gaps, config, candidates=candidates, right=right)
         for (_, hidden, _), own in zip(part, found, strict=True):
@@ -49,7 +49,7 @@ def evaluate_gaps(
     ranks = {"both_sides": np.array(both), "left_alone": np.array(left)}
     return {
         "checkpoint": recommender.name,
-        "gaps": len(asked),
+        "gaps": len(sample),
         "candidates": candidates,
         "right": right,
         "decode": config.to_dict(),
@@ -84,19 +84,19 @@ def evaluate_odd(
     """
     recommender = open_checkpoint(checkpoint, data, device)
     config = recommender.settings(settings or {})
-    asked = _sample(_intruders(data.interactions, seed), users, seed, "three different items")
+    sample = _sample(_intruders(data.interactions, seed), users, seed, "three different items")
     by_lift, by_probability = [], []
-    for first in range(0, len(asked), batch):
-        part = asked[first : first + batch]
+    for first in range(0, len(sample), batch):
+        part = sample[first : first + batch]
         found = odd_one_out(recommender.denoiser, recommender.index, [history for history, _ in part], config)
         for (_, place), own in zip(part, found, strict=True):
             by_lift.append(least(own) == place)
             by_probability.append(least(_without_lift(own)) == place)
     return {
         "checkpoint": recommender.name,
-        "histories": len(asked),
+        "histories": len(sample),
         "decode": config.to_dict(),
-        "chance": round(float(np.mean([1 / len(history) for history, _ in asked])), 5),
+        "chance": round(float(np.mean([1 / len(history) for history, _ in sample])), 5),
         "by_lift": round(float(np.mean(by_lift)), 5),
         "by_probability": round(float(np.mean(by_probability)), 5),
     }
@@ -129,10 +129,10 @@ def _intruders(interactions: Interactions, seed: int) -> list[tuple[list[int], i
     return out
 
 
-def _sample(asked: list, users: int | None, seed: int, needed: str) -> list:
-    if not asked:
+def _sample(candidates: list, users: int | None, seed: int, needed: str) -> list:
+    if not candidates:
         raise MindRecError(f"no test history has {needed}; use data with longer ones")
-    return sampled(asked, users, seed)
+    return sampled(candidates, users, seed)
 
 
 def _place(rows: Sequence[int], row: int) -> int:

@@ -38,6 +38,7 @@ def compare_checkpoints(
     Returns:
         The measures of every checkpoint, mean and deviation a side, and the ratio left / right of each measure. Who
         has nothing left to be recommended by one of the checkpoints is counted in `nothing_left` and left out of all.
+        Raises MindRecError for other numbers of checkpoints on both sides, and for one that does not fit the data.
     """
     if len(left) != len(right) or not left:
         raise MindRecError(f"{len(left)} checkpoints against {len(right)}: give as many --left as --right, one a seed")
@@ -45,14 +46,14 @@ def compare_checkpoints(
         side: [_opened(folder, data, settings or {}, device) for folder in folders]
         for side, folders in (("left", left), ("right", right))
     }
-    asked, nothing_left = _answerable_to_all(
+    answerable, nothing_left = _answerable_to_all(
         [one for side in opened.values() for one in side],
         cases(data.interactions, split, sample_size(data, users), seed),
     )
     out = {
         "dataset": data.catalog.name,
         "split": split,
-        "users": len(asked),
+        "users": len(answerable),
         "nothing_left": nothing_left,
         "seed": seed,
     }
@@ -61,7 +62,7 @@ def compare_checkpoints(
     for side, checkpoints in opened.items():
         rows = []
         for recommender, config in checkpoints:
-            ranks, about = _ranks(recommender, config, asked, batch)
+            ranks, about = _ranks(recommender, config, answerable, batch)
             ranks_SU[side].append(ranks)
             rows.append(about | {name: float(of(ranks).mean()) for name, of in MEASURES.items()})
         out |= _over_seeds(side, rows)
@@ -88,19 +89,19 @@ def _opened(folder: Path, data: PreparedData, settings: dict, device: str) -> Op
     return recommender, recommender.settings(settings)
 
 
-def _answerable_to_all(checkpoints: Sequence[Opened], asked: Sequence[Case]) -> tuple[list[Case], int]:
+def _answerable_to_all(checkpoints: Sequence[Opened], sample: Sequence[Case]) -> tuple[list[Case], int]:
     """The cases to whom every checkpoint can recommend something, and how many others there are."""
-    kept = list(asked)
+    kept = list(sample)
     for recommender, config in checkpoints:
         kept, _ = answerable_cases(recommender, kept, config)
-    return kept, len(asked) - len(kept)
+    return kept, len(sample) - len(kept)
 
 
 def _ranks(
-    recommender: Recommender, config: DecodeConfig, asked: Sequence[Case], batch: int
+    recommender: Recommender, config: DecodeConfig, sample: Sequence[Case], batch: int
 ) -> tuple[np.ndarray, dict]:
     """Rank of each target (U,), and what the checkpoint is and took."""
-    found = ranked(recommender, asked, config, batch)
+    found = ranked(recommender, sample, config, batch)
     training = recommender.checkpoint.training or {}
     block = [record for record in training.get("curve", ()) if record.get("stage") == "block"]
     about = {
@@ -113,4 +114,4 @@ def _ranks(
         "nfe": found.nfe,
         "decode_seconds": round(found.seconds, 1),
     }
-    return gold_ranks(found.rows, np.array([c.target for c in asked])), about
+    return gold_ranks(found.rows, np.array([c.target for c in sample])), about

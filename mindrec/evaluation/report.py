@@ -67,21 +67,21 @@ def evaluate_checkpoint(
     processes.start()
     recommender = open_checkpoint(checkpoint, data, device)
     config = recommender.settings(settings)
-    asked, nothing_left = answerable_cases(
+    answerable, nothing_left = answerable_cases(
         recommender, cases(data.interactions, split, sample_size(data, users), seed), config
     )
-    if config.exclude_seen and (line := repeats_warning(asked, split)):
+    if config.exclude_seen and (line := repeats_warning(answerable, split)):
         say(line)
-    test = _Test(recommender, data, asked, batch)
-    about = {"dataset": data.catalog.name, "split": split, "users": len(asked), "seed": seed}
+    test = _Test(recommender, data, answerable, batch)
+    about = {"dataset": data.catalog.name, "split": split, "users": len(answerable), "seed": seed}
     if sweep is not None:
         rows = test.sweep([config.laid_over(row) for row in sweep])
         return {"rows": [about | row for row in rows]}
     out, ranks_U = test.one(config, sliced=True)
     others = {name: test.baseline(name, config) for name in (test.usual if baselines is None else baselines)}
     if twin is not None:
-        told, measured = _twin(open_checkpoint(twin, data, device), test)
-        out, others = out | {"twin": told}, others | measured
+        described, measured = _twin(open_checkpoint(twin, data, device), test)
+        out, others = out | {"twin": described}, others | measured
     return about | out | {"nothing_left": nothing_left} | _compared(ranks_U, others, test.evidence_alone(config), seed)
 
 
@@ -102,19 +102,19 @@ def _compared(ranks_U: np.ndarray, others: dict[str, Measured], alone: Measured 
     return out
 
 
-def answerable_cases(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig) -> tuple[list[Case], int]:
+def answerable_cases(recommender: Recommender, sample: Sequence[Case], config: DecodeConfig) -> tuple[list[Case], int]:
     """The cases to whom something can be recommended, and how many others there are.
 
     Raises MindRecError where nobody is left.
     """
-    able = answerable(recommender.index, [c.history for c in asked], config)
-    kept = [case for case, ok in zip(asked, able, strict=True) if ok]
+    able = answerable(recommender.index, [c.history for c in sample], config)
+    kept = [case for case, ok in zip(sample, able, strict=True) if ok]
     if not kept:
         raise MindRecError(
-            f"none of the {len(asked):,} cases has an item left to recommend: the histories hold the whole catalog; "
+            f"none of the {len(sample):,} cases has an item left to recommend: the histories hold the whole catalog; "
             "set exclude_seen=false, or give a larger catalog"
         )
-    return kept, len(asked) - len(kept)
+    return kept, len(sample) - len(kept)
 
 
 def open_checkpoint(checkpoint: Path, data: PreparedData, device: str) -> Recommender:
@@ -134,12 +134,12 @@ def sample_size(data: PreparedData, users: int | None) -> int | None:
     return GROCERY_USERS if users is None and data.catalog.name == "grocery" else users
 
 
-def ranked(recommender: Recommender, asked: Sequence[Case], config: DecodeConfig, batch: int) -> Ranking:
+def ranked(recommender: Recommender, sample: Sequence[Case], config: DecodeConfig, batch: int) -> Ranking:
     """A checkpoint's answers to cases, with a bar of progress."""
     return rank(
         recommender.denoiser,
         recommender.index,
-        asked,
+        sample,
         config,
         batch=batch,
         progress=True,
@@ -152,12 +152,12 @@ class _Test:
 
     recommender: Recommender
     data: PreparedData
-    asked: Sequence[Case]
+    sample: Sequence[Case]
     batch: int
 
     @property
     def targets_U(self) -> np.ndarray:
-        return np.array([case.target for case in self.asked])
+        return np.array([case.target for case in self.sample])
 
     @property
     def has_evidence(self) -> bool:
@@ -172,8 +172,8 @@ class _Test:
     def one(self, config: DecodeConfig, *, sliced: bool = False) -> Measured:
         """A decode, all that is measured of it and its cost."""
         recommender, targets = self.recommender, self.targets_U
-        ranking = ranked(recommender, self.asked, config, self.batch)
-        metrics = measure(ranking, self.asked, recommender.tokenizer.codes, recommender.tokenizer.n_items)
+        ranking = ranked(recommender, self.sample, config, self.batch)
+        metrics = measure(ranking, self.sample, recommender.tokenizer.codes, recommender.tokenizer.n_items)
         semantic = recommender.tokenizer.codes[:, len(recommender.index.levels.categories) :]
         metrics |= {f"sid_{name}": value for name, value in semantic_accuracy(ranking.rows, targets, semantic).items()}
         popularity = item_counts(self.data.interactions)
@@ -188,8 +188,8 @@ class _Test:
         }
         ranks_U = gold_ranks(ranking.rows, targets)
         if sliced:
-            out["slices"] = slices(ranking, ranks_U, self.asked, popularity)
-            loss = beam_loss(recommender.denoiser, recommender.index, self.asked, ranking, config)
+            out["slices"] = slices(ranking, ranks_U, self.sample, popularity)
+            loss = beam_loss(recommender.denoiser, recommender.index, self.sample, ranking, config)
             out["metrics"] |= {} if loss is None else {"beam_loss@10": loss}
         return out, ranks_U
 
@@ -208,9 +208,9 @@ class _Test:
 
     def decoded(self, config: DecodeConfig) -> Measured:
         """Measures of one decode, and the denoiser calls a user that it took."""
-        ranking = ranked(self.recommender, self.asked, config, self.batch)
+        ranking = ranked(self.recommender, self.sample, config, self.batch)
         codes, n_items = self.recommender.tokenizer.codes, self.recommender.tokenizer.n_items
-        measures = measure(ranking, self.asked, codes, n_items) | {"nfe": ranking.nfe}
+        measures = measure(ranking, self.sample, codes, n_items) | {"nfe": ranking.nfe}
         return measures, gold_ranks(ranking.rows, self.targets_U)
 
     def baseline(self, name: str, config: DecodeConfig) -> Measured:
@@ -219,13 +219,13 @@ class _Test:
             return self.decoded(config.laid_over(DECODED[name]))
         if name == "dense":
             return self.ranked_rows(
-                dense_ranking(self.recommender.denoiser, self.asked, exclude_seen=config.exclude_seen)
+                dense_ranking(self.recommender.denoiser, self.sample, exclude_seen=config.exclude_seen)
             )
         interactions = self.data.interactions
         rows = rank_baseline(
             name,
             training_sequences(interactions),
-            self.asked,
+            self.sample,
             len(self.data.catalog),
             ordered=interactions.ordered,
             exclude_seen=config.exclude_seen,
@@ -237,7 +237,7 @@ class _Test:
         if not self.has_evidence:
             return None
         denoiser, seen = self.recommender.denoiser, config.exclude_seen
-        return self.ranked_rows(dense_ranking(denoiser, self.asked, transitions=True, exclude_seen=seen))
+        return self.ranked_rows(dense_ranking(denoiser, self.sample, transitions=True, exclude_seen=seen))
 
     def ranked_rows(self, rows_UK: np.ndarray) -> Measured:
         """Measures of a ranking of item rows."""
@@ -249,10 +249,10 @@ class _Test:
 def _twin(other: Recommender, test: _Test) -> tuple[dict, dict[str, Measured]]:
     """Describe the other checkpoint, and measure its default decode, also with evidence off, on the same cases."""
     default, same = other.default_config, replace(test, recommender=other)
-    told = {
+    described = {
         "name": other.name,
         "fingerprint": other.checkpoint.fingerprint,
         "objective": (other.checkpoint.training or {}).get("objective"),
     }
     off = same.decoded(replace(default, evidence="off"))
-    return told, {"twin": same.decoded(default), "twin_evidence_off": off}
+    return described, {"twin": same.decoded(default), "twin_evidence_off": off}

@@ -47,16 +47,16 @@ def evaluate_slates(
     """
     recommender = open_checkpoint(checkpoint, data, device)
     config = recommender.settings(settings or {})
-    asked = _hidden(cases(data.interactions, "test"), n, users, seed)
-    shown = [case for case, _ in asked]
-    hidden = [set(new) for _, new in asked]
+    sample = _hidden(cases(data.interactions, "test"), n, users, seed)
+    shown = [case for case, _ in sample]
+    hidden = [set(new) for _, new in sample]
     found = {
         name: [row for first in range(0, len(shown), batch) for row in way(shown[first : first + batch])]
         for name, way in _ways(recommender, config, guidance, n, width).items()
     }
     return {
         "checkpoint": recommender.name,
-        "histories": len(asked),
+        "histories": len(sample),
         "hidden": n,
         "guidance": guidance,
         "width": width,
@@ -92,10 +92,10 @@ def _measured(recommender: Recommender, found: dict[str, list[list[int]]], hidde
     }
 
 
-def _hidden(asked: Sequence[Case], n: int, users: int | None, seed: int) -> list[tuple[Case, tuple[int, ...]]]:
+def _hidden(sample: Sequence[Case], n: int, users: int | None, seed: int) -> list[tuple[Case, tuple[int, ...]]]:
     """Histories without their last n items, and those that are new among them; a seeded sample."""
     out = []
-    for case in asked:
+    for case in sample:
         whole = (*case.history, case.target)
         known, last = whole[:-n], whole[-n:]
         if known and (new := tuple(row for row in last if row not in known)):
@@ -108,13 +108,13 @@ def _hidden(asked: Sequence[Case], n: int, users: int | None, seed: int) -> list
 def _top(recommender: Recommender, part: Sequence[Case], config: DecodeConfig, n: int) -> list[list[int]]:
     wide = replace(config, beam_size=max(config.beam_size, n))
     rows = rank(recommender.denoiser, recommender.index, part, wide, batch=len(part)).rows[:, :n]
-    return [[row for row in own if row >= 0] for own in rows.tolist()]
+    return [[row for row in ranked if row >= 0] for ranked in rows.tolist()]
 
 
-def _slates(recommender: Recommender, part, config: DecodeConfig, n: int, width: int, most=None) -> list[list[int]]:
+def _slates(recommender: Recommender, part, config: DecodeConfig, n: int, width: int, limit=None) -> list[list[int]]:
     histories = [case.history for case in part]
-    found = slates(recommender.denoiser, recommender.index, histories, config, n, width=width, max_per_category=most)
-    return [list(own[0].rows) for own in found]
+    found = slates(recommender.denoiser, recommender.index, histories, config, n, width=width, max_per_category=limit)
+    return [list(ranked[0].rows) for ranked in found]
 
 
 def _recall(rows: Sequence[int], hidden: set[int]) -> float:

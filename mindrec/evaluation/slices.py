@@ -27,9 +27,9 @@ def slices(ranking: Ranking, ranks_U: np.ndarray, cases: Sequence[Case], popular
     lengths = np.array([len(c.history) for c in cases])
     return {
         "by_history_length": [
-            _slice(f"{low} and more" if high is None else f"{low} to {high}", ranks_U, own)
+            _slice(f"{low} and more" if high is None else f"{low} to {high}", ranks_U, inside)
             for low, high in LENGTHS
-            if (own := (lengths >= low) & (lengths <= (high or np.inf))).any()
+            if (inside := (lengths >= low) & (lengths <= (high or np.inf))).any()
         ],
         "by_target_popularity": _by_popularity(ranks_U, popularity_N[targets]),
         "popularity_bias": popularity_bias(ranking, targets, popularity_N),
@@ -37,8 +37,8 @@ def slices(ranking: Ranking, ranks_U: np.ndarray, cases: Sequence[Case], popular
     }
 
 
-def _slice(name: str, ranks_U: np.ndarray, own_U: np.ndarray) -> dict:
-    ranks = ranks_U[own_U]
+def _slice(name: str, ranks_U: np.ndarray, inside_U: np.ndarray) -> dict:
+    ranks = ranks_U[inside_U]
     return {
         "slice": name,
         "users": len(ranks),
@@ -53,9 +53,9 @@ def _by_popularity(ranks_U: np.ndarray, popularity_U: np.ndarray) -> list[dict]:
     group = np.searchsorted(edges, popularity_U, side="left")
     out = []
     for n in np.unique(group):
-        own = group == n
-        low, high = int(popularity_U[own].min()), int(popularity_U[own].max())
-        out.append(_slice(f"target in {low:,} to {high:,} training sequences", ranks_U, own))
+        inside = group == n
+        low, high = int(popularity_U[inside].min()), int(popularity_U[inside].max())
+        out.append(_slice(f"target in {low:,} to {high:,} training sequences", ranks_U, inside))
     return out
 
 

@@ -24,7 +24,7 @@ from mindrec.sources.tables import Options, look_at
 
 HISTORY = ("itemids", "items", "history", "itemidlist", "itemlist", "itemsequence", "sequence", "basket", "cart")
 """Names of the column of histories, in small letters and digits alone."""
-MAX_LITERAL, MOST_COMPARED = 200_000, 1_000_000
+MAX_LITERAL, MAX_COMPARED = 200_000, 1_000_000
 CUT = re.compile(r"(^|[\s,\[])\.\.\.([\s,\]]|$)")
 """Three points in place of ids: a program printed a long list and did not write it."""
 
@@ -64,7 +64,7 @@ def open_histories(path: Path) -> Histories:
 
 def repeated_people(table: Histories) -> list[str]:
     """A line where rows have no user id, and one where people have several rows; a very large file is not compared."""
-    if len(table) > MOST_COMPARED:
+    if len(table) > MAX_COMPARED:
         return []
     counts = Counter(table.people())
     nameless, again = counts.pop(None, 0), [user for user, n in counts.items() if n > 1]

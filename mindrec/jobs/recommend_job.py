@@ -112,8 +112,8 @@ def _notes(counts: dict[str, int], firsts: dict[str, str], users: int, recommend
         "nothing_left": f"of {users:,} rows have nothing left to recommend, and no answer",
     }
     return [
-        f"note: {counts[kind]:,} {told} (first: {firsts[kind]}{'; ' + hint if hint and kind == COUNTED[0] else ''})"
-        for kind, told in words.items()
+        f"note: {counts[kind]:,} {fact} (first: {firsts[kind]}{'; ' + hint if hint and kind == COUNTED[0] else ''})"
+        for kind, fact in words.items()
         if counts[kind]
     ]
 
@@ -131,35 +131,35 @@ def _recommended(
     recommender: Recommender, histories: Histories, config: DecodeConfig, top: int, chunk: tuple[int, int]
 ) -> bytes:
     """One chunk's rows as a Parquet file, whose metadata counts what was passed over."""
-    asked, unknown, without, catalog = [], [], [], recommender.catalog
+    served_rows, unknown, without, catalog = [], [], [], recommender.catalog
     for user, ids in histories.rows(*chunk):
         found = [catalog.ids.row(item) for item in ids]
         known = [row for row in found if row is not None]
         unknown += [item for item, row in zip(ids, found, strict=True) if row is None]
         if known:
-            asked.append((user, known))
+            served_rows.append((user, known))
         else:
             without.append(user)
-    served = answerable(recommender.index, [history for _, history in asked], config)
-    full = [user for (user, _), able in zip(asked, served, strict=True) if not able]
-    asked = [
+    served = answerable(recommender.index, [history for _, history in served_rows], config)
+    full = [user for (user, _), able in zip(served_rows, served, strict=True) if not able]
+    served_rows = [
         (user, [catalog.items[row].item_id for row in rows])
-        for (user, rows), able in zip(asked, served, strict=True)
+        for (user, rows), able in zip(served_rows, served, strict=True)
         if able
     ]
     rows: dict[str, list] = {name: [] for name in SCHEMA.names}
-    for n in range(0, len(asked), TOGETHER):
-        users, ids = zip(*asked[n : n + TOGETHER], strict=True)
+    for n in range(0, len(served_rows), TOGETHER):
+        users, ids = zip(*served_rows[n : n + TOGETHER], strict=True)
         for user, answer in zip(users, recommender.recommend_many(ids, config, trace=False), strict=True):
             for found in answer.items[:top]:
                 values = (user, found.rank, found.item.item_id, found.score, found.probability)
                 for name, value in zip(SCHEMA.names, values, strict=True):
                     rows[name].append(value)
     passed = dict(zip(COUNTED, (unknown, without, full), strict=True))
-    told = {kind: str(len(values)) for kind, values in passed.items()}
-    told["firsts"] = json.dumps({kind: str(values[0])[:80] for kind, values in passed.items() if values})
+    metadata = {kind: str(len(values)) for kind, values in passed.items()}
+    metadata["firsts"] = json.dumps({kind: str(values[0])[:80] for kind, values in passed.items() if values})
     out = io.BytesIO()
-    pq.write_table(pa.table(rows, SCHEMA).replace_schema_metadata(told), out, compression="zstd")
+    pq.write_table(pa.table(rows, SCHEMA).replace_schema_metadata(metadata), out, compression="zstd")
     return out.getvalue()
 
 

@@ -26,14 +26,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--dials", default="{}", help=f"a JSON object; {summary(Dials)}")
     parser.add_argument("--wait", action="store_true", help="import all that a run needs, then read the dials' line")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="the run ends after so long, with what it has")
-    asked = parser.parse_args(arguments)
+    parsed = parser.parse_args(arguments)
     try:
-        raw = json.loads(_awaited() if asked.wait else asked.dials)
+        raw = json.loads(_awaited() if parsed.wait else parsed.dials)
         if raw is None:
             return 0
         if not isinstance(raw, dict):
             raise MindRecError(f"--dials {str(raw)[:40]!r} is no JSON object; {REMEDY}")
-        _run(Dials.from_dict(raw), asked.seconds)
+        _run(Dials.from_dict(raw), parsed.seconds)
     except json.JSONDecodeError as error:
         _write({"event": "error", "message": f"--dials is not JSON ({error}); {REMEDY}"})
         return 2

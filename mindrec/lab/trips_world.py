@@ -36,8 +36,8 @@ def read_carts(count: int, seed: int) -> tuple[PreparedData, list[np.ndarray]]:
             trips[split].append(held)
     rng = np.random.default_rng(seed)
     train, held_out = (
-        [trips[split][n] for n in rng.permutation(len(trips[split]))[:most]]
-        for split, most in (("train", count), ("validation", HELD_OUT))
+        [trips[split][n] for n in rng.permutation(len(trips[split]))[:limit]]
+        for split, limit in (("train", count), ("validation", HELD_OUT))
     )
     users = tuple(f"trip {n}" for n in range(len(train)))
     log = Interactions(users, Ragged.of(train), len(catalog), ("train",) * len(train), ordered=False)
@@ -52,5 +52,5 @@ def _slice(whole: PreparedData) -> tuple[Catalog, np.ndarray]:
     kept = np.sort(inside[most_first[:ITEMS]])
     row_of = np.full(len(items), -1, dtype=np.int32)
     row_of[kept] = np.arange(len(kept))
-    own = tuple(replace(items[row], categories=items[row].categories[1:]) for row in kept)
-    return Catalog(own, name="grocery pantry", category_depth=2), row_of
+    kept_items = tuple(replace(items[row], categories=items[row].categories[1:]) for row in kept)
+    return Catalog(kept_items, name="grocery pantry", category_depth=2), row_of

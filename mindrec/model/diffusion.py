@@ -113,8 +113,8 @@ class CodeTable(torch.nn.Module):
         """Item mass summed by code, (M, T); of one level's codes alone with `level`."""
         rows = slice(None)
         if level is not None:
-            own = self.levels.slices[level]
-            rows = slice(own.start, own.stop + 1)
+            level_slice = self.levels.slices[level]
+            rows = slice(level_slice.start, level_slice.stop + 1)
         start_T = self.start_T[rows]
         holders = self.holders[start_T[0] : start_T[-1]]
         with warnings.catch_warnings():

@@ -20,9 +20,9 @@ from mindrec.model.pair_votes import PairVotes, largest_of_rows
 
 RIDGE = 30.0
 """The penalty, in sequences of the mean weight. Chosen on grocery's validation trips, of 10, 30 and 100."""
-MOST = 200
+MAX_WEIGHTS = 200
 """Weights kept of an item, the largest by size: votes against count too."""
-MOST_ITEMS = 15_000
+MAX_ITEMS = 15_000
 """Above this the matrix to invert takes more than 2 GB, and the model is left out."""
 
 
@@ -34,13 +34,15 @@ class ItemItem(PairVotes):
 
     @classmethod
     def counted(cls, sequences: Sequence[np.ndarray], n_items: int, *, repeats: bool = False) -> "ItemItem":
-        """From training sequences of item rows, each a set. At most `MOST_ITEMS` items: an N x N matrix is inverted."""
+        """From training sequences of item rows, each a set. At most `MAX_ITEMS` items: an N x N matrix is inverted."""
         gram_NN, mean_weight = _gram(sequences, n_items)
         gram_NN[np.diag_indices(n_items)] += RIDGE * mean_weight
         inverse_NN = np.linalg.inv(gram_NN)
         weights_NN = inverse_NN / -np.diag(inverse_NN)
         np.fill_diagonal(weights_NN, 0)
-        return cls.of_weights(largest_of_rows(sp.csr_matrix(weights_NN, dtype=np.float32), MOST), repeats=repeats)
+        return cls.of_weights(
+            largest_of_rows(sp.csr_matrix(weights_NN, dtype=np.float32), MAX_WEIGHTS), repeats=repeats
+        )
 
     def shares(self, histories: Sequence[Sequence[int]]) -> torch.Tensor:
         """The linear model's prediction of each item, (B, N), near 0 to 1; values below 0 count as 0."""

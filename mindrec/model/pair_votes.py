@@ -82,8 +82,8 @@ class PairVotes(nn.Module):
         """How strongly each item of a history votes for one item, before any share or clamp; 0 for no vote."""
         out = dict.fromkeys(history, 0.0)
         for row, divided in self.voters(history):
-            own = slice(int(self.start_N[row]), int(self.start_N[row + 1]))
-            out[row] += float(self.weight_P[own][self.item_P[own] == target].sum()) / divided
+            pairs = slice(int(self.start_N[row]), int(self.start_N[row + 1]))
+            out[row] += float(self.weight_P[pairs][self.item_P[pairs] == target].sum()) / divided
         return out
 
     def log_shares(self, histories: Sequence[Sequence[int]]) -> torch.Tensor:
@@ -111,11 +111,11 @@ class PairVotes(nn.Module):
         return votes_BN
 
 
-def largest_of_rows(weights: sp.csr_matrix, most: int) -> sp.csr_matrix:
-    """The `most` largest of each row by size; of equal ones the first items'."""
+def largest_of_rows(weights: sp.csr_matrix, limit: int) -> sp.csr_matrix:
+    """The `limit` largest of each row by size; of equal ones the first items'."""
     weights.sort_indices()
     row_P = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
     order = np.lexsort((-np.abs(weights.data), row_P))
     rank = np.arange(len(order)) - weights.indptr[row_P]
-    kept = np.sort(order[rank < most])
+    kept = np.sort(order[rank < limit])
     return sp.csr_matrix((weights.data[kept], (row_P[kept], weights.indices[kept])), weights.shape)

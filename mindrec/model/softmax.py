@@ -67,7 +67,7 @@ def sampled_cross_entropy(
     rivals counts once.
     """
     share = math.log(len(items_ND) / len(rival_R))
-    own_M = (states_MD * F.embedding(target_M, items_ND)).sum(1) + bias_N[target_M]
+    gold_M = (states_MD * F.embedding(target_M, items_ND)).sum(1) + bias_N[target_M]
     of_rivals_MR = torch.addmm(bias_N[rival_R] + share, states_MD, F.embedding(rival_R, items_ND).T).float()
     of_rivals_MR = of_rivals_MR.masked_fill(rival_R == target_M[:, None], -1e9)
-    return (torch.logaddexp(own_M.float(), of_rivals_MR.logsumexp(1)) - own_M).mean()
+    return (torch.logaddexp(gold_M.float(), of_rivals_MR.logsumexp(1)) - gold_M).mean()

@@ -17,7 +17,7 @@ BACKWARDS = 0.25
 """What the same pair in the other direction counts."""
 RECENT = 10
 """The last items of a history that vote, the recent more: 1 / distance from its end."""
-MOST = 100
+MAX_PAIRS = 100
 """Pairs kept of an item, the most frequent."""
 
 
@@ -29,7 +29,7 @@ class Transitions(PairVotes):
     @classmethod
     def counted(cls, sequences: Sequence[np.ndarray], n_items: int, *, repeats: bool = False) -> "Transitions":
         """From training sequences of item rows. Votes are divided by the root of how often their voter is followed."""
-        return cls.of_weights(largest_of_rows(_follows(sequences, n_items), MOST), repeats=repeats)
+        return cls.of_weights(largest_of_rows(_follows(sequences, n_items), MAX_PAIRS), repeats=repeats)
 
     def shares(self, histories: Sequence[Sequence[int]]) -> torch.Tensor:
         """Each item's share of the votes, (B, N): 0 for all where there are none, and for what is in the history

@@ -30,8 +30,8 @@ def log_of(table: Table, options: LogOptions, repairs: Repairs, *, describe: boo
     """
     path = table.path
     roles = log_roles(table.columns, options.wanted, path.name, repairs, header=bool(table.header_lines))
-    own = OwnColumns.of(table.columns, roles, options.items, path.name) if describe else None
-    items = Described(own, table.columns, path.name) if own else None
+    columns = OwnColumns.of(table.columns, roles, options.items, path.name) if describe else None
+    items = Described(columns, table.columns, path.name) if columns else None
     rules = filters.rules(options.keep, options.min_rating, table.columns, path.name)
     if not rules:
         filters.hint(table.columns, table.head, path.name, repairs)

@@ -72,9 +72,9 @@ class OwnColumns:
 class Described:
     """Descriptions of items in the rows of a log: the first that is not empty counts, a column at a time."""
 
-    def __init__(self, own: OwnColumns, columns: Sequence[str], name: str):
-        self.own, self.name = own, name
-        self.places = [columns.index(column) for column in own.used]
+    def __init__(self, uses: OwnColumns, columns: Sequence[str], name: str):
+        self.uses, self.name = uses, name
+        self.places = [columns.index(column) for column in uses.used]
         self.cells: dict[str, tuple[str, ...]] = {}
         self.again, self.differs = 0, [0] * len(self.places)
 
@@ -94,20 +94,20 @@ class Described:
 
     def items(self, repairs: Repairs) -> Iterator[Item]:
         """The items, each once."""
-        names = self.own.used
+        names = self.uses.used
         varying = {name for name, n in zip(names, self.differs, strict=True) if n > VARIES * max(self.again, 1)}
-        own = self.own.without(varying, self.name, repairs)
-        return records(own, ((item, dict(zip(names, cells, strict=True))) for item, cells in self.cells.items()))
+        uses = self.uses.without(varying, self.name, repairs)
+        return records(uses, ((item, dict(zip(names, cells, strict=True))) for item, cells in self.cells.items()))
 
 
-def records(own: OwnColumns, rows: Iterator[tuple[object, dict]]) -> Iterator[Item]:
+def records(uses: OwnColumns, rows: Iterator[tuple[object, dict]]) -> Iterator[Item]:
     """Items of (id, {column: cell}) rows, of each id the first."""
     seen: set[str] = set()
-    key = own.fields["item"][0]
-    if not any(columns for use, columns in own.fields.items() if use != "item"):
+    key = uses.fields["item"][0]
+    if not any(columns for use, columns in uses.fields.items() if use != "item"):
         return
     for item, row in rows:
         item_id = "" if is_missing(item) else normal_id(item)
         if usable_id(item_id) and item_id not in seen:
             seen.add(item_id)
-            yield own.reader.record(row | {key: item_id}, own.fields)
+            yield uses.reader.record(row | {key: item_id}, uses.fields)

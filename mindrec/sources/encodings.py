@@ -84,7 +84,7 @@ def detected(sample: bytes, path: Path) -> str:
     """The encoding of lines that are not UTF-8.
 
     Chinese, Japanese and Korean by the lead bytes of their common characters, which short titles tell apart where a
-    language model cannot; the rest by charset-normalizer.
+    language model cannot; the rest by charset-normalizer. Raises MindRecError where none fits.
     """
     high = sum(byte > 127 for byte in sample)
     pairs = [pair for pair in _PAIR.findall(sample) if pair[1] >= 0xA1]

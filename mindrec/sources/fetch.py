@@ -20,6 +20,9 @@ def local(place: str, checksum: str | None, cache: Path, open_url: Callable = ur
     """The path behind `place`, its checksum verified where one is given ("sha256:…" or "md5:…").
 
     A broken download is kept beside the cache entry and resumed by the next call.
+
+    Raises:
+        MindRecError: another checksum, an address that cannot be fetched, a checksum for something that is no file.
     """
     if "://" not in place:
         path = Path(place).expanduser()

@@ -60,8 +60,10 @@ def hint(columns: Sequence[str], head: Sequence[Sequence[str]], name: str, repai
     if column:
         kinds = Counter(row[columns.index(column)] for row in head if len(row) > columns.index(column))
         if 1 < len(kinds) <= 30:
-            most = ", ".join(kind for kind, _ in kinds.most_common(5))
-            repairs.warn(f"{name}: every row counts, whatever its {column!r} ({most}); --keep {column}=... keeps some")
+            frequent = ", ".join(kind for kind, _ in kinds.most_common(5))
+            repairs.warn(
+                f"{name}: every row counts, whatever its {column!r} ({frequent}); --keep {column}=... keeps some"
+            )
     column = next((c for c in columns if c.lower() in ("quantity", "qty")), None)
     if column:
         place = columns.index(column)

@@ -12,7 +12,7 @@ USUAL = ("\t", ";", COLONS, "|", ",", BLANKS)
 RARE = ("\x01", "\x1f", "\x1e", "^", "~", "¦", "§", "#")
 """Separators that are looked for where none of the usual ones cuts the lines."""
 
-MOST_ABOVE = 20
+MAX_ABOVE = 20
 LEAST_BELOW = 3
 _SHEET = re.compile(r'^"?sep=(.)"?[\r\n]*$')
 _DRAWN = re.compile(r"^\s*[+|][-+=]{3,}")
@@ -59,13 +59,13 @@ def head_of(lines: list[str]) -> Head:
         return Head()
     if named := _SHEET.match(lines[0].lstrip("\ufeff")):
         return Head(1, named[1])
-    body = [line for line in lines[MOST_ABOVE:] if line.strip()] or [line for line in lines if line.strip()][1:]
+    body = [line for line in lines[MAX_ABOVE:] if line.strip()] or [line for line in lines if line.strip()][1:]
     if len(body) < LEAST_BELOW:
         return Head()
     separator = separator_of(body, Path())
     width = Counter(fields_in(line, separator) for line in body).most_common(1)[0][0]
     above = 0
-    for line in lines[:MOST_ABOVE]:
+    for line in lines[:MAX_ABOVE]:
         comment = line.startswith("#") and fields_in(line, separator) != width
         whole = line.count('"') % 2 == 0  # else a name or a text goes on in the next line
         fewer = width > 2 and separator != BLANKS and whole and 2 * fields_in(line, separator) <= width

@@ -40,5 +40,5 @@ def hold_out(data: PreparedData, share: float, seed: int = 0) -> PreparedData:
         data.interactions.ordered,
     )
     catalog = Catalog(items, data.catalog.name, data.catalog.induced, data.catalog.category_depth)
-    own = data.semantic_ids and {item.item_id: data.semantic_ids[item.item_id] for item in items}
-    return replace(data, catalog=catalog, interactions=interactions, semantic_ids=own)
+    kept_ids = data.semantic_ids and {item.item_id: data.semantic_ids[item.item_id] for item in items}
+    return replace(data, catalog=catalog, interactions=interactions, semantic_ids=kept_ids)

@@ -148,7 +148,10 @@ def parse_time(text: str) -> float | None:
 
 
 def filter_events(events: Events, core: int, repairs: Repairs) -> None:
-    """Drop exact repeats, what is outside the k-core, and users with fewer than two events, in place."""
+    """Drop exact repeats, events outside the k-core, and users with fewer than two events, in place.
+
+    Raises MindRecError where nothing is left.
+    """
     if not len(events):
         raise MindRecError("the log holds no usable rows; check the file and the column options")
     order = np.lexsort((events.time_M, events.item_M, events.user_M))
@@ -176,7 +179,10 @@ def filter_events(events: Events, core: int, repairs: Repairs) -> None:
 
 
 def keep_core(events: Events, core: int) -> None:
-    """Leave the largest part of the log in which every user and every item occurs `core` times, in place."""
+    """Leave the largest part of the log in which every user and every item occurs `core` times, in place.
+
+    Raises MindRecError for a core below 1.
+    """
     if core < 1:
         raise MindRecError(f"--core {core} is below 1; 1 keeps everything")
     while True:

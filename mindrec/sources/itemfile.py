@@ -158,7 +158,10 @@ def _parquet(path: Path, columns: ItemColumns, repairs: Repairs) -> Iterator[Ite
 
 
 def json_items(path: Path) -> Iterator[Item]:
-    """Items of the prepared form (`items.jsonl.gz`), as they stand."""
+    """Items of the prepared form (`items.jsonl.gz`), as they stand.
+
+    Raises MindRecError where the categories of an item are a text instead of a list.
+    """
     for row in read_jsonl_gz(path):
         names = row.get("categories") or ()
         if isinstance(names, str):

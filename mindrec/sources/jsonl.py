@@ -35,9 +35,9 @@ def load(path: Path, *, depth: int | None = None) -> PreparedData:
     interactions = _interactions(_file(folder, "sequences"), catalog, repairs)
     used = np.bincount(interactions.sequences.flat, minlength=len(catalog)) > 0
     repairs.count("unused_item_kept", n=int((~used).sum()))
-    own = read_semantic_ids(folder)
-    own = None if own is None else whole_semantic_ids(own, list(items), repairs)
-    return PreparedData(catalog, interactions, own, _notes(folder, catalog.name), repairs.lines())
+    semantic_ids = read_semantic_ids(folder)
+    semantic_ids = None if semantic_ids is None else whole_semantic_ids(semantic_ids, list(items), repairs)
+    return PreparedData(catalog, interactions, semantic_ids, _notes(folder, catalog.name), repairs.lines())
 
 
 def _file(folder: Path, stem: str) -> Path:

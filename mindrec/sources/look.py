@@ -23,7 +23,7 @@ from mindrec.sources.user_columns import LogOptions
 from mindrec.sources.values import is_missing, number
 
 SOURCES = ("csv", "parquet")
-ROWS, EXAMPLES, WIDTH, MOST_COLUMNS = 10_000, 3, 24, 40
+ROWS, EXAMPLES, WIDTH, MAX_COLUMNS = 10_000, 3, 24, 40
 _DATE = re.compile(r"(?i)^\d{1,4}([-/.])\d{1,2}\1\d{1,4}(?!\d)|^\w{3},? .*\d{4}|^\d{1,2} \w{3,9}\.? \d{4}")
 _THOUSANDS = re.compile(r"^\d{1,3}(,\d{3})+(\.\d*)?$")
 _WHOLE = re.compile(r"^[+-]?\d+(?:\.0+)?$")
@@ -59,7 +59,7 @@ class Look:
     def lines(self) -> Iterator[str]:
         """The look as lines of text."""
         yield f"{self.path.name}: {self.how}"
-        shown = self.columns[:MOST_COLUMNS]
+        shown = self.columns[:MAX_COLUMNS]
         names = [_short(column.name or "(no name)") for column in shown]
         wide, kinds = max(map(len, names), default=0), max((len(column.kind) for column in shown), default=0)
         for name, column in zip(names, shown, strict=True):
@@ -111,8 +111,8 @@ def look_at_log(source: str, path: Path, options: LogOptions) -> tuple[Look, dic
     shown = {column: use for use, column in roles.items()}
     if options.item_file is None and "item" in roles:
         with suppress(MindRecError):
-            own = OwnColumns.of(sample.columns, roles, options.items, path.name)
-            shown |= {column: use for use, held in (own.fields if own else {}).items() for column in held}
+            uses = OwnColumns.of(sample.columns, roles, options.items, path.name)
+            shown |= {column: use for use, held in (uses.fields if uses else {}).items() for column in held}
             shown[roles["item"]] = "item"
     with suppress(MindRecError):
         if not filters.rules(options.keep, options.min_rating, sample.columns, path.name):

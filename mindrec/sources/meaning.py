@@ -47,12 +47,12 @@ def _spelt_apart(without: Sequence[str], known: Sequence[str]) -> str:
     )
 
 
-def whole_semantic_ids(own: dict, ids: Sequence[str], repairs: Repairs) -> dict[str, tuple[str, ...]] | None:
+def whole_semantic_ids(codes: dict, ids: Sequence[str], repairs: Repairs) -> dict[str, tuple[str, ...]] | None:
     """The semantic IDs of all items as texts; None where some item has none or a number of codes of its own.
 
     How many items are concerned, the first of them and the remedy are then said.
     """
-    depth = {item: len(own[item]) if isinstance(own.get(item), (list, tuple)) else 0 for item in ids}
+    depth = {item: len(codes[item]) if isinstance(codes.get(item), (list, tuple)) else 0 for item in ids}
     usual = Counter(number for number in depth.values() if number).most_common(1)
     if not usual:
         repairs.count("semantic_ids_incomplete", n=len(ids))
@@ -60,17 +60,17 @@ def whole_semantic_ids(own: dict, ids: Sequence[str], repairs: Repairs) -> dict[
     none = [item for item, number in depth.items() if not number]
     others = [item for item, number in depth.items() if number and number != usual[0][0]]
     if not none and not others:
-        return {item: tuple(map(str, own[item])) for item in ids}
-    told = [f"{len(none):,} of {len(ids):,} items have none (first: item {none[0]})"] if none else []
+        return {item: tuple(map(str, codes[item])) for item in ids}
+    faults = [f"{len(none):,} of {len(ids):,} items have none (first: item {none[0]})"] if none else []
     if others:
-        told.append(
+        faults.append(
             f"{len(others):,} of {len(ids):,} items have another number of codes than {usual[0][0]} (first: item "
             f"{others[0]}, {depth[others[0]]})"
         )
     repairs.count("semantic_ids_incomplete", n=len(none) + len(others))
     repairs.warn(
-        f"the data's own semantic IDs are left out, since every item needs {usual[0][0]} codes: {' and '.join(told)}; "
-        "complete them, or train with --semantic-ids residual, which makes new ones"
+        f"the data's own semantic IDs are left out, since every item needs {usual[0][0]} codes: "
+        f"{' and '.join(faults)}; complete them, or train with --semantic-ids residual, which makes new ones"
     )
     return None
 
@@ -79,6 +79,7 @@ def ordered_labels(paths: list[tuple[str, ...]], how: str | None, repairs: Repai
     """Paths from labels in no order: the `first` alone, the `rarest` alone, or `sorted` with the most common first.
 
     Without `how` they stay, and it is said where one name stands on several levels, as labels do and levels do not.
+    Raises MindRecError for another `how`.
     """
     if how is not None:
         if how not in LABELS:
@@ -223,13 +224,13 @@ def judge_users(names: Sequence[str], user_M: np.ndarray, repairs: Repairs) -> N
         user_M: places in them, one an event.
     """
     per_user = np.bincount(user_M, minlength=1)
-    users, most = int((per_user > 0).sum()), int(per_user.argmax())
+    users, busiest = int((per_user > 0).sum()), int(per_user.argmax())
     if users == 1:
-        repairs.warn(f"all rows are of one user ({names[most]!r}); check --user-column")
-    elif users >= LEAST_USERS and per_user[most] > LARGE_USER * len(user_M):
+        repairs.warn(f"all rows are of one user ({names[busiest]!r}); check --user-column")
+    elif users >= LEAST_USERS and per_user[busiest] > LARGE_USER * len(user_M):
         repairs.warn(
-            f"user {names[most]!r} has {per_user[most] / len(user_M):.0%} of all rows of {users:,} users: a name for "
-            f"those who are unknown? --keep 'COLUMN!={names[most]}' drops them"
+            f"user {names[busiest]!r} has {per_user[busiest] / len(user_M):.0%} of all rows of {users:,} users: a name "
+            f"for those who are unknown? --keep 'COLUMN!={names[busiest]}' drops them"
         )
 
 

@@ -43,7 +43,7 @@ def load(path: Path, *, core: int = 1, keep_unused: bool = False) -> PreparedDat
         drop_root=named,
     )
     ids = [item.item_id for item in data.catalog.items]
-    own = whole_semantic_ids(read["index"], ids, repairs) if read["index"] else None
+    semantic_ids = whole_semantic_ids(read["index"], ids, repairs) if read["index"] else None
     notes = NOTES.format(
         name=name,
         files=", ".join(f"`{f.name}`" for f in (found[0], *parts.values()) if f.exists()),
@@ -53,7 +53,7 @@ def load(path: Path, *, core: int = 1, keep_unused: bool = False) -> PreparedDat
         if read["category"]
         else "It has no categories; `--induce-tree` makes some.",
     )
-    return PreparedData(data.catalog, data.interactions, own, notes, repairs.lines())
+    return PreparedData(data.catalog, data.interactions, semantic_ids, notes, repairs.lines())
 
 
 def _rows(path: Path, repairs: Repairs) -> Iterator[tuple[str, str, str, float]]:

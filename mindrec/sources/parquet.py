@@ -27,9 +27,9 @@ def _read(path: Path, options: LogOptions, repairs: Repairs) -> Log:
     roles = log_roles(list(schema), options.wanted, path.name, repairs)
     for use, column in roles.items():
         _check_type(use, column, schema[column], path)
-    own = OwnColumns.of(list(schema), roles, options.items, path.name) if options.item_file is None else None
+    uses = OwnColumns.of(list(schema), roles, options.items, path.name) if options.item_file is None else None
     frame = _kept(frame, schema, options, path, repairs)
-    items = _described(frame, schema, own, path.name, repairs) if own else ()
+    items = _described(frame, schema, uses, path.name, repairs) if uses else ()
     if "time" not in roles or not _is_text(schema[roles["time"]]):
         events = large.events(_columns(frame, schema, roles), options.core, repairs)
         if "time" in roles:
@@ -45,26 +45,26 @@ def _read(path: Path, options: LogOptions, repairs: Repairs) -> Log:
         return Log(large.events(pl.scan_parquet(files), options.core, repairs), items)
 
 
-def _described(frame, schema: dict, own: OwnColumns, name: str, repairs: Repairs) -> list[Item]:
+def _described(frame, schema: dict, uses: OwnColumns, name: str, repairs: Repairs) -> list[Item]:
     """Items by the columns of the log that are theirs, each as its first row with a value has it."""
     pl = large.polars()
-    key, texts = own.fields["item"][0], [column for column in own.used if not schema[column].is_nested()]
-    cells = [_present(column, schema[column]) for column in own.used]
+    key, texts = uses.fields["item"][0], [column for column in uses.used if not schema[column].is_nested()]
+    cells = [_present(column, schema[column]) for column in uses.used]
     found = large.collected(
         frame.select(_id(key, schema[key]).alias("_item"), *cells)
         .filter(pl.col("_item").is_not_null())
         .group_by("_item")
         .agg(
             pl.len().alias("_rows"),
-            *(pl.col(column).drop_nulls().first() for column in own.used),
+            *(pl.col(column).drop_nulls().first() for column in uses.used),
             *(pl.col(column).drop_nulls().n_unique().alias(f"_{n}") for n, column in enumerate(texts)),
         )
         .sort("_item")
     )
     again = max(int((found["_rows"] - 1).sum()), 1)
     others = {column: int((found[f"_{n}"].clip(1) - 1).sum()) for n, column in enumerate(texts)}
-    own = own.without({column for column, n in others.items() if n > VARIES * again}, name, repairs)
-    return list(records(own, ((row["_item"], row) for row in found.iter_rows(named=True))))
+    uses = uses.without({column for column, n in others.items() if n > VARIES * again}, name, repairs)
+    return list(records(uses, ((row["_item"], row) for row in found.iter_rows(named=True))))
 
 
 def _present(column: str, kind):

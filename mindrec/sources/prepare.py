@@ -114,7 +114,10 @@ def _embedder(folder: Path | None, used: bool):
 
 
 def checked_options(name: str, load: Callable, options: dict[str, object]) -> dict[str, object]:
-    """The options that were given, each one that `load` takes, none missing that it needs."""
+    """Return the options that were given.
+
+    Raises MindRecError for one that `load` does not take, and where one is missing that it needs.
+    """
     takes = inspect.signature(load).parameters
     given = {key: value for key, value in options.items() if value is not None}
     flag = {key: "--" + key.removeprefix("n_").replace("_", "-") for key in {*takes, *given}}

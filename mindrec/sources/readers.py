@@ -44,7 +44,10 @@ def open_binary(path: Path) -> Iterator[BinaryIO]:
 def text_lines(
     stream: BinaryIO, name: str, repairs: Repairs, *, encoding: str = "utf-8", progress: bool = True
 ) -> Iterator[tuple[int, str]]:
-    """(line number, text) of every line. A line that is not UTF-8 is read as Windows-1252 and counted."""
+    """(line number, text) of every line. A line that is not UTF-8 is read as Windows-1252 and counted.
+
+    Raises MindRecError for a damaged archive and for a line beyond `MAX_LINE`, with its number.
+    """
     number = 0
     with progress_bar(unit=" lines", unit_scale=True, desc=Path(name).name, shown=progress, leave=False) as bar:
         while True:
@@ -79,7 +82,7 @@ def csv_rows(
     encoding: str = "utf-8",
     quoting: int = csv.QUOTE_MINIMAL,
 ) -> Iterator[tuple[int, list[str]]]:
-    """(line number, fields) of every row that is not empty."""
+    """(line number, fields) of every row that is not empty. Raises MindRecError for a row that cannot be read."""
     texts = (text for _, text in text_lines(stream, name, repairs, encoding=encoding))
     reader = csv.reader(texts, delimiter=delimiter, quoting=quoting)
     try:
@@ -95,7 +98,10 @@ def csv_rows(
 
 
 def columns_of(header: Sequence[str], wanted: dict[str, str | None], name: str) -> dict[str, int]:
-    """Places of the wanted columns, {use: place}; a use mapped to None is left out. Checked before any row is read."""
+    """Indices of the wanted columns, {use: index}; a use mapped to None is left out.
+
+    Raises MindRecError for a column that is not there, before any row is read.
+    """
     places = {}
     for use, column in wanted.items():
         if column is None:
@@ -136,7 +142,7 @@ def parse_record(text: str) -> dict:
 
 
 def json_object(path: Path) -> dict:
-    """One JSON object that fills a file, of bounded size."""
+    """One JSON object that fills a file. Raises MindRecError for another content and beyond `MAX_JSON` bytes."""
     with open_binary(path) as stream:
         raw = stream.read(MAX_JSON + 1)
     if len(raw) > MAX_JSON:
@@ -191,7 +197,7 @@ class Bundle:
 
     @contextmanager
     def open(self, name: str) -> Iterator[BinaryIO]:
-        """One file by its base name."""
+        """One file by its base name. Raises MindRecError where there is none."""
         if name not in self.names:
             raise MindRecError(f"{self.path} has no {name}; it has {', '.join(sorted(self.names)[:20]) or 'nothing'}")
         if self.zip is None:

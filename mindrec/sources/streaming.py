@@ -46,7 +46,7 @@ def scan(path: Path):
 
 
 def schema(frame, path: Path) -> dict:
-    """{column: type} from the files' footers; nothing else is read."""
+    """{column: type} from the files' footers; nothing else is read. Raises MindRecError for other files."""
     try:
         return dict(frame.collect_schema())
     except (polars().exceptions.PolarsError, OSError) as error:
@@ -114,6 +114,7 @@ def collected(frame):
 
 
 def batches(frame) -> Iterator:
+    """Frames of at most `BATCH` rows, in order. Raises MindRecError where the log cannot be read."""
     try:
         yield from frame.collect_batches(chunk_size=BATCH, maintain_order=True)
     except (polars().exceptions.PolarsError, OSError) as error:

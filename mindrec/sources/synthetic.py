@@ -19,6 +19,8 @@ def load(
 
     At 1.0 the next item is a function of the last one, at 0.0 it is uniform noise. `branching` gives the number of
     children at each category level; items are spread evenly over the leaves. Ten million steps take seconds.
+
+    Raises MindRecError for sizes or a predictability out of range.
     """
     if not 0 <= predictability <= 1:
         raise MindRecError(f"predictability {predictability} is outside 0..1")

@@ -38,8 +38,8 @@ def fold(text: str) -> str:
 
 def text_embedder(recorded: str | None) -> Embed | None:
     """The text model of MINDREC_TEXT_MODEL, else the one that a checkpoint was made with, where it is still there."""
-    asked = os.environ.get("MINDREC_TEXT_MODEL")
-    folder = asked or (recorded if recorded and Path(recorded).is_dir() else None)
+    path = os.environ.get("MINDREC_TEXT_MODEL")
+    folder = path or (recorded if recorded and Path(recorded).is_dir() else None)
     if folder is None:
         return None
     from mindrec.text.features import text_model
@@ -104,10 +104,10 @@ class TextSearch:
         """
         query, letters = query[:MAX_QUERY].strip(), self.vectorizer.build_analyzer()
         item = self.catalog.items[row]
-        own = set(letters(fold(" ".join(filter(None, (item.title, *item.categories, item.brand))))))
+        item_letters = set(letters(fold(" ".join(filter(None, (item.title, *item.categories, item.brand))))))
         for word in self._telling(query):
             parts = set(letters(word)) if any(map(str.isalnum, word)) else set()
-            if parts and len(parts & own) >= SURE * len(parts):
+            if parts and len(parts & item_letters) >= SURE * len(parts):
                 return True
         return self.embed is not None and float(self._vectors_ND[row] @ self.embed([query])[0]) > LEAST_LIKE
 
@@ -133,8 +133,8 @@ class TextSearch:
 
 def _typed(name: str, words: Sequence[str]) -> float:
     """The score of a name for the words: each whole word counts, and so does the one still being typed."""
-    own = name.replace(",", " ").split()
-    found = sum(0.5 * (w in own) + 0.25 * any(t.startswith(w) for t in own) for w in words)
+    parts = name.replace(",", " ").split()
+    found = sum(0.5 * (w in parts) + 0.25 * any(t.startswith(w) for t in parts) for w in words)
     return found + 0.5 * name.startswith(" ".join(words)) - 0.002 * len(name)
 
 

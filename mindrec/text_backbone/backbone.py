@@ -60,10 +60,10 @@ class TextBackbone(nn.Module):
 
     def check_room(self, length: int) -> None:
         """Raises MindRecError for sequences longer than the stack has positions."""
-        most = getattr(self.stack.config, "max_position_embeddings", None)
-        if most is not None and length > most - self.first_place:
+        limit = getattr(self.stack.config, "max_position_embeddings", None)
+        if limit is not None and length > limit - self.first_place:
             raise MindRecError(
-                f"prompt and answer take {length} tokens, this backbone reads {most - self.first_place}; "
+                f"prompt and answer take {length} tokens, this backbone reads {limit - self.first_place}; "
                 "train with fewer items a history, or without titles"
             )
 
@@ -73,6 +73,7 @@ class TextBackbone(nn.Module):
         """States (B, S, D) of sequences that are padded on the left where `sees_BS` is false.
 
         The last `hidden` positions are seen by each other alone; `keep` collects keys and values of every position.
+        Raises MindRecError for either where the model does not share our attention.
         """
         places = sees_BS.long().cumsum(1).sub(1).clamp(min=0) + self.first_place
         if not self.shared:
@@ -124,7 +125,10 @@ def new_backbone(shape: dict, dtype: torch.dtype) -> TextBackbone:
 
 
 def about_base(folder: Path) -> dict:
-    """Read the import's record of a base: source, kind, fingerprint, mask_token_id, and what else its kind needs."""
+    """Read the import's record of a base: source, kind, fingerprint, mask_token_id, and more by its kind.
+
+    Raises MindRecError for a folder that is no imported base.
+    """
     if not (Path(folder) / ABOUT).is_file():
         raise MindRecError(
             f"base {folder} is no imported model ({ABOUT} is missing); "
@@ -137,7 +141,10 @@ def about_base(folder: Path) -> dict:
 
 
 def load_base(folder: Path, dtype: torch.dtype, quantize: int | None = None) -> TextBackbone:
-    """The backbone of an imported folder, without its decoder. `quantize` is 8 or 4 bits, by bitsandbytes."""
+    """The backbone of an imported folder, without its decoder. `quantize` is 8 or 4 bits, by bitsandbytes.
+
+    Raises MindRecError where it cannot be loaded.
+    """
     about, settings = about_base(folder), {"dtype": dtype, **_quantized(quantize, dtype)}
     if about["kind"] == "masked-lm":
         return masked_lm(folder, shared=about["shared"], **settings)
@@ -150,7 +157,10 @@ def load_base(folder: Path, dtype: torch.dtype, quantize: int | None = None) -> 
 
 
 def masked_lm(folder: Path, *, shared: bool, **settings) -> TextBackbone:
-    """A masked language model of a local folder, its decoder taken off. No remote code, no pickle."""
+    """A masked language model of a local folder, its decoder taken off. No remote code, no pickle.
+
+    Raises MindRecError where it cannot be loaded.
+    """
     try:
         model = AutoModelForMaskedLM.from_pretrained(
             folder,

@@ -100,7 +100,7 @@ def import_llada(source: str, out: Path, *, progress: bool = True) -> dict:
 
 
 def llama_config(raw: dict, where: Path) -> tuple[LlamaConfig, int]:
-    """LlamaConfig and mask token id from LLaDA's config.json."""
+    """LlamaConfig and mask token id from LLaDA's config.json. Raises MindRecError for another architecture."""
     for key, value in NEEDED.items():
         if raw.get(key, value) != value:
             raise MindRecError(f"{where}: config.json has {key} {raw[key]!r}; LLaDA-8B has {value!r}, import that")
@@ -142,7 +142,10 @@ def expected_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
 
 
 def llama_name(published: str) -> str:
-    """model.transformer.blocks.3.ff_proj.weight -> model.layers.3.mlp.gate_proj.weight."""
+    """model.transformer.blocks.3.ff_proj.weight -> model.layers.3.mlp.gate_proj.weight.
+
+    Raises MindRecError for a tensor that LLaDA does not have.
+    """
     if published in OUTSIDE:
         return OUTSIDE[published]
     found = re.fullmatch(r"model\.transformer\.blocks\.(\d+)\.(\w+)\.weight", published)
@@ -152,7 +155,10 @@ def llama_name(published: str) -> str:
 
 
 def source_folder(source: str, patterns: tuple[str, ...]) -> Path:
-    """A folder as it is, or the files of a Hugging Face repository that fit the patterns."""
+    """A folder as it is, or the files of a Hugging Face repository that fit the patterns.
+
+    Raises MindRecError where the source is neither, or the Hub does not give it.
+    """
     if Path(source).is_dir():
         return Path(source)
     if Path(source).exists() or source.count("/") != 1:

@@ -60,7 +60,7 @@ def _model(folder: Path):
     from transformers import AutoModelForMaskedLM
 
     try:
-        model, told = AutoModelForMaskedLM.from_pretrained(
+        model, loading = AutoModelForMaskedLM.from_pretrained(
             folder,
             trust_remote_code=False,
             use_safetensors=True,
@@ -69,8 +69,8 @@ def _model(folder: Path):
         )
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise MindRecError(f"{folder} holds no masked language model that transformers loads ({error})") from error
-    if told["missing_keys"]:
-        some = ", ".join(sorted(told["missing_keys"])[:3])
+    if loading["missing_keys"]:
+        some = ", ".join(sorted(loading["missing_keys"])[:3])
         raise MindRecError(f"{folder} lacks weights of a masked language model ({some}); fetch the one with its head")
     takes = inspect.signature(model.forward).parameters
     missing = [name for name in NEEDED if name not in takes]
@@ -98,11 +98,11 @@ def _text_tokenizer(folder: Path, rows: int):
 
 def shares_prompts(folder: Path) -> bool:
     """Whether the model of a folder is the same under our attention. Raises MindRecError where padding changes it."""
-    own = masked_lm(folder, shared=False, dtype=torch.float32).eval()
+    unshared = masked_lm(folder, shared=False, dtype=torch.float32).eval()
     try:
-        wanted = probe(own)
+        wanted = probe(unshared)
     except (AssertionError, AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
-        raise MindRecError(f"{type(own.stack).__name__} does not read embeddings of text ({error})") from error
+        raise MindRecError(f"{type(unshared.stack).__name__} does not read embeddings of text ({error})") from error
     try:
         ours = masked_lm(folder, shared=True, dtype=torch.float32).eval()
         return probe_shared(ours, wanted)

@@ -184,7 +184,10 @@ class LladaDenoiser(nn.Module):
 
     @torch.inference_mode()
     def encode(self, histories: Sequence[Sequence[int]]) -> HistoryCache:
-        """Read the prompts of the histories, keeping keys and values where the cache is on."""
+        """Read the prompts of the histories, keeping keys and values where the cache is on.
+
+        Raises MindRecError for an empty history, and for a prompt that is longer than the backbone reads.
+        """
         histories = tuple(tuple(h[-self.max_history :]) for h in histories)
         if not all(histories):
             raise MindRecError("a history is empty; give at least one item")

@@ -94,7 +94,7 @@ class Prompts:
 
 
 def load_text_tokenizer(folder: Path):
-    """The text tokenizer of a folder, without running any code of it."""
+    """The text tokenizer of a folder, without running any code of it. Raises MindRecError where there is none."""
     from transformers import PreTrainedTokenizerFast
 
     try:

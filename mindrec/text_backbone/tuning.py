@@ -32,7 +32,10 @@ Sample = tuple[tuple[int, ...], int]
 
 
 def samples(sequences: Sequence[np.ndarray], max_history: int) -> list[Sample]:
-    """(history, next item) for every prefix of every sequence; not where the history holds the item already."""
+    """(history, next item) for every prefix of every sequence; not where the history holds the item already.
+
+    Raises MindRecError where no sequence gives one.
+    """
     out = []
     for rows in sequences:
         rows = [int(row) for row in rows]

@@ -90,7 +90,7 @@ def item_log_p(
             states_PHD, _ = model.encode_states(read_PH)
     else:
         states_PHD = model.reader.states(read_PH, model.tokens_NL)
-    asked_PKD = states_PHD[torch.arange(P), length_P - 1][:, None].expand(-1, K, -1)
+    last_PKD = states_PHD[torch.arange(P), length_P - 1][:, None].expand(-1, K, -1)
     codes_PKL = model.levels.codes(model.tokens_NL[rows_PK])
     states_PKLL = codes_PKL[:, :, None].repeat(1, 1, L, 1)
     states_PKLL[..., torch.ones(L, L, dtype=torch.bool, device=rows_PK.device).triu()] = MASKED
@@ -101,7 +101,7 @@ def item_log_p(
         allowed_PN[n, list(history)] = False
     allowed_SN, total_PK = allowed_PN.repeat_interleave(K, 0), 0.0
     for level in range(L):
-        logits_PKC = model.level_logits(hidden_PKLLD[:, :, level, level], asked_PKD, level)
+        logits_PKC = model.level_logits(hidden_PKLLD[:, :, level, level], last_PKD, level)
         agree_SN = table.consistent(states_PKLL[:, :, level].flatten(0, 1)) & allowed_SN
         legal_PKC = (table.sum_by_code(agree_SN.float(), level) > 0).view(logits_PKC.shape)
         log_p = logits_PKC.masked_fill(~legal_PKC, -1e9).log_softmax(-1)
@@ -133,8 +133,8 @@ class _Phase:
         self.loss_config = LossConfig(**loss)
         self.sequences = [s for s in training_sequences(data.interactions) if len(s) >= 2]
         self.counts_N = item_counts(data.interactions)
-        most = np.argsort(-self.counts_N, kind="stable")[: max(1, round(TAKEN_BY_ALL * len(self.counts_N)))]
-        self.taken_by_all = set(most.tolist())
+        popular = np.argsort(-self.counts_N, kind="stable")[: max(1, round(TAKEN_BY_ALL * len(self.counts_N)))]
+        self.taken_by_all = set(popular.tolist())
         self.held_out = validation_cases(data, CALIBRATION_USERS, config.seed + 2)
 
     def measure(self) -> dict[str, float]:
@@ -149,23 +149,23 @@ class _Phase:
     def mine(self, number: int) -> Pairs:
         """Decode a round's prefixes with the model as it is."""
         rng = np.random.default_rng(self.config.seed * 100_003 + number)
-        asked = []
+        prefixes = []
         for n in rng.permutation(len(self.sequences)):
             rows = self.sequences[n].tolist()
             cut = int(rng.integers(1, len(rows)))
             new = rows[cut] not in rows[:cut] or self.model.config.repeats
             if new and (self.config.reward == "hit" or rows[cut] not in self.taken_by_all):
-                asked.append(Case(str(n), tuple(rows[:cut]), rows[cut]))
-            if len(asked) == self.config.prefixes:
+                prefixes.append(Case(str(n), tuple(rows[:cut]), rows[cut]))
+            if len(prefixes) == self.config.prefixes:
                 break
-        beams = rank(self.model, self.index, asked, self.decode).rows.tolist()
-        drawn = [rng.permutation(self._worse(*pair)).tolist() for pair in zip(asked, beams, strict=True)]
+        beams = rank(self.model, self.index, prefixes, self.decode).rows.tolist()
+        drawn = [rng.permutation(self._worse(*pair)).tolist() for pair in zip(prefixes, beams, strict=True)]
         worse = [[*map(int, rows), *[-1] * RIVALS][:RIVALS] for rows in drawn]
         kept = [n for n, rows in enumerate(worse) if rows[0] >= 0]
         if not kept:
             raise MindRecError("no prefix has a worse answer among its beams: there is nothing to align")
-        better = torch.tensor([asked[n].target for n in kept])
-        return Pairs([asked[n].history for n in kept], better, torch.tensor([worse[n] for n in kept]))
+        better = torch.tensor([prefixes[n].target for n in kept])
+        return Pairs([prefixes[n].history for n in kept], better, torch.tensor([worse[n] for n in kept]))
 
     def _worse(self, case: Case, rows: Sequence[int]) -> list[int]:
         """The beams that the better answer is to be ahead of."""

@@ -27,10 +27,10 @@ from mindrec.training.objectives import LossConfig, block_loss, dense_loss, read
 from mindrec.training.presets import PRESETS, Preset
 
 STEPS_AN_EPOCH = 100  # enough optimizer steps that ten epochs converge on a small data set
-MOST_HISTORY = 50
+MAX_HISTORY = 50
 SPARSE = 30  # training targets a mean item below which texts say what counts cannot
 ENOUGH = 50_000  # targets that a reader of codes needs; on fewer, tokens that the dense part teaches know far more
-MOST_STEPS = 280  # optimizer steps of the sparse recipe's epochs; Beauty's, that it was tuned on
+MAX_STEPS = 280  # optimizer steps of the sparse recipe's epochs; Beauty's, that it was tuned on
 ITEMS_A_CODE = 24  # of Beauty's items at a code of each level, where the tuned preset has 512
 DENSE_EPOCHS, EPOCHS = 10, 6
 WARM, TIMED = 1, 3  # optimizer steps of each stage that the estimate of the time is made from
@@ -52,7 +52,7 @@ def choose_preset(data: PreparedData) -> AutoPreset:
     targets = int((lengths - 1).clip(min=0).sum())
     leaves = data.catalog.tree.items_per_leaf()
     in_leaf = float(np.mean(leaves))
-    history = int(np.clip(np.percentile(lengths, 95) if len(lengths) else 10, 10, MOST_HISTORY))
+    history = int(np.clip(np.percentile(lengths, 95) if len(lengths) else 10, 10, MAX_HISTORY))
     facts = _Facts(n_items, targets, in_leaf, int(leaves.max()), history)
     sparse = data.interactions.ordered and facts.an_item < SPARSE and targets >= ENOUGH
     chosen = _for_sparse(facts) if sparse and _have_texts(data) else _for_dense(facts)
@@ -86,7 +86,7 @@ def _for_sparse(facts: _Facts) -> AutoPreset:
     """The recipe `beauty-codes`: a narrow dense part, and tokens of texts with a reader of their own beside it."""
     tuned = PRESETS["beauty-codes"]
     codes = _power_of_two(facts.n_items / ITEMS_A_CODE, 4, 9)
-    batch = int(min(facts.targets / MOST_STEPS, tuned.train.batch_targets))
+    batch = int(min(facts.targets / MAX_STEPS, tuned.train.batch_targets))
     preset = replace(
         tuned,
         codebook_size=codes,

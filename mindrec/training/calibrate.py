@@ -35,13 +35,13 @@ from mindrec.model.pair_votes import PairVotes
 from mindrec.system.progress import progress_bar
 
 BATCH = 64
-MOST_NUMBERS = 40_000_000
+MAX_NUMBERS = 40_000_000
 """Cases times items that the powers are fitted on: 160 MB of logits, twice, and besides only what a batch needs."""
 UNSEEN = -1e4
 """Score of an item that may not be recommended; finite, for 0 times infinity is no number."""
-LEAST_READER, MOST_STRENGTH = 0.02, 40.0
+MIN_READER, MAX_STRENGTH = 0.02, 40.0
 """Bounds of the reader's power while the likeness of texts is fitted beside it, and of that likeness, in nats."""
-LEAST, MOST = 1e-4, 4.0
+MIN_WEIGHT, MAX_WEIGHT = 1e-4, 4.0
 """Bounds of a weight: it is kept through the inverse of softplus, which has no zero."""
 RATIOS = np.linspace(0, 1, 21)[:-1]
 """Shares of the second of two distributions, the rest being the first's, of which the one is taken that ranks best."""
@@ -58,32 +58,32 @@ def fit_powers(model: CompactDenoiser, votes: PairVotes, cases: Sequence[Case]) 
         Mean negative log-likelihood of the true items, in nats: of the dense head alone, and with votes.
     """
     repeats = model.config.repeats
-    asked = [case for case in cases if repeats or case.target not in case.history]
-    asked = asked[: max(1, MOST_NUMBERS // model.n_items)]
-    if not asked:
+    fitted = [case for case in cases if repeats or case.target not in case.history]
+    fitted = fitted[: max(1, MAX_NUMBERS // model.n_items)]
+    if not fitted:
         return {}
-    parts = [_dense_and_votes(model, votes, asked[i : i + BATCH]) for i in range(0, len(asked), BATCH)]
-    nll = _item_nll(parts, asked)
+    parts = [_dense_and_votes(model, votes, fitted[i : i + BATCH]) for i in range(0, len(fitted), BATCH)]
+    nll = _item_nll(parts, fitted)
     if votes.RANKS:
-        ratio = _best_ratio(parts, asked)
+        ratio = _best_ratio(parts, fitted)
         powers = _likeliest_scale(nll, ratio) * ratio
     else:
-        powers = minimize(nll, votes.powers.cpu().numpy(), jac=True, bounds=[(0.05, MOST), (0.0, MOST)]).x
+        powers = minimize(nll, votes.powers.cpu().numpy(), jac=True, bounds=[(0.05, MAX_WEIGHT), (0.0, MAX_WEIGHT)]).x
     votes.powers.copy_(torch.from_numpy(powers))
     return {"dense": round(nll(np.array([1.0, 0.0]))[0], 4), "with votes": round(nll(powers)[0], 4)}
 
 
-def _best_ratio(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], asked: Sequence[Case]) -> np.ndarray:
+def _best_ratio(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], cases: Sequence[Case]) -> np.ndarray:
     """Powers of dense head and votes, summing to 1, of the highest NDCG@10; of equals the most of the dense head."""
-    share = RATIOS[int(np.argmax(_ndcgs(parts, asked).mean(1)))]
+    share = RATIOS[int(np.argmax(_ndcgs(parts, cases).mean(1)))]
     return np.array([1 - share, share])
 
 
-def _ndcgs(parts: Iterable[tuple[torch.Tensor, torch.Tensor]], asked: Sequence[Case]) -> np.ndarray:
+def _ndcgs(parts: Iterable[tuple[torch.Tensor, torch.Tensor]], cases: Sequence[Case]) -> np.ndarray:
     """NDCG@10 of each case by each share of RATIOS, (shares, U): the scores are (1 - share) one + share other."""
     found, first = [], 0
     for one_UN, other_UN in parts:
-        targets = [case.target for case in asked[first : first + len(one_UN)]]
+        targets = [case.target for case in cases[first : first + len(one_UN)]]
         first += len(one_UN)
         target_U1 = torch.tensor(targets, device=one_UN.device)[:, None]
         ranks = []
@@ -96,13 +96,13 @@ def _ndcgs(parts: Iterable[tuple[torch.Tensor, torch.Tensor]], asked: Sequence[C
 
 def _likeliest_scale(nll: Callable, ratio: np.ndarray) -> float:
     """One temperature for both distributions: no rank changes, and the true items are likeliest."""
-    return minimize_scalar(lambda scale: nll(scale * ratio)[0], bounds=(0.05, MOST), method="bounded").x
+    return minimize_scalar(lambda scale: nll(scale * ratio)[0], bounds=(0.05, MAX_WEIGHT), method="bounded").x
 
 
 @torch.no_grad()
-def _dense_and_votes(model, votes, asked: Sequence[Case]) -> tuple[torch.Tensor, torch.Tensor]:
+def _dense_and_votes(model, votes, cases: Sequence[Case]) -> tuple[torch.Tensor, torch.Tensor]:
     """The dense head's logits and the logs of the shares of votes, (U, N) both; very little for what was seen."""
-    histories = [case.history for case in asked]
+    histories = [case.history for case in cases]
     cache = model.encode(histories)
     dense_UN, votes_UN = model.dense_logits(cache).clone(), votes.log_shares(cache.histories)
     for user, history in enumerate(() if model.config.repeats else histories):
@@ -134,7 +134,7 @@ def calibrate(
         return found
     for level, parts in enumerate(levels):
         nll_of = partial(_nll, *parts, 1.0)
-        beta = minimize_scalar(nll_of, bounds=(LEAST, MOST), method="bounded").x
+        beta = minimize_scalar(nll_of, bounds=(MIN_WEIGHT, MAX_WEIGHT), method="bounded").x
         with torch.no_grad():
             model.evidence[level], model.opinion[level] = _inverse_softplus(1.0), _inverse_softplus(beta)
         for name, weights in (("evidence", (1.0, 0.0)), ("tokens", (0.0, 1.0)), ("both", (1.0, beta))):
@@ -155,56 +155,58 @@ def _fit_likeness_by_level(model: CompactDenoiser, table: CodeTable, cases: Sequ
             _nll(none[0] + strength * (one[0] - none[0]), *none[1:], 0.0, 1.0) for none, one in levels if len(none[-1])
         )
 
-    model.likeness.set_strength(minimize_scalar(nll, bounds=(0.0, MOST_STRENGTH), method="bounded").x)
+    model.likeness.set_strength(minimize_scalar(nll, bounds=(0.0, MAX_STRENGTH), method="bounded").x)
 
 
 def _calibrate_items(model: CompactDenoiser, cases: Sequence[Case]) -> dict[str, list[float]]:
     """One alpha and one beta for all positions: their ratio by rank, their size by likelihood, all masked."""
-    asked = [case for case in cases if model.config.repeats or case.target not in case.history]
-    if not asked:
+    fitted = [case for case in cases if model.config.repeats or case.target not in case.history]
+    if not fitted:
         return {"evidence": [], "tokens": [], "both": []}
-    few = asked[:: math.ceil(len(asked) * model.n_items / MOST_NUMBERS)]  # of all kinds: users may be in some order
+    few = fitted[:: math.ceil(len(fitted) * model.n_items / MAX_NUMBERS)]  # of all kinds: users may be in some order
     if model.likeness is not None:
         _fit_likeness(model, few)
-    ratio = _proven_ratio(model, asked)
-    nll = _item_nll(list(_evidence_and_own(model, few)), few)
+    ratio = _proven_ratio(model, fitted)
+    nll = _item_nll(list(_evidence_and_tokens(model, few)), few)
     powers = _likeliest_scale(nll, ratio) * ratio
     with torch.no_grad():
         for kept, weight in zip((model.evidence, model.opinion), powers, strict=True):
-            kept.fill_(_inverse_softplus(max(LEAST, weight)))
+            kept.fill_(_inverse_softplus(max(MIN_WEIGHT, weight)))
     said = {"evidence": (1.0, 0.0), "tokens": (0.0, 1.0), "both": powers}
     return {name: [round(nll(np.array(weights))[0], 4)] for name, weights in said.items()}
 
 
-def _fit_likeness(model: CompactDenoiser, asked: Sequence[Case]) -> None:
+def _fit_likeness(model: CompactDenoiser, cases: Sequence[Case]) -> None:
     """Fit the strength of texts' likeness beside the reader by the likelihood of the true items with evidence."""
     likeness = model.likeness
     likeness.set_strength(0.0)
-    parts = list(_evidence_and_own(model, asked))
+    parts = list(_evidence_and_tokens(model, cases))
     items_NW = likeness.of_items(model.tokens_NL)
-    batches = [asked[i : i + BATCH] for i in range(0, len(asked), BATCH)]
+    batches = [cases[i : i + BATCH] for i in range(0, len(cases), BATCH)]
     alike = [likeness.of_histories([c.history for c in batch], model.tokens_NL) @ items_NW.T for batch in batches]
-    nll = _item_nll([(*part, like_UN) for part, like_UN in zip(parts, alike, strict=True)], asked)
-    found = minimize(nll, (0.7, 0.3, 0.0), jac=True, bounds=[(LEAST, MOST), (LEAST_READER, MOST), (0.0, MOST_STRENGTH)])
+    nll = _item_nll([(*part, like_UN) for part, like_UN in zip(parts, alike, strict=True)], cases)
+    found = minimize(
+        nll, (0.7, 0.3, 0.0), jac=True, bounds=[(MIN_WEIGHT, MAX_WEIGHT), (MIN_READER, MAX_WEIGHT), (0.0, MAX_STRENGTH)]
+    )
     likeness.set_strength(found.x[2] / found.x[1])
 
 
-def _proven_ratio(model: CompactDenoiser, asked: Sequence[Case]) -> np.ndarray:
+def _proven_ratio(model: CompactDenoiser, cases: Sequence[Case]) -> np.ndarray:
     """Powers of evidence and tokens, summing to 1, of the highest NDCG@10; evidence alone where no gain is proven.
 
     Each half of the cases is ranked with the share that the other half would choose. The gain of all of them over
     evidence alone is proven where the lower end of its paired 95 % interval is above 1.
     """
-    gains_SU = _ndcgs(_evidence_and_own(model, asked), asked)
-    even = np.arange(len(asked)) % 2 == 0
+    gains_SU = _ndcgs(_evidence_and_tokens(model, cases), cases)
+    even = np.arange(len(cases)) % 2 == 0
     chosen_U = np.where(even, np.argmax(gains_SU[:, ~even].mean(1)), np.argmax(gains_SU[:, even].mean(1)))
-    fused_U, alone_U = gains_SU[chosen_U, np.arange(len(asked))], gains_SU[0]
+    fused_U, alone_U = gains_SU[chosen_U, np.arange(len(cases))], gains_SU[0]
     proven = alone_U.any() and bootstrap_ratio(fused_U[None], alone_U[None], SHORT)["low"] > 1
     share = RATIOS[int(np.argmax(gains_SU.mean(1)))] if proven else 0.0
     return np.array([1 - share, share])
 
 
-def _item_nll(parts: Sequence[tuple[torch.Tensor, ...]], asked: Sequence[Case]) -> Callable:
+def _item_nll(parts: Sequence[tuple[torch.Tensor, ...]], cases: Sequence[Case]) -> Callable:
     """Powers of several distributions -> mean negative log-likelihood of the targets in nats, and its gradient; convex.
 
     Args:
@@ -212,13 +214,13 @@ def _item_nll(parts: Sequence[tuple[torch.Tensor, ...]], asked: Sequence[Case]) 
             gradient is made part by part: on all cases at once it takes five times their memory.
     """
     device = parts[0][0].device
-    targets = torch.tensor([case.target for case in asked], device=device).split(BATCH)
+    targets = torch.tensor([case.target for case in cases], device=device).split(BATCH)
 
     def nll(powers: np.ndarray) -> tuple[float, np.ndarray]:
         of, total = torch.tensor(powers, dtype=torch.float32, device=device, requires_grad=True), 0.0
         for part, target_U in zip(parts, targets, strict=True):
             scores_UN = sum(power * log_UN for power, log_UN in zip(of, part, strict=True))
-            loss = F.cross_entropy(scores_UN, target_U, reduction="sum") / len(asked)
+            loss = F.cross_entropy(scores_UN, target_U, reduction="sum") / len(cases)
             loss.backward()
             total += float(loss.detach())
         return total, of.grad.double().cpu().numpy()
@@ -227,21 +229,21 @@ def _item_nll(parts: Sequence[tuple[torch.Tensor, ...]], asked: Sequence[Case]) 
 
 
 @torch.no_grad()
-def _evidence_and_own(model: CompactDenoiser, asked: Sequence[Case]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def _evidence_and_tokens(model: CompactDenoiser, cases: Sequence[Case]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Log-probability of every item by evidence and by the denoiser itself, all masked, (BATCH, N) both, of BATCH
     cases after each other."""
-    for first in range(0, len(asked), BATCH):
-        some = asked[first : first + BATCH]
+    for first in range(0, len(cases), BATCH):
+        some = cases[first : first + BATCH]
         cache = model.encode([case.history for case in some])
         filled = torch.full((len(some), 1, len(model.level_sizes)), MASKED, device=model.tokens_NL.device)
         scores_UT = model.code_scores(cache, filled)[:, 0]
-        own_UN = item_scores(
+        tokens_UN = item_scores(
             scores_UT, filled[:, 0], model.tokens_NL, model.levels.level_of_token(filled.device)
         ).clone()
         evidence_UN = model.item_logits(cache).clone()
         for user, case in enumerate(() if model.config.repeats else some):
-            own_UN[user, list(case.history)] = evidence_UN[user, list(case.history)] = UNSEEN
-        yield evidence_UN.log_softmax(1), own_UN.log_softmax(1)
+            tokens_UN[user, list(case.history)] = evidence_UN[user, list(case.history)] = UNSEEN
+        yield evidence_UN.log_softmax(1), tokens_UN.log_softmax(1)
 
 
 def token_likelihood(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case]) -> float:
@@ -269,7 +271,7 @@ def _scores_by_level(model: CompactDenoiser, table: CodeTable, cases: Sequence[C
     for user, case in enumerate(() if model.config.repeats else cases):
         dense_UN[user, list(case.history)] = -torch.inf
     target_U = torch.tensor([c.target for c in cases], device=device)
-    asked_U = dense_UN.gather(1, target_U[:, None])[:, 0] > -torch.inf  # a repeated item is never recommended
+    scored_U = dense_UN.gather(1, target_U[:, None])[:, 0] > -torch.inf  # a repeated item is never recommended
     codes_UL = model.levels.codes(model.tokens_NL[target_U])
     mass_UN, L = dense_UN.softmax(1), len(model.level_sizes)
     states_ULL = codes_UL[:, None].repeat(1, L, 1)
@@ -281,7 +283,7 @@ def _scores_by_level(model: CompactDenoiser, table: CodeTable, cases: Sequence[C
         evidence_UC = item_evidence(mass_UN, consistent_UN, table, level)
         legal_UC = table.sum_by_code(consistent_UN.float(), level) > 0
         parts = (logits_ULT[:, level, own], evidence_UC, legal_UC, codes_UL[:, level])
-        out.append(tuple(part[asked_U].clone() for part in parts))
+        out.append(tuple(part[scored_U].clone() for part in parts))
     return out
 
 

@@ -21,7 +21,7 @@ from mindrec.model.diffusion import (
 from mindrec.model.item_softmax import item_cross_entropy, item_scores
 from mindrec.model.softmax import catalog_cross_entropy, sampled_cross_entropy
 from mindrec.training.sliced_loss import sum_of_slices
-from mindrec.training.teacher import asks_next, code_masses
+from mindrec.training.teacher import code_masses, predicts_next
 
 LEAST_MASS = 1e-12
 """Minimum mass of an item, so that a code that some item has (above 0) differs from one that no item has (0)."""
@@ -156,9 +156,9 @@ def _mean_token_loss(
         new_M = ~(_before(rows_BW, read.after_BR)[read.valid_BR] == read.target_M[:, None]).any(1)
     slices = list(_slices(read, states))
 
-    def loss_of(number: int, states_BHD: torch.Tensor, asked_MD: torch.Tensor) -> torch.Tensor:
+    def loss_of(number: int, states_BHD: torch.Tensor, query_MD: torch.Tensor) -> torch.Tensor:
         sequences, targets = slices[number]
-        some = _part(read, sequences, targets, states_BHD, asked_MD)
+        some = _part(read, sequences, targets, states_BHD, query_MD)
         own = _part_of_states(states, targets)
         allowed_MN = _allowed(model, rows_BW[sequences], some)
         if model.config.item_softmax:
@@ -168,7 +168,7 @@ def _mean_token_loss(
         return (token_S.view(-1, own.views).mean(1) * new_M[targets]).sum()
 
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    return sum_of_slices(loss_of, slices, (read.states_BHD, read.asked_MD), weights) / new_M.sum().clamp(min=1)
+    return sum_of_slices(loss_of, slices, (read.states_BHD, read.query_MD), weights) / new_M.sum().clamp(min=1)
 
 
 def _allowed(model: CompactDenoiser, rows_BW: torch.Tensor, read: "_Read") -> torch.Tensor:
@@ -185,14 +185,14 @@ class _Read:
     """A batch as the encoder read it.
 
     Attributes:
-        states_BHD, asked_MD: states that the block reads, and the one that asks codes for each valid target.
+        states_BHD, query_MD: states that the block reads, and the one that asks codes for each valid target.
         items_ND, last_MD: item vectors, and the dense part's last state before each valid target.
         after_BR, valid_BR: how many items come before each target, and whether there is one.
         target_M: item rows.
     """
 
     states_BHD: torch.Tensor
-    asked_MD: torch.Tensor
+    query_MD: torch.Tensor
     items_ND: torch.Tensor
     last_MD: torch.Tensor
     after_BR: torch.Tensor
@@ -201,17 +201,17 @@ class _Read:
 
 
 def _read(
-    model: CompactDenoiser, rows_BW: torch.Tensor, config: LossConfig, generator: torch.Generator, most: int = 0
+    model: CompactDenoiser, rows_BW: torch.Tensor, config: LossConfig, generator: torch.Generator, targets: int = 0
 ) -> _Read:
-    """`most` targets of each window, drawn at random; all with 0."""
+    """`targets` targets of each window, drawn at random; all with 0."""
     history, valid_BR = rows_BW[:, :-1].clamp(min=0), rows_BW[:, 1:] >= 0
     keep_N = None
     if config.item_dropout:
         keep_N = (torch.rand(model.n_items, generator=generator) >= config.item_dropout).to(rows_BW.device)
     place_BR = torch.arange(valid_BR.shape[1], device=rows_BW.device).expand(valid_BR.shape)
-    if 0 < most < valid_BR.shape[1]:
+    if 0 < targets < valid_BR.shape[1]:
         drawn = torch.rand(valid_BR.shape, generator=generator).to(rows_BW.device).masked_fill(~valid_BR, 2.0)
-        place_BR = drawn.argsort(1)[:, :most]
+        place_BR = drawn.argsort(1)[:, :targets]
     states_BHD, items_ND = model.encode_states(history, keep_N)
     valid_BR, target_BR = valid_BR.gather(1, place_BR), rows_BW[:, 1:].gather(1, place_BR)
     last_MD = _states_at(states_BHD, place_BR)[valid_BR]
@@ -226,8 +226,8 @@ def _states_at(states_BHD: torch.Tensor, place_BR: torch.Tensor) -> torch.Tensor
 def _read_codes(model: CompactDenoiser, rows_BW: torch.Tensor, read: _Read) -> _Read:
     """The same targets with the states of the code reader for the block."""
     states_BHD = model.reader.states(rows_BW[:, :-1].clamp(min=0), model.tokens_NL)
-    asked_MD = _states_at(states_BHD, read.after_BR - 1)[read.valid_BR]
-    return replace(read, states_BHD=states_BHD, asked_MD=asked_MD)
+    query_MD = _states_at(states_BHD, read.after_BR - 1)[read.valid_BR]
+    return replace(read, states_BHD=states_BHD, query_MD=query_MD)
 
 
 @dataclass(frozen=True)
@@ -246,23 +246,23 @@ class _States:
     views: int
 
 
-def _part(read: _Read, sequences: slice, targets: slice, states_BHD: torch.Tensor, asked_MD: torch.Tensor) -> _Read:
+def _part(read: _Read, sequences: slice, targets: slice, states_BHD: torch.Tensor, query_MD: torch.Tensor) -> _Read:
     """The batch's reading, of some of its sequences."""
     rows = {"after_BR": read.after_BR[sequences], "valid_BR": read.valid_BR[sequences]}
     of_targets = {"last_MD": read.last_MD[targets], "target_M": read.target_M[targets]}
-    return replace(read, states_BHD=states_BHD, asked_MD=asked_MD, **rows, **of_targets)
+    return replace(read, states_BHD=states_BHD, query_MD=query_MD, **rows, **of_targets)
 
 
 def _part_of_states(states: _States, targets: slice) -> _States:
-    own = slice(targets.start * states.views, targets.stop * states.views)
-    return _States(states.codes_SL[own], states.seen_SL[own], states.weight_SL[own], states.views)
+    rows = slice(targets.start * states.views, targets.stop * states.views)
+    return _States(states.codes_SL[rows], states.seen_SL[rows], states.weight_SL[rows], states.views)
 
 
 def _slices(read: _Read, states: _States) -> Iterator[tuple[slice, slice]]:
     """Runs of sequences that fill SLICE, at least one sequence each, and which targets are theirs."""
     B, R = read.valid_BR.shape
-    most = SLICE if read.valid_BR.device.type == "cpu" else GPU_SLICE
-    step = max(1, most // (R * states.views * states.codes_SL.shape[1]))
+    largest = SLICE if read.valid_BR.device.type == "cpu" else GPU_SLICE
+    step = max(1, largest // (R * states.views * states.codes_SL.shape[1]))
     ends_B = [0, *read.valid_BR.sum(1).cumsum(0).tolist()]
     for first in range(0, B, step):
         last = min(first + step, B)
@@ -290,12 +290,12 @@ def _token_loss(
         teacher = _teacher(model, table, read, allowed_MN, states)
     loss_S = torch.zeros(len(hidden_SLD), device=hidden_SLD.device)
     for level, mass in enumerate(teacher):
-        asked = states.weight_SL[:, level].nonzero()[:, 0]
-        logits = model.level_logits(hidden_SLD[asked, level], read.asked_MD[asked // states.views], level).float()
+        counted = states.weight_SL[:, level].nonzero()[:, 0]
+        logits = model.level_logits(hidden_SLD[counted, level], read.query_MD[counted // states.views], level).float()
         legal = mass > 0 if config.legal else None
         soft = mass if config.distil else None
-        nll = code_cross_entropy(logits, states.codes_SL[asked, level], legal, soft, config.distil)
-        loss_S = loss_S.index_add(0, asked, nll * states.weight_SL[asked, level])
+        nll = code_cross_entropy(logits, states.codes_SL[counted, level], legal, soft, config.distil)
+        loss_S = loss_S.index_add(0, counted, nll * states.weight_SL[counted, level])
     return loss_S / len(model.level_sizes)
 
 
@@ -303,7 +303,7 @@ def _item_loss(model: CompactDenoiser, read: _Read, allowed_MN: torch.Tensor, st
     """-log p(item | state), (S,): among the items that agree with the state and that the history does not hold."""
     open_states = replace(states, weight_SL=(states.seen_SL == MASKED).float())
     hidden_SLD = _block_states(model, read, open_states)
-    logits_ST = model._head(hidden_SLD, read.asked_MD.repeat_interleave(states.views, 0)).float()
+    logits_ST = model._head(hidden_SLD, read.query_MD.repeat_interleave(states.views, 0)).float()
     scores_SN = item_scores(
         logits_ST, states.seen_SL, model.tokens_NL, model.levels.level_of_token(model.tokens_NL.device)
     )
@@ -318,11 +318,11 @@ def _block_states(model: CompactDenoiser, read: _Read, states: _States) -> torch
     valid_BR, V = read.valid_BR, states.views
     seen_BRVL = torch.full((*valid_BR.shape, V, states.seen_SL.shape[1]), MASKED, device=valid_BR.device)
     seen_BRVL[valid_BR] = states.seen_SL.view(-1, *seen_BRVL.shape[2:])
-    asked_BRVL = torch.zeros(seen_BRVL.shape, dtype=torch.bool, device=valid_BR.device)
-    asked_BRVL[valid_BR] = (states.weight_SL > 0).view(-1, *seen_BRVL.shape[2:])
+    read_BRVL = torch.zeros(seen_BRVL.shape, dtype=torch.bool, device=valid_BR.device)
+    read_BRVL[valid_BR] = (states.weight_SL > 0).view(-1, *seen_BRVL.shape[2:])
     # Views of a target stand beside each other, as so many targets more at its place in the history.
     hidden = model.block_states(
-        read.states_BHD, seen_BRVL.flatten(1, 2), read.after_BR.repeat_interleave(V, 1), asked_BRVL.flatten(1, 2)
+        read.states_BHD, seen_BRVL.flatten(1, 2), read.after_BR.repeat_interleave(V, 1), read_BRVL.flatten(1, 2)
     )
     return hidden.unflatten(1, (-1, V))[valid_BR].flatten(0, 1)
 
@@ -335,14 +335,14 @@ def _teacher(
     illegal. Some targets at a time (see CHUNK)."""
     chunk, V, parts = CHUNK if allowed_MN.device.type == "cpu" else GPU_CHUNK, states.views, []
     for first in range(0, len(allowed_MN), chunk):
-        of_some, own = slice(first, first + chunk), slice(first * V, (first + chunk) * V)
+        of_some, rows_S = slice(first, first + chunk), slice(first * V, (first + chunk) * V)
         with torch.autocast(allowed_MN.device.type, enabled=False):  # a mass of 1e-12 must stay above none
             last_MD, allowed = read.last_MD[of_some].float(), allowed_MN[of_some]
             dense = torch.addmm(model.item_bias, last_MD, read.items_ND.float().T).masked_fill_(~allowed, -torch.inf)
             mass = dense.softmax(1).clamp_(min=LEAST_MASS).mul_(allowed)
-            seen, asked = states.seen_SL[own], states.weight_SL[own] > 0
-            of_next = asked if model.config.objective == "ar" else asked & asks_next(seen)
-            parts.append(code_masses(table, mass, read.target_M[of_some], seen, asked, of_next))
+            seen, counted = states.seen_SL[rows_S], states.weight_SL[rows_S] > 0
+            of_next = counted if model.config.objective == "ar" else counted & predicts_next(seen)
+            parts.append(code_masses(table, mass, read.target_M[of_some], seen, counted, of_next))
     return [torch.cat(part) for part in zip(*parts, strict=True)]
 
 

@@ -98,7 +98,10 @@ def _on_dense(
 
 
 def on_trained_dense(job: TrainingJob) -> tuple[CompactDenoiser, Tokenizer]:
-    """A fresh block beside the dense part of a checkpoint: on its own codes, or beside a code reader on new ones."""
+    """A fresh block beside the dense part of a checkpoint: on its own codes, or beside a code reader on new ones.
+
+    Raises MindRecError for a checkpoint of another kind, catalog or size.
+    """
     folder = job.recipe.dense_from
     source = load_checkpoint(folder, str(job.device))
     if source.catalog.fingerprint != job.data.catalog.fingerprint or source.denoiser.kind != "compact":

@@ -14,7 +14,7 @@ def code_masses(
     mass_MN: torch.Tensor,
     target_M: torch.Tensor,
     seen_SL: torch.Tensor,
-    asked_SL: torch.Tensor,
+    scored_SL: torch.Tensor,
     of_next_SL: torch.Tensor,
 ) -> list[torch.Tensor]:
     """For each level the share of item mass that its codes have, (states that ask, codes).
@@ -24,8 +24,8 @@ def code_masses(
             quick way answers them.
     """
     views, sums, out = len(seen_SL) // len(mass_MN), table.running_sums(mass_MN), []
-    for level, other in enumerate(_other_masses(table, mass_MN, seen_SL, asked_SL & ~of_next_SL)):
-        state = asked_SL[:, level].nonzero()[:, 0]
+    for level, other in enumerate(_other_masses(table, mass_MN, seen_SL, scored_SL & ~of_next_SL)):
+        state = scored_SL[:, level].nonzero()[:, 0]
         of_next = of_next_SL[state, level]
         row = state[of_next] // views
         share = mass_MN.new_empty(len(state), table.level_sizes[level])
@@ -35,7 +35,7 @@ def code_masses(
     return out
 
 
-def asks_next(seen_SL: torch.Tensor) -> torch.Tensor:
+def predicts_next(seen_SL: torch.Tensor) -> torch.Tensor:
     """Whether a position (S, L) comes right after the filled ones, where those are the coarsest levels and no other."""
     filled_SL = seen_SL != MASKED
     known_S1 = filled_SL.cumprod(1).sum(1, keepdim=True)
@@ -44,12 +44,12 @@ def asks_next(seen_SL: torch.Tensor) -> torch.Tensor:
 
 
 def _other_masses(
-    table: CodeTable, mass_MN: torch.Tensor, seen_SL: torch.Tensor, asked_SL: torch.Tensor
+    table: CodeTable, mass_MN: torch.Tensor, seen_SL: torch.Tensor, scored_SL: torch.Tensor
 ) -> list[torch.Tensor]:
     """For each level item mass by code (states that ask, codes), whatever is filled: by going over all items."""
     # index_select copies whole rows, five times as fast on a CPU as indexing does.
-    some = asked_SL.any(1).nonzero()[:, 0]
+    some = scored_SL.any(1).nonzero()[:, 0]
     mass = mass_MN.index_select(0, some // (len(seen_SL) // len(mass_MN)))
-    mass, asked_SL = restricted(mass, table.consistent(seen_SL[some])), asked_SL[some]
+    mass, scored_SL = restricted(mass, table.consistent(seen_SL[some])), scored_SL[some]
     levels = range(len(table.level_sizes))
-    return [table.sum_by_code(mass.index_select(0, asked_SL[:, n].nonzero()[:, 0]), n) for n in levels]
+    return [table.sum_by_code(mass.index_select(0, scored_SL[:, n].nonzero()[:, 0]), n) for n in levels]

@@ -15,23 +15,23 @@ FEW_TARGETS = 5
 
 
 def verdict(
-    interactions: Interactions, asked: Sequence[Case], ndcg: float, *, exclude_seen: bool = True
+    interactions: Interactions, sample: Sequence[Case], ndcg: float, *, exclude_seen: bool = True
 ) -> tuple[str, bool]:
-    """Compare a model's NDCG@10 on `asked` with popularity and co-visit.
+    """Compare a model's NDCG@10 on `sample` with popularity and co-visit.
 
     Returns:
         the sentence, and whether the model is clearly ahead of both.
     """
     train = training_sequences(interactions)
-    targets = np.array([case.target for case in asked])
+    targets = np.array([case.target for case in sample])
     floors = {}
     for name, title in (("popularity", "popularity"), ("covisit", "co-visit")):
         ranked = rank_baseline(
-            name, train, asked, interactions.n_items, ordered=interactions.ordered, exclude_seen=exclude_seen
+            name, train, sample, interactions.n_items, ordered=interactions.ordered, exclude_seen=exclude_seen
         )
         floors[title] = float(ndcg_at_k(gold_ranks(ranked, targets), 10).mean())
     best = max(floors, key=floors.__getitem__)
-    shown = f"NDCG@10 {ndcg:.4f} on {len(asked):,} validation cases ({best}: {floors[best]:.4f})"
+    shown = f"NDCG@10 {ndcg:.4f} on {len(sample):,} validation cases ({best}: {floors[best]:.4f})"
     if ndcg > NEAR * floors[best]:
         return f"The model is ahead of popularity and co-visit: {shown}.", True
     if floors[best] > PERFECT:

@@ -15,7 +15,7 @@ from mindrec.evaluation.evaluate import dense_ranking, measure, rank
 from mindrec.evaluation.metrics import accuracy, gold_ranks
 from mindrec.model.compact import CompactDenoiser
 from mindrec.model.diffusion import CodeTable
-from mindrec.model.item_item import MOST_ITEMS, ItemItem
+from mindrec.model.item_item import MAX_ITEMS, ItemItem
 from mindrec.model.transitions import Transitions
 from mindrec.tokens.tokenizer import Tokenizer
 from mindrec.training.calibrate import calibrate, fit_powers
@@ -46,27 +46,27 @@ def weigh(
     """
     found = {}
     if decode.evidence == "on":
-        asked = validation_cases(data, CALIBRATION_USERS, seed + 1)
-        found |= count_votes(model, data, sequences, asked)
+        sample = validation_cases(data, CALIBRATION_USERS, seed + 1)
+        found |= count_votes(model, data, sequences, sample)
         if model.adds_up:
-            asked = validation_cases(data, PROOF_USERS, seed + 1)
-        found["calibration_nll"] = calibrate(model, code_table(model), asked, progress=progress)
+            sample = validation_cases(data, PROOF_USERS, seed + 1)
+        found["calibration_nll"] = calibrate(model, code_table(model), sample, progress=progress)
     return found | {"validation": make_validation(data, tokenizer, decode, seed)(model)}
 
 
 def count_votes(
-    model: CompactDenoiser, data: PreparedData, sequences: Sequence[np.ndarray], asked: Sequence[Case]
+    model: CompactDenoiser, data: PreparedData, sequences: Sequence[np.ndarray], sample: Sequence[Case]
 ) -> dict[str, Any]:
     """Count pairs of items in training and add their votes to item evidence, if they improve held-out likelihood.
 
     Counted are transitions (what followed an item) where the data has an order, else items taken together.
     """
     kind = Transitions if data.interactions.ordered else ItemItem
-    if kind is ItemItem and model.n_items > MOST_ITEMS:
+    if kind is ItemItem and model.n_items > MAX_ITEMS:
         model.set_votes(None)
-        return {"item_item": f"none: {model.n_items:,} items, and {MOST_ITEMS:,} at most are joined"}
+        return {"item_item": f"none: {model.n_items:,} items, and {MAX_ITEMS:,} at most are joined"}
     votes = kind.counted(sequences, model.n_items, repeats=model.config.repeats).to(model.tokens_NL.device)
-    found = fit_powers(model, votes, asked)
+    found = fit_powers(model, votes, sample)
     model.set_votes(votes if votes.powers[1] > 0 else None)
     return {"transitions_nll" if kind is Transitions else "item_item_nll": found}
 
@@ -81,24 +81,24 @@ def validation_cases(data: PreparedData, users: int, seed: int) -> list[Case]:
 
     Raises MindRecError where nobody else is left.
     """
-    asked = cases(data.interactions, "validation", users, seed)
-    if repeat_share(asked) <= MOSTLY:
-        asked = with_something_left(asked, len(data.catalog))
-    if not asked:
+    sample = cases(data.interactions, "validation", users, seed)
+    if repeat_share(sample) <= MOSTLY:
+        sample = with_something_left(sample, len(data.catalog))
+    if not sample:
         raise MindRecError(
             f"every validation user has all {len(data.catalog):,} items of the catalog: nothing is left to recommend; "
             "give a larger catalog, or shorter sequences"
         )
-    return asked
+    return sample
 
 
 def dense_validation(data: PreparedData, seed: int) -> Callable:
     """model -> validation metrics of its dense head; "score" is NDCG@10."""
-    asked = validation_cases(data, VALIDATION_USERS, seed)
-    targets = np.array([c.target for c in asked])
+    sample = validation_cases(data, VALIDATION_USERS, seed)
+    targets = np.array([c.target for c in sample])
 
     def validate(model: CompactDenoiser) -> dict:
-        found = accuracy(gold_ranks(dense_ranking(model, asked, exclude_seen=not model.config.repeats), targets))
+        found = accuracy(gold_ranks(dense_ranking(model, sample, exclude_seen=not model.config.repeats), targets))
         return {"score": found["ndcg@10"], **{f"dense_{k}": found[k] for k in SHOWN}}
 
     return validate
@@ -106,14 +106,14 @@ def dense_validation(data: PreparedData, seed: int) -> Callable:
 
 def make_validation(data: PreparedData, tokenizer: Tokenizer, decode: DecodeConfig, seed: int) -> Callable:
     """model -> validation metrics of a decode and of the dense head; "score" is the decode's NDCG@10."""
-    asked = validation_cases(data, VALIDATION_USERS, seed)
+    sample = validation_cases(data, VALIDATION_USERS, seed)
     tokens = torch.from_numpy(tokenizer.tokens)
     of_dense = dense_validation(data, seed)
 
     def validate(model: CompactDenoiser) -> dict:
         index = ItemIndex(tokens.to(model.tokens_NL.device), tokenizer.layout)
-        ranking = rank(model, index, asked, decode)
-        found = measure(ranking, asked, tokenizer.codes, tokenizer.n_items)
+        ranking = rank(model, index, sample, decode)
+        found = measure(ranking, sample, tokenizer.codes, tokenizer.n_items)
         dense = of_dense(model)
         return dense | {
             "score": found["ndcg@10"],

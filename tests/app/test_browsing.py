@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.tabs.browsing import MOST_ITEMS, Browsing, place
+from app.tabs.browsing import MAX_ITEMS, Browsing, place
 from app.tabs.handlers import Handlers
 from mindrec.data.catalog import Catalog, Item
 from mindrec.errors import MindRecError
@@ -56,7 +56,7 @@ def test_the_server_tells_what_it_did_not_understand(recommender, ask):
 
 
 def test_a_long_list_is_cut_and_says_how_long_it_is(recommender):
-    made = Catalog(tuple(Item(f"i{n}", f"Item {n}") for n in range(MOST_ITEMS + 5)))
+    made = Catalog(tuple(Item(f"i{n}", f"Item {n}") for n in range(MAX_ITEMS + 5)))
 
     class Open:
         catalog = made
@@ -66,7 +66,7 @@ def test_a_long_list_is_cut_and_says_how_long_it_is(recommender):
             return Open
 
     answer = Browsing(Desk({"chain": recommender})).browse({})
-    assert (len(answer["items"]), answer["count"]) == (MOST_ITEMS, MOST_ITEMS + 5)
+    assert (len(answer["items"]), answer["count"]) == (MAX_ITEMS, MAX_ITEMS + 5)
 
 
 def test_known_items_are_told_from_unknown_ones_in_their_order(recommender):
@@ -75,6 +75,6 @@ def test_known_items_are_told_from_unknown_ones_in_their_order(recommender):
     assert known({"ids": [second, "gone", first, ""]}) == {"ids": [second, first]}
 
 
-@pytest.mark.parametrize("ids", [None, "i1", [1], ["x"] * (MOST_ITEMS + 1)])
+@pytest.mark.parametrize("ids", [None, "i1", [1], ["x"] * (MAX_ITEMS + 1)])
 def test_a_bad_list_of_ids_is_refused(recommender, ids):
     assert Browsing(Handlers({"chain": recommender})).known({"ids": ids})["error"]

@@ -70,7 +70,7 @@ def test_nothing_lists_a_model_or_tells_its_name(handlers, zips):
 
 
 def test_the_one_not_asked_for_longest_goes_first_and_with_its_worker(handlers, zips):
-    models = LabModels(handlers.service, most=2)
+    models = LabModels(handlers.service, limit=2)
     handlers.lab_models = models
     first, second = (models.keep(zips["diffusion"]) for _ in range(2))
     for name in (second, first):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.server.lab_runs import MOST_OF_ONE, MOST_WAITING, LabRuns
+from app.server.lab_runs import MAX_OF_ONE, MAX_WAITING, LabRuns
 from app.server.lanes import Busy, Gone
 from app.server.options import read_options
 from app.server.rates import RATE, Rates, cost
@@ -83,9 +83,9 @@ def test_a_class_that_presses_train_is_given_each_place_once_and_who_leaves_free
 
 def test_a_class_behind_one_router_may_press_train_at_once():
     rates = Rates(RATE, clock=lambda: 0.0)
-    pressed = [rates.allow("router", cost(name, 200)) for _ in range(MOST_OF_ONE) for name in ("lab_warm", "lab_start")]
+    pressed = [rates.allow("router", cost(name, 200)) for _ in range(MAX_OF_ONE) for name in ("lab_warm", "lab_start")]
     assert all(pressed)
-    assert not all(rates.allow("router", cost("lab_start", 200)) for _ in range(3 * MOST_OF_ONE))
+    assert not all(rates.allow("router", cost("lab_start", 200)) for _ in range(3 * MAX_OF_ONE))
 
 
 def test_a_run_that_nobody_asks_for_ends_with_its_process():
@@ -165,7 +165,7 @@ def test_a_process_that_waits_in_vain_ends_and_one_that_died_is_replaced():
 def test_a_full_queue_refuses(held):
     first = held.start(Dials())
     until(lambda: first.events)
-    for _ in range(MOST_WAITING):
+    for _ in range(MAX_WAITING):
         held.start(Dials())
     with pytest.raises(Busy):
         held.start(Dials())

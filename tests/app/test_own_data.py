@@ -148,7 +148,7 @@ def test_a_training_is_cancelled(own):
 
 
 def test_bad_questions_are_refused(own, monkeypatch):
-    monkeypatch.setattr(own_data, "MOST_BYTES", 1000)
+    monkeypatch.setattr(own_data, "MAX_BYTES", 1000)
     key = put(own, LOG.encode()[:900])
     part = base64.b64encode(b"x" * 200).decode()
     own.own_look({"key": key})

@@ -169,7 +169,7 @@ def test_a_run_has_ten_carts_and_a_score_over_all(play):
 
 
 def test_games_are_bounded_and_end(clock):
-    games = Games(clock, most=3)
+    games = Games(clock, limit=3)
     keys = [games.start("one", "c", ("s",), True).key for _ in range(5)]
     for key in keys[:2]:
         with pytest.raises(Gone):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.server import rooms as bounds
 from app.server.lanes import Busy, Gone
-from app.server.rooms import CODE_LENGTH, LETTERS, LIVES, MOST_MEMBERS, MOST_OF_ONE, MOST_ROOMS, Rooms
+from app.server.rooms import CODE_LENGTH, LETTERS, LIVES, MAX_MEMBERS, MAX_OF_ONE, MAX_ROOMS, Rooms
 from mindrec.errors import MindRecError
 
 SCRIPT = "<script>alert(1)</script>"
@@ -147,17 +147,17 @@ def test_forged_tokens_do_nothing(token):
 
 def test_floods_meet_bounds(monkeypatch):
     rooms = Rooms()
-    for _ in range(MOST_OF_ONE):
+    for _ in range(MAX_OF_ONE):
         rooms.open("1.2.3.4")
     with pytest.raises(Busy):
         rooms.open("1.2.3.4")
-    for _ in range(MOST_ROOMS - MOST_OF_ONE):
+    for _ in range(MAX_ROOMS - MAX_OF_ONE):
         room = rooms.open()
     with pytest.raises(Busy):
         rooms.open("5.6.7.8")
     rooms.close(room.code, room.teacher)
     room = rooms.open("5.6.7.8")
-    monkeypatch.setattr(bounds, "MOST_MEMBERS", 20)
+    monkeypatch.setattr(bounds, "MAX_MEMBERS", 20)
     for _ in range(20):
         rooms.join(room.code)
     with pytest.raises(Busy, match="full"):
@@ -168,8 +168,8 @@ def test_texts_are_cut_and_questions_have_options():
     rooms = Rooms()
     room = rooms.open()
     asked = rooms.ask(room.code, room.teacher, "x" * 10**5, ["y" * 10**5, "z"]).question
-    assert len(asked.ask) == bounds.MOST_ASK
-    assert len(asked.options[0]) == bounds.MOST_OPTION
+    assert len(asked.ask) == bounds.MAX_ASK
+    assert len(asked.options[0]) == bounds.MAX_OPTION
     for options in ([], ["a"], ["a"] * 13):
         with pytest.raises(MindRecError, match="options"):
             rooms.ask(room.code, room.teacher, "?", options)
@@ -177,9 +177,9 @@ def test_texts_are_cut_and_questions_have_options():
 
 def test_codes_are_short_and_plain():
     rooms = Rooms()
-    codes = {rooms.open().code for _ in range(MOST_ROOMS)}
-    assert len(codes) == MOST_ROOMS
+    codes = {rooms.open().code for _ in range(MAX_ROOMS)}
+    assert len(codes) == MAX_ROOMS
     assert all(len(code) == CODE_LENGTH and set(code) <= set(LETTERS) for code in codes)
     assert not set(LETTERS) & set("AEIOU01")
     assert rooms.see(codes.pop().lower())
-    assert MOST_MEMBERS >= 200
+    assert MAX_MEMBERS >= 200

@@ -14,7 +14,7 @@ from app.tabs.shelf import load_stories
 from app.views import diagnosis_charts as charts
 from app.views import theme
 from app.views.events import events
-from app.views.tree import MOST_NODES, tree_figure, tree_view
+from app.views.tree import MAX_NODES, tree_figure, tree_view
 from app.views.versus import parting, results_of, timeline
 from app.words import sentences as text
 from app.words.hindsight import Hindsight
@@ -58,7 +58,7 @@ def test_tree_has_every_beams_path_once(trace):
             leaf = view["nodes"][leaf["above"]]
             names.insert(0, leaf["code"])
         assert names[1:] == list(beam.codes[: view["depth"]])
-    assert len({(n["level"], n["code"], n["row"]) for n in view["nodes"]}) == len(view["nodes"]) <= MOST_NODES
+    assert len({(n["level"], n["code"], n["row"]) for n in view["nodes"]}) == len(view["nodes"]) <= MAX_NODES
 
 
 def test_tree_nodes_never_share_a_place(trace, parents):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mindrec.arena.cadirec import CaDiRec, draw_masked, signal
-from mindrec.arena.etegrec import EXTRA, ETEGRec, matched, symmetric_divergence, told_apart
+from mindrec.arena.etegrec import EXTRA, ETEGRec, matched, symmetric_divergence, with_last_code
 from mindrec.arena.fitting import fit
 from mindrec.arena.generative import Generative, Prefixes, TokenWriter
 from mindrec.arena.liger import LIGER
@@ -122,7 +122,7 @@ def test_a_gap_is_filled_from_both_sides(task):
 
 def test_items_that_share_all_codes_are_told_apart():
     codes_NL = np.zeros((EXTRA + 40, 3), dtype=np.int64)
-    found = told_apart(codes_NL, 8, np.random.default_rng(0))
+    found = with_last_code(codes_NL, 8, np.random.default_rng(0))
     assert len(np.unique(found, axis=0)) == len(found)
     assert (found[:EXTRA, :3] == 0).all()
     assert found[:, 3].max() < EXTRA

@@ -87,8 +87,8 @@ def test_a_batch_votes_as_its_users_do_alone_and_one_call_scores_all(settings):
 def test_parts_of_a_large_batch_score_the_same(monkeypatch):
     histories = [HISTORY, [1], [], [4, 9, 3]]
     whole = last_step(MADE, MADE.oracle(), ALL, histories)
-    monkeypatch.setattr("mindrec.decoding.votes.MOST_STATES", 7)
-    monkeypatch.setattr("mindrec.decoding.votes.MOST_MEMBERS", 40)
+    monkeypatch.setattr("mindrec.decoding.votes.MAX_STATES", 7)
+    monkeypatch.setattr("mindrec.decoding.votes.MAX_MEMBERS", 40)
     parts = last_step(MADE, MADE.oracle(), ALL, histories)
     assert torch.allclose(parts.votes.logp, whole.votes.logp)
     assert parts.votes.calls.tolist() == whole.votes.calls.tolist() == [1] * 4

@@ -98,7 +98,7 @@ def test_powers_rank_best_and_their_scale_is_the_likeliest():
 
 
 def test_an_item_keeps_its_largest_weights(monkeypatch):
-    monkeypatch.setattr(rule, "MOST", 1)
+    monkeypatch.setattr(rule, "MAX_WEIGHTS", 1)
     votes = ItemItem.counted(baskets(), MADE.n_items)
     assert votes.shares([[6]])[0].argmax() == 7
     assert len(votes.item_P) == MADE.n_items
@@ -138,7 +138,7 @@ def test_a_catalog_that_is_too_large_goes_without(unordered, monkeypatch):
     from mindrec.training import weigh
 
     data, made, _ = unordered
-    monkeypatch.setattr(weigh, "MOST_ITEMS", 10)
+    monkeypatch.setattr(weigh, "MAX_ITEMS", 10)
     found = weigh.count_votes(made.denoiser, data, [], [])
     assert "10 at most" in found["item_item"]
     assert made.denoiser.votes() is None

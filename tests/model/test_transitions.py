@@ -65,7 +65,7 @@ def test_votes_are_those_counted_by_hand(sequences, one, other):
 
 
 def test_an_item_keeps_the_pairs_that_were_seen_most(monkeypatch):
-    monkeypatch.setattr(rule, "MOST", 2)
+    monkeypatch.setattr(rule, "MAX_PAIRS", 2)
     transitions = Transitions.counted([np.array([0, n]) for n in (1, 2, 2, 3, 3, 3, 4)], 5)
     assert transitions.shares([[0]])[0].nonzero()[:, 0].tolist() == [2, 3]
 

@@ -12,7 +12,7 @@ from mindrec.checkpoint import Checkpoint, add_map, load_checkpoint
 from mindrec.cold.add_items import add_items
 from mindrec.data.catalog import Item
 from mindrec.errors import MindRecError
-from mindrec.item_map import EXTENT, MOST_ITEMS, ItemMap, draw
+from mindrec.item_map import EXTENT, MAX_ITEMS, ItemMap, draw
 
 
 def test_alike_items_are_neighbours_and_sections_are_continents():
@@ -38,7 +38,7 @@ def test_the_smallest_catalogs_have_a_map(n_items):
 
 
 def test_a_catalog_may_be_too_large_for_a_map():
-    assert draw(np.zeros((MOST_ITEMS + 1, 1)), np.zeros((MOST_ITEMS + 1, 0), dtype=int)) is None
+    assert draw(np.zeros((MAX_ITEMS + 1, 1)), np.zeros((MAX_ITEMS + 1, 0), dtype=int)) is None
 
 
 def test_training_draws_the_map_and_the_command_draws_the_same_one_again(checkpoint, recommender, tmp_path):

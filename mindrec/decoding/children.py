@@ -86,13 +86,10 @@ def _child_members(index: ItemIndex, before: Beams, candidates: Candidates) -> M
         pairs.append((state_of[candidates.group_of_member], candidates.group_members.item))
     else:
         table = torch.full((len(before.user), index.n_tokens), -1, dtype=torch.int64, device=kept.device)
-        position_of = index.level_of_T[token.clamp(min=0)]
-        for position in position_of[~carried].unique().tolist():
-            mine = ~carried & (position_of == position)
-            table.fill_(-1)
-            table[parent[mine], token[mine]] = new_state[mine]
-            state = table[before.members.state, index.tokens_NL[before.members.item, position]]
-            pairs.append((state, before.members.item))
+        table[parent[~carried], token[~carried]] = new_state[~carried]
+        positions = index.level_of_T[token[~carried]].unique()
+        held = index.tokens_NL[before.members.item[:, None], positions]
+        pairs.append((table[before.members.state[:, None], held], before.members.item[:, None].expand(held.shape)))
     if carried.any():  # complete beams take their items along
         state_of = torch.full((len(before.user),), -1, dtype=torch.int64, device=kept.device)
         state_of[parent[carried]] = new_state[carried]

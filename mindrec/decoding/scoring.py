@@ -49,6 +49,8 @@ def run_denoiser(
     With `scores`, what adds up to item scores (see Denoiser.code_scores).
     """
     ask = denoiser.code_scores if scores else denoiser.token_logits
+    if len(cache.histories) == 1:
+        return ask(cache, codes_AL[None])[0]
     users, slot_user = user_A.unique_consecutive(return_inverse=True)
     counts = torch.bincount(slot_user)
     slot = torch.arange(len(user_A), device=user_A.device) - (counts.cumsum(0) - counts)[slot_user]

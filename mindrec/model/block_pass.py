@@ -27,12 +27,14 @@ class Beside:
     Attributes:
         past: keys and values of the histories at each layer, (B, h, H, w) each.
         after_B: int64, how many items each history has.
+        turn: `rotary_turn` of these histories.
         padded: whether some history is shorter than H.
         causal: whether a position of a block sees only those up to itself.
     """
 
     past: Sequence[KeyValue]
     after_B: torch.Tensor
+    turn: torch.Tensor
     padded: bool
     causal: bool
 
@@ -49,7 +51,7 @@ def masked_states(
     R, L = filled_BRL.shape[1:]
     masked_BRL = filled_BRL == MASKED
     read_BRP = _positions_read(masked_BRL)
-    turn = _turn(stack, beside.after_B, L).expand(-1, R, -1, -1)
+    turn = beside.turn.expand(-1, R, -1, -1)
     every = torch.arange(L, device=filled_BRL.device).expand(filled_BRL.shape)
     hidden, unseen = blocks_BRLD, _unseen(beside, every, L)
     for layer, past in zip(stack.layers[:-1], beside.past[:-1], strict=True):
@@ -115,8 +117,12 @@ def _taken(values_BRLX: torch.Tensor, positions_BRP: torch.Tensor) -> torch.Tens
     return values_BRLX.gather(2, positions_BRP[..., None].expand(-1, -1, -1, values_BRLX.shape[-1]))
 
 
-def _turn(stack: LlamaModel, after_B: torch.Tensor, L: int) -> torch.Tensor:
-    """The rotary embedding's factors for a head and its swapped halves at each position, (B, 1, L, 2 w)."""
+def rotary_turn(stack: LlamaModel, after_B: torch.Tensor, L: int) -> torch.Tensor:
+    """The rotary embedding's factors for a head and its swapped halves at each position, (B, 1, L, 2 w).
+
+    Args:
+        after_B: int64, how many items each history has.
+    """
     places = after_B[:, None] + torch.arange(L, device=after_B.device)
     cosines, sines = stack.rotary_emb(stack.norm.weight, places)
     first, second = sines.chunk(2, -1)

@@ -19,7 +19,7 @@ from transformers import DynamicCache
 from mindrec.errors import MindRecError
 from mindrec.model.architecture import CompactConfig
 from mindrec.model.attention import causal_mask
-from mindrec.model.block_pass import Beside, masked_states
+from mindrec.model.block_pass import Beside, masked_states, rotary_turn
 from mindrec.model.code_reader import CodeReader, spread_over_codes
 from mindrec.model.denoiser import HistoryCache
 from mindrec.model.diffusion import MASKED
@@ -283,9 +283,11 @@ class CompactDenoiser(nn.Module):
             return states
 
         self._read(rows, through)
-        return HistoryCache(histories, self._with_texts(state, histories))
+        return HistoryCache(histories, self._completed(state, histories))
 
-    def _with_texts(self, state: dict, histories: Sequence[Sequence[int]]) -> dict:
+    def _completed(self, state: dict, histories: Sequence[Sequence[int]]) -> dict:
+        """With what no stack has to read: where blocks stand, and what the histories' texts say."""
+        state["turn"] = rotary_turn(self.decoder, state["lengths"], len(self.level_sizes))
         if self.likeness is not None:
             state["texts"] = self.likeness.of_histories(histories, self.tokens_NL)
         return state
@@ -319,7 +321,7 @@ class CompactDenoiser(nn.Module):
 
         self._read(torch.tensor([[row]], device=self.tokens_NL.device), through)
         longer = ((*history, row),)
-        return HistoryCache(longer, self._with_texts(grown, longer))
+        return HistoryCache(longer, self._completed(grown, longer))
 
     def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
         if len(users) == len(cache.histories) and torch.equal(users.cpu(), torch.arange(len(users))):
@@ -343,7 +345,7 @@ class CompactDenoiser(nn.Module):
     def code_scores(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
         past, causal = cache.state["decoder"], self.config.objective == "ar"
         padded = any(len(history) < past[0][0].shape[2] for history in cache.histories)
-        beside = Beside(past, cache.state["lengths"], padded, causal)
+        beside = Beside(past, cache.state["lengths"], cache.state["turn"], padded, causal)
         hidden = masked_states(self.decoder, self._block_input(filled_BKL), filled_BKL, beside)
         asked = cache.state["last" if self.reader is None else "asked"]
         scores_BKT = self._head(hidden, asked[:, None].expand(*hidden.shape[:2], -1)).float()

@@ -57,7 +57,7 @@ class PossibleItems:
     def _most_codes(self) -> int:
         return max(self.index.levels.sizes[self.index.levels.n_categories :], default=1)
 
-    def of_beams(self) -> list[list[int]]:
+    def of_beams(self) -> list[tuple[int, ...]]:
         """Rows of the first items of each beam."""
         return _first(self.item, self.start[:-1], self.start[1:])
 
@@ -77,7 +77,7 @@ class PossibleItems:
         item, start = self._by_code
         level_K = position_K - self.index.levels.n_categories
         wanted = (level_K * len(self.start) + state_K) * self._most_codes + codes_K
-        return list(map(tuple, _first(item, start[wanted], start[wanted + 1])))
+        return _first(item, start[wanted], start[wanted + 1])
 
     def that_fit(self, state: int, codes: dict[int, int]) -> list[int]:
         """Rows of the first items of one beam that hold a code at each of some positions."""
@@ -98,10 +98,10 @@ def _likely(index: ItemIndex, step: Step, user_M: torch.Tensor, item_M: torch.Te
     return None if index.popularity_N is None else index.anyone_N[item_M].cpu().numpy()
 
 
-def _first(items: np.ndarray, start: np.ndarray, end: np.ndarray) -> list[list[int]]:
+def _first(items: np.ndarray, start: np.ndarray, end: np.ndarray) -> list[tuple[int, ...]]:
     """The first of items[start:end], at most LISTED, of each of some ranges."""
     if not len(items):
-        return [[] for _ in start]
-    at = start[:, None] + np.arange(LISTED)
+        return [()] * len(start)
+    at = start + np.arange(LISTED)[:, None]
     listed, count = items[np.minimum(at, len(items) - 1)].tolist(), np.minimum(end - start, LISTED).tolist()
-    return [row if n == LISTED else row[:n] for row, n in zip(listed, count, strict=True)]
+    return [row if n == LISTED else row[:n] for row, n in zip(zip(*listed, strict=True), count, strict=True)]

@@ -4,8 +4,9 @@ Shape legend: A beams expanded, S beams, L levels, T tokens, N items.
 """
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -13,11 +14,12 @@ import torch
 from mindrec.decoding.beam_search import Step
 from mindrec.decoding.beams import rank_within
 from mindrec.decoding.item_index import ItemIndex
+from mindrec.recording.many_records import maker
 from mindrec.recording.step_arrays import StepArrays, StepsTogether
 from mindrec.trace.records import Beam, DecodeStep, Dropped, GoldStep, Opinion, Possible, Reveal, six_digits
 
-DROPPED = 12
-"""Candidates listed below the cut."""
+T = TypeVar("T")
+_beams, _dropped = maker(Beam), maker(Dropped)
 
 
 @dataclass(frozen=True)
@@ -46,22 +48,23 @@ class Recorder:
         opinions, dropped, alternatives, behind = (), (), (), ()
         if step.before is not None:
             opinions, alternatives = self._opinions(arrays)
-            dropped = self._dropped(arrays, mine)
+            dropped = _made(_dropped, self._lost(arrays, mine))
             behind = _behind(arrays, self.user, dropped)
         return DecodeStep(
             index=step.index,
             opinions=opinions,
-            beams=tuple(self._beam(arrays, s) for s in mine),
+            beams=_made(_beams, (self._beam(arrays, s) for s in mine)),
             dropped=dropped,
             coverage=None if step.coverage is None else six_digits(step.coverage[self.user]),
             items_left=arrays.items_left.get(self.user, 0),
             nfe=int(step.nfe[self.user]),
             rows=int(step.rows[self.user]),
             gold=None if self.gold is None else gold_step(self.index, step, self.user, self.gold),
-            possible=Possible(tuple([tuple(arrays.possible(s)) for s in mine]), alternatives, behind),
+            possible=Possible(tuple([arrays.possible(s) for s in mine]), alternatives, behind),
         )
 
-    def _beam(self, arrays: StepArrays, s: int) -> Beam:
+    def _beam(self, arrays: StepArrays, s: int) -> tuple:
+        """The fields of a Beam."""
         codes, forced = arrays.beams.codes[s], arrays.beams.forced[s]
         parent, revealed = None, ()
         if arrays.step.before is not None:
@@ -69,13 +72,14 @@ class Recorder:
             parent, revealed = arrays.before.rank[beam], self._reveals(arrays, s, beam)
         elif max(codes) >= 0:
             revealed = tuple(Reveal(n, c, 1.0 if forced[n] else None, forced[n]) for n, c in enumerate(codes) if c >= 0)
-        return Beam(
-            codes=tuple([None if c < 0 else c for c in codes]),
-            score=six_digits(arrays.beams.score[s]),
-            parent=parent,
-            revealed=revealed,
-            items=arrays.beams.items[s],
-            item=arrays.item_of[s] if arrays.beams.items[s] == 1 and min(codes) >= 0 else None,
+        alone = arrays.beams.items[s] == 1 and min(codes) >= 0
+        return (
+            tuple([None if c < 0 else c for c in codes]),
+            six_digits(arrays.beams.score[s]),
+            parent,
+            revealed,
+            arrays.beams.items[s],
+            arrays.item_of[s] if alone else None,
         )
 
     def _reveals(self, arrays: StepArrays, s: int, parent: int) -> tuple[Reveal, ...]:
@@ -107,29 +111,27 @@ class Recorder:
         opinions = tuple([Opinion(rank, on, found.positions, found.sides) for rank, on, found in triples])
         return opinions, tuple([found.possible for found in opened])
 
-    def _dropped(self, arrays: StepArrays, mine: list[int]) -> tuple[Dropped, ...]:
-        """The best candidates that were not kept: the lost by score, then paths that another one took over."""
-        c = arrays.step.candidates
-        which = torch.from_numpy(arrays.lost_of(self.user, DROPPED)).to(c.parent.device)
+    def _lost(self, arrays: StepArrays, mine: list[int]) -> Iterator[tuple]:
+        """The fields of each Dropped: the lost by score, then paths that another one took over."""
         worst = min((arrays.beams.score[s] for s in mine), default=0.0)
-        merged = [False] * len(which) if c.merged_into is None else (c.merged_into[which] >= 0).tolist()
-        lists = (c.codes(which).tolist(), c.score[which].tolist(), c.parent[which].tolist(), merged)
-        out = []
-        for codes, score, parent, taken_over in zip(*lists, strict=True):
+        for codes, score, parent, taken_over in arrays.lost_of(self.user):
             was = arrays.before.codes[parent]
             new = next((n for n, code in enumerate(codes) if code >= 0 and was[n] < 0), -1)
-            out.append(
-                Dropped(
-                    codes=tuple([None if v < 0 else v for v in codes]),
-                    score=six_digits(score),
-                    parent=arrays.before.rank[parent],
-                    position=new,
-                    code=codes[new] if new >= 0 else -1,
-                    why="merged" if taken_over else "cut",
-                    behind=six_digits(worst - score),
-                )
+            yield (
+                tuple([None if v < 0 else v for v in codes]),
+                six_digits(score),
+                arrays.before.rank[parent],
+                new,
+                codes[new] if new >= 0 else -1,
+                "merged" if taken_over else "cut",
+                six_digits(worst - score),
             )
-        return tuple(out)
+
+
+def _made(make: Callable[..., list[T]], rows: Iterable[tuple]) -> tuple[T, ...]:
+    """Records by a maker, from the fields of each."""
+    columns = list(zip(*rows, strict=True))
+    return tuple(make(*columns)) if columns else ()
 
 
 def records(

@@ -20,6 +20,11 @@ from mindrec.decoding.scoring import BeamScores
 from mindrec.recording.positions import Opened, Tables, open_positions
 from mindrec.recording.possible_items import PossibleItems
 
+DROPPED = 12
+"""Candidates listed below the cut."""
+Lost = tuple[list[int], float, int, bool]
+"""A candidate that was not kept: its codes, score and parent, and whether another path's state took it over."""
+
 
 @dataclass(frozen=True)
 class BeamLists:
@@ -88,19 +93,20 @@ class StepsTogether:
         return PossibleItems(self.index, self.steps[0], self._beams)
 
     @cached_property
-    def possible_of_beams(self) -> list[list[int]]:
+    def possible_of_beams(self) -> list[tuple[int, ...]]:
         """Rows of the first items of each beam."""
         return self.possible.of_beams()
 
     @cached_property
     def items_left(self) -> list[dict[int, int]]:
         """Of each step and user, how many items are possible in any of the beams kept."""
-        N, possible, out = self.index.n_items, self.possible, []
+        possible, out = self.possible, []
         for beams, lists in zip((step.beams for step in self.steps), self.now, strict=True):
             if isinstance(beams.members, Members):
                 own = slice(*possible.start[[lists.possible, lists.possible + len(lists.user)]])
-                of = lists.user[possible.state[own] - lists.possible]
-                counts = np.bincount(np.unique(of * N + possible.item[own]) // N)
+                left = np.zeros((max(lists.user, default=-1) + 1, self.index.n_items), dtype=bool)
+                left[lists.user[possible.state[own] - lists.possible], possible.item[own]] = True
+                counts = left.sum(1)
             else:
                 counts = np.bincount(lists.user, weights=lists.items).astype(np.int64)
             out.append(dict(enumerate(counts.tolist())))
@@ -207,15 +213,15 @@ class StepArrays:
             out[members.state] = members.item
         return out.tolist()
 
-    def possible(self, beam: int) -> list[int]:
+    def possible(self, beam: int) -> tuple[int, ...]:
         """Rows of the first items of a beam kept."""
         return self.together.possible_of_beams[self.beams.possible + beam]
 
     # -- candidates ----------------------------------------------------------------------------------------------------
 
     @cached_property
-    def lost(self) -> tuple[np.ndarray, np.ndarray]:
-        """Candidates that were not kept, by user and then best first; and the user of each."""
+    def _lost(self) -> tuple[np.ndarray, list[Lost]]:
+        """The best candidates of each user that were not kept, by user and then best first; the user of each before."""
         c = self.step.candidates
         score = c.score.cpu().numpy()
         open_ = np.isfinite(score)
@@ -223,10 +229,14 @@ class StepArrays:
         which = np.flatnonzero(open_)
         user = self.before.user[c.parent.cpu().numpy()[which]]
         order = np.lexsort((-score[which], user))
-        return which[order], user[order]
+        user = user[order]
+        listed = np.arange(len(user)) - np.searchsorted(user, user) < DROPPED
+        which = torch.from_numpy(which[order][listed]).to(c.parent.device)
+        merged = [False] * len(which) if c.merged_into is None else (c.merged_into[which] >= 0).tolist()
+        columns = (c.codes(which).tolist(), c.score[which].tolist(), c.parent[which].tolist(), merged)
+        return user[listed], list(zip(*columns, strict=True))
 
-    def lost_of(self, user: int, most: int) -> np.ndarray:
-        """The best of one user's."""
-        which, users = self.lost
-        first, end = np.searchsorted(users, [user, user + 1])
-        return which[first : min(end, first + most)]
+    def lost_of(self, user: int) -> list[Lost]:
+        """The best candidates of one user that were not kept, at most DROPPED."""
+        users, lost = self._lost
+        return lost[slice(*np.searchsorted(users, [user, user + 1]))]

@@ -25,7 +25,7 @@ from mindrec.errors import MindRecError
 from mindrec.model.architecture import CompactConfig
 from mindrec.model.compact import CompactDenoiser
 from mindrec.recommender import Recommender
-from mindrec.recording.recorder import Recorder
+from mindrec.recording.recorder import Recorder, records
 from mindrec.tokens.tokenizer import build_tokenizer
 from mindrec.trace.reading import MAX_BYTES
 from mindrec.trace.records import DecodeTrace, ItemName, LevelName, Result
@@ -38,6 +38,23 @@ GOLDEN_1 = Path(__file__).parent / "golden" / "oracle_trace_version_1.json"
 def record(made: Toy, config: DecodeConfig, gold: int | None = None, history=()) -> list:
     steps = search(made.oracle(), made.index, [list(history)], config)
     return list(Recorder(made.index, 0, gold).record(steps))
+
+
+@pytest.mark.parametrize(
+    "config", [DecodeConfig(), DecodeConfig(expansion="joint"), DecodeConfig(steps=2), DecodeConfig(constraint="level")]
+)
+def test_steps_recorded_together_are_those_recorded_one_by_one(config):
+    made = toy((2, 3, 3), 9, seed=7, n_categories=1)
+    steps = list(search(made.oracle(), made.index, [[1, 6], [4]], config))
+    golds, together = [4, None], [[], []]
+    for part in (steps[:1], steps[1:]):
+        for user, step in records(made.index, part, golds, {0, 1}):
+            together[user].append(step)
+    for user, gold in enumerate(golds):
+        alone = list(Recorder(made.index, user, gold).record(iter(steps)))
+        assert together[user] == alone[: len(together[user])]
+        assert all(not step.opinions for step in alone[len(together[user]) :]), "only who is done is left out"
+    assert len(max(together, key=len)) == len(steps)
 
 
 def oracle_trace() -> DecodeTrace:

@@ -25,7 +25,7 @@ DIALS = Dials(epochs=1, histories=20, views=1, width=8, objective="both")
 @pytest.fixture(scope="module")
 def zips() -> dict[str, bytes]:
     """The packed checkpoint of each model of one short run."""
-    return {e["objective"]: base64.b64decode(e["zip"]) for e in events(DIALS) if e["event"] == "model"}
+    return {e["objective"]: base64.b64decode(e["zip"]) for e in events(DIALS, seconds=3600) if e["event"] == "model"}
 
 
 @pytest.fixture

@@ -181,7 +181,7 @@ def test_a_run_does_not_hold_up_a_decode(held, recommender):
 
 
 def test_the_tab_plays_a_run_and_refuses_what_it_cannot_do(tmp_path):
-    lines = [json.dumps(event) for event in events_of(Dials(epochs=1, histories=20, views=1, width=8))]
+    lines = [json.dumps(event) for event in events_of(Dials(epochs=1, histories=20, views=1, width=8), seconds=3600)]
     (tmp_path / "run").write_text("\n".join(lines))
     lab = Lab(
         Handlers({}),

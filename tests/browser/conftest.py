@@ -123,6 +123,7 @@ def chromium(tmp_path_factory):
             browser = play.chromium.launch_persistent_context(
                 tmp_path_factory.mktemp("profile"),
                 executable_path=found,
+                timeout=180_000,
                 args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
             )
         except Error as error:

@@ -80,8 +80,8 @@ def test_an_export_holds_the_cases_that_the_table_shows(visit, tmp_path):
 def test_a_click_on_a_chart_filters_and_a_second_one_lifts(visit):
     page = diagnose(visit)
     all_cases = found(page)
-    page.wait_for_selector("[data-chart=causes] .main-svg")
-    bar = page.locator("[data-chart=causes] .bars .point path").first
+    bar = page.wait_for_selector("[data-chart=causes] .main-svg .bars .point path")
+    bar.wait_for_element_state("stable")
     settled(page, lambda: bar.click(force=True))
     assert len(causes(page)) == 1
     assert found(page) < all_cases

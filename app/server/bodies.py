@@ -12,16 +12,16 @@ from starlette.requests import ClientDisconnect, Request
 from app.server.observing import COUNTERS
 from app.words import sentences as text
 
-MOST_BYTES = 10_000_000
+MAX_BYTES = 10_000_000
 """Of one body: a trace of app limits, quoted once more as a JSON string."""
-MOST_DEPTH = 32
+MAX_DEPTH = 32
 BODY_SECONDS = 30.0
 """A body that is not whole after this long is given up."""
-MOST_UNFINISHED = 256
+MAX_UNFINISHED = 256
 """Bodies of all addresses that may be on their way at once; one more is refused."""
-MOST_UNFINISHED_OF_ONE = 64
+MAX_UNFINISHED_OF_ONE = 64
 """Bodies of one address; a class behind one router shares it."""
-MOST_HELD = 200_000_000
+MAX_HELD = 200_000_000
 """Bytes of all unfinished bodies together."""
 
 
@@ -52,14 +52,14 @@ class Bodies:
         self.seconds, self.held = seconds, 0
         self.unfinished: Counter[str] = Counter()
 
-    async def read(self, request: Request, address: str, most: int = MOST_BYTES) -> Body:
+    async def read(self, request: Request, address: str, most: int = MAX_BYTES) -> Body:
         """The body of a request.
 
         Raises Refused: more than `most` bytes, too slow, too many at once, no JSON object, or too deep.
         """
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
             raise Refused(415, text.JSON_ONLY)
-        if self.unfinished.total() >= MOST_UNFINISHED or self.unfinished[address] >= MOST_UNFINISHED_OF_ONE:
+        if self.unfinished.total() >= MAX_UNFINISHED or self.unfinished[address] >= MAX_UNFINISHED_OF_ONE:
             COUNTERS.count("bodies_refused")
             raise Refused(429, text.TOO_MANY)
         self.unfinished[address] += 1
@@ -85,7 +85,7 @@ class Bodies:
                 self.held += len(part)
                 if size > most:
                     raise Refused(413, text.TOO_LARGE.format(most=most / 1_000_000))
-                if self.held > MOST_HELD:
+                if self.held > MAX_HELD:
                     COUNTERS.count("bodies_refused")
                     raise Refused(429, text.TOO_MANY)
                 parts.append(part)
@@ -104,7 +104,7 @@ def _object(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def too_deep(value, most: int = MOST_DEPTH) -> bool:
+def too_deep(value, most: int = MAX_DEPTH) -> bool:
     """Whether JSON is nested deeper than `most` levels; without recursion."""
     level = [value]
     for _ in range(most):

@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 
 from app.server import booklet_route, room_routes
-from app.server.bodies import BODY_SECONDS, MOST_BYTES, Bodies, Refused, again
+from app.server.bodies import BODY_SECONDS, MAX_BYTES, Bodies, Refused, again
 from app.server.gradio_patches import is_wrong_parameters, with_head
 from app.server.observing import CALLER, COUNTERS, Caller, log, new_request_id
 from app.server.preview import PATH, PICTURE, Preview
@@ -172,7 +172,7 @@ class Guard:
         if not self.rates.allow(address, paid):
             COUNTERS.count("too_many")
             raise Refused(429, text.TOO_MANY)
-        most = room_routes.MOST_BODY if room_routes.TELL.fullmatch(path) else MOST_BYTES
+        most = room_routes.MAX_BODY if room_routes.TELL.fullmatch(path) else MAX_BYTES
         body = await self.bodies.read(request, address, most)
         if not self.rates.allow(address, cost(_question(path, body.value), len(body.raw)), paid):
             COUNTERS.count("too_many")

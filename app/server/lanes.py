@@ -26,9 +26,9 @@ from mindrec.recommender import Recommender
 from mindrec.system.failures import device_lost, out_of_memory
 from mindrec.trace.records import DecodeStep, DecodeTrace
 
-MOST_WAITING = 64
+MAX_WAITING = 64
 """Places in a lane's queue; who comes then is told to come back."""
-MOST_OF_ONE = 48
+MAX_OF_ONE = 48
 """Places that one network address may hold; a class behind one router shares an address, so it is not few."""
 TOGETHER = 16
 """Histories in one decode of a small denoiser; of a large one, TOGETHER_LARGE."""
@@ -173,7 +173,7 @@ class Lane:
                 raise Gone(text.NO_SUCH_JOB)
             self._drop_unwanted()
             own = sum(other.caller.address == job.caller.address for other in self.waiting)
-            if len(self.waiting) >= self.most or (job.caller.address and own >= MOST_OF_ONE):
+            if len(self.waiting) >= self.most or (job.caller.address and own >= MAX_OF_ONE):
                 COUNTERS.count("busy")
                 raise Busy(text.BUSY)
             self.waiting.append(job)

@@ -15,7 +15,7 @@ from app.page import assets
 from app.server.booklet_route import booklet_route
 from app.server.guard import Guard, Rules
 from app.server.lab_runs import LabRuns
-from app.server.lanes import MOST_WAITING, TOGETHER
+from app.server.lanes import MAX_WAITING, TOGETHER
 from app.server.options import Options
 from app.server.preview import Preview
 from app.server.room_routes import room_routes
@@ -52,7 +52,7 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
         proxies=options.proxies,
         preview=Preview(handlers.recommenders, options.proxies),
     )
-    page.queue(max_size=MOST_WAITING, default_concurrency_limit=TOGETHER)
+    page.queue(max_size=MAX_WAITING, default_concurrency_limit=TOGETHER)
     try:
         _, address, _ = page.launch(
             server_name=options.host,

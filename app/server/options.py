@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from app.server.lanes import MOST_WAITING
+from app.server.lanes import MAX_WAITING
 from app.server.rates import RATE
 from mindrec.errors import MindRecError
 from mindrec.lab.dials import SECONDS
@@ -41,7 +41,7 @@ class Options:
     port: int | None = None
     operator: bool = False
     mcp: bool = False
-    waiting: int = MOST_WAITING
+    waiting: int = MAX_WAITING
     rate: float = RATE
     proxies: int = 0
     lab_seconds: float = SECONDS
@@ -92,7 +92,7 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
         port=parsed.port,
         operator=parsed.operator,
         mcp=mcp,
-        waiting=int(_number(environment, "MINDREC_QUEUE", MOST_WAITING, 1, 10_000)),
+        waiting=int(_number(environment, "MINDREC_QUEUE", MAX_WAITING, 1, 10_000)),
         rate=_number(environment, "MINDREC_RATE", RATE, 0, 1_000_000),
         lab_seconds=_lab_seconds(environment),
         proxies=proxies,

@@ -9,7 +9,7 @@ RATE = 100.0
 """Questions a second that one address may ask for long; a class of two hundred behind one router stays under it."""
 BURST = 4.0
 """Capacity of a bucket, in seconds of the sustained rate."""
-MOST_ADDRESSES = 10_000
+MAX_ADDRESSES = 10_000
 COSTS: Mapping[str, float] = {
     "agree": 4,
     "compare": 2,
@@ -73,6 +73,6 @@ class Rates:
             left = min(self.capacity, left + (now - then) * self.rate)
             allowed = left >= tokens
             self._buckets[address] = (left - tokens if allowed else left + paid, now)
-            while len(self._buckets) > MOST_ADDRESSES:
+            while len(self._buckets) > MAX_ADDRESSES:
                 self._buckets.popitem(last=False)
         return allowed

@@ -17,7 +17,7 @@ LOOK = re.compile(r"/room(/[A-Za-z0-9]{1,12}(/state)?)?")
 TELL = re.compile(r"/room/[A-Za-z0-9]{1,12}/(join|vote)")
 LOOK_COST = 0.25
 """Tokens that a look at a room takes of an address's rate: two hundred phones behind one router look every 3 s."""
-MOST_BODY = 500
+MAX_BODY = 500
 """Bytes of a vote."""
 
 

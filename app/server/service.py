@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.server import gpu
-from app.server.lanes import KEPT, MOST_WAITING, Gone, Job, Lane, as_it_is
+from app.server.lanes import KEPT, MAX_WAITING, Gone, Job, Lane, as_it_is
 from app.words import sentences as text
 from mindrec.decoding.config import DecodeConfig
 from mindrec.recommender import Recommender
@@ -28,7 +28,7 @@ class Service:
     """
 
     def __init__(
-        self, recommenders: dict[str, Recommender], fall_back: Callable[[str], None], waiting: int = MOST_WAITING
+        self, recommenders: dict[str, Recommender], fall_back: Callable[[str], None], waiting: int = MAX_WAITING
     ):
         self.recommenders = recommenders
         self._fall_back, self._waiting = fall_back, waiting

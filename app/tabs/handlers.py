@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.server.lab_models import PREFIX, LabModels
-from app.server.lanes import MOST_WAITING, Busy, as_it_is
+from app.server.lanes import MAX_WAITING, Busy, as_it_is
 from app.server.service import Service
 from app.tabs.bundles import bundle_of
 from app.tabs.shelf import Story, load_stories
@@ -38,7 +38,7 @@ class Handlers:
         stories: Sequence[Story] = (),
         *,
         folders: dict[str, Path] | None = None,
-        waiting: int = MOST_WAITING,
+        waiting: int = MAX_WAITING,
         arena: Path | None = None,
     ):
         self.recommenders, self.data, self.stories = recommenders, data, list(stories)
@@ -55,7 +55,7 @@ class Handlers:
         *,
         data: Path | None = None,
         stories: Path | None = None,
-        waiting: int = MOST_WAITING,
+        waiting: int = MAX_WAITING,
         arena: Path | None = None,
     ) -> "Handlers":
         """Open checkpoints. Raises MindRecError where one is missing or damaged."""

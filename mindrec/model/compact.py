@@ -37,7 +37,7 @@ VOTES = {"transitions": Transitions, "item_item": ItemItem}
 """Counted parts of item evidence, by the attribute that holds them."""
 LAST = {"encoder": "last", "reader": "asked"}
 """The stacks whose last state asks something, and its name in the cache: of items, and of codes."""
-MOST_SCORES = 16_000_000
+MAX_SCORES = 16_000_000
 """States times items whose scores are held at a time: 64 MB, twice."""
 
 
@@ -355,7 +355,7 @@ class CompactDenoiser(nn.Module):
         """Log-probability of every code from that of the items, (B, K, T). As in training, a history's items have
         none, unless people come back to them."""
         out = torch.empty_like(logits_BKT)
-        K, step = filled_BKL.shape[1], max(1, MOST_SCORES // (filled_BKL.shape[1] * self.n_items))
+        K, step = filled_BKL.shape[1], max(1, MAX_SCORES // (filled_BKL.shape[1] * self.n_items))
         for first in range(0, len(filled_BKL), step):
             some = slice(first, first + step)
             filled = filled_BKL[some].flatten(0, 1)

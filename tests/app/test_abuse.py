@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from app.server import room_routes
-from app.server.bodies import MOST_BYTES, too_deep
+from app.server.bodies import MAX_BYTES, too_deep
 from app.server.guard import API, HEADERS, Guard, Rules
 from app.server.rates import Rates
 from mindrec.bench.app_process import running_app
@@ -164,7 +164,7 @@ def test_the_log_is_json_lines_with_ids_and_timings_and_nothing_that_was_typed(s
         (b"", "application/json", 400),
         (b"{}", "text/plain", 415),
         (b"a=1", "application/x-www-form-urlencoded", 415),
-        (b'{"a":"' + b"x" * MOST_BYTES + b'"}', "application/json", 413),
+        (b'{"a":"' + b"x" * MAX_BYTES + b'"}', "application/json", 413),
     ],
     ids=lambda value: str(value)[:24],
 )

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.testclient import TestClient
 
 from app.server import bodies
-from app.server.bodies import MOST_BYTES
+from app.server.bodies import MAX_BYTES
 from app.server.guard import API, Guard, Rules
 from app.server.observing import CALLER
 from app.server.options import read_options
@@ -122,7 +122,7 @@ def test_what_costs_more_than_a_bucket_holds_is_answered_whenever_it_is_full():
 @pytest.mark.parametrize(
     ("body", "kind", "status"),
     [
-        (b"x" * (MOST_BYTES + 1), "application/json", 413),
+        (b"x" * (MAX_BYTES + 1), "application/json", 413),
         (b"{}", "text/plain", 415),
         (b"not json", "application/json", 400),
         (b'{"params":' + b"[" * 100 + b"]" * 100 + b"}", "application/json", 400),
@@ -184,7 +184,7 @@ def test_a_body_that_stops_in_the_middle_is_given_up():
 
 
 def test_unfinished_bodies_are_counted_and_one_address_has_only_so_many(monkeypatch):
-    monkeypatch.setattr(bodies, "MOST_UNFINISHED_OF_ONE", 2)
+    monkeypatch.setattr(bodies, "MAX_UNFINISHED_OF_ONE", 2)
     guard = guarded(body_seconds=300)
     with listening(guard) as address, half_a_body(address), half_a_body(address):
         while guard.bodies.unfinished.total() < 2:
@@ -194,7 +194,7 @@ def test_unfinished_bodies_are_counted_and_one_address_has_only_so_many(monkeypa
 
 
 def test_unfinished_bodies_hold_only_so_many_bytes(monkeypatch):
-    monkeypatch.setattr(bodies, "MOST_HELD", 100)
+    monkeypatch.setattr(bodies, "MAX_HELD", 100)
     assert client().post(QUESTION, json={"a": "x" * 50}).status_code == 200
     assert client().post(QUESTION, json={"a": "x" * 150}).status_code == 429
 

@@ -112,7 +112,7 @@ def test_a_full_queue_says_so_and_loses_nothing(service, fresh, gate):
 
 
 def test_one_address_does_not_take_every_place(service, fresh, gate, monkeypatch):
-    monkeypatch.setattr(serving, "MOST_OF_ONE", 2)
+    monkeypatch.setattr(serving, "MAX_OF_ONE", 2)
     service.start("chain", ["i0"], fresh.default_config)
     gate.wait_for_step()
     mark = CALLER.set(Caller("r", "10.0.0.1"))

@@ -390,6 +390,7 @@ def test_no_room_and_no_history_are_told_in_words(visit):
 def test_zoom_of_the_tree_stays_between_steps_and_a_node_can_be_pinned(visit):
     page, _ = start(visit)
     page.wait_for_selector(".js-plotly-plot")
+    page.wait_for_function("!document.querySelector('.mr-tree.sketched')")  # Plotly has drawn this trace
     ranges = "JSON.stringify(document.querySelector('.js-plotly-plot')._fullLayout.yaxis.range)"
     page.keyboard.press("ArrowRight")
     page.evaluate("window.Plotly.relayout(document.querySelector('.js-plotly-plot'), {'yaxis.range': [-3, 0]})")

@@ -13,6 +13,7 @@ from app.server.launch import launch  # noqa: E402
 from app.server.options import Options  # noqa: E402
 from app.tabs.diagnosing import Diagnosing  # noqa: E402
 from app.tabs.handlers import Handlers  # noqa: E402
+from mindrec import recommender as library  # noqa: E402
 
 LOOK_AGAIN = 0.01
 
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
     asked = parser.parse_args()
+    library.SOON = 0.0  # each step is recorded as it comes: one that waited for the next would wait for the test
     handlers = Handlers.load([asked.checkpoint])
     for recommender in handlers.recommenders.values():
         hold(recommender.denoiser, Gate(asked.gate))

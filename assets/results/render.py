@@ -89,6 +89,7 @@ def sections(results: Path) -> list[str]:
         ("beauty-gaps", _ability("Gaps on Beauty", gap_table)),
         ("arena-grocery", arena),
         ("arena-grocery-seeds", arena),
+        ("arena-grocery-long", arena),
         ("beauty-test", _evaluation),
         ("beauty-sweep", _sweep),
         ("beauty-gpu-sweep", _sweep),

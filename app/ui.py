@@ -16,13 +16,13 @@ from app.tabs.classroom import Classroom
 from app.tabs.comparing import Comparing
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.dialing import Dialing
+from app.tabs.explaining import Explaining
 from app.tabs.handlers import Handlers
 from app.tabs.lab import Lab
 from app.tabs.lessons import Lessons
 from app.tabs.mapping import Mapping
 from app.tabs.opening import opening
 from app.tabs.own_data import OwnData
-from app.tabs.telling import Telling
 from app.tabs.watching import Watching
 from app.words import sentences as text
 from mindrec.errors import MindRecError
@@ -32,10 +32,10 @@ def build(
     handlers: Handlers,
     diagnosing: Diagnosing | None = None,
     lab: Lab | None = None,
-    own: OwnData | None = None,
+    own_data: OwnData | None = None,
     rooms: Rooms | None = None,
 ) -> gr.Blocks:
-    """The whole page; without `lab` nobody trains, without `own` it has nothing of the dialog that takes files."""
+    """The whole page; without `lab` nobody trains, without `own_data` it has nothing of the dialog that takes files."""
     gr.set_static_paths([assets.plotly_js()])
     w, d, c = Watching(handlers), diagnosing or Diagnosing(handlers), Comparing(handlers)
     browsing, course, dialing = Browsing(handlers), Lessons(handlers), Dialing(handlers)
@@ -64,15 +64,15 @@ def build(
     ]
     first = opening(handlers) | {"diagnosis": d.opening(), "comparing": c.opening()}
     first |= {"lessons": course.opening(), "dial": dialing.opening(), "lab": lab.opening(), "game": beating.opening()}
-    if own is not None:
-        questions += [own.own_upload, own.own_look, own.own_look_items, own.own_train, own.own_poll, own.own_cancel]
-        first["own"] = own.opening()
+    if own_data is not None:
+        questions += _of_own_data(own_data)
+        first["own"] = own_data.opening()
     with gr.Blocks(title=text.TITLE, analytics_enabled=False, fill_width=True) as page:
         stage = Stage(first, [question(each) for each in questions], elem_id="mindrec-stage")
-        if own is not None:
-            own.page = stage.value
+        if own_data is not None:
+            own_data.page = stage.value
         for name, function in api(handlers).items():
-            gr.api(_told_plainly(function), api_name=name)
+            gr.api(_with_plain_errors(function), api_name=name)
     return page
 
 
@@ -85,7 +85,7 @@ def _of_watch(w: Watching) -> list[Callable]:
 def _of_a_trace(handlers: Handlers) -> list[Callable]:
     """The questions about a decode that is done: who did it, and the map."""
     mapping = Mapping(handlers)
-    return [Telling(handlers).why, mapping.item_map, mapping.item_masses]
+    return [Explaining(handlers).why, mapping.item_map, mapping.item_masses]
 
 
 def _of_learning(course: Lessons, lab: Lab, beating: Beating) -> list[Callable]:
@@ -95,12 +95,24 @@ def _of_learning(course: Lessons, lab: Lab, beating: Beating) -> list[Callable]:
     return [course.lesson, course.reveal, *of_lab, *of_game]
 
 
+def _of_own_data(dialog: OwnData) -> list[Callable]:
+    """The questions of the dialog that takes files."""
+    return [
+        dialog.own_upload,
+        dialog.own_look,
+        dialog.own_look_items,
+        dialog.own_train,
+        dialog.own_poll,
+        dialog.own_cancel,
+    ]
+
+
 def _of_a_class(room: Classroom) -> list[Callable]:
     """The questions of the teacher's page; phones have routes of their own."""
     return [room.room_open, room.room_ask, room.room_tally, room.room_reveal, room.room_close]
 
 
-def _told_plainly(function: Callable) -> Callable:
+def _with_plain_errors(function: Callable) -> Callable:
     """A MindRecError reaches the caller of the API as its message."""
 
     @functools.wraps(function)

@@ -37,7 +37,7 @@ def phone_page() -> str:
         "script": f"{join_modules(FOLDER / 'js', 'phone')}openRoom({words});",
     }
     raw = (FOLDER / "html" / "phone.html").read_text(encoding="utf-8")
-    return re.sub(r"@@(\w+)@@", lambda found: parts[found[1]], raw)
+    return re.sub(r"@@(\w+)@@", lambda match: parts[match[1]], raw)
 
 
 @lru_cache(maxsize=1)
@@ -62,16 +62,16 @@ def page() -> str:
         "play": _worded("play", text.GAME),
         "lab": _worded("lab", text.LAB),
     }
-    return re.sub(r"@@(\w+)@@", lambda found: inner[found[1]], _worded("page", text.TABS | {"title": text.TITLE}))
+    return re.sub(r"@@(\w+)@@", lambda match: inner[match[1]], _worded("page", text.TABS | {"title": text.TITLE}))
 
 
 def _worded(name: str, words: dict[str, str]) -> str:
     """A template with `%%key%%` replaced by words of app.words.sentences."""
     raw = (FOLDER / "html" / f"{name}.html").read_text(encoding="utf-8")
 
-    def word(found: re.Match) -> str:
+    def word(match: re.Match) -> str:
         # Gradio reads the template as a JavaScript template literal.
-        return html.escape(words[found[1]], quote=True).replace("`", "&#96;").replace("$", "&#36;")
+        return html.escape(words[match[1]], quote=True).replace("`", "&#96;").replace("$", "&#36;")
 
     return re.sub(r"%%(\w+)%%", word, raw)
 

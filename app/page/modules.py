@@ -52,13 +52,13 @@ def _parse(folder: Path, name: str) -> tuple[str, list[tuple[str, list[str]]], l
     imported, exported = [], DECLARED.findall(code)
     names_out = [declared for _, declared in exported]
 
-    def taken(found: re.Match) -> str:
-        names = [part.strip() for part in found[1].split(",") if part.strip()]
-        imported.append((found[2], names))
-        return f"const {_braced(names)} = ${found[2]};\n"
+    def taken(match: re.Match) -> str:
+        names = [part.strip() for part in match[1].split(",") if part.strip()]
+        imported.append((match[2], names))
+        return f"const {_braced(names)} = ${match[2]};\n"
 
-    for found in REEXPORT.finditer(code):
-        names_out += [part.strip() for part in found[1].split(",") if part.strip()]
+    for match in REEXPORT.finditer(code):
+        names_out += [part.strip() for part in match[1].split(",") if part.strip()]
     code = DECLARED.sub(r"\1 \2", REEXPORT.sub(taken, IMPORT.sub(taken, code)))
     if strange := OTHER.search(code):
         raise MindRecError(f'{name}.js: {strange[0]!r} is not understood; write `import {{ name }} from "./file.js"`')

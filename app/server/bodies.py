@@ -52,10 +52,10 @@ class Bodies:
         self.seconds, self.held = seconds, 0
         self.unfinished: Counter[str] = Counter()
 
-    async def read(self, request: Request, address: str, most: int = MAX_BYTES) -> Body:
+    async def read(self, request: Request, address: str, max_bytes: int = MAX_BYTES) -> Body:
         """The body of a request.
 
-        Raises Refused: more than `most` bytes, too slow, too many at once, no JSON object, or too deep.
+        Raises Refused: more than `max_bytes` bytes, too slow, too many at once, no JSON object, or too deep.
         """
         if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
             raise Refused(415, text.JSON_ONLY)
@@ -65,7 +65,7 @@ class Bodies:
         self.unfinished[address] += 1
         try:
             async with asyncio.timeout(self.seconds):
-                raw = await self._whole(request, most)
+                raw = await self._whole(request, max_bytes)
         except TimeoutError:
             COUNTERS.count("bodies_timed_out")
             raise Refused(408, text.TOO_SLOW.format(seconds=round(self.seconds))) from None
@@ -77,14 +77,14 @@ class Bodies:
                 del self.unfinished[address]
         return Body(raw, _object(raw))
 
-    async def _whole(self, request: Request, most: int) -> bytes:
+    async def _whole(self, request: Request, max_bytes: int) -> bytes:
         parts, size = [], 0
         try:
             async for part in request.stream():
                 size += len(part)
                 self.held += len(part)
-                if size > most:
-                    raise Refused(413, text.TOO_LARGE.format(most=most / 1_000_000))
+                if size > max_bytes:
+                    raise Refused(413, text.TOO_LARGE.format(most=max_bytes / 1_000_000))
                 if self.held > MAX_HELD:
                     COUNTERS.count("bodies_refused")
                     raise Refused(429, text.TOO_MANY)
@@ -104,10 +104,10 @@ def _object(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def too_deep(value, most: int = MAX_DEPTH) -> bool:
-    """Whether JSON is nested deeper than `most` levels; without recursion."""
+def too_deep(value, max_depth: int = MAX_DEPTH) -> bool:
+    """Whether JSON is nested deeper than `max_depth` levels; without recursion."""
     level = [value]
-    for _ in range(most):
+    for _ in range(max_depth):
         level = [
             inner
             for outer in level

@@ -116,9 +116,9 @@ class Guard:
         async def sent(message):
             if message["type"] == "http.response.start":
                 status[0] = message["status"]
-                own = {**HEADERS, "x-request-id": caller.request}
+                headers = {**HEADERS, "x-request-id": caller.request}
                 names = {name.lower() for name, _ in message.get("headers", ())}
-                new = [(k.encode(), v.encode()) for k, v in own.items() if k.encode() not in names]
+                new = [(k.encode(), v.encode()) for k, v in headers.items() if k.encode() not in names]
                 message = {**message, "headers": [*message.get("headers", ()), *new]}
             await send(message)
 
@@ -172,8 +172,8 @@ class Guard:
         if not self.rates.allow(address, paid):
             COUNTERS.count("too_many")
             raise Refused(429, text.TOO_MANY)
-        most = room_routes.MAX_BODY if room_routes.TELL.fullmatch(path) else MAX_BYTES
-        body = await self.bodies.read(request, address, most)
+        max_bytes = room_routes.MAX_BODY if room_routes.TELL.fullmatch(path) else MAX_BYTES
+        body = await self.bodies.read(request, address, max_bytes)
         if not self.rates.allow(address, cost(_question(path, body.value), len(body.raw)), paid):
             COUNTERS.count("too_many")
             raise Refused(429, text.TOO_MANY)
@@ -191,17 +191,17 @@ class Guard:
         """200 while every checkpoint's lane decodes, else 503."""
         lanes = self.rules.state()
         alive = {name: lane["alive"] for name, lane in lanes.items()}
-        told = {"status": "ok" if all(alive.values()) else "failing"}
-        told |= {"checkpoints": {name: lane["device"] for name, lane in lanes.items()}, "alive": alive}
-        return JSONResponse(told, 200 if all(alive.values()) else 503)
+        health = {"status": "ok" if all(alive.values()) else "failing"}
+        health |= {"checkpoints": {name: lane["device"] for name, lane in lanes.items()}, "alive": alive}
+        return JSONResponse(health, 200 if all(alive.values()) else 503)
 
     def _operator(self, request: Request) -> Response:
         given = request.query_params.get("key", "").encode("utf-8", "surrogatepass")
         if not secrets.compare_digest(given, self.rules.operator.encode()):
             return _refused(404, text.NOT_SERVED)
-        found = COUNTERS.snapshot() | {"memory_mb": memory_mb(), "lanes": self.rules.state()}
-        found["counts"]["bodies_unfinished"] = self.bodies.unfinished.total()
-        return JSONResponse(found) if request.url.path.endswith(".json") else HTMLResponse(_operator_page(found))
+        counters = COUNTERS.snapshot() | {"memory_mb": memory_mb(), "lanes": self.rules.state()}
+        counters["counts"]["bodies_unfinished"] = self.bodies.unfinished.total()
+        return JSONResponse(counters) if request.url.path.endswith(".json") else HTMLResponse(_operator_page(counters))
 
 
 def _question(path: str, body: dict) -> str:
@@ -247,7 +247,7 @@ def memory_mb() -> float | None:
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
 
 
-def _operator_page(found: dict) -> str:
+def _operator_page(counters: dict) -> str:
     """The counters as tables; reloads itself."""
 
     def table(title: str, rows) -> str:
@@ -256,10 +256,10 @@ def _operator_page(found: dict) -> str:
 
     words = text.OPERATOR
     parts = [
-        table(words["process"], [(words["up"], found["up_s"]), (words["memory"], found["memory_mb"])]),
-        table(words["lanes"], found["lanes"].items()),
-        table(words["counts"], found["counts"].items()),
-        table(words["stages"], found["stages_ms"].items()),
+        table(words["process"], [(words["up"], counters["up_s"]), (words["memory"], counters["memory_mb"])]),
+        table(words["lanes"], counters["lanes"].items()),
+        table(words["counts"], counters["counts"].items()),
+        table(words["stages"], counters["stages_ms"].items()),
     ]
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="5">'

@@ -59,14 +59,14 @@ class LabModels:
         """The model of a name, which lives on from now. Raises Gone where there is none (any more)."""
         with self._lock:
             self._drop_old()
-            found = self._models.get(name)
-            if found is None:
+            model = self._models.get(name)
+            if model is None:
                 raise Gone(text.MODEL_GONE)
-            found.until = time.monotonic() + self.kept
+            model.until = time.monotonic() + self.kept
             self._models.move_to_end(name)
-            if found.packed is not None:
-                self.service.add_guest(name, _unpacked(found.packed))
-                found.packed = None
+            if model.packed is not None:
+                self.service.add_guest(name, _unpacked(model.packed))
+                model.packed = None
             return self.service.opened(name)
 
     def drop_old(self) -> None:

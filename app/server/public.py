@@ -30,8 +30,8 @@ class PublicApi:
         right.
         """
         name, recommender = next(iter(self.handlers.recommenders.items()))
-        found = self.handlers.trace_of(name, item_ids, config_of(recommender, by_number(recommender, settings)), None)
-        named: dict[int, ItemName] = {item.row: item for item in found.items}
+        trace = self.handlers.trace_of(name, item_ids, config_of(recommender, by_number(recommender, settings)), None)
+        named: dict[int, ItemName] = {item.row: item for item in trace.items}
         return [
             {
                 "rank": r.rank + 1,
@@ -40,7 +40,7 @@ class PublicApi:
                 "path": list(named[r.row].path),
                 "probability": r.probability,
             }
-            for r in found.results
+            for r in trace.results
         ]
 
     def trace(self, item_ids: list[str], settings: dict | None = None, target: str | None = None) -> dict:

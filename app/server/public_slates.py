@@ -33,8 +33,8 @@ def more_api(handlers: Handlers) -> dict[str, Callable]:
             raise MindRecError(f"n {n!r} is not a whole number from 1 to {MAX_SLOTS}")
 
         def make(recommender: Recommender, config) -> list[dict]:
-            found = recommender.slate(item_ids, n, config, max_per_category=max_per_category)
-            return _ranked(found.items, "slot")
+            slate = recommender.slate(item_ids, n, config, max_per_category=max_per_category)
+            return _ranked(slate.items, "slot")
 
         return answer(item_ids, settings, make)
 
@@ -90,24 +90,24 @@ def belonging(recommender: Recommender, item_ids: Sequence[str], config) -> list
     """How each item of a history goes with the others, as plain JSON."""
     return [
         {
-            "item_id": found.item.item_id,
-            "title": found.item.title,
-            "probability": found.probability,
-            "lift": None if found.lift is None else exp(found.lift),
-            "odd": found.odd,
+            "item_id": scored.item.item_id,
+            "title": scored.item.title,
+            "probability": scored.probability,
+            "lift": None if scored.lift is None else exp(scored.lift),
+            "odd": scored.odd,
         }
-        for found in recommender.odd_one_out(item_ids, config)
+        for scored in recommender.odd_one_out(item_ids, config)
     ]
 
 
 def _ranked(items, number: str) -> list[dict]:
     return [
         {
-            number: found.rank,
-            "item_id": found.item.item_id,
-            "title": found.item.title,
-            "path": list(found.item.categories),
-            "probability": found.probability,
+            number: ranked.rank,
+            "item_id": ranked.item.item_id,
+            "title": ranked.item.title,
+            "path": list(ranked.item.categories),
+            "probability": ranked.probability,
         }
-        for found in items
+        for ranked in items
     ]

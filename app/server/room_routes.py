@@ -59,8 +59,8 @@ def room_routes(rooms: Rooms) -> list[BaseRoute]:
 def _answer(make: Callable[[], dict]) -> Response:
     """JSON; a refusal has a status and a sentence."""
     try:
-        found, status = make(), 200
+        answer, status = make(), 200
     except MindRecError as error:
         status = 404 if isinstance(error, Gone) else 503 if isinstance(error, Busy) else 409
-        found = {"error": str(error)}
-    return JSONResponse(found, status, {"cache-control": "no-store"})
+        answer = {"error": str(error)}
+    return JSONResponse(answer, status, {"cache-control": "no-store"})

@@ -68,8 +68,8 @@ class Room:
 
     def counts(self) -> list[int]:
         """Votes for each option of the question of now."""
-        found = Counter(self.votes.values())
-        return [found[n] for n in range(len(self.question.options) if self.question else 0)]
+        counts = Counter(self.votes.values())
+        return [counts[n] for n in range(len(self.question.options) if self.question else 0)]
 
     def for_teacher(self) -> dict:
         """The projector's view: the votes as they come, the answer once it is revealed."""

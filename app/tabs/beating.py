@@ -155,8 +155,8 @@ class Beating:
 
     def _answer(self, game: Game, right: int, guess: int, part: int) -> dict:
         """The right option of a part, the person's, and each machine's; None for a guess that was not made."""
-        found = {m: self._chosen(game.checkpoint, game.seed, m) for m in machines(self.handlers, game.checkpoint)}
-        of_machines = {m: None if chosen is None else chosen[part] for m, chosen in found.items()}
+        choices = {m: self._chosen(game.checkpoint, game.seed, m) for m in machines(self.handlers, game.checkpoint)}
+        of_machines = {m: None if chosen is None else chosen[part] for m, chosen in choices.items()}
         return {"right": right, YOU: guess if guess >= 0 else None, "machines": of_machines}
 
     def _marks(self, game: Game) -> dict[str, list[tuple[bool, bool]]]:

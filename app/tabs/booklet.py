@@ -79,12 +79,12 @@ class Booklet:
         return f'<section class="card">{"".join(parts)}</section>'
 
     def _answer(self, number: int, key: str) -> str:
-        card, found = self.course.card(key), self.course.answered(key)
-        right = BOOKLET["answer"].format(option=card.options[found.answer])
+        card, answered = self.course.card(key), self.course.answered(key)
+        right = BOOKLET["answer"].format(option=card.options[answered.answer])
         parts = [
             _tag("h3", f"{number}. {text.LESSONS[key]['title']}"),
-            f"<p><b>{escape(right)}</b> {escape(found.because)}</p>",
-            *self._figures(key, card, found.trace, answered=True),
+            f"<p><b>{escape(right)}</b> {escape(answered.because)}</p>",
+            *self._figures(key, card, answered.trace, answered=True),
         ]
         return f'<section class="keep">{"".join(parts)}</section>'
 

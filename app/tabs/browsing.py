@@ -29,7 +29,7 @@ class Browsing:
         recommender, path = self.handlers.recommender(ask), ask.get("path", [])
         if not isinstance(path, list) or not all(isinstance(name, str) for name in path):
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="path"))
-        branches, rows = place(recommender.catalog, tuple(path))
+        branches, rows = level_below(recommender.catalog, tuple(path))
         items = [self.handlers.item(recommender, int(row)) for row in rows[:MAX_ITEMS]]
         return {"path": path, "branches": branches, "items": items, "count": len(rows)}
 
@@ -42,7 +42,7 @@ class Browsing:
         return {"ids": [item_id for item_id in ids if item_id in rows]}
 
 
-def place(catalog: Catalog, path: tuple[str, ...]) -> tuple[list[dict], np.ndarray]:
+def level_below(catalog: Catalog, path: tuple[str, ...]) -> tuple[list[dict], np.ndarray]:
     """Branches under a path, in the order of their names, and the rows of the items that are nowhere deeper.
 
     Raises:

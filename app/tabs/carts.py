@@ -81,9 +81,9 @@ def _drawn(chance: random.Random, pool: list, weights: dict, count: int) -> list
 def machines(handlers: Handlers, name: str) -> dict[str, tuple[str, DecodeConfig]]:
     """Checkpoint and settings of each machine that plays: the twin only where one of the same catalog is open."""
     config = handlers.recommenders[name].default_config
-    found = {"greedy": (name, replace(config, beam_size=1)), "beams": (name, config)}
+    players = {"greedy": (name, replace(config, beam_size=1)), "beams": (name, config)}
     twin = handlers.twin(handlers.recommenders[name].catalog.fingerprint)
-    return found if twin is None else found | {"twin": (twin, handlers.recommenders[twin].default_config)}
+    return players if twin is None else players | {"twin": (twin, handlers.recommenders[twin].default_config)}
 
 
 def choices(handlers: Handlers, machine: tuple[str, DecodeConfig], cart: Cart) -> tuple[int, int]:

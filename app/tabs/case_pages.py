@@ -34,12 +34,12 @@ def case_page(table: CaseTable, recommender: Recommender, name: str) -> dict:
     """
     kind, _, key = name.partition(":")
     if kind == ITEM:
-        found = _item_page(table, recommender, key)
+        page = _item_page(table, recommender, key)
     elif kind == CATEGORY:
-        found = _category_page(table, recommender, key)
+        page = _category_page(table, recommender, key)
     else:
         raise MindRecError(WORDS["unknown"].format(name=name[:60]))
-    return {"name": name, "kind": kind} | found
+    return {"name": name, "kind": kind} | page
 
 
 def _item_page(table: CaseTable, recommender: Recommender, key: str) -> dict:
@@ -147,8 +147,8 @@ def _links(true: np.ndarray, given: np.ndarray, of_truth: dict, of_answer: dict)
 
 
 def _causes(table: CaseTable, true: np.ndarray, chosen: dict) -> dict:
-    found = causes(table.diagnosis.cases[true])
-    rows = found[found["misses"] > 0].sort_values("misses", ascending=False, kind="stable")
+    by_cause = causes(table.diagnosis.cases[true])
+    rows = by_cause[by_cause["misses"] > 0].sort_values("misses", ascending=False, kind="stable")
     lines = [
         {"words": text.CAUSE_NAMES[r.cause], "count": int(r.misses), "filter": chosen | {"cause": r.cause}}
         for r in rows.itertuples()

@@ -87,8 +87,8 @@ class CaseTable:
         view = self.view
         if name == "q":
             words = value.lower().split()
-            found = [view["words"].str.contains(w, regex=False).to_numpy(dtype=bool) for w in words]
-            return np.logical_and.reduce(found) if found else np.ones(len(view), dtype=bool)
+            holds_word = [view["words"].str.contains(w, regex=False).to_numpy(dtype=bool) for w in words]
+            return np.logical_and.reduce(holds_word) if holds_word else np.ones(len(view), dtype=bool)
         if name == "outcome":
             return view["hit"].to_numpy() == {"hit": True, "miss": False}[_one_of(value, ("hit", "miss"))]
         if name == "cause":

@@ -78,10 +78,10 @@ class Classroom:
             raise MindRecError(text.NOTHING_ASKED)
         because = ""
         if isinstance(answer, str):
-            found = self.course.reveal({"key": answer})
-            if "error" in found:
-                raise MindRecError(found["error"])
-            answer, because = found["answer"], found["because"]
+            revealed = self.course.reveal({"key": answer})
+            if "error" in revealed:
+                raise MindRecError(revealed["error"])
+            answer, because = revealed["answer"], revealed["because"]
         return self.rooms.reveal(room.code, ask.get("teacher"), number, answer, because).for_teacher()
 
     @plainly

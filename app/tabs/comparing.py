@@ -68,18 +68,18 @@ class Comparing:
 
     def _with_methods(self, ask: dict, ids: list[str], target: str | None) -> dict:
         """The same answer where a side is no decode: no token parts two methods, but their answers can be counted."""
-        sides, rows, lengths, fates = {}, {}, [], {}
+        sides, rows, lengths, outcomes = {}, {}, [], {}
         for side in ("left", "right"):
             about = ask.get(side)
             if isinstance(about, dict) and "method" in about:
                 made = self.others.side(self.handlers.name(about), about["method"], ids, target)
                 rows[side], length, gold = made["rows"], len(made["steps"]) - 1, made["gold"]
-                fates[side] = "" if gold is None else words.rank_words(gold["rank"])
+                outcomes[side] = "" if gold is None else words.rank_words(gold["rank"])
                 sides[side] = made
             else:
                 trace, name = self._side(about, ids, target)
                 rows[side], length = [result.row for result in trace.results[:TOP]], len(trace.steps) - 1
-                fates[side] = words.fate(trace) if trace.gold is not None else ""
+                outcomes[side] = words.outcome_words(trace) if trace.gold is not None else ""
                 sides[side] = self.handlers.bundle(trace, name) | {"facts": text.side_facts(trace)}
             lengths.append(length)
         recommender = self.handlers.recommender(ask["left"])
@@ -91,7 +91,7 @@ class Comparing:
             "frame": None,
             "given": [items[row].title for row in recommender.history_rows(ids)],
             "words": words.SHARED_OF.format(count=len(set(rows["left"]) & set(rows["right"])), k=TOP),
-            "gold": None if gold is None else words.GOLD_BOTH.format(title=items[gold].title, **fates),
+            "gold": None if gold is None else words.GOLD_BOTH.format(title=items[gold].title, **outcomes),
             "results": in_lists(rows["left"], rows["right"], names, {gold}),
         }
 

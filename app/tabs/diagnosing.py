@@ -66,27 +66,27 @@ class Diagnosing:
         if not path.is_file():
             return
         try:
-            found = read_cases(path)
-            name = text.DIAGNOSE["kept_name"].format(checkpoint=self._owner(path, found), cases=f"{len(found.cases):,}")
+            kept = read_cases(path)
+            name = text.DIAGNOSE["kept_name"].format(checkpoint=self._owner(path, kept), cases=f"{len(kept.cases):,}")
             self._open(path, name)
             self.kept.add(name)
         except MindRecError as error:
             logging.getLogger(__name__).warning("left out: %s", error)
 
     def _open(self, path: Path, name: str | None = None) -> None:
-        found = read_cases(path)
+        opened = read_cases(path)
         if name is None:
             name = path.stem if path.stem not in self.tables else str(path)
-        checkpoint = self._owner(path, found)
-        self.tables[name] = CaseTable.of(name, checkpoint, found, self.handlers.recommenders[checkpoint])
+        checkpoint = self._owner(path, opened)
+        self.tables[name] = CaseTable.of(name, checkpoint, opened, self.handlers.recommenders[checkpoint])
 
-    def _owner(self, path: Path, found: Diagnosis) -> str:
+    def _owner(self, path: Path, kept: Diagnosis) -> str:
         """The checkpoint that the cases were made with, among those open."""
         why = None
         for name, recommender in self.handlers.recommenders.items():
             try:
                 check_belongs(
-                    found, checkpoint=recommender.checkpoint.fingerprint, catalog=recommender.catalog.fingerprint
+                    kept, checkpoint=recommender.checkpoint.fingerprint, catalog=recommender.catalog.fingerprint
                 )
                 return name
             except MindRecError as error:
@@ -135,14 +135,14 @@ class Diagnosing:
 
     def _sample_of(self, table: CaseTable) -> dict | None:
         """The recipe of a sample: its size, seed, checkpoint and settings; None for a file."""
-        found = next((job for job in self._samples if job.name == table.name), None)
-        if found is None:
+        sample = next((job for job in self._samples if job.name == table.name), None)
+        if sample is None:
             return None
         return {
-            "users": found.size,
-            "seed": found.seed,
-            "checkpoint": found.checkpoint,
-            "config": found.config.to_dict(),
+            "users": sample.size,
+            "seed": sample.seed,
+            "checkpoint": sample.checkpoint,
+            "config": sample.config.to_dict(),
         }
 
     # -- questions -----------------------------------------------------------------------------------------------------
@@ -169,27 +169,27 @@ class Diagnosing:
         table, rows = self._rows(ask | {"sort": None})
         if not len(rows):
             return {"figures": {}}
-        found, words = table.diagnosis.cases.iloc[rows], text.CHARTS
+        cases, words = table.diagnosis.cases.iloc[rows], text.CHARTS
         by = ask.get("by") if ask.get("by") in SLICES else SLICES[0]
         recommender, k = self.handlers.recommenders[table.checkpoint], table.diagnosis.about["k"]
         levels = [level["name"] for level in table.diagnosis.about["levels"]]
-        parts = diagnosis.slices(found, by, k, popular=popular_items(recommender))
+        parts = diagnosis.slices(cases, by, k, popular=popular_items(recommender))
         figures = {
-            "survival": charts.survival_figure(diagnosis.survival_by_step(found), words, PROPERTIES),
-            "lost": charts.lost_figure(diagnosis.lost_at(found), levels, words, PROPERTIES),
-            "causes": charts.counts_figure(diagnosis.causes(found), text.CAUSE_NAMES, words, PROPERTIES),
+            "survival": charts.survival_figure(diagnosis.survival_by_step(cases), words, PROPERTIES),
+            "lost": charts.lost_figure(diagnosis.lost_at(cases), levels, words, PROPERTIES),
+            "causes": charts.counts_figure(diagnosis.causes(cases), text.CAUSE_NAMES, words, PROPERTIES),
             "slices": charts.slices_figure(parts, by, words, PROPERTIES),
-            "calibration": charts.calibration_figure(diagnosis.calibration(found), words, PROPERTIES),
+            "calibration": charts.calibration_figure(diagnosis.calibration(cases), words, PROPERTIES),
         }
-        if found["error"].notna().any():
+        if cases["error"].notna().any():
             names = {kind: name for kind, (name, _) in ERRORS.items()}
-            figures["errors"] = charts.counts_figure(diagnosis.errors(found), names, words, PROPERTIES)
-        if found["rescue"].notna().any():
-            figures["rescues"] = charts.counts_figure(diagnosis.rescues(found), RESCUES, words, PROPERTIES)
+            figures["errors"] = charts.counts_figure(diagnosis.errors(cases), names, words, PROPERTIES)
+        if cases["rescue"].notna().any():
+            figures["rescues"] = charts.counts_figure(diagnosis.rescues(cases), RESCUES, words, PROPERTIES)
         if categories := recommender.index.levels.categories:
             level = min(max(_whole(ask, "level", 0), 0), categories[-1])
             labels = recommender.tokenizer.levels[level].labels
-            pairs = diagnosis.confusion(found, level, labels)
+            pairs = diagnosis.confusion(cases, level, labels)
             if len(pairs):
                 figures["confusion"] = charts.confusion_figure(pairs, level, words, PROPERTIES)
         return {"figures": figures, "slices": slice_table(parts, by, k)}
@@ -223,10 +223,10 @@ class Diagnosing:
     def _rescue(self, table: CaseTable, rescue: str | None, config: DecodeConfig) -> dict | None:
         """The side of a comparison that would have saved a case: {"config", "without", "words"}; None for none."""
         recommender = self.handlers.recommenders[table.checkpoint]
-        found = None if rescue is None else rescued(rescue, config, recommender.tokenizer.n_levels)
-        if found is None:
+        change = None if rescue is None else rescued(rescue, config, recommender.tokenizer.n_levels)
+        if change is None:
             return None
-        changed, without = found
+        changed, without = change
         if without is not None:  # what was left out is still not recommended
             changed = replace(changed, forbid_items=(recommender.catalog.row_of[without],))
         words = text.RESCUE_NAME.format(change=text.rescue_words(rescue, self._titles(table)))
@@ -242,10 +242,10 @@ class Diagnosing:
         ending = ask.get("format")
         if ending not in FORMATS:
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="format"))
-        found = Diagnosis(table.diagnosis.cases.iloc[rows].reset_index(drop=True), table.diagnosis.about)
+        chosen = Diagnosis(table.diagnosis.cases.iloc[rows].reset_index(drop=True), table.diagnosis.about)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"cases.{ending}"
-            diagnosis.export(found, path)
+            diagnosis.export(chosen, path)
             content = base64.b64encode(path.read_bytes()).decode()
         return {"name": f"mindrec-{table.name.replace('/', '-')}-{len(rows)}-cases.{ending}", "base64": content}
 
@@ -254,7 +254,7 @@ class Diagnosing:
         """Two tables paired case by case: the tests, and the cases that flipped."""
         left, right = self._table(ask, "left"), self._table(ask, "right")
         k = left.diagnosis.about["k"]
-        found = case_pairs.compare(left.diagnosis, right.diagnosis, k)
+        compared = case_pairs.compare(left.diagnosis, right.diagnosis, k)
         numbers = {}
         for side, table in (("left", left), ("right", right)):
             pairs = zip(table.view["user_id"], table.view["gold"], strict=True)
@@ -267,12 +267,18 @@ class Diagnosing:
                 "left": _side(r.left_rank, r.left_cause, numbers["left"][(r.user_id, r.gold)]),
                 "right": _side(r.right_rank, r.right_cause, numbers["right"][(r.user_id, r.gold)]),
             }
-            for r in found.flipped.head(MAX_FLIPPED).itertuples()
+            for r in compared.flipped.head(MAX_FLIPPED).itertuples()
         ]
-        tests = found.tests.to_dict(orient="records")
+        tests = compared.tests.to_dict(orient="records")
         went = case_pairs.transitions(left.diagnosis, right.diagnosis, k)
         figure = charts.transitions_figure(went, text.FATES, text.CHARTS, PROPERTIES)
-        out = {"cases": found.cases, "k": k, "tests": tests, "flipped": flipped, "all_flipped": len(found.flipped)}
+        out = {
+            "cases": compared.cases,
+            "k": k,
+            "tests": tests,
+            "flipped": flipped,
+            "all_flipped": len(compared.flipped),
+        }
         return out | {"figure": figure, "runs": self._runs(left, k)}
 
     def _runs(self, left: CaseTable, k: int) -> list[dict]:
@@ -369,10 +375,10 @@ class Diagnosing:
 
 
 def _filters(ask: dict) -> dict:
-    found = ask.get("filters") or {}
-    if not isinstance(found, dict):
+    filters = ask.get("filters") or {}
+    if not isinstance(filters, dict):
         raise MindRecError(text.NOT_UNDERSTOOD.format(what="filters"))
-    return found
+    return filters
 
 
 def _whole(ask: dict, key: str, otherwise: int) -> int:

@@ -73,9 +73,9 @@ class Lab:
         after = ask.get("after", 0)
         if type(after) is not int or after < 0:
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="after"))
-        run, place = self._find(ask)
+        run, ahead = self._find(ask)
         ended = run.ended.is_set()  # before the events are read: none comes later
-        return {"place": place, "events": [_for_page(e) for e in run.events[after:]], "ended": ended}
+        return {"place": ahead, "events": [_for_page(e) for e in run.events[after:]], "ended": ended}
 
     @plainly
     def lab_stop(self, ask: dict) -> dict:

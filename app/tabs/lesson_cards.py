@@ -90,7 +90,7 @@ def _step(trace: DecodeTrace) -> Card | None:
     chosen = trace.steps[1].opinions[0].chosen[0]
     places = sorted({chosen, 0, min(1, len(trace.levels) - 1), len(trace.levels) - 1})
     words, level = text.LESSONS["step"], trace.levels[chosen].name
-    options = [trace.levels[place].name for place in places]
+    options = [trace.levels[position].name for position in places]
     return Card(
         words["body"], words["ask"], options, places.index(chosen), words["because"].format(level=level), then=1
     )
@@ -243,21 +243,21 @@ def _worth(trace: DecodeTrace) -> Card | None:
     path = RESULTS / "grocery-test.json"
     if not path.is_file():
         return None
-    found, words = json.loads(path.read_text(encoding="utf-8")), text.LESSONS["worth"]
-    base = found["baselines"]
+    result, words = json.loads(path.read_text(encoding="utf-8")), text.LESSONS["worth"]
+    base = result["baselines"]
     values = {
-        "default": found["metrics"]["ndcg@10"],
-        "evidence": found["evidence_alone"]["ndcg@10"],
+        "default": result["metrics"]["ndcg@10"],
+        "evidence": result["evidence_alone"]["ndcg@10"],
         "dense": base["dense"]["ndcg@10"],
         "popularity": base["popularity"]["ndcg@10"],
         "tokens": base["evidence_off"]["ndcg@10"],
     }
-    gain = found["gain"]["ndcg@10"]
+    gain = result["gain"]["ndcg@10"]
     because = words["because"].format(
         ratio=f"{gain['ratio']:.2f}", low=f"{gain['low']:.2f}", high=f"{gain['high']:.2f}", **_three(values)
     )
     options = [words["tokens_do"], words["evidence_does"], words["both_do"]]
-    body = words["body"].format(users=f"{found['users']:,}", name=found["checkpoint"]["name"])
+    body = words["body"].format(users=f"{result['users']:,}", name=result["checkpoint"]["name"])
     return Card(body, words["ask"], options, 1, because, bars=[(words[key], value) for key, value in values.items()])
 
 
@@ -271,9 +271,9 @@ def _twin_quality() -> str:
     path = RESULTS / "grocery-twin.json"
     if not path.is_file():
         return ""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    means = _three({side: found[f"{side}_mean"]["ndcg@10"] for side in ("left", "right")})
-    return text.LESSONS["twin"]["measured"].format(users=f"{found['users']:,}", **means)
+    result = json.loads(path.read_text(encoding="utf-8"))
+    means = _three({side: result[f"{side}_mean"]["ndcg@10"] for side in ("left", "right")})
+    return text.LESSONS["twin"]["measured"].format(users=f"{result['users']:,}", **means)
 
 
 def _twin(trace: DecodeTrace) -> Card | None:

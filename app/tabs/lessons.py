@@ -82,9 +82,9 @@ class Lessons:
     def reveal(self, ask: dict) -> dict:
         """The answer, why, and where to look; with another decode where the card has one."""
         key = self._key(ask)
-        found = self.answered(key)
-        out = {"answer": found.answer, "because": found.because, "step": self.card(key).then}
-        return out | ({"bundle": self.handlers.bundle(found.trace, self._decoder(key))} if found.live else {})
+        solved = self.answered(key)
+        out = {"answer": solved.answer, "because": solved.because, "step": self.card(key).then}
+        return out | ({"bundle": self.handlers.bundle(solved.trace, self._decoder(key))} if solved.live else {})
 
     def trace(self, key: str) -> DecodeTrace:
         """The story that a card is played on."""

@@ -84,8 +84,8 @@ class OtherMethods:
         """Titles of the methods beside one checkpoint, by name."""
         recommender = self.handlers.opened(checkpoint)
         counted = {"popularity": recommender.checkpoint.popularity, "votes": _votes(recommender)}
-        found = {name: words.METHOD_TITLES[name] for name, there in counted.items() if there is not None}
-        return found | {name: method.title for name, (method, _) in self._of(recommender).items()}
+        titles = {name: words.METHOD_TITLES[name] for name, there in counted.items() if there is not None}
+        return titles | {name: method.title for name, (method, _) in self._of(recommender).items()}
 
     def _of(self, recommender: Recommender) -> dict[str, tuple[ScoringMethod, dict]]:
         return self._fitted.get(recommender.catalog.fingerprint, {})

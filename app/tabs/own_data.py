@@ -118,10 +118,10 @@ class OwnData:
         """The findings of `prepare --look`: how the file is read, its columns with examples and roles, and remarks."""
         file = self._file(ask.get("key"))
         try:
-            found, roles, header = look_at_log(file.source, file.path, LogOptions(**self._reading(ask)))
+            look, roles, header = look_at_log(file.source, file.path, LogOptions(**self._reading(ask)))
         except MindRecError as error:
             raise MindRecError(self._plain(str(error))) from None
-        shown = self._shown(file, found)
+        shown = self._shown(file, look)
         return shown | {"roles": shown["roles"] | roles, "header": header}
 
     @plainly
@@ -201,16 +201,16 @@ class OwnData:
                 shutil.rmtree(folder, ignore_errors=True)
         self._files = {key: file for key, file in self._files.items() if file.path.exists()}
 
-    def _shown(self, file: _File, found: Look) -> dict:
+    def _shown(self, file: _File, look: Look) -> dict:
         """A look as the page draws it."""
-        file.columns = [column.name for column in found.columns]
-        shown = [asdict(column) for column in found.columns[:MAX_COLUMNS]]
+        file.columns = [column.name for column in look.columns]
+        shown = [asdict(column) for column in look.columns[:MAX_COLUMNS]]
         return {
-            "how": found.how,
+            "how": look.how,
             "columns": shown,
-            "more": max(0, len(found.columns) - len(shown)),
-            "roles": {column.role: column.name for column in reversed(found.columns) if column.role in ROLES},
-            "said": [self._plain(line) for line in found.said],
+            "more": max(0, len(look.columns) - len(shown)),
+            "roles": {column.role: column.name for column in reversed(look.columns) if column.role in ROLES},
+            "said": [self._plain(line) for line in look.said],
         }
 
     def _file(self, key) -> _File:
@@ -260,8 +260,8 @@ class OwnData:
     def _opened(self, name: str, folder: Path, data: Path) -> dict:
         """Open the new checkpoint beside the others, with test histories to begin with."""
         recommender = Recommender.from_pretrained(folder)
-        found = load_prepared(data, name=recommender.catalog.name, category_depth=recommender.catalog.category_depth)
-        long = sorted(cases(found.interactions, "test", 200), key=lambda case: -len(case.history))[:3]
+        prepared = load_prepared(data, name=recommender.catalog.name, category_depth=recommender.catalog.category_depth)
+        long = sorted(cases(prepared.interactions, "test", 200), key=lambda case: -len(case.history))[:3]
         self.handlers.add(name, recommender, folder, data)
         card = about(self.handlers, name) | {"trips": True}
         histories = [

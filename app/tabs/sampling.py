@@ -63,7 +63,7 @@ class Sample:
             recommender = self.handlers.opened(self.checkpoint)
             facts = item_facts(recommender, self.handlers.trips(self.checkpoint).data)
             about = describe(recommender, self.config, split="test", users=self.total, seed=self.seed, k=10)
-            found = diagnose(
+            frame = diagnose(
                 recommender.denoiser,
                 recommender.index,
                 self.chosen,
@@ -73,7 +73,7 @@ class Sample:
                 depth=QUICK,
                 report=self._report,
             )
-            self.table = CaseTable.of(self.name, self.checkpoint, Diagnosis(found, about), recommender)
+            self.table = CaseTable.of(self.name, self.checkpoint, Diagnosis(frame, about), recommender)
         except MindRecError as error:
             self.error = str(error)
         except Exception as error:  # a thread has nobody above it: the page must still be told

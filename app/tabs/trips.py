@@ -54,12 +54,12 @@ class Trips:
             if self.folder is None and catalog.name != "grocery":
                 raise MindRecError(text.NO_TRIPS)
             folder = self.folder or prepared("grocery")
-            found = load_prepared(folder, name=catalog.name, category_depth=catalog.category_depth)
-            if found.catalog.fingerprint != catalog.fingerprint:
-                wanted, other = catalog.fingerprint, found.catalog.fingerprint
+            prepared_data = load_prepared(folder, name=catalog.name, category_depth=catalog.category_depth)
+            if prepared_data.catalog.fingerprint != catalog.fingerprint:
+                wanted, other = catalog.fingerprint, prepared_data.catalog.fingerprint
                 raise MindRecError(text.OTHER_DATA.format(folder=folder, found=other, wanted=wanted))
-            self.data = found
-            self.cases = cases(found.interactions, "test")
+            self.data = prepared_data
+            self.cases = cases(prepared_data.interactions, "test")
         except MindRecError as error:
             self.error = error
         except (OSError, ValueError, KeyError) as error:

@@ -175,19 +175,19 @@ def transitions_figure(
         names: of the fates.
     """
     grid = frame.pivot(index="left", columns="right", values="cases")
-    fates = list(dict.fromkeys(frame["left"]))
-    counts = grid.reindex(index=fates, columns=fates).to_numpy()
+    outcomes = list(dict.fromkeys(frame["left"]))
+    counts = grid.reindex(index=outcomes, columns=outcomes).to_numpy()
     heat = {
-        **_heat([_short(names[fate], 26) for fate in fates], palette),
+        **_heat([_short(names[outcome], 26) for outcome in outcomes], palette),
         "z": [[int(cases) for cases in row] for row in counts],
         "text": [[f"{cases:,}" if cases else "" for cases in row] for row in counts],
         "texttemplate": "%{text}",
         "hovertext": [
             [
                 words["transition_hover"].format(left=names[left], right=names[right], cases=f"{cases:,}")
-                for right, cases in zip(fates, row, strict=True)
+                for right, cases in zip(outcomes, row, strict=True)
             ]
-            for left, row in zip(fates, counts, strict=True)
+            for left, row in zip(outcomes, counts, strict=True)
         ],
     }
     return _square(heat, words["fate_right"], words["fate_left"], palette)

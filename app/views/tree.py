@@ -81,11 +81,11 @@ class TreeBuilder:
         """Draw the next step."""
         self.steps += 1
         for opinion in step.opinions:
-            for place in opinion.open:
-                if place.position < self.depth and place.position in opinion.chosen:
-                    legal = [a for a in place.alternatives if a.why is None][:SIBLINGS]
+            for opened in opinion.open:
+                if opened.position < self.depth and opened.position in opinion.chosen:
+                    legal = [a for a in opened.alternatives if a.why is None][:SIBLINGS]
                     for other in legal:
-                        node = self.nodes[self.line(place.position, other.code, step.index)[-1]]
+                        node = self.nodes[self.line(opened.position, other.code, step.index)[-1]]
                         if node.code is not None and node.p is None:
                             node.p, node.items = other.p, other.items
         for lost in step.dropped:
@@ -142,13 +142,13 @@ class TreeBuilder:
         rests = self._rests(order)
         heights = _heights(order, rests, self.nodes)
         names = [name for name in self._from_the_top() if name in kept]
-        place = {name: number for number, name in enumerate(names)}
+        number_of = {name: number for number, name in enumerate(names)}
         return {
             "depth": self.depth,
-            "nodes": [self._plain(name, heights, place) for name in names],
+            "nodes": [self._plain(name, heights, number_of) for name in names],
             "rests": [
                 {
-                    "above": place[name],
+                    "above": number_of[name],
                     "x": _across(self.nodes[name].level + 1),
                     "y": round(heights[f"{name}+"], 4),
                     "count": count,
@@ -158,13 +158,13 @@ class TreeBuilder:
             ],
         }
 
-    def _plain(self, name: str, heights: dict[str, float], place: dict[str, int]) -> dict:
+    def _plain(self, name: str, heights: dict[str, float], number_of: dict[str, int]) -> dict:
         node = self.nodes[name]
         mass, beams = [0.0] * self.steps, [0] * self.steps
         for step, share in node.mass.items():
             mass[step], beams[step] = float(f"{share:.4g}"), node.beams[step]
         return {
-            "above": place[self.above[name]] if name in self.above else None,
+            "above": number_of[self.above[name]] if name in self.above else None,
             "level": node.level,
             "code": node.code,
             "row": node.row,
@@ -227,11 +227,11 @@ def _parents_of_steps(trace: DecodeTrace, depth: int) -> dict[tuple[int, int], i
                     known.setdefault((level, answer.codes[level]), answer.codes[level - 1])
         for opinion in step.opinions:
             codes = trace.steps[step.index - 1].beams[opinion.beam].codes
-            for place in opinion.open:
-                if 0 < place.position < depth and codes[place.position - 1] is not None:
-                    for other in place.alternatives:
+            for opened in opinion.open:
+                if 0 < opened.position < depth and codes[opened.position - 1] is not None:
+                    for other in opened.alternatives:
                         if other.why is None:
-                            known.setdefault((place.position, other.code), codes[place.position - 1])
+                            known.setdefault((opened.position, other.code), codes[opened.position - 1])
     return known
 
 

@@ -72,6 +72,6 @@ def in_lists(left: Sequence[int], right: Sequence[int], names: Mapping[int, str]
     out: dict[str, list[dict]] = {"shared": [], "only_left": [], "only_right": []}
     for row in dict.fromkeys([*left, *right]):
         a, b = ranks[0].get(row), ranks[1].get(row)
-        place = "shared" if a and b else "only_left" if a else "only_right"
-        out[place].append({"title": names[row], "left": a, "right": b, "gold": row in gold})
+        kind = "shared" if a and b else "only_left" if a else "only_right"
+        out[kind].append({"title": names[row], "left": a, "right": b, "gold": row in gold})
     return out

@@ -37,8 +37,8 @@ def alternative_name(trace: DecodeTrace, number: int, position: int, alternative
     """The name of one of the alternatives that a step saw at a position."""
     step, rows = trace.steps[number], ()
     for o, opinion in enumerate(step.opinions):
-        for p, place in enumerate(opinion.open):
-            for a, other in enumerate(place.alternatives):
+        for p, opened in enumerate(opinion.open):
+            for a, other in enumerate(opened.alternatives):
                 if other is alternative and step.possible and step.possible.alternatives[o][p]:
                     rows = step.possible.alternatives[o][p][a]
     return token_name(trace, position, alternative.code, rows)

@@ -51,7 +51,7 @@ def rank_words(rank: int | None) -> str:
     return GOLD_EXCLUDED if rank is None else GOLD_RANK.format(rank=rank)
 
 
-def fate(trace: DecodeTrace) -> str:
+def outcome_words(trace: DecodeTrace) -> str:
     """How the true item of a search ended."""
     gold = trace.gold
     if gold.excluded:
@@ -66,4 +66,4 @@ def gold_words(left: DecodeTrace, right: DecodeTrace) -> str | None:
     if left.gold is None or right.gold is None:
         return None
     title = next(item.title for item in left.items if item.row == left.gold.row)
-    return GOLD_BOTH.format(title=title, left=fate(left), right=fate(right))
+    return GOLD_BOTH.format(title=title, left=outcome_words(left), right=outcome_words(right))

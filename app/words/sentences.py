@@ -248,8 +248,8 @@ def _reveal(trace: DecodeTrace, step: DecodeStep, titles: dict[str, str]) -> str
 def _only_choice(step: DecodeStep, beam: int, position: int) -> bool:
     """Whether the catalog left this beam a single code at the position."""
     opinion = next((o for o in step.opinions if o.beam == beam), None)
-    found = [p for p in opinion.open if p.position == position] if opinion else []
-    return bool(found) and sum(a.why is None for a in found[0].alternatives) == 1
+    opened = [p for p in opinion.open if p.position == position] if opinion else []
+    return bool(opened) and sum(a.why is None for a in opened[0].alternatives) == 1
 
 
 def _ending(trace: DecodeTrace, step: DecodeStep) -> str:

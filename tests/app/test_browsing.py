@@ -2,14 +2,14 @@
 
 import pytest
 
-from app.tabs.browsing import MAX_ITEMS, Browsing, place
+from app.tabs.browsing import MAX_ITEMS, Browsing, level_below
 from app.tabs.handlers import Handlers
 from mindrec.data.catalog import Catalog, Item
 from mindrec.errors import MindRecError
 
 
 def walk(catalog: Catalog, path: tuple[str, ...] = ()) -> list[int]:
-    branches, rows = place(catalog, path)
+    branches, rows = level_below(catalog, path)
     found = rows.tolist()
     for branch in branches:
         below = walk(catalog, (*path, branch["label"]))
@@ -32,22 +32,22 @@ def test_items_that_stop_early_are_listed_where_they_stop():
         )
     )
     assert sorted(walk(catalog)) == [0, 1, 2, 3]
-    branches, rows = place(catalog, ("Food",))
+    branches, rows = level_below(catalog, ("Food",))
     assert (branches, rows.tolist()) == ([{"label": "Fruit", "items": 1}], [1])
-    assert place(catalog, ("Tools", "Fruit"))[1].tolist() == [2]
-    assert place(catalog, ())[1].tolist() == [3]
+    assert level_below(catalog, ("Tools", "Fruit"))[1].tolist() == [2]
+    assert level_below(catalog, ())[1].tolist() == [3]
 
 
 def test_a_catalog_without_categories_is_one_list():
     catalog = Catalog(tuple(Item(f"i{n}", f"Item {n}") for n in range(3)))
-    branches, rows = place(catalog, ())
+    branches, rows = level_below(catalog, ())
     assert (branches, rows.tolist()) == ([], [0, 1, 2])
 
 
 @pytest.mark.parametrize("path", [("No such",), ("(here)",), ("Food", "Fruit", "Deeper")])
 def test_a_path_that_is_not_there_is_told(recommender, path):
     with pytest.raises(MindRecError, match="no category"):
-        place(recommender.catalog, path)
+        level_below(recommender.catalog, path)
 
 
 @pytest.mark.parametrize("ask", [{"path": "x"}, {"path": [1]}, {"path": None}, {"path": ["<b>"]}, "nothing"])

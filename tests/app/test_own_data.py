@@ -61,7 +61,7 @@ def test_only_a_page_for_this_machine_alone_takes_files(arguments, environment, 
 def test_in_public_there_is_nothing_of_it(own):
     asked = {name: [] for name in ("public", "local")}
     for name, given in (("public", None), ("local", own)):
-        client = TestClient(App.create_app(build(own.handlers, own=given)), raise_server_exceptions=False)
+        client = TestClient(App.create_app(build(own.handlers, own_data=given)), raise_server_exceptions=False)
         config = client.get("/config").json()
         stage = next(c for c in config["components"] if "decode" in (c["props"].get("server_fns") or ()))
         asked[name] = [each for each in stage["props"]["server_fns"] if each.startswith("own")]

@@ -15,7 +15,7 @@ FIRST = 10
 """How many items of the exact ranking are looked for among the answers."""
 
 
-class Telling:
+class Explaining:
     """Answers it, in turn with the decodes of the same checkpoint."""
 
     def __init__(self, handlers: Handlers):
@@ -37,10 +37,10 @@ class Telling:
 
         def make(trace: DecodeTrace) -> dict:
             recommender = self.handlers.opened(name)
-            found = recommender.explain(ids, item, config)
-            pulls = [{"id": p.item_id, "nats": round(p.nats, 4), "words": text.pull(p.factor)} for p in found.pulls]
+            explained = recommender.explain(ids, item, config)
+            pulls = [{"id": p.item_id, "nats": round(p.nats, 4), "words": text.pull(p.factor)} for p in explained.pulls]
             lost, due = lost_answers(recommender, trace, config)
-            return {"pulls": pulls, "words": f"{text.exact_words(found)} {text.lost_words(lost, due)}"}
+            return {"pulls": pulls, "words": f"{text.exact_words(explained)} {text.lost_words(lost, due)}"}
 
         return self.handlers.answer_of(name, ids, config, make)
 

@@ -94,8 +94,10 @@ class Abilities:
         """`slate` of several histories, all of whose partial slates are decoded together."""
         rows = [self.history_rows(history) for history in histories]
         settings = self.settings(config)
-        found = slates(self.denoiser, self.index, rows, settings, n, width=width, max_per_category=max_per_category)
-        return [self._named_slate(best[0]) for best in found]
+        by_history = slates(
+            self.denoiser, self.index, rows, settings, n, width=width, max_per_category=max_per_category
+        )
+        return [self._named_slate(best[0]) for best in by_history]
 
     def fill_gap(
         self,
@@ -119,12 +121,12 @@ class Abilities:
         if isinstance(position, bool) or not isinstance(position, int) or not 0 <= position <= len(rows):
             raise MindRecError(f"position={position!r} is not in 0..{len(rows)}, before, between or after the items")
         gap = rows[:position], rows[position:]
-        found = fill_gaps(self.denoiser, self.index, [gap], self.settings(config), candidates=candidates, right=right)[
-            0
-        ]
+        fillings = fill_gaps(
+            self.denoiser, self.index, [gap], self.settings(config), candidates=candidates, right=right
+        )[0]
         return [
             Recommended(rank, f.row, self.catalog.items[f.row], f.score, math.exp(f.score))
-            for rank, f in enumerate(found, 1)
+            for rank, f in enumerate(fillings, 1)
         ]
 
     def rewrite(
@@ -180,11 +182,11 @@ class Abilities:
         Raises:
             MindRecError: as `recommend`; fewer than two items, or one twice.
         """
-        found = odd_one_out(self.denoiser, self.index, [self.history_rows(history)], self.settings(config))[0]
-        odd = least(found)
+        lifts = odd_one_out(self.denoiser, self.index, [self.history_rows(history)], self.settings(config))[0]
+        odd = least(lifts)
         return [
             ScoredItem(b.row, self.catalog.items[b.row], b.score, math.exp(b.score), b.lift, n == odd)
-            for n, b in enumerate(found)
+            for n, b in enumerate(lifts)
         ]
 
     def _named_slate(self, slate: Slate) -> RecommendedSlate:

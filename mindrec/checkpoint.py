@@ -278,8 +278,8 @@ def weights_digest(folder: Path) -> str:
 
 
 def _check_together(folder: Path, config: dict, tokenizer: Tokenizer, catalog: Catalog) -> None:
-    found = {"catalog_fingerprint": catalog.fingerprint, "codes_fingerprint": codes_fingerprint(tokenizer)}
-    for key, value in found.items():
+    fingerprints = {"catalog_fingerprint": catalog.fingerprint, "codes_fingerprint": codes_fingerprint(tokenizer)}
+    for key, value in fingerprints.items():
         if config.get(key) != value:
             raise MindRecError(
                 f"{folder}: config.json was written for {key} {config.get(key)!r}, the files give {value!r}; "
@@ -308,11 +308,11 @@ def _load_weights(denoiser, path: Path, codes: str) -> str:
             "files of two checkpoints are mixed: restore the folder"
         )
     wanted = {k: tuple(v.shape) for k, v in _stored(denoiser).items()}
-    found = {k: tuple(v.shape) for k, v in weights.items()}
-    if wanted != found:
-        key = sorted(set(wanted.items()) ^ set(found.items()))[0][0]
+    shapes = {k: tuple(v.shape) for k, v in weights.items()}
+    if wanted != shapes:
+        key = sorted(set(wanted.items()) ^ set(shapes.items()))[0][0]
         raise MindRecError(
-            f"weights: {path}: {key!r} is {found.get(key)}, config.json asks for {wanted.get(key)}; "
+            f"weights: {path}: {key!r} is {shapes.get(key)}, config.json asks for {wanted.get(key)}; "
             "files of two checkpoints are mixed: restore the folder"
         )
     denoiser.load_state_dict(weights, strict=False)

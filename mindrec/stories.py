@@ -142,14 +142,14 @@ def find_stories(
     candidates = []
     for first in progress_bar(range(0, len(some), batch), desc="stories"):
         candidates += _decoded(recommender, some[first : first + batch], popularity_N)
-    found, taken = [], set()
+    stories, taken = [], set()
     for kind in KINDS:
         fit = [t for t in candidates if kind.fits(t) and t.case.user_id not in taken]
         if fit:
             best = max(fit, key=kind.worth)
             taken.add(best.case.user_id)
-            found.append((kind, best))
-    return found
+            stories.append((kind, best))
+    return stories
 
 
 def _decoded(recommender: Recommender, cases: Sequence[Case], popularity_N: np.ndarray) -> list[Candidate]:
@@ -172,7 +172,7 @@ def _decoded(recommender: Recommender, cases: Sequence[Case], popularity_N: np.n
 
 def write_stories(
     recommender: Recommender,
-    found: Sequence[tuple[Kind, Candidate]],
+    chosen: Sequence[tuple[Kind, Candidate]],
     opening: Sequence[str],
     out: Path,
 ) -> list[Path]:
@@ -185,7 +185,7 @@ def write_stories(
         MindRecError: no story was found, or `out` holds something else.
     """
     out = check_replaceable(out, FOLDER)
-    if not found:
+    if not chosen:
         raise MindRecError("no story was found; give more test cases with --users")
     stories = (
         [
@@ -199,8 +199,8 @@ def write_stories(
         if opening
         else []
     )
-    names = {item.row: item for _, story_case in found for item in story_case.trace.items}
-    for kind, story_case in found:
+    names = {item.row: item for _, story_case in chosen for item in story_case.trace.items}
+    for kind, story_case in chosen:
         gold, top = names[story_case.trace.gold.row].title, names[story_case.trace.results[0].row].title
         stories.append((kind.name, kind.title, kind.about.format(gold=gold, top=top), story_case.trace))
     with replace_folder(out, FOLDER) as folder:

@@ -75,7 +75,7 @@ class Games:
 
     Args:
         clock: seconds, of any beginning.
-        most: games kept.
+        limit: games kept.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, limit: int = MAX_GAMES):

@@ -82,15 +82,15 @@ class CaDiRec(NeuralMethod):
         noise_BWD = torch.randn(*rows_BW.shape, WIDTH, generator=generator)
         clean_BWD = F.embedding(rows_BW.clamp(min=0), vectors_ND)
         noisy_BWD = left_B11.sqrt() * clean_BWD + (1 - left_B11).sqrt() * noise_BWD
-        found_MD = self.clean(rows_BW, masked_BW, noisy_BWD, t_B)
-        return F.cross_entropy(found_MD @ vectors_ND.T / WIDTH**0.5, rows_BW[masked_BW])
+        cleaned_MD = self.clean(rows_BW, masked_BW, noisy_BWD, t_B)
+        return F.cross_entropy(cleaned_MD @ vectors_ND.T / WIDTH**0.5, rows_BW[masked_BW])
 
     @torch.no_grad()
     def filled(self, rows_BW: torch.Tensor, masked_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """The ten items nearest to the vector that is predicted from noise alone, best first, (M, 10)."""
         noise_BWD = torch.randn(*rows_BW.shape, WIDTH, generator=generator)
-        found_MD = self.clean(rows_BW, masked_BW, noise_BWD, torch.full((len(rows_BW),), float(STEPS)))
-        return (found_MD @ self.vectors().T).topk(min(NEAREST, self.task.n_items)).indices
+        cleaned_MD = self.clean(rows_BW, masked_BW, noise_BWD, torch.full((len(rows_BW),), float(STEPS)))
+        return (cleaned_MD @ self.vectors().T).topk(min(NEAREST, self.task.n_items)).indices
 
     def view(self, rows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """The last states of the sequences with some items replaced by what the diffusion model puts there, (B, D)."""

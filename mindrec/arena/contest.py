@@ -109,7 +109,7 @@ def hold_contest(data: PreparedData, plan: Plan, out: Path, say: Callable[[str],
             else:
                 write_json(path, one_run(name, task, plan.budget_of(name), held_out, say), indent=None)
             runs.setdefault(name, []).append(read_json(path, "row of the arena"))
-    rows = [_row(name, found, runs.get(REFERENCE)) for name, found in runs.items()]
+    rows = [_row(name, measured, runs.get(REFERENCE)) for name, measured in runs.items()]
     return {
         "dataset": data.catalog.name,
         "items": len(data.catalog),
@@ -132,14 +132,14 @@ def one_run(name: str, task: Task, budget: Budget, held_out: Sequence[Case], say
     targets_U = np.array([case.target for case in held_out])
     ranks_U = gold_ranks(rows_UK, targets_U)
     popularity_N = item_counts(task.data.interactions)
-    found = {f"hit@{k}": float(hit_at_k(ranks_U, k).mean()) for k in (1, 10, K)}
-    found |= {"ndcg@10": float(ndcg_at_k(ranks_U, 10).mean())} | reach(rows_UK, targets_U, popularity_N)
+    metrics = {f"hit@{k}": float(hit_at_k(ranks_U, k).mean()) for k in (1, 10, K)}
+    metrics |= {"ndcg@10": float(ndcg_at_k(ranks_U, 10).mean())} | reach(rows_UK, targets_U, popularity_N)
     if name in KEPT:
-        about = {"data": task.data.catalog.name, "cpu_seconds": round(cpu), "ndcg@10": found["ndcg@10"]}
+        about = {"data": task.data.catalog.name, "cpu_seconds": round(cpu), "ndcg@10": metrics["ndcg@10"]}
         save_method(method, name, task.folder / f"{name}-{task.seed}.safetensors", about)
-    say(f"{name}, seed {task.seed}: test NDCG@10 {found['ndcg@10']:.4f}, {trained - started:.0f} s of training")
+    say(f"{name}, seed {task.seed}: test NDCG@10 {metrics['ndcg@10']:.4f}, {trained - started:.0f} s of training")
     return {
-        "metrics": found,
+        "metrics": metrics,
         "train_seconds": round(trained - started, 1),
         "ms_a_user": round(1000 * seconds / len(held_out), 3),
         "parameters": method.size(),

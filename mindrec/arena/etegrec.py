@@ -80,9 +80,9 @@ class Quantiser(nn.Module):
             rest_ND = self.encode(vectors_NV)
             for book_CD in self.books:
                 size = min(len(book_CD), len(np.unique(rest_ND.numpy(), axis=0)))
-                found = KMeans(size, n_init=1, random_state=seed).fit(rest_ND.numpy())
-                book_CD[:size] = torch.from_numpy(found.cluster_centers_)
-                rest_ND = rest_ND - book_CD[torch.from_numpy(found.labels_).long()]
+                clusters = KMeans(size, n_init=1, random_state=seed).fit(rest_ND.numpy())
+                book_CD[:size] = torch.from_numpy(clusters.cluster_centers_)
+                rest_ND = rest_ND - book_CD[torch.from_numpy(clusters.labels_).long()]
         generator = torch.Generator().manual_seed(seed)
         for _ in range(PRETRAINING):
             optimizer.zero_grad()

@@ -69,5 +69,5 @@ def open_method(path: Path, catalog: Catalog) -> tuple[str, NeuralMethod, dict]:
 
 def fitted_files(folder: Path) -> list[Path]:
     """Files of fitted methods in a contest's folder, or in a folder of such files; of several seeds the first."""
-    found = sorted(folder.glob("*-*.safetensors")) or sorted((folder / "checkpoints").glob("*-*.safetensors"))
-    return list({path.name.rpartition("-")[0]: path for path in reversed(found)}.values())[::-1]
+    paths = sorted(folder.glob("*-*.safetensors")) or sorted((folder / "checkpoints").glob("*-*.safetensors"))
+    return list({path.name.rpartition("-")[0]: path for path in reversed(paths)}.values())[::-1]

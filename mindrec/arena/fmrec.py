@@ -95,9 +95,9 @@ class FMRec(NeuralMethod):
         t_S = mode_times(torch.rand(len(targets_S), generator=generator))
         x_SD = t_S[:, None] * ends_SD + (1 - t_S[:, None]) * noise_SD
         share_S1 = NOISE_SHARE * (1 + torch.randn(len(t_S), 1, generator=generator))
-        found_SD = self.predict(states_SD, x_SD, t_S, share_S1)
-        entropy = F.cross_entropy(found_SD @ vectors_ND.T / WIDTH**0.5, targets_S)
-        return F.mse_loss(found_SD, ends_SD) + ENTROPY_SHARE * entropy
+        predicted_SD = self.predict(states_SD, x_SD, t_S, share_S1)
+        entropy = F.cross_entropy(predicted_SD @ vectors_ND.T / WIDTH**0.5, targets_S)
+        return F.mse_loss(predicted_SD, ends_SD) + ENTROPY_SHARE * entropy
 
     @torch.no_grad()
     def path(self, histories: Sequence[History], steps: int = STEPS) -> list[torch.Tensor]:

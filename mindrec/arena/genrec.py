@@ -39,13 +39,13 @@ class GenRec(NeuralMethod):
         self.decoder = nn.MultiheadAttention(WIDTH, HEADS, DROPOUT, batch_first=True)
         self.norm = nn.LayerNorm(WIDTH)
 
-    def _masked_state(self, rows_BW: torch.Tensor, place_B: torch.Tensor) -> torch.Tensor:
+    def _masked_state(self, rows_BW: torch.Tensor, position_B: torch.Tensor) -> torch.Tensor:
         """The decoder's output at one masked position of each row, (B, D)."""
         users, padded_BW = torch.arange(len(rows_BW)), rows_BW < 0
-        masked_BW = rows_BW.clamp(min=0).index_put((users, place_B), torch.tensor(self.task.n_items))
-        distance_BW = torch.arange(rows_BW.shape[1]) - place_B[:, None] + self.length
+        masked_BW = rows_BW.clamp(min=0).index_put((users, position_B), torch.tensor(self.task.n_items))
+        distance_BW = torch.arange(rows_BW.shape[1]) - position_B[:, None] + self.length
         states_BWD = self.encoder(self.items(masked_BW), padded_BW, distance_BW)
-        query_B1D = states_BWD[users, place_B][:, None]
+        query_B1D = states_BWD[users, position_B][:, None]
         read_B1D, _ = self.decoder(query_B1D, states_BWD, states_BWD, key_padding_mask=padded_BW)
         return self.norm(query_B1D + read_B1D)[:, 0]
 
@@ -57,17 +57,17 @@ class GenRec(NeuralMethod):
         at_end_B = torch.rand(len(rows_BW), generator=generator) < AT_THE_END
         # The end of a prefix of random length, so that masked ends have histories of every length.
         end_B = (torch.rand(len(rows_BW), generator=generator) * (length_B - 1)).long() + 1
-        place_B = torch.where(at_end_B, end_B, anywhere_B)
-        after_BW = torch.arange(rows_BW.shape[1])[None] > place_B[:, None]
+        position_B = torch.where(at_end_B, end_B, anywhere_B)
+        after_BW = torch.arange(rows_BW.shape[1])[None] > position_B[:, None]
         rows_BW = rows_BW.masked_fill(after_BW & at_end_B[:, None], -1)
-        targets_B = rows_BW[torch.arange(len(rows_BW)), place_B]
-        return F.cross_entropy(self._masked_state(rows_BW, place_B) @ self.items.weight[:-1].T, targets_B)
+        targets_B = rows_BW[torch.arange(len(rows_BW)), position_B]
+        return F.cross_entropy(self._masked_state(rows_BW, position_B) @ self.items.weight[:-1].T, targets_B)
 
     @torch.no_grad()
     def scores(self, histories: Sequence[History]) -> torch.Tensor:
         """Logits of all items behind the history, (B, N)."""
         rows_BH, _ = pad(histories, self.task.max_history)
         rows_BW = F.pad(rows_BH, (0, 1), value=-1)
-        place_B = (rows_BH >= 0).sum(1)
-        rows_BW[torch.arange(len(rows_BW)), place_B] = 0  # the masked place itself, which is there
-        return self._masked_state(rows_BW, place_B) @ self.items.weight[:-1].T
+        position_B = (rows_BH >= 0).sum(1)
+        rows_BW[torch.arange(len(rows_BW)), position_B] = 0  # the masked place itself, which is there
+        return self._masked_state(rows_BW, position_B) @ self.items.weight[:-1].T

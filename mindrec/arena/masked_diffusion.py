@@ -54,7 +54,7 @@ class MindRec:
                 recipe,
                 out,
                 objective=self.objective,
-                most_sequences=sequences,
+                max_sequences=sequences,
                 device="cpu",
                 report=report,
                 progress=False,
@@ -73,9 +73,9 @@ class MindRec:
         """The best k item rows of each history by Diffusion Beam Search, (U, k), -1 where fewer were found."""
         cases = [Case("", tuple(history), 0) for history in histories]
         recommender = self.recommender
-        found = rank(recommender.denoiser, recommender.index, cases, self.settings(k), batch=PART // 4)
-        self.calls = found.nfe
-        return found.rows[:, :k]
+        ranking = rank(recommender.denoiser, recommender.index, cases, self.settings(k), batch=PART // 4)
+        self.calls = ranking.nfe
+        return ranking.rows[:, :k]
 
     @torch.no_grad()
     def explain(self, history: History, row: int) -> dict:
@@ -83,10 +83,10 @@ class MindRec:
         the beams do not hold counts as the least share that they do."""
         cases = [Case("", tuple(h), 0) for h in left_out(history)]
         config = replace(self.settings(self.beams), exclude_seen=False)
-        found = rank(self.recommender.denoiser, self.recommender.index, cases, config, batch=PART // 4)
-        least = np.where(np.isfinite(found.scores), found.scores, np.inf).min(1)
-        held = found.rows == row
-        scores = np.where(held.any(1), np.where(held, found.scores, -np.inf).max(1), least)
+        ranking = rank(self.recommender.denoiser, self.recommender.index, cases, config, batch=PART // 4)
+        least = np.where(np.isfinite(ranking.scores), ranking.scores, np.inf).min(1)
+        held = ranking.rows == row
+        scores = np.where(held.any(1), np.where(held, ranking.scores, -np.inf).max(1), least)
         return {"pulls": pulls(scores.tolist(), len(history))}
 
 

@@ -32,5 +32,5 @@ def method_type(name: str) -> type[Method]:
     """The class of a method. Raises MindRecError for a name that is not there."""
     if name not in METHODS:
         raise MindRecError(f"method {name!r} is not one of {', '.join(METHODS)}")
-    module, found = METHODS[name]
-    return getattr(import_module(f"mindrec.arena.{module}"), found)
+    module, type_name = METHODS[name]
+    return getattr(import_module(f"mindrec.arena.{module}"), type_name)

@@ -69,35 +69,35 @@ class LabWatch:
     """The Lab's processes below a server's, looked at every half second.
 
     Attributes:
-        most: of them at once.
+        max_at_once: of them.
         peak_mb: resident memory of the largest.
     """
 
     parent: int
-    most: int = 0
+    max_at_once: int = 0
     peak_mb: float = 0.0
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def follow(self) -> None:
         """Look until `over` is set."""
         while not self.over.is_set():
-            found = lab_processes(self.parent)
-            self.most = max(self.most, len(found))
-            self.peak_mb = max([self.peak_mb, *map(memory_mb, found)])
+            ids = lab_processes(self.parent)
+            self.max_at_once = max(self.max_at_once, len(ids))
+            self.peak_mb = max([self.peak_mb, *map(memory_mb, ids)])
             await asyncio.sleep(LOOK)
 
 
 def lab_processes(parent: int) -> list[int]:
     """The ids of Lab processes that `parent` has started; none where the system does not tell."""
-    found = []
+    ids = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             is_child = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1]) == parent
             if is_child and b"mindrec.lab" in (entry / "cmdline").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
+                ids.append(int(entry.name))
         except (OSError, IndexError):  # it ended just now
             continue
-    return found
+    return ids
 
 
 def bench_lab(checkpoint: Path, *, people: int = 4, learners: int = 20, seconds: float = 45, seed: int = 0) -> dict:
@@ -114,9 +114,9 @@ def bench_lab(checkpoint: Path, *, people: int = 4, learners: int = 20, seconds:
     longest = min(8, recommender.max_history)
     histories = [[rng.sample(ids, rng.randint(1, longest)) for _ in range(50)] for _ in range(people)]
     with running_app("--checkpoint", str(checkpoint)) as (address, process):
-        found = asyncio.run(_lesson(address, process.pid, histories, learners, seconds))
+        measured = asyncio.run(_lesson(address, process.pid, histories, learners, seconds))
     about = {"people": people, "learners": learners, "seconds": seconds, "every_s": EVERY, "cores": os.cpu_count()}
-    return about | {"cores_busy_before": busy} | found
+    return about | {"cores_busy_before": busy} | measured
 
 
 async def _lesson(address: str, parent: int, histories: list[list[list[str]]], learners: int, seconds: float) -> dict:
@@ -145,7 +145,7 @@ async def _lesson(address: str, parent: int, histories: list[list[list[str]]], l
         "p95_ratio": round(both["beside"]["p95_ms"] / both["alone"]["p95_ms"], 2),
         "places": places,
         "runs_begun": sum(count > 0 for count in events),
-        "lab_processes_at_once": watch.most,
+        "lab_processes_at_once": watch.max_at_once,
         "lab_memory_mb": round(watch.peak_mb),
         "seconds_until_no_lab_process": gone,
     }

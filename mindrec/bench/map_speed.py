@@ -24,9 +24,9 @@ def bench_map(checkpoint: Path) -> dict:
     play_a_browser = playwright("bench map")
     with running_app("--checkpoint", str(checkpoint)) as (address, _), play_a_browser() as play:
         browser = chromium(play)
-        found = measure_map(browser, f"{address}/")
+        measured = measure_map(browser, f"{address}/")
         browser.close()
-    return {"checkpoint": checkpoint.name} | found
+    return {"checkpoint": checkpoint.name} | measured
 
 
 def measure_map(browser, url: str) -> dict:
@@ -72,19 +72,19 @@ class Larger:
         made = self.points(answer.json()) if name == "item_map" else self.lights(answer.json())
         return route.fulfill(response=answer, json=made)
 
-    def points(self, found: dict) -> dict:
+    def points(self, view: dict) -> dict:
         """A map (app.views.map.map_view): the same items again and again, each copy a little beside."""
-        self.items, rng = len(found["x"]), random.Random(0)
+        self.items, rng = len(view["x"]), random.Random(0)
         rows = [at % self.items for at in range(self.size)]
         moved = {
-            axis: [found[axis][row] + (rng.randint(-APART, APART) if at != row else 0) for at, row in enumerate(rows)]
+            axis: [view[axis][row] + (rng.randint(-APART, APART) if at != row else 0) for at, row in enumerate(rows)]
             for axis in ("x", "y")
         }
-        return found | moved | {name: [found[name][row] for row in rows] for name in ("titles", "ids", "leaf", "codes")}
+        return view | moved | {name: [view[name][row] for row in rows] for name in ("titles", "ids", "leaf", "codes")}
 
-    def lights(self, found: dict) -> dict:
+    def lights(self, view: dict) -> dict:
         """The light of a trace on it ({"steps"} of app.views.map.masses_view): copies share an item's mass."""
-        return {"steps": [self._shared(step) for step in found["steps"]]}
+        return {"steps": [self._shared(step) for step in view["steps"]]}
 
     def _shared(self, step: dict) -> dict:
         pairs = []

@@ -54,13 +54,13 @@ def slate(
     from mindrec.system.files import write_text
 
     recommender, ids = open_with_items(checkpoint, item, device)
-    found = recommender.slate(
+    chosen = recommender.slate(
         ids, n, settings_of(decoder or []), max_per_category=max_per_category, width=width, trace=trace is not None
     )
-    lines = [f"the slate in this order: log-probability {found.score:.3f}"]
-    show_items(recommender, found.items, ids, json_out, lines, score=found.score)
+    lines = [f"the slate in this order: log-probability {chosen.score:.3f}"]
+    show_items(recommender, chosen.items, ids, json_out, lines, score=chosen.score)
     if trace:
-        write_text(trace, json.dumps([one.to_dict() for one in found.traces]))
+        write_text(trace, json.dumps([one.to_dict() for one in chosen.traces]))
         typer.echo(f"traces in {trace}", err=True)
 
 
@@ -80,7 +80,7 @@ def evaluate_slates(
     from mindrec.evaluation.ability_table import slate_table
     from mindrec.evaluation.slate_recall import evaluate_slates as evaluate
 
-    found = evaluate(
+    result = evaluate(
         checkpoint,
         load_data(data, checkpoint),
         n=n,
@@ -91,7 +91,7 @@ def evaluate_slates(
         seed=seed,
         device=device,
     )
-    show_ability(found, json_out, slate_table(found))
+    show_ability(result, json_out, slate_table(result))
 
 
 def fill_gap(
@@ -107,11 +107,13 @@ def fill_gap(
 ) -> None:
     """Rank which item stood in a gap of a history, by both sides: for data in which order means something."""
     recommender, ids = open_with_items(checkpoint, item, device)
-    found = recommender.fill_gap(ids, position, settings_of(decoder or []), candidates=candidates, right=right)
-    words = f"probabilities are over {len(found)} candidates from the left side, weighed by {right} items right of it"
+    fillings = recommender.fill_gap(ids, position, settings_of(decoder or []), candidates=candidates, right=right)
+    words = (
+        f"probabilities are over {len(fillings)} candidates from the left side, weighed by {right} items right of it"
+    )
     lines = [words] if _ordered(recommender) else [words, UNORDERED]
-    about = {"position": position, "candidates": len(found), "right": right, "notes": lines[1:]}
-    show_items(recommender, found[:first], ids, json_out, lines, mass="probability", **about)
+    about = {"position": position, "candidates": len(fillings), "right": right, "notes": lines[1:]}
+    show_items(recommender, fillings[:first], ids, json_out, lines, mass="probability", **about)
 
 
 def evaluate_gaps(
@@ -129,7 +131,7 @@ def evaluate_gaps(
     from mindrec.evaluation.ability_table import gap_table
     from mindrec.evaluation.inside_histories import evaluate_gaps as evaluate
 
-    found = evaluate(
+    result = evaluate(
         checkpoint,
         load_data(data, checkpoint),
         users=users,
@@ -139,7 +141,7 @@ def evaluate_gaps(
         seed=seed,
         device=device,
     )
-    show_ability(found, json_out, gap_table(found))
+    show_ability(result, json_out, gap_table(result))
 
 
 def rewrite(
@@ -180,7 +182,7 @@ def odd_one_out(
 ) -> None:
     """Score each item of a history given the others, and mark the one that belongs least."""
     recommender, ids = open_with_items(checkpoint, item, device)
-    found = [
+    items = [
         {
             "item_id": one.item.item_id,
             "title": one.item.title,
@@ -198,10 +200,10 @@ def odd_one_out(
             "" if one["lift"] is None else f"{one['lift']:.2f}",
             "belongs least" if one["odd"] else "",
         )
-        for one in found
+        for one in items
     ]
     head = ("id", "item", "given the others", "times its usual share", "")
-    show(about_answer(recommender, ids) | {"items": found}, json_out, table_of(head, rows, left=(0, 1, 4)), ())
+    show(about_answer(recommender, ids) | {"items": items}, json_out, table_of(head, rows, left=(0, 1, 4)), ())
 
 
 def evaluate_odd(
@@ -217,7 +219,7 @@ def evaluate_odd(
     from mindrec.evaluation.ability_table import odd_table
     from mindrec.evaluation.inside_histories import evaluate_odd as evaluate
 
-    found = evaluate(
+    result = evaluate(
         checkpoint,
         load_data(data, checkpoint),
         users=users,
@@ -225,7 +227,7 @@ def evaluate_odd(
         seed=seed,
         device=device,
     )
-    show_ability(found, json_out, odd_table(found))
+    show_ability(result, json_out, odd_table(result))
 
 
 def _ordered(recommender) -> bool:

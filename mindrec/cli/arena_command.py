@@ -46,26 +46,26 @@ def arena(
     names = tuple(known) if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
     plan = Plan(names, Budget(minutes, epochs), seeds, users, exclude_seen, base, base_minutes)
     out = check_replaceable(out, FOLDER)
-    found = hold_contest(load_data(data), plan, out, lambda line: typer.echo(line, err=True))
+    result = hold_contest(load_data(data), plan, out, lambda line: typer.echo(line, err=True))
     picture = out / PICTURE
-    write_text(picture, accuracy_against_time(found))
-    _print_table(found)
+    write_text(picture, accuracy_against_time(result))
+    _print_table(result)
     typer.echo(f"picture in {picture}", err=True)
     if json_out:
-        emit(found, json_out)
+        emit(result, json_out)
 
 
-def _print_table(found: dict) -> None:
+def _print_table(result: dict) -> None:
     """One row a method, the best NDCG@10 first."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{found['dataset']}: {found['users']:,} test cases, {found['seeds']} seed(s)")
+    table = Table(title=f"{result['dataset']}: {result['users']:,} test cases, {result['seeds']} seed(s)")
     for column in ("method", "Hit@1", "Hit@10", "Hit@50", "NDCG@10", "to MindRec", "coverage@10", "tail Hit@10"):
         table.add_column(column, justify="left" if column == "method" else "right")
     for column in ("train s", "ms a user", "parameters", "calls"):
         table.add_column(column, justify="right")
-    for row in found["rows"]:
+    for row in result["rows"]:
         measures, ratio = row["metrics"], row["against"]
         accuracy = [f"{measures[key]:.4f}" for key in ("hit@1", "hit@10", "hit@50", "ndcg@10")]
         against = "" if ratio is None else f"{ratio['ratio']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]"

@@ -29,7 +29,7 @@ def behaviour(
     from mindrec.diagnosis.behaviour import measure_behaviour
     from mindrec.evaluation.ability_table import behaviour_table
 
-    found = measure_behaviour(
+    result = measure_behaviour(
         checkpoint,
         load_data(data, checkpoint),
         split=split,
@@ -39,4 +39,4 @@ def behaviour(
         batch=batch,
         device=device,
     )
-    show_ability(found, json_out, behaviour_table(found))
+    show_ability(result, json_out, behaviour_table(result))

@@ -30,8 +30,8 @@ def decode(
     from mindrec.bench.backbone_speed import bench_llada
     from mindrec.bench.decode_speed import bench_decode
 
-    found = bench_llada(llada, device, repeats=repeats) if llada else bench_decode(checkpoint, device, repeats)
-    emit(found, json_out)
+    result = bench_llada(llada, device, repeats=repeats) if llada else bench_decode(checkpoint, device, repeats)
+    emit(result, json_out)
 
 
 @bench.command("train")
@@ -51,12 +51,12 @@ def train(
     from mindrec.training.presets import preset as find
 
     prepared, recipe = load_data(data), find(preset)
-    found = bench_train(prepared, recipe, device)
+    result = bench_train(prepared, recipe, device)
     if busy:
-        found["busy"] = bench_busy(prepared, recipe, device)
+        result["busy"] = bench_busy(prepared, recipe, device)
     if memory:
-        found["memory"] = bench_memory(data, preset, device)
-    emit(found, json_out)
+        result["memory"] = bench_memory(data, preset, device)
+    emit(result, json_out)
 
 
 @bench.command("app")
@@ -107,8 +107,8 @@ def load(
     """The app under many people at once; every answer is checked against a single-user decode."""
     from mindrec.bench.load_test import bench_load
 
-    found = bench_load(checkpoint.resolve(), people=people, seconds=seconds, api_people=api_people, browsers=browsers)
-    emit(found, json_out)
+    result = bench_load(checkpoint.resolve(), people=people, seconds=seconds, api_people=api_people, browsers=browsers)
+    emit(result, json_out)
 
 
 @bench.command("lab")
@@ -122,5 +122,5 @@ def lab(
     """Measure how a class that presses Train slows those who decode: places, times, memory, and what is left of it."""
     from mindrec.bench.lab_crowd import HEAD, bench_lab, rows, sentence
 
-    found = bench_lab(checkpoint.resolve(), people=people, learners=learners, seconds=seconds)
-    show(found, json_out, table_of(HEAD, rows(found)), [sentence(found)])
+    result = bench_lab(checkpoint.resolve(), people=people, learners=learners, seconds=seconds)
+    show(result, json_out, table_of(HEAD, rows(result)), [sentence(result)])

@@ -163,11 +163,13 @@ def add_items(
     check_replaceable(out, FOLDER)
     loaded, repairs = load_checkpoint(checkpoint), Repairs()
     columns = ItemColumns(item_column, title_column, brand_column, None, category_columns, category_separator)
-    found = clean_items(item_records(items, columns, repairs), repairs)
-    new = [item for item_id, item in found.items() if loaded.catalog.ids.row(item_id) is None]
+    cleaned = clean_items(item_records(items, columns, repairs), repairs)
+    new = [item for item_id, item in cleaned.items() if loaded.catalog.ids.row(item_id) is None]
     if not new:
         why = (
-            f"all its {len(found):,} items are in the checkpoint already (first: {next(iter(found))})" if found else ""
+            f"all its {len(cleaned):,} items are in the checkpoint already (first: {next(iter(cleaned))})"
+            if cleaned
+            else ""
         )
         raise MindRecError(f"{items} brings no items to add: {why or 'it has no rows'}; nothing is written")
     embed = text_embedder((loaded.training or {}).get("text_model"))
@@ -175,8 +177,8 @@ def add_items(
     added.checkpoint.save(out)
     for line in repairs.lines():
         typer.echo(f"mended: {line}")
-    if len(found) > len(new):
-        typer.echo(f"left out: {len(found) - len(new):,} items that the checkpoint has already")
+    if len(cleaned) > len(new):
+        typer.echo(f"left out: {len(cleaned) - len(new):,} items that the checkpoint has already")
     if added.refiled:
         typer.echo(
             f"filed elsewhere: {len(added.refiled):,} items whose category the checkpoint does not have stand under "

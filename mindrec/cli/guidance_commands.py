@@ -45,14 +45,14 @@ def choose_guidance(
     from mindrec.evaluation.guidance_choice import sweep_guidance
 
     settings = settings_of(decoder or [])
-    found = sweep_guidance(checkpoint, load_data(data, checkpoint), users=users, settings=settings, device=device)
-    for row in found["rows"]:
+    result = sweep_guidance(checkpoint, load_data(data, checkpoint), users=users, settings=settings, device=device)
+    for row in result["rows"]:
         m, ratio = row["metrics"], row.get("ndcg@10_to_first", {"ratio": 1.0, "low": 1.0, "high": 1.0})
         typer.echo(
             f"guidance {row['decoder']['guidance']:<4} NDCG@10 {m['ndcg@10']:.4f}, {ratio['ratio']:.3f} "
             f"[{ratio['low']:.3f}, {ratio['high']:.3f}] of none; coverage@10 {m['coverage@10']:.1%}, "
             f"tail_hit@10 {m['tail_hit@10']:.4f}, popular_share {m['popular_share']:.1%}"
         )
-    typer.echo(f"default guidance of {checkpoint}: {found['chosen']}")
+    typer.echo(f"default guidance of {checkpoint}: {result['chosen']}")
     if json_out:
-        emit(found, json_out)
+        emit(result, json_out)

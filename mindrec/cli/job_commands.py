@@ -35,7 +35,7 @@ def recommend_many(
     from mindrec.jobs.recommend_job import recommend_many as run
 
     started = time.perf_counter()
-    found = run(
+    counts = run(
         checkpoint,
         histories,
         out,
@@ -47,5 +47,5 @@ def recommend_many(
         say=partial(typer.echo, err=True),
     )
     seconds = round(time.perf_counter() - started, 1)
-    line = f"{found['rows']:,} rows for {found['users']:,} users in {out}, after {seconds:,} s"
-    show(found | {"seconds": seconds}, json_out, None, [line])
+    line = f"{counts['rows']:,} rows for {counts['users']:,} users in {out}, after {seconds:,} s"
+    show(counts | {"seconds": seconds}, json_out, None, [line])

@@ -84,7 +84,7 @@ def evaluate(
 
         if baseline or sweep or twin:
             raise MindRecError("--cold brings its own baselines and one decoder; leave --baseline, --twin, --sweep out")
-        found = evaluate_cold(
+        cold_result = evaluate_cold(
             checkpoint,
             load_data(data, checkpoint),
             split=split,
@@ -96,7 +96,7 @@ def evaluate(
             lifts=_numbers("--lift", lift),
             embed=text_embedder((load_checkpoint(checkpoint).training or {}).get("text_model")),
         )
-        return show_cold(found, json_out)
+        return show_cold(cold_result, json_out)
     if lift != "0":
         raise MindRecError("--lift is for cold items; give --cold")
     result = evaluate_checkpoint(
@@ -133,7 +133,7 @@ def compare(
     from mindrec.evaluation.paired import compare_checkpoints
 
     settings = settings_of(decoder or [])
-    found = compare_checkpoints(
+    result = compare_checkpoints(
         left,
         right,
         load_data(data, left[0]),
@@ -144,7 +144,7 @@ def compare(
         batch=batch,
         device=device,
     )
-    show_comparison(found, json_out)
+    show_comparison(result, json_out)
 
 
 @app.command()
@@ -254,8 +254,8 @@ def stories(
     prepared_data = load_data(data, checkpoint)
     recommender = Recommender.from_pretrained(checkpoint)
     popularity = item_counts(prepared_data.interactions)
-    found = find_stories(recommender, cases(prepared_data.interactions, "test", users), popularity, avoid=avoid or ())
-    for path in write_stories(recommender, found, opening or [], out):
+    chosen = find_stories(recommender, cases(prepared_data.interactions, "test", users), popularity, avoid=avoid or ())
+    for path in write_stories(recommender, chosen, opening or [], out):
         typer.echo(path)
 
 

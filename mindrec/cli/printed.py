@@ -104,7 +104,7 @@ def show_items(
 
     `mass` names the column of probabilities.
     """
-    found = [
+    records = [
         {
             "rank": one.rank,
             "item_id": one.item.item_id,
@@ -124,9 +124,9 @@ def show_items(
             " > ".join(item["categories"]),
             f"{item['probability']:.4f}",
         )
-        for item in found
+        for item in records
     ]
-    result = about_answer(recommender, history) | {"items": found} | more
+    result = about_answer(recommender, history) | {"items": records} | more
     show(result, json_out, table_of(("#", "id", "item", "path", mass), rows, left=(1, 2, 3)), lines)
 
 

@@ -27,7 +27,7 @@ def refit(
     """
     from mindrec.training.refit import refit_checkpoint
 
-    found = load_data(data, checkpoint)
+    prepared = load_data(data, checkpoint)
     command = "python -m mindrec " + shlex.join(sys.argv[1:])
-    made = refit_checkpoint(checkpoint, found, out, device=device, command=command, progress=True)
+    made = refit_checkpoint(checkpoint, prepared, out, device=device, command=command, progress=True)
     typer.echo(f"saved {out}; validation NDCG@10 {made.training['validation']['ndcg@10']:.4f}")

@@ -27,6 +27,6 @@ def report(
     from mindrec.diagnosis.case_report import write_report
 
     command = "python -m mindrec " + shlex.join(sys.argv[1:])
-    found = load_data(data, checkpoint)
-    made = write_report(checkpoint, found, out, users=users, rescue=rescue, device=device, command=command)
+    prepared = load_data(data, checkpoint)
+    made = write_report(checkpoint, prepared, out, users=users, rescue=rescue, device=device, command=command)
     typer.echo(f"wrote {out}: {len(made.cases):,} cases")

@@ -86,8 +86,8 @@ def settings_of(pairs: list[str]) -> dict:
     """Decode settings given as name=value, the values read as JSON where they are. Raises MindRecError without "="."""
     out = {}
     for pair in pairs:
-        name, found, value = pair.partition("=")
-        if not found:
+        name, equals, value = pair.partition("=")
+        if not equals:
             raise MindRecError(f"--decoder {pair!r} is not name=value, e.g. beam_size=20")
         try:
             out[name] = json.loads(value)

@@ -101,7 +101,7 @@ def train(
         device=device,
         semantic_ids=semantic_ids,
         text_model=text_model,
-        most_sequences=sequences,
+        max_sequences=sequences,
         dense_from=dense_from,
         resume=resume,
         command="python -m mindrec " + shlex.join(sys.argv[1:]),

@@ -139,17 +139,17 @@ def _row_in_checkpoint(recommender: Recommender, data: PreparedData) -> np.ndarr
     for item in recommender.catalog.items:
         row = data.catalog.row_of.get(item.item_id)
         if row is None or data.catalog.items[row].title[:SAME_TITLE] != item.title[:SAME_TITLE]:
-            found = "not there" if row is None else f"{data.catalog.items[row].title!r}"
+            differs = "not there" if row is None else f"{data.catalog.items[row].title!r}"
             raise MindRecError(
-                f"item {item.item_id!r} of the checkpoint ({item.title!r}) is {found} in {data.catalog.name!r}; give "
+                f"item {item.item_id!r} of the checkpoint ({item.title!r}) is {differs} in {data.catalog.name!r}; give "
                 "the whole data that it was held out of"
             )
     return np.array(recommender.catalog.rows(item.item_id for item in data.catalog.items))
 
 
-def _in_checkpoint(found: Sequence[Case], rows: np.ndarray) -> list[Case]:
+def _in_checkpoint(held_out: Sequence[Case], rows: np.ndarray) -> list[Case]:
     """The data's cases in the checkpoint's rows."""
-    return [Case(c.user_id, tuple(int(rows[r]) for r in c.history), int(rows[c.target])) for c in found]
+    return [Case(c.user_id, tuple(int(rows[r]) for r in c.history), int(rows[c.target])) for c in held_out]
 
 
 def _lift(recommender: Recommender, by: float) -> None:
@@ -169,8 +169,8 @@ def _tried(recommender: Recommender, judged: Sequence[Case], lift: float) -> dic
     _lift(recommender, -lift)
     cold = targets >= first_cold
     of_cold = accuracy(ranks[cold])["hit@10"] if cold.any() else None
-    found = accuracy(ranks)
-    return {"lift": lift, "ndcg@10": found["ndcg@10"], "hit@10": found["hit@10"], "cold_hit@10": of_cold}
+    measures = accuracy(ranks)
+    return {"lift": lift, "ndcg@10": measures["ndcg@10"], "hit@10": measures["hit@10"], "cold_hit@10": of_cold}
 
 
 def _only_cold(config: DecodeConfig, first_cold: int) -> DecodeConfig:

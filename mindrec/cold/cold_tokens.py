@@ -29,7 +29,7 @@ def predicted_vectors(
     An item that shares no word with any other gets the mean of all.
     """
     old, new = _comparable(texts, new_texts, embed)
-    found = np.tile(vectors_ND.mean(0), (len(new_texts), 1)).astype(np.float32)
+    predicted_MD = np.tile(vectors_ND.mean(0), (len(new_texts), 1)).astype(np.float32)
     for first in range(0, len(new_texts), BATCH):
         likeness = new[first : first + BATCH] @ old.T
         likeness = likeness.toarray() if sp.issparse(likeness) else likeness
@@ -37,8 +37,8 @@ def predicted_vectors(
         weight = np.maximum(np.take_along_axis(likeness, near, 1), 0)
         known = np.flatnonzero(weight.sum(1) > 0)
         share = weight[known] / weight[known].sum(1, keepdims=True)
-        found[first + known] = (share[:, :, None] * vectors_ND[near[known]]).sum(1)
-    return found
+        predicted_MD[first + known] = (share[:, :, None] * vectors_ND[near[known]]).sum(1)
+    return predicted_MD
 
 
 def _comparable(texts: Sequence[str], new_texts: Sequence[str], embed: Embed | None):
@@ -63,7 +63,7 @@ def known_path(
     wanted = tuple(path[: tree.depth]) + (HERE,) * (tree.depth - len(path))
     node: tuple[str, ...] = ()
     for level, nodes in enumerate(tree.levels):
-        below = [code for code, found in enumerate(nodes) if found[:-1] == node]
+        below = [code for code, path in enumerate(nodes) if path[:-1] == node]
         matching = [code for code in below if nodes[code] == wanted[: level + 1]]
         code = matching[0] if matching else min(below, key=lambda c: float(((means[level][c] - vector_D) ** 2).sum()))
         node = nodes[code]
@@ -115,14 +115,14 @@ class Codebook:
                 distance = ((centers - residual) ** 2).sum(1)
                 codes.append(int(distance.argmin()))
                 residual = residual - centers[codes[-1]]
-            found = first_free(int(leaf), codes, np.argsort(distance, kind="stable"), sizes, taken)
-            if found is None:
+            free = first_free(int(leaf), codes, np.argsort(distance, kind="stable"), sizes, taken)
+            if free is None:
                 raise MindRecError(
                     f"a category already holds all {int(np.prod(sizes)):,} items that its {len(sizes)} levels of codes "
                     "can name; train again with a higher --sid-levels or --codebook-size"
                 )
-            taken.add((int(leaf), *found))
-            out.append(found)
+            taken.add((int(leaf), *free))
+            out.append(free)
         return np.array(out, dtype=np.int32).reshape(len(out), len(sizes))
 
 

@@ -72,30 +72,30 @@ def fill_gaps(
     excluded = rule_out(index, [[*left, *after] for left, after in gaps], config)
     last = final(search(denoiser, index, lefts, config, full_trace=False, excluded=excluded))
     rows, scores = answers(index, last, len(gaps), candidates)
-    found = [
+    candidates_of = [
         [(row, score) for row, score in zip(fillings, values, strict=True) if row >= 0]
         for fillings, values in zip(rows.tolist(), scores.tolist(), strict=True)
     ]
-    weights = _right_sides(denoiser, index, gaps, found, config, right)
-    return [_ranked(fillings, weight) for fillings, weight in zip(found, weights, strict=True)]
+    weights = _right_sides(denoiser, index, gaps, candidates_of, config, right)
+    return [_ranked(fillings, weight) for fillings, weight in zip(candidates_of, weights, strict=True)]
 
 
-def _right_sides(denoiser, index: ItemIndex, gaps, found, config: DecodeConfig, right: int) -> list[list[float]]:
+def _right_sides(denoiser, index: ItemIndex, gaps, fillings, config: DecodeConfig, right: int) -> list[list[float]]:
     """log p(right side | left side, candidate) of every candidate; an item seen before is passed over, as it would be
     by a search that excludes what was seen."""
     histories, targets, owners = [], [], []
-    out = [[0.0] * len(candidates) for candidates in found]
-    for gap, ((left, after), candidates) in enumerate(zip(gaps, found, strict=True)):
-        for place, (row, _) in enumerate(candidates):
+    out = [[0.0] * len(candidates) for candidates in fillings]
+    for gap, ((left, after), candidates) in enumerate(zip(gaps, fillings, strict=True)):
+        for number, (row, _) in enumerate(candidates):
             for n, target in enumerate(after[:right]):
                 before = [*left, row, *after[:n]]
                 if not (config.exclude_seen and target in before):
                     histories.append(before)
                     targets.append(target)
-                    owners.append((gap, place))
+                    owners.append((gap, number))
     values = log_probabilities(denoiser, index, histories, targets, config)
-    for (gap, place), value in zip(owners, values, strict=True):
-        out[gap][place] += value
+    for (gap, number), value in zip(owners, values, strict=True):
+        out[gap][number] += value
     return out
 
 

@@ -88,20 +88,20 @@ def _start(index: ItemIndex, B: int, device) -> Beams:
 
 def _score_beams(denoiser: Denoiser, index: ItemIndex, histories, before: Beams) -> BeamScores:
     """One full forward pass a beam: the history is read again for each of them."""
-    own = [histories[u] for u in before.user.tolist()]
-    denoiser_logits = denoiser.token_logits(denoiser.encode(own), before.codes[:, None])[:, 0]
+    beam_histories = [histories[u] for u in before.user.tolist()]
+    denoiser_logits = denoiser.token_logits(denoiser.encode(beam_histories), before.codes[:, None])[:, 0]
     logp = index.levels.log_softmax(denoiser_logits)
     counts = index.count_by_token(before.members)
-    return BeamScores(logp, counts, denoiser_logits, None, 1, len(own))
+    return BeamScores(logp, counts, denoiser_logits, None, 1, len(beam_histories))
 
 
 def _select(index: ItemIndex, before: Beams, scores: BeamScores, chosen, keys: StateKeys, K: int) -> Candidates:
     """The K best tokens of each position, then the K best pairs of each beam, then the K best answers of each user."""
     logp = scores.logp.double().masked_fill(~chosen[:, index.level_of_T], -torch.inf)
     best = torch.full_like(logp, -torch.inf)
-    for own in index.levels.slices:
-        top = logp[:, own].topk(min(K, own.stop - own.start), dim=1)
-        best[:, own].scatter_(1, top.indices, top.values)
+    for level in index.levels.slices:
+        top = logp[:, level].topk(min(K, level.stop - level.start), dim=1)
+        best[:, level].scatter_(1, top.indices, top.values)
     top = best.topk(min(K, best.shape[1]), dim=1)
     row = torch.arange(len(best), device=best.device)[:, None].expand_as(top.indices)
     real = top.values.isfinite()

@@ -97,12 +97,12 @@ def _excluded(
     category_N = None
     if max_per_category is not None:
         category_N = index.levels.codes(index.tokens_NL)[:, index.levels.n_categories - 1]
-    for place, (_, slate) in enumerate(partial):
+    for n, (_, slate) in enumerate(partial):
         rows = torch.tensor(slate.rows, dtype=torch.int64, device=base.item.device)
         if category_N is not None:
             code, count = category_N[rows].unique(return_counts=True)
             rows = torch.cat([rows, torch.isin(category_N, code[count >= max_per_category]).nonzero()[:, 0]])
-        number.append(torch.full_like(rows, place))
+        number.append(torch.full_like(rows, n))
         item.append(rows)
     pairs = (torch.cat(number) * index.n_items + torch.cat(item)).unique()  # an Excluded counts each pair
     return replace(base, user=pairs // index.n_items, item=pairs % index.n_items)
@@ -113,11 +113,11 @@ def _next_slot(denoiser, index, histories, config, partial, excluded: Excluded, 
     going = able.nonzero()[:, 0]
     grown: list[dict[frozenset, Slate]] = [{} for _ in histories]
     for part in going.split(MAX_TOGETHER):
-        extended = [partial[place] for place in part.tolist()]
+        extended = [partial[n] for n in part.tolist()]
         read = [[*histories[user], *slate.rows] for user, slate in extended]
         last = final(search(denoiser, index, read, config, full_trace=False, excluded=_of(excluded, part)))
-        found, scores = answers(index, last, len(extended), config.beam_size)
-        for (user, slate), rows, log_p in zip(extended, found.tolist(), scores.tolist(), strict=True):
+        rows_BK, scores = answers(index, last, len(extended), config.beam_size)
+        for (user, slate), rows, log_p in zip(extended, rows_BK.tolist(), scores.tolist(), strict=True):
             for row, score in zip(rows, log_p, strict=True):
                 if row >= 0:
                     longer = Slate((*slate.rows, row), (*slate.scores, score))

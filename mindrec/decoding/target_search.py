@@ -74,8 +74,8 @@ def target_ranks(
         rank = torch.full_like(targets.item, -1)
         if len(last.beams.user):
             rows, _ = answers(index, last, len(histories), config.beam_size)
-            found = rows == targets.item[:, None]
-            rank = torch.where(found.any(1), found.int().argmax(1), -1)
+            hit = rows == targets.item[:, None]
+            rank = torch.where(hit.any(1), hit.int().argmax(1), -1)
         return Standings(rank, narrowing.whole)
 
 

@@ -56,10 +56,10 @@ def vote_orders(levels: Levels, pinned: Sequence[int], votes: int, seed: int) ->
     """
     walk = [p for p in levels.categories if p not in pinned]
     free = [p for p in range(levels.n_categories, len(levels)) if p not in pinned]
-    rng, found = np.random.default_rng(seed), {tuple(free): None}  # a dictionary keeps the order in which they came
-    while len(found) < min(votes, math.factorial(len(free))):
-        found.setdefault(tuple(rng.permutation(free).tolist()))
-    return tuple((*walk, *rest) for rest in found)
+    rng, walks = np.random.default_rng(seed), {tuple(free): None}  # a dictionary keeps the order in which they came
+    while len(walks) < min(votes, math.factorial(len(free))):
+        walks.setdefault(tuple(rng.permutation(free).tolist()))
+    return tuple((*walk, *rest) for rest in walks)
 
 
 def cast_votes(search: SearchContext, beams: Beams) -> Votes:
@@ -81,9 +81,9 @@ def cast_votes(search: SearchContext, beams: Beams) -> Votes:
     calls, rows = torch.zeros(2, search.n_users, dtype=torch.int64, device=device)
     number_of = torch.empty(n_states, dtype=torch.int64, device=device)
     for part in _calls(search, user[first], codes[first]):
-        own = user[first[part]]
-        scores = _score_states(search, own, codes[first[part]])
-        seen = torch.bincount(own, minlength=search.n_users) * scores.calls
+        user_of_state = user[first[part]]
+        scores = _score_states(search, user_of_state, codes[first[part]])
+        seen = torch.bincount(user_of_state, minlength=search.n_users) * scores.calls
         calls, rows = calls + (seen > 0), rows + seen
         number_of.fill_(-1)
         number_of[part] = torch.arange(len(part), device=device)

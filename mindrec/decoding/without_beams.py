@@ -110,10 +110,10 @@ def score_of(
 ) -> torch.Tensor:
     """Exact log-probability of one item a history, float64 (B,): one partial answer a user; -inf where impossible."""
     never = torch.full(targets_B.shape, torch.inf, dtype=torch.float64, device=targets_B.device)
-    found = answers_above(
+    above = answers_above(
         denoiser, index, histories, config, never, targets_B=targets_B, excluded=excluded, cache=cache
     )
-    return found.of(targets_B)[0]
+    return above.of(targets_B)[0]
 
 
 def kth_score(scores_BK: torch.Tensor, k: int) -> torch.Tensor:

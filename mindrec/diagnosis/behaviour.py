@@ -82,16 +82,16 @@ def _reversed(history: History, case: Case, kin: Kin, rng: np.random.Generator) 
 def _swapped(history: History, case: Case, kin: Kin, rng: np.random.Generator) -> History | None:
     """One item gives way to another that is neither in the history nor the true next item."""
     taken = {*case.history, case.target}
-    for place in rng.permutation(len(history)):
-        if choices := [row for row in kin.of_item(history[place]).tolist() if row not in taken]:
-            return (*history[:place], int(rng.choice(choices)), *history[place + 1 :])
+    for position in rng.permutation(len(history)):
+        if choices := [row for row in kin.of_item(history[position]).tolist() if row not in taken]:
+            return (*history[:position], int(rng.choice(choices)), *history[position + 1 :])
     return None
 
 
 def _repeated(history: History, case: Case, kin: Kin, rng: np.random.Generator) -> History | None:
     """One item comes twice in a row."""
-    place = int(rng.integers(len(history)))
-    return (*history[: place + 1], *history[place:])
+    position = int(rng.integers(len(history)))
+    return (*history[: position + 1], *history[position:])
 
 
 CHANGES: dict[str, Callable[[History, Case, Kin, np.random.Generator], History | None]] = {
@@ -154,8 +154,8 @@ def _answers(denoiser, index, sample: Sequence[Case], histories: Sequence, confi
     if not histories:
         return []
     changed = [Case(case.user_id, history, case.target) for case, history in zip(sample, histories, strict=True)]
-    found = rank(denoiser, index, changed, config, batch=batch, progress=True)
-    return [[row for row in answers if row >= 0] for answers in found.rows.tolist()]
+    ranking = rank(denoiser, index, changed, config, batch=batch, progress=True)
+    return [[row for row in answers if row >= 0] for answers in ranking.rows.tolist()]
 
 
 def _move(before: list[int], after: list[int], target: int) -> tuple[float, float, float, float]:
@@ -214,13 +214,13 @@ def measure_behaviour(
 
 def read_behaviour(path: Path, recommender: Recommender) -> dict:
     """A result of `measure_behaviour` again. Raises MindRecError: it is damaged, or of another checkpoint."""
-    found = read_json(path, "behaviour")
+    result = read_json(path, "behaviour")
     try:
-        made = found["checkpoint"]["fingerprint"]
-        whole = [change["change"] for change in found["changes"]] == list(CHANGES)
-        whole = whole and all(name in change for change in found["changes"] for name in MEASURES)
+        made = result["checkpoint"]["fingerprint"]
+        whole = [change["change"] for change in result["changes"]] == list(CHANGES)
+        whole = whole and all(name in change for change in result["changes"] for name in MEASURES)
     except (KeyError, TypeError) as error:
         raise MindRecError(f"behaviour: {path} was not written by `mindrec behaviour`; write it again") from error
     if made != recommender.checkpoint.fingerprint or not whole:
         raise MindRecError(f"behaviour: {path} is of checkpoint {made}, not of this one; run `mindrec behaviour` again")
-    return found
+    return result

@@ -57,9 +57,9 @@ def transitions(left: Diagnosis, right: Diagnosis, k: int = 10) -> pd.DataFrame:
     both = _both(left, right)
     fates = {}
     for side in ("left", "right"):
-        found = both[f"gold_rank_{side}"].to_numpy(dtype=float, na_value=np.inf) < k
-        fates[side] = np.where(found, HIT, both[f"cause_{side}"].fillna(CAUSES[-1]))
-    used = [fate for fate in (HIT, *CAUSES) if any((values == fate).any() for values in fates.values())]
+        is_hit = both[f"gold_rank_{side}"].to_numpy(dtype=float, na_value=np.inf) < k
+        fates[side] = np.where(is_hit, HIT, both[f"cause_{side}"].fillna(CAUSES[-1]))
+    used = [outcome for outcome in (HIT, *CAUSES) if any((values == outcome).any() for values in fates.values())]
     counts = pd.crosstab(fates["left"], fates["right"]).reindex(index=used, columns=used, fill_value=0)
     long = counts.rename_axis(index="left", columns="right").stack().rename("cases").reset_index()
     return long.astype({"cases": int})

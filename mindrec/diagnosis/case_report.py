@@ -57,9 +57,9 @@ def write_report(
         table = Path(folder) / "cases.parquet"
         how = {"users": users, "depth": Depth(rescue=rescue), "device": device, "progress": progress}
         diagnose_checkpoint(checkpoint, data, table, command=command, **how)
-        found = read_cases(table)
-    write_text(out, report_page(found, Recommender.from_pretrained(checkpoint, device), command))
-    return found
+        diagnosis = read_cases(table)
+    write_text(out, report_page(diagnosis, Recommender.from_pretrained(checkpoint, device), command))
+    return diagnosis
 
 
 def report_page(diagnosis: Diagnosis, recommender: Recommender, command: str = "") -> str:
@@ -122,9 +122,9 @@ def _case(recommender: Recommender, case: pd.Series, n: int, config: DecodeConfi
             (*codes, f"{beam.score:.3f}", named.get(beam.item, ""))
             for codes, beam in zip(best, step.beams, strict=False)
         )
-        fate = "" if step.gold is None else f"; {step.gold.beams} can become the true item"
+        gold = "" if step.gold is None else f"; {step.gold.beams} can become the true item"
         beams = "1 beam" if len(step.beams) == 1 else f"{len(step.beams)} beams"
-        head = escape(f"Step {step.index}: {beams}, {step.items_left:,} items possible{fate}")
+        head = escape(f"Step {step.index}: {beams}, {step.items_left:,} items possible{gold}")
         rows.append(f"<details><summary>{head}</summary>{_table((*levels, 'score', 'item'), lines)}</details>")
     history = ", ".join(titles[item] for item in case["history"])
     facts = [("history", history), ("true item", titles[case["gold"]]), ("cause", _cause(case))]

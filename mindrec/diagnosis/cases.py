@@ -120,11 +120,11 @@ def read_cases(path: Path) -> Diagnosis:
 
 def check_belongs(diagnosis: Diagnosis, *, checkpoint: str, catalog: str) -> None:
     """Refuse cases of another checkpoint or catalog, given by fingerprint: their steps could not be shown again."""
-    for what, found in (("checkpoint", checkpoint), ("catalog", catalog)):
+    for what, fingerprint in (("checkpoint", checkpoint), ("catalog", catalog)):
         wanted = diagnosis.about[what]
-        if wanted["fingerprint"] != found:
+        if wanted["fingerprint"] != fingerprint:
             raise MindRecError(
-                f"the cases are of {what} {wanted['name']!r} ({wanted['fingerprint']}), this one is {found}; "
+                f"the cases are of {what} {wanted['name']!r} ({wanted['fingerprint']}), this one is {fingerprint}; "
                 f"load that {what}, or run `python -m mindrec diagnose` again"
             )
 
@@ -160,8 +160,8 @@ def summary(diagnosis: Diagnosis) -> dict[str, Any]:
     """users, hits, misses, k, and the counts of causes, errors and, where looked for, rescues: each adds up to the
     misses. `errors` counts as "none" the misses whose settings define no exact ranking."""
     k, cases = diagnosis.about["k"], diagnosis.cases
-    found = int(hits(cases, k).sum())
-    out = {"users": len(cases), "hits": found, "misses": len(cases) - found, "k": k}
+    n_hits = int(hits(cases, k).sum())
+    out = {"users": len(cases), "hits": n_hits, "misses": len(cases) - n_hits, "k": k}
     out["causes"] = causes(cases).set_index("cause")["misses"].to_dict()
     kinds = errors(cases).set_index("error")["misses"]
     out["errors"] = kinds.to_dict() | {NONE: out["misses"] - int(kinds.sum())}
@@ -307,10 +307,10 @@ def _corrected(frame: pd.DataFrame) -> np.ndarray:
     """p of each slice's hits against those of all other slices together, corrected for how many slices there are."""
     from scipy.stats import false_discovery_control, fisher_exact
 
-    users, found = frame["users"].to_numpy(), frame["hits"].to_numpy()
+    users, n_hits = frame["users"].to_numpy(), frame["hits"].to_numpy()
     p = []
-    for n, hit in zip(users, found, strict=True):
-        others, rest = found.sum() - hit, users.sum() - n
+    for n, hit in zip(users, n_hits, strict=True):
+        others, rest = n_hits.sum() - hit, users.sum() - n
         p.append(fisher_exact([[hit, n - hit], [others, rest - others]]).pvalue)
     return false_discovery_control(p) if p else np.zeros(0)
 
@@ -326,25 +326,25 @@ def calibration(cases: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
 
 def _rates(values: np.ndarray, hit: np.ndarray, bins: int, mean: str | None = None) -> pd.DataFrame:
     edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)[1:-1])) if len(values) else np.zeros(0)
-    place = np.searchsorted(edges, values, side="left")
-    groups = pd.DataFrame({"value": values, "hit": hit, "place": place}).groupby("place")
+    bin_U = np.searchsorted(edges, values, side="left")
+    groups = pd.DataFrame({"value": values, "hit": hit, "bin": bin_U}).groupby("bin")
     frame = groups["value"].agg(["min", "max", "size"]).set_axis(["lowest", "highest", "users"], axis=1)
     frame = _with_rate(frame.reset_index(drop=True), groups["hit"].sum().to_numpy(dtype=int), "hits", "rate")
     return frame if mean is None else frame.assign(**{mean: groups["value"].mean().to_numpy()})
 
 
-def wilson(found: np.ndarray, users: np.ndarray, z: float = Z) -> tuple[np.ndarray, np.ndarray]:
+def wilson(hits: np.ndarray, users: np.ndarray, z: float = Z) -> tuple[np.ndarray, np.ndarray]:
     """Wilson's interval of a rate, 95% by default: it stays within 0..1 and is honest for small counts."""
-    found, n = np.asarray(found, dtype=float), np.maximum(np.asarray(users, dtype=float), 1e-12)
-    middle = (found + z * z / 2) / (n + z * z)
-    half = z / (n + z * z) * np.sqrt(np.maximum(found * (n - found) / n, 0) + z * z / 4)
+    hits, n = np.asarray(hits, dtype=float), np.maximum(np.asarray(users, dtype=float), 1e-12)
+    middle = (hits + z * z / 2) / (n + z * z)
+    half = z / (n + z * z) * np.sqrt(np.maximum(hits * (n - hits) / n, 0) + z * z / 4)
     return np.clip(middle - half, 0, 1), np.clip(middle + half, 0, 1)
 
 
-def _with_rate(frame: pd.DataFrame, found: np.ndarray, count: str, rate: str) -> pd.DataFrame:
-    low, high = wilson(found, frame["users"].to_numpy())
-    share = found / np.maximum(frame["users"].to_numpy(), 1)
-    return frame.assign(**{count: found, rate: share, "low": low, "high": high})
+def _with_rate(frame: pd.DataFrame, hits: np.ndarray, count: str, rate: str) -> pd.DataFrame:
+    low, high = wilson(hits, frame["users"].to_numpy())
+    share = hits / np.maximum(frame["users"].to_numpy(), 1)
+    return frame.assign(**{count: hits, rate: share, "low": low, "high": high})
 
 
 def _stack(column: pd.Series) -> np.ndarray:

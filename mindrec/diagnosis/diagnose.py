@@ -88,8 +88,8 @@ def _run_in_chunks(job: ChunkedJob, parts: list, open_worker: Callable, workers:
 
 def _joined(job: ChunkedJob, out: Path, about: dict) -> Diagnosis:
     """The chunks as one table, written to `out`; the partial state goes."""
-    found = [read_cases(part).cases for part in job.parts]
-    done = Diagnosis(pd.concat(found, ignore_index=True), about)
+    tables = [read_cases(part).cases for part in job.parts]
+    done = Diagnosis(pd.concat(tables, ignore_index=True), about)
     write_cases(out, done.cases, done.about)
     job.close()
     return done
@@ -129,5 +129,5 @@ def _diagnosed(
 ) -> bytes:
     """One chunk's cases as a file."""
     depth = Depth(**{name: about[name] for name in asdict(QUICK)})
-    found = diagnose(recommender.denoiser, recommender.index, part, config, facts, k=about["k"], depth=depth)
-    return cases_file(found, about)
+    frame = diagnose(recommender.denoiser, recommender.index, part, config, facts, k=about["k"], depth=depth)
+    return cases_file(frame, about)

@@ -171,15 +171,15 @@ def rescues(
     trial = _Trial(denoiser, index, config, decoded, k)
     out: list[Rescue | None] = [None] * len(missed)
     for change in changes(config, index.n_levels):
-        left = np.array([n for n, found in enumerate(out) if found is None], dtype=np.int64)
+        left = np.array([n for n, rescue in enumerate(out) if rescue is None], dtype=np.int64)
         try:
             ranks = trial.ranks(missed, left, change)
         except MindRecError:
             continue
-        for n, place in zip(left, ranks, strict=True):
-            if 0 <= place < k:
+        for n, gold_rank in zip(left, ranks, strict=True):
+            if 0 <= gold_rank < k:
                 out[n] = Rescue(change.name, change.cost)
-    left = [n for n, found in enumerate(out) if found is None]
+    left = [n for n, rescue in enumerate(out) if rescue is None]
     for n, row in zip(left, trial.without_one([missed[n] for n in left]), strict=True):
         out[n] = Rescue(NONE, None) if row is None else Rescue(WITHOUT, LEFT_OUT, row)
     return out
@@ -223,8 +223,8 @@ class _Trial:
         targets = torch.tensor([missed[n].target for n in tried], device=device)
         with torch.inference_mode():
             cache = self.denoiser.encode(histories)
-            found = may_find(self.denoiser, self.index, histories, self.config, rows, targets, cache)
-        return tried[found.cpu().numpy()]
+            may = may_find(self.denoiser, self.index, histories, self.config, rows, targets, cache)
+        return tried[may.cpu().numpy()]
 
     def without_one(self, missed: Sequence[Case]) -> list[int | None]:
         """The row of each history that leads away most: without it the target ranks best, and among the first k.
@@ -239,9 +239,9 @@ class _Trial:
             part = shortened[first : first + BATCH]
             rests = [rest for _, _, rest in part]
             ranks, _ = self._ranks([missed[n] for n, _, _ in part], self.config, rests=rests)
-            for (n, row, _), place in zip(part, ranks, strict=True):
-                if 0 <= place < self.k and (best[n] is None or place < best[n][0]):
-                    best[n] = int(place), row
+            for (n, row, _), gold_rank in zip(part, ranks, strict=True):
+                if 0 <= gold_rank < self.k and (best[n] is None or gold_rank < best[n][0]):
+                    best[n] = int(gold_rank), row
         return [None if saved is None else saved[1] for saved in best]
 
     def _ranks(
@@ -268,5 +268,5 @@ class _Trial:
         )
         excluded = rule_out(self.index, histories, config)
         read = histories if rests is None else rests
-        found = target_ranks(self.denoiser, self.index, read, config, targets, excluded=excluded)
-        return found.rank.cpu().numpy(), found.whole.cpu().numpy()
+        standings = target_ranks(self.denoiser, self.index, read, config, targets, excluded=excluded)
+        return standings.rank.cpu().numpy(), standings.whole.cpu().numpy()

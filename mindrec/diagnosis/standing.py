@@ -56,8 +56,8 @@ def standing_of(
     rank = torch.full_like(gold_B, -1)
     if wanted.any():
         floor = score.where(wanted, torch.inf)
-        found = answers_above(denoiser, index, histories, config, floor, targets_B=gold_B, cache=cache)
-        exact, ranks = found.of(gold_B)
+        above = answers_above(denoiser, index, histories, config, floor, targets_B=gold_B, cache=cache)
+        exact, ranks = above.of(gold_B)
         score, rank = exact.where(wanted, score), ranks.where(wanted, -1)
     return Standing(score.cpu().numpy(), rank.cpu().numpy())
 

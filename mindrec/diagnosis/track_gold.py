@@ -92,14 +92,14 @@ def track_gold(denoiser: Denoiser, index: ItemIndex, part: Sequence[Case], confi
         best = step.beams.rank[:, None].where(standing, config.beam_size).amin(0)
         ranks.append(best.where(counts[-1] > 0, -1))
         held = standing
-    found, scores = answers(index, step, B, config.beam_size)
+    ranked, scores = answers(index, step, B, config.beam_size)
     top_codes = step.beams.codes[step.beams.rank == 0]
     n_steps = _n_steps(index, config)
     values = (
         possible,
         _to_length(counts, n_steps),
         _to_length(ranks, n_steps),
-        *(died, level, passed, margin, sibling, entropy, found, scores, top_codes),
+        *(died, level, passed, margin, sibling, entropy, ranked, scores, top_codes),
     )
     return GoldTrack(*(v.cpu().numpy() for v in values))
 
@@ -239,12 +239,12 @@ def diagnose(
         some = sample[part.start : part.stop]
         track = track_gold(denoiser, index, some, config)
         reasons = why(denoiser, index, some, config, (track.ranked, track.scores), track.possible, k=k, depth=depth)
-        found = case_table(track, reasons, some, facts, k)
+        frame = case_table(track, reasons, some, facts, k)
         report(len(some))
-        return found
+        return frame
 
     parts = (range(first, min(first + BATCH, len(sample))) for first in range(0, len(sample), BATCH))
-    return pd.concat([found for _, found in in_fitting_parts(table, parts)], ignore_index=True)
+    return pd.concat([frame for _, frame in in_fitting_parts(table, parts)], ignore_index=True)
 
 
 def check_followed(config: DecodeConfig) -> None:

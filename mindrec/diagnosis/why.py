@@ -72,7 +72,7 @@ def why(
         answers: of their decode, rows (B, K) and scores (B, K).
         possible_B: whose true item is known and not ruled out.
     """
-    found_BK, scores_BK = answers
+    ranked_BK, scores_BK = answers
     device, histories = index.tokens_NL.device, [case.history for case in part]
     gold = torch.tensor([case.target for case in part], device=device).where(torch.tensor(possible_B).to(device), -1)
     enough = kth_score(torch.tensor(scores_BK, device=device), k)
@@ -86,12 +86,12 @@ def why(
         pulls = pulls_on_items(denoiser, index, histories, config, gold.tolist())
     saved: list[Rescue | None] = [None] * len(part)
     if depth.rescue:
-        hit = hit_at_k(gold_ranks(found_BK, np.array([case.target for case in part])), k).astype(bool)
+        hit = hit_at_k(gold_ranks(ranked_BK, np.array([case.target for case in part])), k).astype(bool)
         tried = np.flatnonzero(~hit & possible_B)
         for n in np.flatnonzero(~hit):
             saved[n] = Rescue(NONE, None)
-        decoded = Decoded(found_BK[tried], standing.score[tried])
-        found = rescues(denoiser, index, [part[n] for n in tried], config, k, decoded)
-        for n, rescue in zip(tried, found, strict=True):
+        decoded = Decoded(ranked_BK[tried], standing.score[tried])
+        changes = rescues(denoiser, index, [part[n] for n in tried], config, k, decoded)
+        for n, rescue in zip(tried, changes, strict=True):
             saved[n] = rescue
     return Why(standing, pulls, saved)

@@ -35,12 +35,12 @@ def slate_table(result: dict) -> Shown:
     rows = [
         (
             WAYS[name],
-            f"{found['recall']:.4f}",
-            "" if name == "top" else _spread(found["recall_minus_top"]),
-            f"{found['categories']:.2f}",
-            f"{found['items_ever']:,}",
+            f"{way['recall']:.4f}",
+            "" if name == "top" else _spread(way["recall_minus_top"]),
+            f"{way['categories']:.2f}",
+            f"{way['items_ever']:,}",
         )
-        for name, found in ways.items()
+        for name, way in ways.items()
     ]
     n = result["hidden"]
     said = (
@@ -83,14 +83,14 @@ def behaviour_table(result: dict) -> Shown:
     """Of each change to a history: how much of the answer stays, and how far the true item moves."""
     rows = [
         (
-            CHANGES[found["change"]],
-            f"{found['cases']:,}",
-            _between(found["overlap@10"], ".1%"),
-            _between(found["first"], ".1%"),
-            _between(found["places"], ".2f"),
-            f"{found['unmoved']:,}",
+            CHANGES[change["change"]],
+            f"{change['cases']:,}",
+            _between(change["overlap@10"], ".1%"),
+            _between(change["first"], ".1%"),
+            _between(change["places"], ".2f"),
+            f"{change['unmoved']:,}",
         )
-        for found in result["changes"]
+        for change in result["changes"]
     ]
     head = (
         "change to the history",

@@ -31,6 +31,6 @@ def beam_loss(
         histories = [cases[n].history for n in part]
         rows = torch.from_numpy(ranking.rows[part]).to(index.tokens_NL.device)
         scores = torch.from_numpy(ranking.scores[part]).to(index.tokens_NL.device)
-        found = lost_of_first(denoiser, index, histories, config, (rows, scores), K)
-        shares += [len(lost) / due for lost, due in found if due]
+        lost_and_due = lost_of_first(denoiser, index, histories, config, (rows, scores), K)
+        shares += [len(lost) / due for lost, due in lost_and_due if due]
     return sum(shares) / len(shares) if shares else None

@@ -92,30 +92,30 @@ def _rank_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig) -> 
     blank = (np.full((B, K), -1), np.full((B, K), -np.inf), *np.zeros((2, B), dtype=np.int64), np.zeros(B))
     if not able.any():
         return (*blank, np.zeros(0), 0.0)
-    *found, forced, seconds = _decode_batch(
+    *results, forced, seconds = _decode_batch(
         denoiser, index, [c for c, ok in zip(part, able, strict=True) if ok], config
     )
-    for n, values in enumerate(found):
+    for n, values in enumerate(results):
         if values is not None:
             blank[n][able] = values
-    return (*(None if values is None else blank[n] for n, values in enumerate(found)), forced, seconds)
+    return (*(None if values is None else blank[n] for n, values in enumerate(results)), forced, seconds)
 
 
 def _decode_batch(denoiser, index, part: Sequence[Case], config: DecodeConfig) -> tuple:
     started = time.perf_counter()
     histories = [c.history for c in part]
     last = final(decode(denoiser, index, histories, config, full_trace=False))
-    found, score = answers(index, last, len(part), config.beam_size)
+    rows, score = answers(index, last, len(part), config.beam_size)
     calls, looked = last.nfe.clone(), last.rows
     if last.votes is not None:
         calls, looked = calls + last.votes.calls, looked + last.votes.rows
     if config.rethink:
         for user, history in enumerate(histories):
-            calls[user] += _think_again(denoiser, index, history, config, found[user], score[user])
+            calls[user] += _think_again(denoiser, index, history, config, rows[user], score[user])
     seconds = time.perf_counter() - started
     coverage = None if last.coverage is None else last.coverage.cpu().numpy()
     forced = last.beams.forced.double().mean(1).cpu().numpy()
-    return (*(t.cpu().numpy() for t in (found, score, calls, looked)), coverage, forced, seconds)
+    return (*(t.cpu().numpy() for t in (rows, score, calls, looked)), coverage, forced, seconds)
 
 
 def _think_again(denoiser, index, history, config, rows_K, scores_K) -> int:

@@ -27,13 +27,13 @@ def sweep_guidance(
         The sweep as `evaluate_checkpoint` gives it, with "chosen".
     """
     sweep = [{"guidance": weight} for weight in WEIGHTS]
-    found = evaluate_checkpoint(
+    result = evaluate_checkpoint(
         checkpoint, data, split="validation", users=users, settings=settings, sweep=sweep, device=device
     )
-    chosen = largest_free(found["rows"])
+    chosen = largest_free(result["rows"])
     set_decode(checkpoint, guidance=chosen)
-    note_training(checkpoint, guidance=[sweep_record(row) for row in found["rows"]])
-    return found | {"chosen": chosen}
+    note_training(checkpoint, guidance=[sweep_record(row) for row in result["rows"]])
+    return result | {"chosen": chosen}
 
 
 def sweep_record(row: dict) -> dict:

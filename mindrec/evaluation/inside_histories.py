@@ -42,10 +42,10 @@ def evaluate_gaps(
     for first in range(0, len(sample), batch):
         part = sample[first : first + batch]
         gaps = [(before, after) for before, _, after in part]
-        found = fill_gaps(recommender.denoiser, recommender.index, gaps, config, candidates=candidates, right=right)
-        for (_, hidden, _), own in zip(part, found, strict=True):
-            both.append(_place([f.row for f in own], hidden))
-            left.append(_place([f.row for f in sorted(own, key=lambda f: -f.left)], hidden))
+        filled = fill_gaps(recommender.denoiser, recommender.index, gaps, config, candidates=candidates, right=right)
+        for (_, hidden, _), fillings in zip(part, filled, strict=True):
+            both.append(_rank_of([f.row for f in fillings], hidden))
+            left.append(_rank_of([f.row for f in sorted(fillings, key=lambda f: -f.left)], hidden))
     ranks = {"both_sides": np.array(both), "left_alone": np.array(left)}
     return {
         "checkpoint": recommender.name,
@@ -88,10 +88,10 @@ def evaluate_odd(
     by_lift, by_probability = [], []
     for first in range(0, len(sample), batch):
         part = sample[first : first + batch]
-        found = odd_one_out(recommender.denoiser, recommender.index, [history for history, _ in part], config)
-        for (_, place), own in zip(part, found, strict=True):
-            by_lift.append(least(own) == place)
-            by_probability.append(least(_without_lift(own)) == place)
+        by_history = odd_one_out(recommender.denoiser, recommender.index, [history for history, _ in part], config)
+        for (_, position), lifts in zip(part, by_history, strict=True):
+            by_lift.append(least(lifts) == position)
+            by_probability.append(least(_without_lift(lifts)) == position)
     return {
         "checkpoint": recommender.name,
         "histories": len(sample),
@@ -123,9 +123,9 @@ def _intruders(interactions: Interactions, seed: int) -> list[tuple[list[int], i
     out = []
     for whole in wholes:
         other = wholes[int(rng.integers(len(wholes)))]
-        row, place = other[int(rng.integers(len(other)))], int(rng.integers(len(whole)))
+        row, position = other[int(rng.integers(len(other)))], int(rng.integers(len(whole)))
         if len(whole) >= 3 and row not in whole:
-            out.append(([*whole[:place], row, *whole[place + 1 :]], place))
+            out.append(([*whole[:position], row, *whole[position + 1 :]], position))
     return out
 
 
@@ -135,7 +135,7 @@ def _sample(candidates: list, users: int | None, seed: int, needed: str) -> list
     return sampled(candidates, users, seed)
 
 
-def _place(rows: Sequence[int], row: int) -> int:
+def _rank_of(rows: Sequence[int], row: int) -> int:
     return rows.index(row) if row in rows else -1
 
 

@@ -26,8 +26,8 @@ def hit_at_k(ranks_U: np.ndarray, k: int) -> np.ndarray:
 
 def ndcg_at_k(ranks_U: np.ndarray, k: int) -> np.ndarray:
     """1 / log2(rank + 2) within the first k, else 0, (U,); the ideal is 1 with one target."""
-    found = (ranks_U >= 0) & (ranks_U < k)
-    return np.where(found, 1 / np.log2(np.maximum(ranks_U, 0) + 2), 0.0)
+    hit_U = (ranks_U >= 0) & (ranks_U < k)
+    return np.where(hit_U, 1 / np.log2(np.maximum(ranks_U, 0) + 2), 0.0)
 
 
 def accuracy(ranks_U: np.ndarray) -> dict[str, float]:
@@ -43,8 +43,8 @@ def semantic_accuracy(ranked_UK: np.ndarray, targets_U: np.ndarray, semantic_NS:
     if not semantic_NS.shape[1]:
         return {}
     same = np.unique(semantic_NS, axis=0, return_inverse=True)[1].reshape(-1)
-    found = np.where(ranked_UK >= 0, same[ranked_UK.clip(min=0)], -1)
-    return accuracy(gold_ranks(found, same[targets_U]))
+    ids_UK = np.where(ranked_UK >= 0, same[ranked_UK.clip(min=0)], -1)
+    return accuracy(gold_ranks(ids_UK, same[targets_U]))
 
 
 def diversity(ranked: Sequence[Sequence[int]], codes: np.ndarray, n_items: int) -> dict[str, float]:

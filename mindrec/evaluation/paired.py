@@ -101,7 +101,7 @@ def _ranks(
     recommender: Recommender, config: DecodeConfig, sample: Sequence[Case], batch: int
 ) -> tuple[np.ndarray, dict]:
     """Rank of each target (U,), and what the checkpoint is and took."""
-    found = ranked(recommender, sample, config, batch)
+    ranking = ranked(recommender, sample, config, batch)
     training = recommender.checkpoint.training or {}
     block = [record for record in training.get("curve", ()) if record.get("stage") == "block"]
     about = {
@@ -111,7 +111,7 @@ def _ranks(
         "training_seed": training.get("seed"),
         "block_epochs": len(block),
         "block_seconds": round(sum(record["seconds"] for record in block), 1),
-        "nfe": found.nfe,
-        "decode_seconds": round(found.seconds, 1),
+        "nfe": ranking.nfe,
+        "decode_seconds": round(ranking.seconds, 1),
     }
-    return gold_ranks(found.rows, np.array([c.target for c in sample])), about
+    return gold_ranks(ranking.rows, np.array([c.target for c in sample])), about

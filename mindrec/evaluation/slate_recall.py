@@ -50,7 +50,7 @@ def evaluate_slates(
     sample = _hidden(cases(data.interactions, "test"), n, users, seed)
     shown = [case for case, _ in sample]
     hidden = [set(new) for _, new in sample]
-    found = {
+    chosen = {
         name: [row for first in range(0, len(shown), batch) for row in way(shown[first : first + batch])]
         for name, way in _ways(recommender, config, guidance, n, width).items()
     }
@@ -61,7 +61,7 @@ def evaluate_slates(
         "guidance": guidance,
         "width": width,
         "decode": config.to_dict(),
-        "ways": _measured(recommender, found, hidden, seed),
+        "ways": _measured(recommender, chosen, hidden, seed),
     }
 
 
@@ -77,10 +77,10 @@ def _ways(recommender: Recommender, config: DecodeConfig, guidance: float, n: in
     }
 
 
-def _measured(recommender: Recommender, found: dict[str, list[list[int]]], hidden: list[set[int]], seed: int) -> dict:
+def _measured(recommender: Recommender, chosen: dict[str, list[list[int]]], hidden: list[set[int]], seed: int) -> dict:
     """Of each way, recall with its paired distance from `top`, and variety: categories a slate, items ever chosen."""
     category = recommender.index.codes_NL[:, max(recommender.index.levels.n_categories - 1, 0)]
-    recall = {name: np.array(list(map(_recall, rows, hidden))) for name, rows in found.items()}
+    recall = {name: np.array(list(map(_recall, rows, hidden))) for name, rows in chosen.items()}
     return {
         name: {
             "recall": round(float(recall[name].mean()), 5),
@@ -88,7 +88,7 @@ def _measured(recommender: Recommender, found: dict[str, list[list[int]]], hidde
             "categories": round(float(np.mean([len(set(category[row].tolist())) for row in rows])), 3),
             "items_ever": len({item for row in rows for item in row}),
         }
-        for name, rows in found.items()
+        for name, rows in chosen.items()
     }
 
 
@@ -113,8 +113,10 @@ def _top(recommender: Recommender, part: Sequence[Case], config: DecodeConfig, n
 
 def _slates(recommender: Recommender, part, config: DecodeConfig, n: int, width: int, limit=None) -> list[list[int]]:
     histories = [case.history for case in part]
-    found = slates(recommender.denoiser, recommender.index, histories, config, n, width=width, max_per_category=limit)
-    return [list(ranked[0].rows) for ranked in found]
+    by_history = slates(
+        recommender.denoiser, recommender.index, histories, config, n, width=width, max_per_category=limit
+    )
+    return [list(ranked[0].rows) for ranked in by_history]
 
 
 def _recall(rows: Sequence[int], hidden: set[int]) -> float:

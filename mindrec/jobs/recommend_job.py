@@ -133,9 +133,9 @@ def _recommended(
     """One chunk's rows as a Parquet file, whose metadata counts what was passed over."""
     served_rows, unknown, without, catalog = [], [], [], recommender.catalog
     for user, ids in histories.rows(*chunk):
-        found = [catalog.ids.row(item) for item in ids]
-        known = [row for row in found if row is not None]
-        unknown += [item for item, row in zip(ids, found, strict=True) if row is None]
+        matched = [catalog.ids.row(item) for item in ids]
+        known = [row for row in matched if row is not None]
+        unknown += [item for item, row in zip(ids, matched, strict=True) if row is None]
         if known:
             served_rows.append((user, known))
         else:
@@ -151,8 +151,8 @@ def _recommended(
     for n in range(0, len(served_rows), TOGETHER):
         users, ids = zip(*served_rows[n : n + TOGETHER], strict=True)
         for user, answer in zip(users, recommender.recommend_many(ids, config, trace=False), strict=True):
-            for found in answer.items[:top]:
-                values = (user, found.rank, found.item.item_id, found.score, found.probability)
+            for ranked in answer.items[:top]:
+                values = (user, ranked.rank, ranked.item.item_id, ranked.score, ranked.probability)
                 for name, value in zip(SCHEMA.names, values, strict=True):
                     rows[name].append(value)
     passed = dict(zip(COUNTED, (unknown, without, full), strict=True))

@@ -150,10 +150,10 @@ def exact_log_p(denoiser: Denoiser, tokenizer: Tokenizer, histories, decode: Dec
     """
     index = ItemIndex(torch.from_numpy(tokenizer.tokens), tokenizer.layout)
     everything = torch.full((len(histories),), -torch.inf, dtype=torch.float64)
-    found = answers_above(denoiser, index, histories, decode, everything)
+    above = answers_above(denoiser, index, histories, decode, everything)
     log_p = np.full((len(histories), tokenizer.n_items), LEAST_LOG_P)
-    named = found.item >= 0
-    log_p[found.user[named].numpy(), found.item[named].numpy()] = found.score[named].numpy().clip(LEAST_LOG_P)
+    named = above.item >= 0
+    log_p[above.user[named].numpy(), above.item[named].numpy()] = above.score[named].numpy().clip(LEAST_LOG_P)
     return log_p
 
 

@@ -62,7 +62,7 @@ def toy_shop(dials: Dials) -> Problem:
     law = world.law(cart)
 
     def worth(log_p_BN: np.ndarray) -> float:
-        return float(np.mean([distance(law, own) for law, own in zip(laws, log_p_BN, strict=True)]))
+        return float(np.mean([distance(law, log_p_N) for law, log_p_N in zip(laws, log_p_BN, strict=True)]))
 
     return Problem(
         data=world.data(dials.histories, dials.seed + 1),

@@ -48,8 +48,8 @@ def _slice(whole: PreparedData) -> tuple[Catalog, np.ndarray]:
     """The slice's catalog, and for each row of the whole catalog its row here, -1 for what is not in it."""
     items = whole.catalog.items
     inside = np.flatnonzero([item.categories[0] == SECTION for item in items])
-    most_first = (-item_counts(whole.interactions)[inside]).argsort(kind="stable")
-    kept = np.sort(inside[most_first[:ITEMS]])
+    by_count = (-item_counts(whole.interactions)[inside]).argsort(kind="stable")
+    kept = np.sort(inside[by_count[:ITEMS]])
     row_of = np.full(len(items), -1, dtype=np.int32)
     row_of[kept] = np.arange(len(kept))
     kept_items = tuple(replace(items[row], categories=items[row].categories[1:]) for row in kept)

@@ -107,10 +107,10 @@ def make_world(sharpness: float, seed: int) -> World:
     rng = np.random.default_rng(seed)
     shelf_N = catalog.tree.codes[:, -1]
     shelves = int(shelf_N.max()) + 1
-    place_N = np.arange(len(items)) % PLACES
+    column_N = np.arange(len(items)) % PLACES
     of_shelves, of_places = rng.normal(size=(shelves, shelves)), rng.normal(scale=0.7, size=(PLACES, PLACES))
     of_items = rng.normal(scale=0.4, size=len(items))
-    utility_NN = of_shelves[np.ix_(shelf_N, shelf_N)] + of_places[np.ix_(place_N, place_N)] + of_items
+    utility_NN = of_shelves[np.ix_(shelf_N, shelf_N)] + of_places[np.ix_(column_N, column_N)] + of_items
     return World(catalog, utility_NN, np.inf if sharpness >= 1 else GAIN * sharpness / (1 - sharpness))
 
 

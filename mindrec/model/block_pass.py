@@ -74,13 +74,13 @@ def _positions_read(masked_BRL: torch.Tensor) -> torch.Tensor:
 
 def _layer(layer, hidden, turn, past: KeyValue, unseen, read_BRP: torch.Tensor | None = None) -> torch.Tensor:
     """The states of the positions `read_BRP`, or of all, after one layer."""
-    own, normed = layer.self_attn, _normed(layer.input_layernorm, hidden)
-    key, value = (_heads(own, each(normed)) for each in (own.k_proj, own.v_proj))
+    attention, normed = layer.self_attn, _normed(layer.input_layernorm, hidden)
+    key, value = (_heads(attention, each(normed)) for each in (attention.k_proj, attention.v_proj))
     key = _turned(key, turn)
     if read_BRP is not None:
         hidden, normed, turn = (_taken(each, read_BRP) for each in (hidden, normed, turn))
-    query = _turned(_heads(own, own.q_proj(normed)), turn)
-    hidden = hidden + own.o_proj(_attended(query, key, value, past, unseen, own.scaling))
+    query = _turned(_heads(attention, attention.q_proj(normed)), turn)
+    hidden = hidden + attention.o_proj(_attended(query, key, value, past, unseen, attention.scaling))
     return hidden + layer.mlp(_normed(layer.post_attention_layernorm, hidden))
 
 

@@ -139,8 +139,8 @@ class CodeTable(torch.nn.Module):
         branches = self.branches[level]
         first_S, count_S = branches.first_N[item_S], branches.count_N[item_S]
         state = torch.arange(len(item_S), device=item_S.device).repeat_interleave(count_S)
-        place = torch.arange(len(state), device=item_S.device) - (count_S.cumsum(0) - count_S)[state]
-        branch, row = first_S[state] + place, row_S[state]
+        offset = torch.arange(len(state), device=item_S.device) - (count_S.cumsum(0) - count_S)[state]
+        branch, row = first_S[state] + offset, row_S[state]
         mass = sums_M1[row, branches.bound[branch + 1]] - sums_M1[row, branches.bound[branch]]
         out_SC = torch.zeros(len(item_S), self.level_sizes[level], device=item_S.device)
         return out_SC.index_put((state, branches.code[branch]), mass.float())
@@ -170,9 +170,9 @@ def _branches(codes_NL: torch.Tensor, order_N: torch.Tensor) -> Iterator[_Branch
         start = begins_N.nonzero()[:, 0]
         count_P = torch.bincount(prefix_N[start])
         first_P = count_P.cumsum(0) - count_P
-        own = prefix_N[order_N.argsort()]
+        node_N = prefix_N[order_N.argsort()]
         bound, code = F.pad(start, (0, 1), value=len(order_N)), sorted_NL[start, level]
-        yield _Branches(bound=bound, code=code, first_N=first_P[own], count_N=count_P[own])
+        yield _Branches(bound=bound, code=code, first_N=first_P[node_N], count_N=count_P[node_N])
         prefix_N = begins_N.cumsum(0) - 1
 
 

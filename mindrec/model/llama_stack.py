@@ -16,23 +16,23 @@ from mindrec.model.attention import ATTENTION
 class AskedMLP(LlamaMLP):
     """The last feed-forward of the block, which is most of its work: in training, of the positions that are read."""
 
-    asked: torch.Tensor | None = None
+    read: torch.Tensor | None = None
 
     @contextmanager
-    def only(self, asked_BRL: torch.Tensor | None):
-        self.asked = asked_BRL
+    def only(self, read_BRL: torch.Tensor | None):
+        self.read = read_BRL
         try:
             yield
         finally:
-            self.asked = None
+            self.read = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, R * L, D); zero at positions that nobody asks for."""
-        if self.asked is None:
+        """(B, R * L, D); zero at positions that are not read."""
+        if self.read is None:
             return super().forward(x)
-        asked = self.asked.view(x.shape[:2])
-        out = super().forward(x[asked])
-        return torch.zeros_like(x, dtype=out.dtype).index_put((asked,), out)
+        read = self.read.view(x.shape[:2])
+        out = super().forward(x[read])
+        return torch.zeros_like(x, dtype=out.dtype).index_put((read,), out)
 
 
 def llama_stack(config, layers: int, dropout: float) -> LlamaModel:

@@ -64,12 +64,12 @@ def load(
 
 def _files(path: Path, metadata: Path | None) -> tuple[Path, Path]:
     if path.is_dir():
-        found = sorted(p for p in path.iterdir() if {".json", ".jsonl"} & set(p.suffixes))
-        meta = [p for p in found if p.name.startswith("meta_")]
-        other = [p for p in found if p not in meta]
+        files = sorted(p for p in path.iterdir() if {".json", ".jsonl"} & set(p.suffixes))
+        meta = [p for p in files if p.name.startswith("meta_")]
+        other = [p for p in files if p not in meta]
         if len(other) != 1 or (metadata is None and len(meta) != 1):
             raise MindRecError(
-                f"{path} holds {[p.name for p in found]}; one review file and one meta_* file are needed: name them "
+                f"{path} holds {[p.name for p in files]}; one review file and one meta_* file are needed: name them "
                 "with --path and --metadata"
             )
         return other[0], Path(metadata or meta[0])

@@ -14,7 +14,7 @@ from mindrec.sources.repairs import REFUSE_AFTER, REFUSE_SHARE, Repairs
 from mindrec.sources.roles import log_roles
 from mindrec.sources.tables import Table, look_at
 from mindrec.sources.times import TimeColumn
-from mindrec.sources.user_columns import LogOptions, own_log
+from mindrec.sources.user_columns import LogOptions, load_with
 
 BATCH = 20_000
 
@@ -35,29 +35,29 @@ def log_of(table: Table, options: LogOptions, repairs: Repairs, *, describe: boo
     rules = filters.rules(options.keep, options.min_rating, table.columns, path.name)
     if not rules:
         filters.hint(table.columns, table.head, path.name, repairs)
-    place = {use: table.columns.index(column) for use, column in roles.items()}
+    column_of = {use: table.columns.index(column) for use, column in roles.items()}
     tests = [(table.columns.index(column), filters.test_of(sign, values)) for column, sign, values in rules]
     numbering = Numbering(repairs)
     times = TimeColumn(roles.get("time", ""), options.day_first, options.time_format)
     lines: list[np.ndarray] = []
-    for batch in _batches(_kept(table, place, tests, items, repairs)):
+    for batch in _batches(_kept(table, column_of, tests, items, repairs)):
         numbers, users, item_ids, texts = zip(*batch, strict=True)
         usable = numbering.add(users, item_ids, numbers, str(path))
-        if "time" in place:
+        if "time" in column_of:
             times.add([text for text, use in zip(texts, usable, strict=True) if use])
             lines.append(np.array(numbers, dtype=np.uint32)[usable])
     events = numbering.events()
-    if "time" not in place:
+    if "time" not in column_of:
         events = replace(events, time_M=np.arange(len(events), dtype=np.float64))
     else:
         events = _timed(events, times, np.concatenate(lines) if lines else np.zeros(0, np.uint32), path, repairs)
     return Log(events, list(items.items(repairs)) if items else ())
 
 
-def _kept(table: Table, place: dict, tests: list, items: Described | None, repairs: Repairs) -> Iterator[tuple]:
+def _kept(table: Table, column_of: dict, tests: list, items: Described | None, repairs: Repairs) -> Iterator[tuple]:
     """(line, user, item, time) of every row that counts; `items` sees it."""
-    user, item, time = place["user"], place["item"], place.get("time", place["user"])
-    last = max([*place.values(), *(column for column, _ in tests), *(items.places if items else ())])
+    user, item, time = column_of["user"], column_of["item"], column_of.get("time", column_of["user"])
+    last = max([*column_of.values(), *(column for column, _ in tests), *(items.places if items else ())])
     for seen, (number, row) in enumerate(table.rows(repairs), 1):
         if len(row) <= last:
             repairs.malformed("row_malformed", f"{table.path}, line {number}", seen)
@@ -97,4 +97,4 @@ def _timed(events: Events, times: TimeColumn, line_M: np.ndarray, path: Path, re
     return events
 
 
-load = own_log(_read)
+load = load_with(_read)

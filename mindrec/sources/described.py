@@ -42,8 +42,8 @@ class OwnColumns:
         )
         if "title" not in fields and "description" in fields and {"title", "description"} <= guessed:
             fields["title"] = fields.pop("description")  # shop logs call the product's name so
-        found = cls(reader, fields, frozenset(guessed & {use for use in fields if fields[use]}))
-        return found if found.used else None
+        uses = cls(reader, fields, frozenset(guessed & {use for use in fields if fields[use]}))
+        return uses if uses.used else None
 
     @property
     def used(self) -> list[str]:
@@ -80,7 +80,7 @@ class Described:
 
     def see(self, item: str, row: Sequence[str]) -> None:
         """Read the row of an item."""
-        cells = tuple(["" if row[place] in MISSING else row[place] for place in self.places])
+        cells = tuple(["" if row[column] in MISSING else row[column] for column in self.places])
         held = self.cells.get(item)
         if held is None:
             self.cells[item] = cells

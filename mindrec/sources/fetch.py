@@ -16,29 +16,29 @@ from mindrec.system.progress import progress_bar
 CHUNK = 1 << 20
 
 
-def local(place: str, checksum: str | None, cache: Path, open_url: Callable = urllib.request.urlopen) -> Path:
-    """The path behind `place`, its checksum verified where one is given ("sha256:…" or "md5:…").
+def local(address: str, checksum: str | None, cache: Path, open_url: Callable = urllib.request.urlopen) -> Path:
+    """The path behind an address, its checksum verified where one is given ("sha256:…" or "md5:…").
 
     A broken download is kept beside the cache entry and resumed by the next call.
 
     Raises:
         MindRecError: another checksum, an address that cannot be fetched, a checksum for something that is no file.
     """
-    if "://" not in place:
-        path = Path(place).expanduser()
+    if "://" not in address:
+        path = Path(address).expanduser()
         if checksum:
             if not path.is_file():
-                raise MindRecError(f"--checksum needs a file, {place} is none")
+                raise MindRecError(f"--checksum needs a file, {address} is none")
             verify(path, checksum)
         return path
-    if urlsplit(place).scheme != "https" or not urlsplit(place).hostname:
-        raise MindRecError(f"{place!r} is no https address; give one, or a local path")
-    digest = hashlib.sha256(place.encode()).hexdigest()[:12]
-    path = cache / "downloads" / f"{digest}-{PurePosixPath(urlsplit(place).path).name or 'data'}"
+    if urlsplit(address).scheme != "https" or not urlsplit(address).hostname:
+        raise MindRecError(f"{address!r} is no https address; give one, or a local path")
+    digest = hashlib.sha256(address.encode()).hexdigest()[:12]
+    path = cache / "downloads" / f"{digest}-{PurePosixPath(urlsplit(address).path).name or 'data'}"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(path.name + ".part")
-        _download(place, part, open_url)
+        _download(address, part, open_url)
         if checksum:
             verify(part, checksum, remove=True)
         os.replace(part, path)
@@ -83,11 +83,11 @@ def verify(path: Path, checksum: str, *, remove: bool = False) -> None:
     if kind not in ("sha256", "md5") or not wanted:
         raise MindRecError(f"checksum {checksum!r} is not sha256:DIGEST or md5:DIGEST")
     with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, kind).hexdigest()
-    if found != wanted.lower():
+        digest = hashlib.file_digest(stream, kind).hexdigest()
+    if digest != wanted.lower():
         if remove:
             path.unlink()
         raise MindRecError(
-            f"{path.name}: {kind} is {found}, {wanted} was asked for; "
+            f"{path.name}: {kind} is {digest}, {wanted} was asked for; "
             + ("the fetched file was deleted: run the command again" if remove else "fetch the file again")
         )

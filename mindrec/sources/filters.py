@@ -19,12 +19,12 @@ def rules(keep: Sequence[str] | None, min_rating: float | None, columns: Sequenc
     Raises:
         MindRecError: a rule that cannot be read, or a column that is not there.
     """
-    found = []
+    tests = []
     if min_rating is not None:
         column = guessed("rating", columns)
         if column is None:
             raise MindRecError(f"{name} has no column known as a rating; use --keep COLUMN>={min_rating:g}")
-        found.append((column, ">=", [str(min_rating)]))
+        tests.append((column, ">=", [str(min_rating)]))
     for rule in keep or ():
         match = _RULE.match(rule)
         if not match or match[1] not in columns:
@@ -35,8 +35,8 @@ def rules(keep: Sequence[str] | None, min_rating: float | None, columns: Sequenc
         values = [value.strip() for value in match[3].split(",")]
         if match[2] in _ORDER and (len(values) != 1 or number(values[0]) is None):
             raise MindRecError(f"--keep {rule!r}: {match[2]} needs one number")
-        found.append((match[1], match[2], values))
-    return found
+        tests.append((match[1], match[2], values))
+    return tests
 
 
 def test_of(sign: str, values: Sequence[str]) -> Callable[[str], bool]:
@@ -66,12 +66,12 @@ def hint(columns: Sequence[str], head: Sequence[Sequence[str]], name: str, repai
             )
     column = next((c for c in columns if c.lower() in ("quantity", "qty")), None)
     if column:
-        place = columns.index(column)
-        if any(len(row) > place and (number(row[place]) or 0) < 0 for row in head):
+        position = columns.index(column)
+        if any(len(row) > position and (number(row[position]) or 0) < 0 for row in head):
             repairs.warn(f"{name}: rows with a negative {column!r} (returns) count too; --keep '{column}>0' drops them")
     column = guessed("rating", columns)
     if column:
-        place = columns.index(column)
-        numbers = [n for row in head if len(row) > place and (n := number(row[place])) is not None]
+        position = columns.index(column)
+        numbers = [n for row in head if len(row) > position and (n := number(row[position])) is not None]
         if len(set(numbers)) > 1:
             repairs.note(f"{name}: every rating counts alike; --min-rating {max(numbers) * 0.8:g} keeps the high ones")

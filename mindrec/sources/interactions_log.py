@@ -82,8 +82,8 @@ class Numbering:
         user_B = np.array(_codes(users, self.user_of, self.users), dtype=np.int32)
         item_B = np.array(_codes(items, self.item_of, self.items), dtype=np.int32)
         usable = (user_B >= 0) & (item_B >= 0)
-        for place in np.flatnonzero(~usable):
-            where = f"{name}, line {lines[place]}" if name else str(lines[place])
+        for n in np.flatnonzero(~usable):
+            where = f"{name}, line {lines[n]}" if name else str(lines[n])
             self.repairs.count("missing_id", where)
         self.seen += len(usable)
         self.user_M.frombytes(user_B[usable].tobytes())
@@ -228,11 +228,11 @@ def assemble(
     depth = judge_depth(paths, depth, repairs)
     items = [replace(item, categories=path) for item, path in zip(items, paths, strict=True)]
     catalog = Catalog(tuple(items), name=name, category_depth=depth)
-    found = sequences(events, catalog, repairs)
-    judge_order(found, [item.item_id for item in items], timed, repairs)
+    interactions = sequences(events, catalog, repairs)
+    judge_order(interactions, [item.item_id for item in items], timed, repairs)
     if events.split_M is not None:
-        found = as_split(found, events)
-    return PreparedData(catalog, found, notes=notes, repairs=repairs.lines())
+        interactions = as_split(interactions, events)
+    return PreparedData(catalog, interactions, notes=notes, repairs=repairs.lines())
 
 
 def _items(events: Events, known: dict[str, Item], keep_unused: bool, repairs: Repairs) -> list[Item]:
@@ -271,23 +271,23 @@ def _order(events: Events) -> np.ndarray:
     return np.lexsort((events.time_M, *split, events.user_M))
 
 
-def as_split(found: Interactions, events: Events) -> Interactions:
+def as_split(interactions: Interactions, events: Events) -> Interactions:
     """Whole sequences as the publisher's split has them: the training rows, and a sequence for each held-out row.
 
     The sequence of a held-out row is all that came before it, with the row last, as `data.splits.cases` asks it.
     """
     split_M = events.split_M[_order(events)]
     names, rows, splits = [], [], []
-    for n, user in enumerate(found.user_ids):
-        items = found.sequences[n]
-        parts = split_M[found.sequences.starts[n] : found.sequences.starts[n + 1]]
+    for n, user in enumerate(interactions.user_ids):
+        items = interactions.sequences[n]
+        parts = split_M[interactions.sequences.starts[n] : interactions.sequences.starts[n + 1]]
         n_train = int((parts == 0).sum())
         if n_train > 1:
             names.append(user)
             rows.append(items[:n_train])
             splits.append(SPLITS[0])
-        for place in range(max(n_train, 1), len(items)):
+        for position in range(max(n_train, 1), len(items)):
             names.append(user)
-            rows.append(items[: place + 1])
-            splits.append(SPLITS[parts[place]])
-    return Interactions(tuple(names), Ragged.of(rows), found.n_items, tuple(splits))
+            rows.append(items[: position + 1])
+            splits.append(SPLITS[parts[position]])
+    return Interactions(tuple(names), Ragged.of(rows), interactions.n_items, tuple(splits))

@@ -93,8 +93,8 @@ def look(source: str, options: dict[str, object]) -> str:
         raise MindRecError(f"--look is for {' and '.join(SOURCES)}, not for {source}")
     given = LogOptions(**{key: value for key, value in options.items() if key != "path" and value is not None})
     path = Path(str(options["path"]))
-    found, roles, header = look_at_log(source, path, given)
-    lines = list(found.lines())
+    findings, roles, header = look_at_log(source, path, given)
+    lines = list(findings.lines())
     if given.item_file is not None:
         lines += look_at_items(Path(given.item_file), given).lines()
     return "\n".join([*lines, f"run: {command(source, path, given, roles, header=header)}"])
@@ -224,8 +224,8 @@ def _judge_times(sample: _Sample, roles: dict[str, str], options: LogOptions, re
 
 
 def _cells(sample: _Sample, column: str) -> list[str]:
-    place = sample.columns.index(column)
-    return [row[place] for row in sample.rows if len(row) > place]
+    position = sample.columns.index(column)
+    return [row[position] for row in sample.rows if len(row) > position]
 
 
 def _counts_seconds(sample: _Sample, column: str) -> bool:
@@ -234,11 +234,11 @@ def _counts_seconds(sample: _Sample, column: str) -> bool:
 
 
 def _columns(sample: _Sample, roles: dict[str, str]) -> list[Column]:
-    found = []
+    columns = []
     for name in sample.columns:
         cells = [cell.strip() for cell in _cells(sample, name) if not is_missing(cell)]
-        found.append(Column(name, _kind(cells[:200]), tuple(dict.fromkeys(cells))[:EXAMPLES], roles.get(name, "")))
-    return found
+        columns.append(Column(name, _kind(cells[:200]), tuple(dict.fromkeys(cells))[:EXAMPLES], roles.get(name, "")))
+    return columns
 
 
 def _kind(cells: Sequence[str]) -> str:

@@ -38,11 +38,11 @@ def check_match(without: Sequence[str], used: int, known: Sequence[str], repairs
 def _spelt_apart(without: Sequence[str], known: Sequence[str]) -> str:
     """Two ids that differ in leading zeros, case or signs alone, and the remedy; "" where there are none."""
     near = {loose_id(text): text for text in known}
-    found = next(((text, near[loose_id(text)]) for text in without if loose_id(text) in near), None)
-    if found is None:
+    pair = next(((text, near[loose_id(text)]) for text in without if loose_id(text) in near), None)
+    if pair is None:
         return ""
     return (
-        f"; {found[0]!r} of the log and {found[1]!r} of the item file differ in leading zeros, case or signs alone: "
+        f"; {pair[0]!r} of the log and {pair[1]!r} of the item file differ in leading zeros, case or signs alone: "
         "a spreadsheet drops leading zeros; write ids as text in both"
     )
 
@@ -135,9 +135,9 @@ def judge_depth(paths: list[tuple[str, ...]], depth: int | None, repairs: Repair
     return used
 
 
-def judge_order(found: Interactions, ids: Sequence[str], timed: bool, repairs: Repairs) -> None:
+def judge_order(interactions: Interactions, ids: Sequence[str], timed: bool, repairs: Repairs) -> None:
     """Warn where the order of the rows is the order of the ids, of repeats, and of sequences too short to test."""
-    flat, starts = found.sequences.flat, found.sequences.starts
+    flat, starts = interactions.sequences.flat, interactions.sequences.starts
     inner = np.ones(len(flat), bool)
     inner[starts[:-1]] = False
     if not timed and inner.sum() >= 30:
@@ -149,14 +149,14 @@ def judge_order(found: Interactions, ids: Sequence[str], timed: bool, repairs: R
                 "without times the order is that of the rows, and they are sorted by item id: the 'next item' says "
                 "nothing; give a time column, or rows in the order in which things happened"
             )
-    if why := too_short(found):
+    if why := too_short(interactions):
         repairs.warn(f"`train` will refuse this data: {why}")
-    _judge_repeats(found, timed, repairs)
+    _judge_repeats(interactions, timed, repairs)
 
 
-def _judge_repeats(found: Interactions, timed: bool, repairs: Repairs) -> None:
+def _judge_repeats(interactions: Interactions, timed: bool, repairs: Repairs) -> None:
     """Warn of repeats. Where most last items are some, `prepare` says so first of all and names the setting."""
-    flat, starts = found.sequences.flat, found.sequences.starts
+    flat, starts = interactions.sequences.flat, interactions.sequences.starts
     lengths = np.diff(starts)
     again = _had_before(flat, starts)
     repeats, last = int(again.sum()), int(again[starts[1:] - 1].sum())

@@ -25,13 +25,13 @@ _COMMA = re.compile(r"(?<!\s),(?!\s)")
 def load(path: Path, *, core: int = 1, keep_unused: bool = False) -> PreparedData:
     """Read the folder. Only the inter file is required."""
     folder, repairs = Path(path), Repairs()
-    found = sorted(folder.glob("*.inter.json")) if folder.is_dir() else []
-    if len(found) != 1:
-        raise MindRecError(f"{folder} holds {len(found)} *.inter.json files; a folder with exactly one is needed")
-    name = found[0].name.removesuffix(".inter.json")
+    logs = sorted(folder.glob("*.inter.json")) if folder.is_dir() else []
+    if len(logs) != 1:
+        raise MindRecError(f"{folder} holds {len(logs)} *.inter.json files; a folder with exactly one is needed")
+    name = logs[0].name.removesuffix(".inter.json")
     parts = {part: folder / f"{name}.{part}.json" for part in ("index", "item", "category")}
     read = {part: json_object(file) if file.exists() else {} for part, file in parts.items()}
-    events = collect(_rows(found[0], repairs), repairs)
+    events = collect(_rows(logs[0], repairs), repairs)
     named = any(_field(record, "categories") for record in read["item"].values())
     data = assemble(
         events,
@@ -46,7 +46,7 @@ def load(path: Path, *, core: int = 1, keep_unused: bool = False) -> PreparedDat
     semantic_ids = whole_semantic_ids(read["index"], ids, repairs) if read["index"] else None
     notes = NOTES.format(
         name=name,
-        files=", ".join(f"`{f.name}`" for f in (found[0], *parts.values()) if f.exists()),
+        files=", ".join(f"`{f.name}`" for f in (logs[0], *parts.values()) if f.exists()),
         categories="Categories: names from the item file."
         if named
         else "Categories: codes from the category file, which has no names."
@@ -64,8 +64,8 @@ def _rows(path: Path, repairs: Repairs) -> Iterator[tuple[str, str, str, float]]
         elif not items:
             repairs.count("empty_user", where)
         else:
-            for place, item in enumerate(items):
-                yield where, user, str(item), float(place)
+            for position, item in enumerate(items):
+                yield where, user, str(item), float(position)
 
 
 def _field(record: object, key: str) -> object:

@@ -115,9 +115,11 @@ def _films_commas(bundle: Bundle, repairs: Repairs) -> Iterator[Item]:
             yield film(row[0], row[1], row[2].split("|"))
 
 
-def _check_header(found: list[str], wanted: list[str], name: str) -> None:
-    if found[: len(wanted)] != wanted:
-        raise MindRecError(f"{name} begins with the columns {found[:6]}, a MovieLens file has {wanted}; fetch it again")
+def _check_header(header: list[str], wanted: list[str], name: str) -> None:
+    if header[: len(wanted)] != wanted:
+        raise MindRecError(
+            f"{name} begins with the columns {header[:6]}, a MovieLens file has {wanted}; fetch it again"
+        )
 
 
 def film(item_id: str, title: str, genres: list[str]) -> Item:

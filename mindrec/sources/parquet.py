@@ -17,7 +17,7 @@ from mindrec.sources.repairs import Repairs
 from mindrec.sources.roles import log_roles
 from mindrec.sources.tables import HEAD_ROWS
 from mindrec.sources.times import TimeColumn, one_unit
-from mindrec.sources.user_columns import LogOptions, own_log
+from mindrec.sources.user_columns import LogOptions, load_with
 
 
 def _read(path: Path, options: LogOptions, repairs: Repairs) -> Log:
@@ -50,7 +50,7 @@ def _described(frame, schema: dict, uses: OwnColumns, name: str, repairs: Repair
     pl = large.polars()
     key, texts = uses.fields["item"][0], [column for column in uses.used if not schema[column].is_nested()]
     cells = [_present(column, schema[column]) for column in uses.used]
-    found = large.collected(
+    frame_of_items = large.collected(
         frame.select(_id(key, schema[key]).alias("_item"), *cells)
         .filter(pl.col("_item").is_not_null())
         .group_by("_item")
@@ -61,10 +61,10 @@ def _described(frame, schema: dict, uses: OwnColumns, name: str, repairs: Repair
         )
         .sort("_item")
     )
-    again = max(int((found["_rows"] - 1).sum()), 1)
-    others = {column: int((found[f"_{n}"].clip(1) - 1).sum()) for n, column in enumerate(texts)}
+    again = max(int((frame_of_items["_rows"] - 1).sum()), 1)
+    others = {column: int((frame_of_items[f"_{n}"].clip(1) - 1).sum()) for n, column in enumerate(texts)}
     uses = uses.without({column for column, n in others.items() if n > VARIES * again}, name, repairs)
-    return list(records(uses, ((row["_item"], row) for row in found.iter_rows(named=True))))
+    return list(records(uses, ((row["_item"], row) for row in frame_of_items.iter_rows(named=True))))
 
 
 def _present(column: str, kind):
@@ -109,11 +109,11 @@ def _one_frame(path: Path):
 
 
 def _rows(ids, time_M: np.ndarray) -> Iterator[tuple[str, str, str, float]]:
-    place = 0
+    first = 0
     for part in large.batches(ids.select("user", "item")):
-        for (user, item), time in zip(part.iter_rows(), time_M[place:].tolist(), strict=False):
+        for (user, item), time in zip(part.iter_rows(), time_M[first:].tolist(), strict=False):
             yield "", user, item, time
-        place += len(part)
+        first += len(part)
 
 
 def _is_text(kind) -> bool:
@@ -193,4 +193,4 @@ def _id(column: str, kind):
     return pl.when(text.is_in(sorted(MISSING))).then(None).otherwise(text.str.replace(WHOLE_FLOAT, "$1"))
 
 
-load = own_log(_read)
+load = load_with(_read)

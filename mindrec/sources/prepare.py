@@ -55,9 +55,9 @@ def prepare(
     if induce:
         from mindrec.tokens.induce import induce_tree
 
-        found = induce_tree(data.catalog, training_sequences(data.interactions), embed=embed)
-        data = replace(data, catalog=found.catalog)
-        extra += _induced_notes(found.report)
+        induced = induce_tree(data.catalog, training_sequences(data.interactions), embed=embed)
+        data = replace(data, catalog=induced.catalog)
+        extra += _induced_notes(induced.report)
     _say_first(data, say)
     if report:
         from mindrec.tokens.quality import as_text, quality_report

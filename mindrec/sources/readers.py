@@ -163,12 +163,12 @@ class Bundle:
         self.path = Path(path)
         self.zip: zipfile.ZipFile | None = None
         if self.path.is_dir():
-            found = [p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file()]
+            names = [p.relative_to(self.path).as_posix() for p in self.path.rglob("*") if p.is_file()]
         elif self.path.is_file():
-            found = self._open_zip()
+            names = self._open_zip()
         else:
             raise MindRecError(f"{path} is missing; give the zip or the folder it unpacks to with --path")
-        self.names = {PurePosixPath(name).name: name for name in sorted(found, key=lambda n: -n.count("/"))}
+        self.names = {PurePosixPath(name).name: name for name in sorted(names, key=lambda n: -n.count("/"))}
 
     def _open_zip(self) -> list[str]:
         try:

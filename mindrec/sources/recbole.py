@@ -87,23 +87,23 @@ def _bundle(path: Path) -> Bundle:
 
 def _named(bundle: Bundle, kind: str) -> dict[str, str]:
     """{stem: file} of the files of one kind, packed or not."""
-    found = {name: match for name in bundle.names if (match := _ENDING.search(name))}
-    return {name[: match.start()]: name for name, match in found.items() if match[1] == kind}
+    endings = {name: match for name in bundle.names if (match := _ENDING.search(name))}
+    return {name[: match.start()]: name for name, match in endings.items() if match[1] == kind}
 
 
 def _files(bundle: Bundle) -> tuple[str, dict[str, str]]:
     """(name of the data, {split: file}); {"": file} where the log is one file."""
-    found = _named(bundle, "inter")
-    if len(found) == 1:
-        stem, file = next(iter(found.items()))
+    logs = _named(bundle, "inter")
+    if len(logs) == 1:
+        stem, file = next(iter(logs.items()))
         return stem, {"": file}
-    parts = parts_of(sorted(found), str(bundle.path))
+    parts = parts_of(sorted(logs), str(bundle.path))
     if parts is None:
         raise MindRecError(
-            f"{bundle.path} holds {len(found)} .inter files ({sorted(found.values())[:5]}); one, or the parts "
+            f"{bundle.path} holds {len(logs)} .inter files ({sorted(logs.values())[:5]}); one, or the parts "
             "NAME.train.inter, NAME.valid.inter and NAME.test.inter, is needed"
         )
-    return parts[0] or bundle.path.name.split(".")[0], {part: found[stem] for part, stem in parts[1].items()}
+    return parts[0] or bundle.path.name.split(".")[0], {part: logs[stem] for part, stem in parts[1].items()}
 
 
 def _atomic(bundle: Bundle, file: str, options: LogOptions, repairs: Repairs) -> Atomic:
@@ -162,7 +162,7 @@ def _listed(parts: dict[str, Atomic], options: LogOptions, repairs: Repairs) -> 
 
 
 def _placed(pairs: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str, str, float]]:
-    return (("", user, item, float(place)) for place, (user, item) in enumerate(pairs))
+    return (("", user, item, float(position)) for position, (user, item) in enumerate(pairs))
 
 
 def _histories(atomic: Atomic, options: LogOptions, repairs: Repairs) -> Iterator[tuple[str, list[str], list[str]]]:
@@ -174,12 +174,12 @@ def _histories(atomic: Atomic, options: LogOptions, repairs: Repairs) -> Iterato
     user = table.columns.index(log_roles(table.columns, wanted, table.path.name, repairs)["user"])
     column = options.wanted["item"] or listed.removesuffix("_list")
     target = table.columns.index(column) if column in table.columns else None
-    place = table.columns.index(listed)
+    position = table.columns.index(listed)
     for seen, (number, row) in enumerate(table.rows(repairs), 1):
-        if len(row) <= max(user, place, target or 0):
+        if len(row) <= max(user, position, target or 0):
             repairs.malformed("row_malformed", f"{table.path}, line {number}", seen)
             continue
-        yield row[user].strip(), split_path(row[place]), [] if target is None else [row[target].strip()]
+        yield row[user].strip(), split_path(row[position]), [] if target is None else [row[target].strip()]
 
 
 def _items(atomic: Atomic, columns: ItemColumns, repairs: Repairs) -> Iterator[Item]:

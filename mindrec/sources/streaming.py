@@ -101,8 +101,8 @@ def _frequent(frame, column: str, core: int):
     """Ids with `core` rows or more, sorted, with their number as COLUMN_code."""
     pl = polars()
     counted = frame.group_by(column).agg(pl.len().alias("n")).filter(pl.col("n") >= core).select(column)
-    found = collected(counted).sort(column)
-    return found.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias(f"{column}_code"))
+    frequent = collected(counted).sort(column)
+    return frequent.with_columns(pl.int_range(pl.len(), dtype=pl.Int32).alias(f"{column}_code"))
 
 
 def collected(frame):

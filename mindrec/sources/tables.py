@@ -276,8 +276,8 @@ def look_at(path: Path, options: Options, repairs: Repairs, opener: Opener | Non
     lines = [line for line in raw if line.strip()]
     if not lines:
         raise MindRecError(f"{path} is empty; a header line with column names is needed")
-    if found := _json_table(rough, lines):
-        return found
+    if table := _json_table(rough, lines):
+        return table
     if sum(not (char.isprintable() or char in PLAIN_CONTROLS) for char in "".join(lines[:5])[:2000]) > 8:
         raise MindRecError(f"{path} is no text table (its first line is {lines[0][:40]!r}); check --path")
     refuse_markup(lines[0], path)
@@ -354,11 +354,11 @@ def _with_header(table: Table, rows: list[list[str]], options: Options, repairs:
         names = ["", *names]
         repairs.warn(f"{table.path.name}: rows have one field more than the header: a first column without a name")
     seen = Counter(names)
-    place: Counter = Counter()
+    count_of: Counter = Counter()
     columns = []
     for name in names:
-        place[name] += 1
-        columns.append(f"{name}.{place[name]}" if seen[name] > 1 and name else name)
+        count_of[name] += 1
+        columns.append(f"{name}.{count_of[name]}" if seen[name] > 1 and name else name)
     return replace(table, columns=columns, header_lines=1, head=body)
 
 

@@ -86,11 +86,11 @@ class TimeColumn:
             values[rest] = parse_dates(texts, day_first=False)
             slashed = texts.str.match(SLASHED).fillna(False).to_numpy(bool)
             if slashed.any():
-                place = np.flatnonzero(rest)[slashed]
+                at = np.flatnonzero(rest)[slashed]
                 day = parse_dates(texts[slashed], day_first=True)
-                self.swapped_at.frombytes((len(self.values) + place).astype(np.int64).tobytes())
+                self.swapped_at.frombytes((len(self.values) + at).astype(np.int64).tobytes())
                 self.swapped.frombytes(day.tobytes())
-                self._compare(day, values[place], texts[slashed])
+                self._compare(day, values[at], texts[slashed])
         return values
 
     def _compare(self, day: np.ndarray, month: np.ndarray, texts: "pd.Series") -> None:
@@ -119,11 +119,11 @@ class TimeColumn:
                 "since other rows allow nothing else"
             )
         values = np.frombuffer(self.values, dtype=np.float64)
-        place, day = np.array(self.swapped_at, dtype=np.int64), np.array(self.swapped, dtype=np.float64)
+        at, day = np.array(self.swapped_at, dtype=np.int64), np.array(self.swapped, dtype=np.float64)
         if day_first is None:  # no row has two readings: each has the one that it allows
-            values[place] = np.where(np.isnan(values[place]), day, values[place])
+            values[at] = np.where(np.isnan(values[at]), day, values[at])
         elif day_first:
-            values[place] = day
+            values[at] = day
         return one_unit(values, self.name, warn, dates=self.dates and self.numbers)
 
 
@@ -172,10 +172,10 @@ def _to_seconds(texts: "pd.Series", **options) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns of the forms it guesses; they are judged by the column here
         try:
-            found = pd.to_datetime(texts, errors="coerce", utc=True, **options)
+            times = pd.to_datetime(texts, errors="coerce", utc=True, **options)
         except (ValueError, OverflowError, TypeError):
             return np.full(len(texts), np.nan)
-    return _seconds(found)
+    return _seconds(times)
 
 
 def _seconds(moments: "pd.Series") -> np.ndarray:

@@ -111,7 +111,7 @@ def takes_log_options(without: Sequence[str] = ()) -> Callable[[Callable], Calla
     return decorated
 
 
-def own_log(read: ReadLog) -> Callable[..., PreparedData]:
+def load_with(read: ReadLog) -> Callable[..., PreparedData]:
     """The `load` of a source whose log `read` reads."""
 
     @takes_log_options()

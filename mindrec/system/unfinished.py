@@ -72,16 +72,16 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     ]
 
 
-def _check_same(place: Path, before: dict, now: dict) -> None:
+def _check_same(path: Path, before: dict, now: dict) -> None:
     if not before:
         raise MindRecError(
-            f"{place} does not record what it was begun with: an earlier release wrote it, and nothing tells whether "
+            f"{path} does not record what it was begun with: an earlier release wrote it, and nothing tells whether "
             "this run is the same; run it without --resume to begin afresh"
         )
-    if found := differences(before, now):
-        more = f"; {len(found) - NAMED} more settings differ" if len(found) > NAMED else ""
+    if changed := differences(before, now):
+        more = f"; {len(changed) - NAMED} more settings differ" if len(changed) > NAMED else ""
         raise MindRecError(
-            f"{place} was begun with {'; with '.join(found[:NAMED])}{more}; "
+            f"{path} was begun with {'; with '.join(changed[:NAMED])}{more}; "
             "run it with the same settings and data, or without --resume to begin afresh"
         )
 

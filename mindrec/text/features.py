@@ -88,7 +88,7 @@ def text_model_digest(folder: Path) -> str:
     Raises:
         MindRecError: no such folder.
     """
-    folder, found = Path(folder).expanduser(), hashlib.sha256()
+    folder, digest = Path(folder).expanduser(), hashlib.sha256()
     if not folder.is_dir():
         raise MindRecError(f"--text-model {folder} is not a folder; give one that holds a sentence-transformers model")
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -96,8 +96,8 @@ def text_model_digest(folder: Path) -> str:
         if any(part.startswith(".") for part in name.parts):
             continue  # of the system, or of what fetched it
         with path.open("rb") as file:
-            found.update(f"{name.as_posix()}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\0".encode())
-    return found.hexdigest()[:16]
+            digest.update(f"{name.as_posix()}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\0".encode())
+    return digest.hexdigest()[:16]
 
 
 def _unit(model, texts: Sequence[str]) -> np.ndarray:

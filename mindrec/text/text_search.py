@@ -90,7 +90,7 @@ class TextSearch:
         query = query[:MAX_QUERY].strip()
         if not query:
             return []
-        words = self._telling(query)
+        words = self._content_words(query)
         scores = self._likeness(query, words, self.matrix, self._vectors_ND)
         scores[scores > LEAST] += self.popular_N[scores > LEAST]
         for row in np.argsort(-scores, kind="stable")[: max(CANDIDATES, limit)]:
@@ -100,19 +100,19 @@ class TextSearch:
     def fits(self, query: str, row: int) -> bool:
         """Whether an item may be taken as what the words mean, where a list would only offer it.
 
-        It has at least half the letters of one telling word, or the text model finds item and words alike.
+        It has at least half the letters of one content word, or the text model finds item and words alike.
         """
         query, letters = query[:MAX_QUERY].strip(), self.vectorizer.build_analyzer()
         item = self.catalog.items[row]
         item_letters = set(letters(fold(" ".join(filter(None, (item.title, *item.categories, item.brand))))))
-        for word in self._telling(query):
+        for word in self._content_words(query):
             parts = set(letters(word)) if any(map(str.isalnum, word)) else set()
             if parts and len(parts & item_letters) >= SURE * len(parts):
                 return True
         return self.embed is not None and float(self._vectors_ND[row] @ self.embed([query])[0]) > LEAST_LIKE
 
-    def _telling(self, query: str) -> list[str]:
-        """Words of a query without "something", "for", "a"; one that the catalog lacks gives way to what it means.
+    def _content_words(self, query: str) -> list[str]:
+        """Content words of a query, without "something", "for", "a"; one that the catalog lacks gives way to what it means.
 
         The last word stays, since it may still be being typed.
         """
@@ -125,7 +125,7 @@ class TextSearch:
         nodes, letters, vectors = self._nodes
         if not query or not nodes:
             return []
-        words = self._telling(query)
+        words = self._content_words(query)
         scores = self._likeness(query, words, letters, vectors)
         scores += [_typed(fold(path[-1]), words) for path in nodes]
         return [nodes[n] for n in _best(scores, limit)]
@@ -134,8 +134,8 @@ class TextSearch:
 def _typed(name: str, words: Sequence[str]) -> float:
     """The score of a name for the words: each whole word counts, and so does the one still being typed."""
     parts = name.replace(",", " ").split()
-    found = sum(0.5 * (w in parts) + 0.25 * any(t.startswith(w) for t in parts) for w in words)
-    return found + 0.5 * name.startswith(" ".join(words)) - 0.002 * len(name)
+    score = sum(0.5 * (w in parts) + 0.25 * any(t.startswith(w) for t in parts) for w in words)
+    return score + 0.5 * name.startswith(" ".join(words)) - 0.002 * len(name)
 
 
 def _best(scores: np.ndarray, limit: int) -> list[int]:

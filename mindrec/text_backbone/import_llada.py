@@ -148,10 +148,10 @@ def llama_name(published: str) -> str:
     """
     if published in OUTSIDE:
         return OUTSIDE[published]
-    found = re.fullmatch(r"model\.transformer\.blocks\.(\d+)\.(\w+)\.weight", published)
-    if not found or found[2] not in INSIDE:
+    match = re.fullmatch(r"model\.transformer\.blocks\.(\d+)\.(\w+)\.weight", published)
+    if not match or match[2] not in INSIDE:
         raise MindRecError(f"tensor {published!r} is none of LLaDA's; its blocks have {', '.join(INSIDE)}")
-    return f"model.layers.{found[1]}.{INSIDE[found[2]]}.weight"
+    return f"model.layers.{match[1]}.{INSIDE[match[2]]}.weight"
 
 
 def source_folder(source: str, patterns: tuple[str, ...]) -> Path:
@@ -180,18 +180,18 @@ def _shards(folder: Path) -> list[Path]:
 
 def _check_names(shards: list[Path], expected: dict[str, tuple[int, ...]], folder: Path) -> None:
     """Every tensor once, none else, each of its shape: read from the headers alone."""
-    found: dict[str, tuple[int, ...]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     for shard in shards:
         try:
             with safe_open(shard, "pt") as file:
-                found |= {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+                shapes |= {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise MindRecError(f"{shard} is damaged ({error}); fetch it again") from error
-    for key in sorted(found.keys() - expected.keys()):
+    for key in sorted(shapes.keys() - expected.keys()):
         raise MindRecError(f"{folder}: tensor {key!r} is none that config.json asks for; files of two models are mixed")
     for key, shape in expected.items():
-        if found.get(key) != shape:
-            has = f"is {found[key]}" if key in found else "is missing"
+        if shapes.get(key) != shape:
+            has = f"is {shapes[key]}" if key in shapes else "is missing"
             raise MindRecError(f"{folder}: tensor {key!r} {has}, config.json asks for {shape}; fetch all shards again")
 
 

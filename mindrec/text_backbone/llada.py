@@ -269,9 +269,9 @@ class LladaDenoiser(nn.Module):
 
 
 def _check_base(config: LladaConfig) -> None:
-    found = about_base(Path(config.base))["fingerprint"]
-    if config.base_fingerprint != found:
+    base = about_base(Path(config.base))["fingerprint"]
+    if config.base_fingerprint != base:
         raise MindRecError(
-            f"base {config.base} has fingerprint {found!r}, config.json was written for {config.base_fingerprint!r}; "
+            f"base {config.base} has fingerprint {base!r}, config.json was written for {config.base_fingerprint!r}; "
             "give the base that it was trained on"
         )

@@ -102,7 +102,7 @@ def train_llada(
         validate: model -> {"score": number to maximise, ...}, the same on every process.
         state_dir: where to keep what resuming needs; written whole after each epoch by the first process.
     """
-    _place(model, config, accelerator)
+    _to_device(model, config, accelerator)
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), lr=config.learning_rate, weight_decay=config.weight_decay)
     done = load_progress(state_dir, trained, optimizer) if resume and state_dir else Progress()
@@ -146,7 +146,7 @@ def _take_best(done: Progress, trained: dict[str, torch.Tensor]) -> None:
         value.copy_(done.best_weights[name])
 
 
-def _place(model: LladaDenoiser, config: LladaTrainConfig, accelerator: Accelerator) -> None:
+def _to_device(model: LladaDenoiser, config: LladaTrainConfig, accelerator: Accelerator) -> None:
     """Put the model on this process's device. Raises MindRecError where processes do not each hold a whole copy."""
     if accelerator.distributed_type not in COPIES:
         raise MindRecError(

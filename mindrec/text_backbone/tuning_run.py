@@ -140,8 +140,8 @@ def _validation(data: PreparedData, preset: LladaPreset, tokenizer: Tokenizer, d
     index = ItemIndex(torch.from_numpy(tokenizer.tokens).to(device), tokenizer.layout)
 
     def validate(model: LladaDenoiser) -> dict:
-        found = measure(rank(model, index, held_out, preset.decode), held_out, tokenizer.codes, tokenizer.n_items)
-        return {"score": found["ndcg@10"], **{k: found[k] for k in ("hit@1", "hit@10", "ndcg@10")}}
+        measures = measure(rank(model, index, held_out, preset.decode), held_out, tokenizer.codes, tokenizer.n_items)
+        return {"score": measures["ndcg@10"], **{k: measures[k] for k in ("hit@1", "hit@10", "ndcg@10")}}
 
     return validate
 

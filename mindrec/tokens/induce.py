@@ -120,8 +120,8 @@ def node_names(titles: Sequence[str], labels: np.ndarray, ancestors: Sequence[st
     said = {word for name in ancestors for word in name.lower().split(", ")}
     taken = {*ancestors}
     names = []
-    for number, found in enumerate(class_keywords(titles, labels, int(labels.max()) + 1, WORDS + len(said)), 1):
-        words = [word for word in found if word not in said][:WORDS]
+    for number, keywords in enumerate(class_keywords(titles, labels, int(labels.max()) + 1, WORDS + len(said)), 1):
+        words = [word for word in keywords if word not in said][:WORDS]
         name = ", ".join(w if n else w.capitalize() for n, w in enumerate(words)) or f"Group {number}"
         while name in taken:
             name += f" ({number})"

@@ -37,8 +37,8 @@ def quality_report(
     pairs = neighbour_pairs(cooccurrence_vectors(sequences, len(catalog), seed=seed), seed)
     out, codebook_size = {}, fitting_size(leaf, levels, codebook_size)
     for kind, quantise in QUANTISERS.items():
-        found = quantise(vectors, leaf, levels, codebook_size, seed)
-        out[kind] = codes_report(found.codes, found.unique(leaf, codebook_size), leaf, data, pairs)
+        quantised = quantise(vectors, leaf, levels, codebook_size, seed)
+        out[kind] = codes_report(quantised.codes, quantised.unique(leaf, codebook_size), leaf, data, pairs)
     if data.semantic_ids:
         labels = [data.semantic_ids[item.item_id] for item in catalog.items]
         raw = np.array([np.unique(column, return_inverse=True)[1] for column in zip(*labels, strict=True)]).T
@@ -129,16 +129,16 @@ def _same(codes: np.ndarray, rows: np.ndarray, near: np.ndarray) -> float | None
 def as_text(report: dict) -> str:
     """The report as a table for a person."""
     lines = [f"Semantic IDs of {report['items']:,} items, category nodes {report['category_nodes'] or 'none'}"]
-    for kind, found in report["semantic_ids"].items():
-        before = found["collisions_before"]
+    for kind, quality in report["semantic_ids"].items():
+        before = quality["collisions_before"]
         lines.append(
             f"\n{kind}: {before['items_sharing_an_id']:,} items ({before['share']:.1%}) share category and codes "
-            f"before collisions are resolved; {found['items_moved']:,} moved"
+            f"before collisions are resolved; {quality['items_moved']:,} moved"
         )
         lines.append(
             "level  codes used  entropy (of most)  purity (chance)  neighbours same code (chance)  same prefix"
         )
-        for number, level in enumerate(found["levels"], 1):
+        for number, level in enumerate(quality["levels"], 1):
             lines.append(
                 f"{number:>5}  {level['used']:>4}/{level['codes']:<4}  {level['entropy_bits']:>6.2f} "
                 f"({_share(level['entropy_share'])})    {_share(level['purity_top_category'])} "

@@ -267,9 +267,9 @@ def first_free(
         head = tuple(map(int, codes[: len(codes) - changed]))
         for middle in np.ndindex(*sizes[len(codes) - changed : -1]):
             for last in last_codes:
-                found = (*head, *map(int, middle), int(last))
-                if (category, *found) not in taken:
-                    return found
+                free = (*head, *map(int, middle), int(last))
+                if (category, *free) not in taken:
+                    return free
     return None
 
 

@@ -58,14 +58,14 @@ class _Masses:
         """Rows of the items that each beam of each step can become, ascending: a part of its parent's."""
         out, codes = [[free]], [(None,) * self.codes_NL.shape[1]]
         for step in self.trace.steps:
-            found = []
+            rows_of_beams = []
             for beam in step.beams:
                 rows, was = out[-1][beam.parent or 0], codes[beam.parent or 0]
                 for position, code in enumerate(beam.codes):
                     if code is not None and code != was[position]:
                         rows = rows[self.codes_NL[rows, position] == code]
-                found.append(rows)
-            out.append(found)
+                rows_of_beams.append(rows)
+            out.append(rows_of_beams)
             codes = [beam.codes for beam in step.beams]
         return out[1:]
 

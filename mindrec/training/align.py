@@ -139,11 +139,11 @@ class _Phase:
 
     def measure(self) -> dict[str, float]:
         """The tokens alone on validation: NDCG@10, Hit@10 and the reward's own measure."""
-        found = rank(self.model, self.index, self.held_out, self.decode).rows
+        rows_UK = rank(self.model, self.index, self.held_out, self.decode).rows
         targets = np.array([case.target for case in self.held_out])
-        ranks = gold_ranks(found, targets)
+        ranks = gold_ranks(rows_UK, targets)
         values = {"hit@10": float(hit_at_k(ranks, 10).mean()), "ndcg@10": float(ndcg_at_k(ranks, 10).mean())}
-        values["tail_hit@10"] = reach(found[:, :10], targets, self.counts_N)["tail_hit@10"] or 0.0
+        values["tail_hit@10"] = reach(rows_UK[:, :10], targets, self.counts_N)["tail_hit@10"] or 0.0
         return {name: round(value, 5) for name, value in values.items()}
 
     def mine(self, number: int) -> Pairs:
@@ -177,8 +177,8 @@ class _Phase:
     def log_p(self, pairs: Pairs, at: torch.Tensor) -> torch.Tensor:
         """Of the better answer and the worse ones of some prefixes, (P, 1 + R); -inf where there is none."""
         rows_PK = torch.cat([pairs.better_P[at, None], pairs.worse_PR[at]], 1).to(self.device)
-        found = item_log_p(self.model, self.table, [pairs.histories[n] for n in at.tolist()], rows_PK.clamp(min=0))
-        return found.masked_fill(rows_PK < 0, -torch.inf)
+        log_p_PK = item_log_p(self.model, self.table, [pairs.histories[n] for n in at.tolist()], rows_PK.clamp(min=0))
+        return log_p_PK.masked_fill(rows_PK < 0, -torch.inf)
 
     def loss(self, log_p_PK: torch.Tensor, frozen_PK: torch.Tensor | None) -> torch.Tensor:
         """The alignment's part of a step's loss."""
@@ -274,8 +274,8 @@ def _saved(source: Checkpoint, data: PreparedData, out: Path, about: dict, comma
     record = dict(source.training or {})
     source.denoiser.requires_grad_(True).eval()
     sequences = training_sequences(data.interactions)
-    found = weigh(source.denoiser, source.tokenizer, data, sequences, source.decode, record.get("seed", 0))
-    training = record | found | {"command": command, "aligned": about}
+    weights = weigh(source.denoiser, source.tokenizer, data, sequences, source.decode, record.get("seed", 0))
+    training = record | weights | {"command": command, "aligned": about}
     checkpoint = replace(source, name=out.name, training=training, card=model_card(out.name, data, training))
     checkpoint.save(out)
     return checkpoint

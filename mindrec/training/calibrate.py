@@ -81,7 +81,7 @@ def _best_ratio(parts: Sequence[tuple[torch.Tensor, torch.Tensor]], cases: Seque
 
 def _ndcgs(parts: Iterable[tuple[torch.Tensor, torch.Tensor]], cases: Sequence[Case]) -> np.ndarray:
     """NDCG@10 of each case by each share of RATIOS, (shares, U): the scores are (1 - share) one + share other."""
-    found, first = [], 0
+    ndcg_parts, first = [], 0
     for one_UN, other_UN in parts:
         targets = [case.target for case in cases[first : first + len(one_UN)]]
         first += len(one_UN)
@@ -90,8 +90,8 @@ def _ndcgs(parts: Iterable[tuple[torch.Tensor, torch.Tensor]], cases: Sequence[C
         for share in RATIOS:
             scores_UN = (1 - share) * one_UN + share * other_UN
             ranks.append((scores_UN > scores_UN.gather(1, target_U1)).sum(1))
-        found.append(ndcg_at_k(torch.stack(ranks).cpu().numpy(), 10))
-    return np.concatenate(found, axis=1)
+        ndcg_parts.append(ndcg_at_k(torch.stack(ranks).cpu().numpy(), 10))
+    return np.concatenate(ndcg_parts, axis=1)
 
 
 def _likeliest_scale(nll: Callable, ratio: np.ndarray) -> float:
@@ -126,31 +126,31 @@ def calibrate(
     """
     if model.adds_up:
         return _calibrate_items(model, cases)
-    found = {"evidence": [], "tokens": [], "both": []}
+    nll = {"evidence": [], "tokens": [], "both": []}
     if model.likeness is not None:
         _fit_likeness_by_level(model, table, cases)
     levels = _by_level(model, table, cases, progress)
     if not len(levels[0][-1]):
-        return found
+        return nll
     for level, parts in enumerate(levels):
         nll_of = partial(_nll, *parts, 1.0)
         beta = minimize_scalar(nll_of, bounds=(MIN_WEIGHT, MAX_WEIGHT), method="bounded").x
         with torch.no_grad():
             model.evidence[level], model.opinion[level] = _inverse_softplus(1.0), _inverse_softplus(beta)
         for name, weights in (("evidence", (1.0, 0.0)), ("tokens", (0.0, 1.0)), ("both", (1.0, beta))):
-            found[name].append(round(_nll(*parts, *weights), 4))
-    return found
+            nll[name].append(round(_nll(*parts, *weights), 4))
+    return nll
 
 
 def _fit_likeness_by_level(model: CompactDenoiser, table: CodeTable, cases: Sequence[Case]) -> None:
     """Fit the strength of texts' likeness by the likelihood of the true codes under the tokens alone."""
-    found = []
+    scores = []
     for strength in (0.0, 1.0):  # scores are linear in it
         model.likeness.set_strength(strength)
-        found.append(_by_level(model, table, cases, progress=False))
+        scores.append(_by_level(model, table, cases, progress=False))
 
     def nll(strength: float) -> float:
-        levels = zip(*found, strict=True)
+        levels = zip(*scores, strict=True)
         return sum(
             _nll(none[0] + strength * (one[0] - none[0]), *none[1:], 0.0, 1.0) for none, one in levels if len(none[-1])
         )
@@ -185,10 +185,10 @@ def _fit_likeness(model: CompactDenoiser, cases: Sequence[Case]) -> None:
     batches = [cases[i : i + BATCH] for i in range(0, len(cases), BATCH)]
     alike = [likeness.of_histories([c.history for c in batch], model.tokens_NL) @ items_NW.T for batch in batches]
     nll = _item_nll([(*part, like_UN) for part, like_UN in zip(parts, alike, strict=True)], cases)
-    found = minimize(
+    fitted = minimize(
         nll, (0.7, 0.3, 0.0), jac=True, bounds=[(MIN_WEIGHT, MAX_WEIGHT), (MIN_READER, MAX_WEIGHT), (0.0, MAX_STRENGTH)]
     )
-    likeness.set_strength(found.x[2] / found.x[1])
+    likeness.set_strength(fitted.x[2] / fitted.x[1])
 
 
 def _proven_ratio(model: CompactDenoiser, cases: Sequence[Case]) -> np.ndarray:
@@ -278,11 +278,11 @@ def _scores_by_level(model: CompactDenoiser, table: CodeTable, cases: Sequence[C
     states_ULL[:, torch.ones(L, L, dtype=torch.bool, device=device).triu()] = MASKED
     logits_ULT = model.token_logits(cache, states_ULL).clone()
     out = []
-    for level, own in enumerate(model.levels.slices):
+    for level, block in enumerate(model.levels.slices):
         consistent_UN = table.consistent(states_ULL[:, level]) & (mass_UN > 0)
         evidence_UC = item_evidence(mass_UN, consistent_UN, table, level)
         legal_UC = table.sum_by_code(consistent_UN.float(), level) > 0
-        parts = (logits_ULT[:, level, own], evidence_UC, legal_UC, codes_UL[:, level])
+        parts = (logits_ULT[:, level, block], evidence_UC, legal_UC, codes_UL[:, level])
         out.append(tuple(part[scored_U].clone() for part in parts))
     return out
 

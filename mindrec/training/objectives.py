@@ -159,13 +159,13 @@ def _mean_token_loss(
     def loss_of(number: int, states_BHD: torch.Tensor, query_MD: torch.Tensor) -> torch.Tensor:
         sequences, targets = slices[number]
         some = _part(read, sequences, targets, states_BHD, query_MD)
-        own = _part_of_states(states, targets)
+        states_part = _part_of_states(states, targets)
         allowed_MN = _allowed(model, rows_BW[sequences], some)
         if model.config.item_softmax:
-            token_S = _item_loss(model, some, allowed_MN, own)
+            token_S = _item_loss(model, some, allowed_MN, states_part)
         else:
-            token_S = _token_loss(model, table, some, allowed_MN, own, config)
-        return (token_S.view(-1, own.views).mean(1) * new_M[targets]).sum()
+            token_S = _token_loss(model, table, some, allowed_MN, states_part, config)
+        return (token_S.view(-1, states_part.views).mean(1) * new_M[targets]).sum()
 
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     return sum_of_slices(loss_of, slices, (read.states_BHD, read.query_MD), weights) / new_M.sum().clamp(min=1)
@@ -208,19 +208,19 @@ def _read(
     keep_N = None
     if config.item_dropout:
         keep_N = (torch.rand(model.n_items, generator=generator) >= config.item_dropout).to(rows_BW.device)
-    place_BR = torch.arange(valid_BR.shape[1], device=rows_BW.device).expand(valid_BR.shape)
+    position_BR = torch.arange(valid_BR.shape[1], device=rows_BW.device).expand(valid_BR.shape)
     if 0 < targets < valid_BR.shape[1]:
         drawn = torch.rand(valid_BR.shape, generator=generator).to(rows_BW.device).masked_fill(~valid_BR, 2.0)
-        place_BR = drawn.argsort(1)[:, :targets]
+        position_BR = drawn.argsort(1)[:, :targets]
     states_BHD, items_ND = model.encode_states(history, keep_N)
-    valid_BR, target_BR = valid_BR.gather(1, place_BR), rows_BW[:, 1:].gather(1, place_BR)
-    last_MD = _states_at(states_BHD, place_BR)[valid_BR]
-    return _Read(states_BHD, last_MD, items_ND, last_MD, place_BR + 1, valid_BR, target_BR[valid_BR])
+    valid_BR, target_BR = valid_BR.gather(1, position_BR), rows_BW[:, 1:].gather(1, position_BR)
+    last_MD = _states_at(states_BHD, position_BR)[valid_BR]
+    return _Read(states_BHD, last_MD, items_ND, last_MD, position_BR + 1, valid_BR, target_BR[valid_BR])
 
 
-def _states_at(states_BHD: torch.Tensor, place_BR: torch.Tensor) -> torch.Tensor:
+def _states_at(states_BHD: torch.Tensor, position_BR: torch.Tensor) -> torch.Tensor:
     """States (B, R, D) at some places of each history."""
-    return states_BHD.gather(1, place_BR[..., None].expand(-1, -1, states_BHD.shape[2]))
+    return states_BHD.gather(1, position_BR[..., None].expand(-1, -1, states_BHD.shape[2]))
 
 
 def _read_codes(model: CompactDenoiser, rows_BW: torch.Tensor, read: _Read) -> _Read:

@@ -34,8 +34,8 @@ def refit_checkpoint(
         )
     record, sequences = dict(source.training or {}), training_sequences(data.interactions)
     seed = record.get("seed", 0)
-    found = weigh(source.denoiser, source.tokenizer, data, sequences, source.decode, seed, progress=progress)
-    training = {k: v for k, v in record.items() if k not in PARTS} | found | {"refit": command}
+    weights = weigh(source.denoiser, source.tokenizer, data, sequences, source.decode, seed, progress=progress)
+    training = {k: v for k, v in record.items() if k not in PARTS} | weights | {"refit": command}
     checkpoint = replace(
         source,
         name=out.name,

@@ -47,7 +47,7 @@ def train_checkpoint(
     device: str = "auto",
     semantic_ids: str = "residual",
     text_model: Path | None = None,
-    most_sequences: int | None = None,
+    max_sequences: int | None = None,
     dense_from: Path | None = None,
     resume: bool = False,
     command: str = "",
@@ -58,7 +58,7 @@ def train_checkpoint(
 
     Args:
         text_model: sentence-transformers folder that reads texts for the semantic IDs; TF-IDF without.
-        most_sequences: train on a seeded sample of this many sequences, for a quick trial.
+        max_sequences: train on a seeded sample of this many sequences, for a quick trial.
         dense_from: a checkpoint of the same catalog whose encoder, item vectors and semantic IDs are taken as they
             are; only the block is trained. A code reader, which learns apart from the dense part, gets other IDs.
         resume: go on after the last finished epoch; where the run is finished, its checkpoint is opened.
@@ -71,12 +71,12 @@ def train_checkpoint(
     recipe = Recipe(objective, semantic_ids, text_model, dense_from)
     preset = for_repeats(data, preset)
     check_epochs(preset.train)
-    about = _identity(recipe, most_sequences) | run_identity(data, preset)
+    about = _identity(recipe, max_sequences) | run_identity(data, preset)
     state_dir = out.with_name(out.name + ".partial")
     start = begin(state_dir, about, resume=resume, finished=lambda: finished_run(out))
     if start is Start.FINISHED:
         return load_checkpoint(out, device)
-    sequences = sampled(training_sequences(data.interactions), most_sequences, preset.train.seed)
+    sequences = sampled(training_sequences(data.interactions), max_sequences, preset.train.seed)
     try:
         resumes = start is Start.GOES_ON
         job = TrainingJob(data, preset, recipe, sequences, pick_device(device), state_dir, resumes, report, progress)
@@ -90,7 +90,7 @@ def train_checkpoint(
     return checkpoint
 
 
-def _identity(recipe: Recipe, most_sequences: int | None) -> dict:
+def _identity(recipe: Recipe, max_sequences: int | None) -> dict:
     """The recipe's part of what decides the result: other checkpoints and text models by what they hold."""
     text_model, dense_from = recipe.text_model, recipe.dense_from
     return {
@@ -98,7 +98,7 @@ def _identity(recipe: Recipe, most_sequences: int | None) -> dict:
         "semantic_ids": recipe.semantic_ids,
         "text_model": None if text_model is None else text_model_digest(text_model),
         "dense_from": None if dense_from is None else weights_digest(dense_from),
-        "sequences": most_sequences,
+        "sequences": max_sequences,
     }
 
 

@@ -45,8 +45,8 @@ class _SliceBySlice(torch.autograd.Function):
             with torch.enable_grad():
                 loss = loss_of(number, *parts)
             with torch.autocast(total.device.type, enabled=False):
-                found = torch.autograd.grad(loss, [(*parts, *weights)[n] for n in learns], allow_unused=True)
-            for n, grad in zip(learns, found, strict=True):
+                of_slice = torch.autograd.grad(loss, [(*parts, *weights)[n] for n in learns], allow_unused=True)
+            for n, grad in zip(learns, of_slice, strict=True):
                 if grad is not None and n < n_inputs:
                     grads[n][places[n]] += grad
                 elif grad is not None:

@@ -44,14 +44,14 @@ def weigh(
     Returns:
         What training.json keeps: likelihoods of held-out cases, and metrics of the default decode on validation.
     """
-    found = {}
+    record = {}
     if decode.evidence == "on":
         sample = validation_cases(data, CALIBRATION_USERS, seed + 1)
-        found |= count_votes(model, data, sequences, sample)
+        record |= count_votes(model, data, sequences, sample)
         if model.adds_up:
             sample = validation_cases(data, PROOF_USERS, seed + 1)
-        found["calibration_nll"] = calibrate(model, code_table(model), sample, progress=progress)
-    return found | {"validation": make_validation(data, tokenizer, decode, seed)(model)}
+        record["calibration_nll"] = calibrate(model, code_table(model), sample, progress=progress)
+    return record | {"validation": make_validation(data, tokenizer, decode, seed)(model)}
 
 
 def count_votes(
@@ -66,9 +66,9 @@ def count_votes(
         model.set_votes(None)
         return {"item_item": f"none: {model.n_items:,} items, and {MAX_ITEMS:,} at most are joined"}
     votes = kind.counted(sequences, model.n_items, repeats=model.config.repeats).to(model.tokens_NL.device)
-    found = fit_powers(model, votes, sample)
+    fitted = fit_powers(model, votes, sample)
     model.set_votes(votes if votes.powers[1] > 0 else None)
-    return {"transitions_nll" if kind is Transitions else "item_item_nll": found}
+    return {"transitions_nll" if kind is Transitions else "item_item_nll": fitted}
 
 
 def code_table(model: CompactDenoiser) -> CodeTable:
@@ -98,8 +98,8 @@ def dense_validation(data: PreparedData, seed: int) -> Callable:
     targets = np.array([c.target for c in sample])
 
     def validate(model: CompactDenoiser) -> dict:
-        found = accuracy(gold_ranks(dense_ranking(model, sample, exclude_seen=not model.config.repeats), targets))
-        return {"score": found["ndcg@10"], **{f"dense_{k}": found[k] for k in SHOWN}}
+        measures = accuracy(gold_ranks(dense_ranking(model, sample, exclude_seen=not model.config.repeats), targets))
+        return {"score": measures["ndcg@10"], **{f"dense_{k}": measures[k] for k in SHOWN}}
 
     return validate
 
@@ -113,12 +113,12 @@ def make_validation(data: PreparedData, tokenizer: Tokenizer, decode: DecodeConf
     def validate(model: CompactDenoiser) -> dict:
         index = ItemIndex(tokens.to(model.tokens_NL.device), tokenizer.layout)
         ranking = rank(model, index, sample, decode)
-        found = measure(ranking, sample, tokenizer.codes, tokenizer.n_items)
+        measures = measure(ranking, sample, tokenizer.codes, tokenizer.n_items)
         dense = of_dense(model)
         return dense | {
-            "score": found["ndcg@10"],
+            "score": measures["ndcg@10"],
             "evidence": decode.evidence,
-            **{k: found[k] for k in SHOWN},
+            **{k: measures[k] for k in SHOWN},
             "evidence_weight": [round(w, 3) for w in model.evidence_weight().tolist()],
             "opinion_weight": [round(w, 3) for w in model.token_weight().tolist()],
         }

@@ -96,7 +96,7 @@ def cut(chain_data, tiny_preset, tmp_path_factory):
     [
         ("objective 'diffusion', this run has 'ar'", lambda call: {"objective": "ar"}),
         ("semantic_ids 'residual', this run has 'product'", lambda call: {"semantic_ids": "product"}),
-        ("sequences None, this run has 20", lambda call: {"most_sequences": 20}),
+        ("sequences None, this run has 20", lambda call: {"max_sequences": 20}),
         (
             "preset.sid_levels",
             lambda call: {"preset": replace(call["preset"], sid_levels=call["preset"].sid_levels + 1)},

@@ -112,9 +112,9 @@ class TextSearch:
         return self.embed is not None and float(self._vectors_ND[row] @ self.embed([query])[0]) > LEAST_LIKE
 
     def _content_words(self, query: str) -> list[str]:
-        """Content words of a query, without "something", "for", "a"; one that the catalog lacks gives way to what it means.
+        """Content words of a query, without "something", "for", "a".
 
-        The last word stays, since it may still be being typed.
+        A word that the catalog lacks gives way to what it means. The last word stays, since it may still be being typed.
         """
         words = in_catalog_words(fold(query), self.known).split()
         return [w for w in words[:-1] if w not in ENGLISH_STOP_WORDS] + words[-1:]

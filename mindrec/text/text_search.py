@@ -114,7 +114,7 @@ class TextSearch:
     def _content_words(self, query: str) -> list[str]:
         """Content words of a query, without "something", "for", "a".
 
-        A word that the catalog lacks gives way to what it means. The last word stays, since it may still be being typed.
+        A word that the catalog lacks gives way to what it means. The last word stays, since it may be unfinished.
         """
         words = in_catalog_words(fold(query), self.known).split()
         return [w for w in words[:-1] if w not in ENGLISH_STOP_WORDS] + words[-1:]

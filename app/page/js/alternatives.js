@@ -26,7 +26,7 @@ export function makeAlternatives(app) {
     if (box.showPopover) box[on ? "showPopover" : "hidePopover"](); // above all, wherever the stage is cut off
   }
 
-  const place = () => app.cell && !box.hidden && placeBeside(box, app.parts.grid.button(app.cell));
+  const standAtCell = () => app.cell && !box.hidden && placeBeside(box, app.parts.grid.button(app.cell));
 
   function draw(number) {
     const cell = app.cell,
@@ -39,13 +39,13 @@ export function makeAlternatives(app) {
       box.replaceChildren(...(beam ? contents(number, cell) : []));
       if (held >= 0 && beam) (buttons()[held] || buttons()[0]).focus({ preventScroll: true });
     }
-    place();
+    standAtCell();
   }
 
   function contents(number, cell) {
     const model = app.model;
     const state = model.cells[number][cell.rank][cell.position];
-    const place = lookedAt(number, cell, state);
+    const looked = lookedAt(number, cell, state);
     const level = model.trace.levels[cell.position].name;
     const head = make(
       "div",
@@ -54,7 +54,7 @@ export function makeAlternatives(app) {
       make("button", { type: "button", class: "mr-quiet mr-small", text: T.close, onclick: leave }),
     );
     const pinned = app.query.config.pins.some(([position]) => position === cell.position);
-    if (!place.opinion) {
+    if (!looked.opinion) {
       const words = pinned
         ? T.alternatives_pinned
         : state && state.forced
@@ -64,17 +64,17 @@ export function makeAlternatives(app) {
             : T.alternatives_end;
       return [head, make("p", { class: "mr-help", text: words })];
     }
-    const given = fill(T.alternatives_given, { given: known(place) || T.alternatives_cart });
+    const given = fill(T.alternatives_given, { given: known(looked) || T.alternatives_cart });
     const about = fill(T.alternatives_of, {
-      beam: place.beam + 1,
-      step: place.step,
-      entropy: place.opinion.entropy.toFixed(2),
-      legal: percent(place.opinion.legal),
+      beam: looked.beam + 1,
+      step: looked.step,
+      entropy: looked.opinion.entropy.toFixed(2),
+      legal: percent(looked.opinion.legal),
     });
     return [
       head,
       make("p", { class: "mr-help" }, given, make("span", { class: "deep", text: " " + about })),
-      make("div", { class: "mr-scroll" }, table(place.opinion, cell, state)),
+      make("div", { class: "mr-scroll" }, table(looked.opinion, cell, state)),
     ];
   }
 
@@ -185,7 +185,7 @@ export function makeAlternatives(app) {
 
   box.setAttribute("aria-labelledby", "mr-alternatives-of");
   box.addEventListener("keydown", press);
-  for (const event of ["resize", "scroll"]) addEventListener(event, place, true);
+  for (const event of ["resize", "scroll"]) addEventListener(event, standAtCell, true);
   // A click anywhere else closes it; one on another cell opens it there.
   document.addEventListener(
     "click",

@@ -5,16 +5,16 @@ import { make, setText } from "./core.js";
 
 /**
  * @param {HTMLElement} section
- * @param {{ head: string[], lines: string[][], said: string } | undefined} found
+ * @param {{ head: string[], lines: string[][], said: string } | undefined} measures
  */
-export function drawBehaviour(section, found) {
-  section.hidden = !found;
-  if (!found) return;
-  const rows = found.lines.map(([name, ...values]) =>
+export function drawBehaviour(section, measures) {
+  section.hidden = !measures;
+  if (!measures) return;
+  const rows = measures.lines.map(([name, ...values]) =>
     make("tr", {}, make("th", { scope: "row", text: name }), ...values.map((text) => make("td", { class: "n", text }))),
   );
-  const head = make("tr", {}, ...found.head.map((text) => make("th", { scope: "col", text })));
+  const head = make("tr", {}, ...measures.head.map((text) => make("th", { scope: "col", text })));
   const table = /** @type {HTMLElement} */ (section.querySelector("table"));
   table.replaceChildren(make("thead", {}, head), make("tbody", {}, ...rows));
-  setText(/** @type {HTMLElement} */ (section.querySelector("[data-part=behaviour-said]")), found.said);
+  setText(/** @type {HTMLElement} */ (section.querySelector("[data-part=behaviour-said]")), measures.said);
 }

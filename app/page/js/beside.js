@@ -21,8 +21,8 @@ export function placeBeside(box, anchor) {
   const below = high - EDGE - GAP - at.bottom,
     above = at.top - GAP - EDGE,
     down = box.offsetHeight <= below || below >= above;
-  const most = Math.min(high - 2 * EDGE, Math.max(LEAST, down ? below : above));
-  style.maxHeight = most + "px";
+  const height = Math.min(high - 2 * EDGE, Math.max(LEAST, down ? below : above));
+  style.maxHeight = height + "px";
   const inside = (value, room) => Math.max(EDGE, Math.min(room - EDGE, value));
   style.left = inside(at.left, wide - box.offsetWidth) + "px";
   style.top = inside(down ? at.bottom + GAP : at.top - GAP - box.offsetHeight, high - box.offsetHeight) + "px";

@@ -11,7 +11,7 @@ export function makeBrowse(app) {
   const open = () => !box.hidden;
   let path = [],
     entries = [],
-    asked = 0;
+    turn = 0;
 
   function toggle(force) {
     const on = force === undefined ? !open() : force;
@@ -23,9 +23,9 @@ export function makeBrowse(app) {
 
   // `from` is the branch that was left, which then has the focus again.
   async function go(to, from) {
-    const mine = ++asked,
+    const mine = ++turn,
       answer = await app.ask("browse", { path: to });
-    if (!answer || mine !== asked) return;
+    if (!answer || mine !== turn) return;
     path = to;
     entries = [
       ...answer.branches.map((branch) => ({

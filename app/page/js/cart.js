@@ -101,9 +101,9 @@ export function makeCart(app) {
   }
 
   function counted(count) {
-    const most = app.checkpoint().max_history;
+    const limit = app.checkpoint().max_history;
     if (app.stale) return T.changed;
-    return fill(count > most ? T.items_beyond : T.items_count, { count, most });
+    return fill(count > limit ? T.items_beyond : T.items_count, { count, most: limit });
   }
 
   function drawTarget() {

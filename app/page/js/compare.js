@@ -25,7 +25,7 @@ export function makeCompare(page, panel) {
     turn = 0,
     moving = false,
     rescue = null, // the side that saves the case which Watch holds, if one does
-    asked = "";
+    drawn = "";
 
   // -- what is compared -------------------------------------------------------------------------------------------
 
@@ -97,18 +97,18 @@ export function makeCompare(page, panel) {
   async function decode() {
     const mine = ++turn,
       request = { ...history(), left: sideOf(part("left").value), right: sideOf(part("right").value) };
-    asked = JSON.stringify(request);
+    drawn = JSON.stringify(request);
     stop();
     page.changed();
     const empty = request.ids && !request.ids.length;
     panel.classList.toggle("busy", !empty);
     if (empty) return say(data.text.empty_history);
-    const found = await page.ask("compare", request, say);
+    const compared = await page.ask("compare", request, say);
     if (mine !== turn) return;
     panel.classList.remove("busy");
-    if (!found) return;
+    if (!compared) return;
     say("");
-    answer = found;
+    answer = compared;
     show();
   }
 
@@ -167,11 +167,11 @@ export function makeCompare(page, panel) {
     if (!part("agree").open || !answer) return;
     const mine = turn,
       table = part("agree-table");
-    const found = await page.ask("agree", { ...history(), checkpoint: page.watch.query.checkpoint }, say);
-    if (mine !== turn || !found) return;
-    const gold = found.gold ? fill(C.agree_title, { title: found.gold }) : "";
-    setText(part("agree-help"), `${fill(C.agree_help, { k: found.k })} ${gold}`);
-    table.replaceChildren(agreement(C, found));
+    const agreed = await page.ask("agree", { ...history(), checkpoint: page.watch.query.checkpoint }, say);
+    if (mine !== turn || !agreed) return;
+    const gold = agreed.gold ? fill(C.agree_title, { title: agreed.gold }) : "";
+    setText(part("agree-help"), `${fill(C.agree_help, { k: agreed.k })} ${gold}`);
+    table.replaceChildren(agreement(C, agreed));
   }
 
   function lists() {
@@ -259,7 +259,7 @@ export function makeCompare(page, panel) {
   function address() {
     const { items, target, checkpoint } = page.watch.query,
       story = part("case").value;
-    const values = { tab: "compare", left: part("left").value, right: part("right").value, theme: page.asked.theme };
+    const values = { tab: "compare", left: part("left").value, right: part("right").value, theme: page.linked.theme };
     if (story !== "") return writeLink(location.href, { ...values, case: story });
     const cart = { ids: items.map((item) => item.id), target: target && target.id };
     return writeLink(location.href, {
@@ -270,7 +270,7 @@ export function makeCompare(page, panel) {
   }
 
   function follow() {
-    const given = page.asked,
+    const given = page.linked,
       shown = page.watch.stories().find(({ number }) => data.stories[number].kind === "saved-by-beams");
     fillCases();
     if (given.case !== "") part("case").value = given.case;
@@ -336,11 +336,11 @@ export function makeCompare(page, panel) {
       rescue = null;
       part("way-back").hidden = true;
     }
-    if (!asked) return;
+    if (!drawn) return;
     fillCases();
     fillSides();
     const now = JSON.stringify({ ...history(), left: sideOf(part("left").value), right: sideOf(part("right").value) });
-    if (now !== asked) decode();
+    if (now !== drawn) decode();
     else for (const side of sides) if (stages[side].model) stages[side].rebuild();
   }
 

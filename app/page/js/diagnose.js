@@ -60,11 +60,11 @@ export function makeDiagnose(page, panel) {
     page.changed();
     behind ||= figures;
     const mine = begin(),
-      asked = { table: state.table, filters: state.filters, sort: state.sort, down: state.down, page: state.page };
+      question = { table: state.table, filters: state.filters, sort: state.sort, down: state.down, page: state.page };
     say("");
     fields.draw({});
-    const drawing = behind ? page.ask("case_charts", { ...asked, by: state.by, level: state.level }, say) : null;
-    const answer = await page.ask("cases", asked, say);
+    const drawing = behind ? page.ask("case_charts", { ...question, by: state.by, level: state.level }, say) : null;
+    const answer = await page.ask("cases", question, say);
     if (mine !== turn) return;
     if (!answer) return shown(mine);
     state.page = answer.page;
@@ -148,7 +148,7 @@ export function makeDiagnose(page, panel) {
   // A sample is named by what it is made of, so that another person's page makes it again.
   function address() {
     const { table: name, filters, sort, down, about } = state,
-      values = { tab: "diagnose", filters, sort, down, about, theme: page.asked.theme },
+      values = { tab: "diagnose", filters, sort, down, about, theme: page.linked.theme },
       table = d.table();
     if (!table || !table.sample) return writeLink(location.href, { ...values, table: name });
     const { checkpoint, config, users, seed } = table.sample,
@@ -158,7 +158,7 @@ export function makeDiagnose(page, panel) {
   }
 
   function follow() {
-    const { table: name, sample, filters, sort, down, about: named } = page.asked,
+    const { table: name, sample, filters, sort, down, about: named } = page.linked,
       table = tables.find((t) => t.name === name);
     Object.assign(state, { sort, down });
     const first = table || tables[0];
@@ -169,8 +169,8 @@ export function makeDiagnose(page, panel) {
 
   function again(sample, filters) {
     const [users, seed] = sample.split(".").map((part) => parseInt(part, 10) || 0),
-      checkpoint = page.asked.checkpoint || data.checkpoints[0].name;
-    return d.sample({ checkpoint, config: { ...usual(checkpoint), ...page.asked.config }, users, seed }, filters);
+      checkpoint = page.linked.checkpoint || data.checkpoints[0].name;
+    return d.sample({ checkpoint, config: { ...usual(checkpoint), ...page.linked.config }, users, seed }, filters);
   }
 
   // What the browser's Back leads to: the table's filters and the page of an item or a category.

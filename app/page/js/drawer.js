@@ -8,7 +8,7 @@ export function makeDrawer(app) {
   const box = app.part("settings"),
     stage = app.part("stage"),
     button = app.root.querySelector('[data-do="settings"]');
-  const place = () => box.hidden || standBeside(box, stage);
+  const position = () => box.hidden || standBeside(box, stage);
 
   function toggle(open = box.hidden) {
     const held = box.contains(document.activeElement);
@@ -26,7 +26,7 @@ export function makeDrawer(app) {
   box.addEventListener("keydown", (event) => {
     if (event.key === "Escape") toggle(false);
   });
-  for (const event of ["resize", "scroll"]) addEventListener(event, place, true);
-  new ResizeObserver(place).observe(app.root);
+  for (const event of ["resize", "scroll"]) addEventListener(event, position, true);
+  new ResizeObserver(position).observe(app.root);
   return { toggle, acts: { settings: () => toggle(), "settings-close": () => toggle(false) } };
 }

@@ -141,7 +141,7 @@ function states(rows, L) {
 }
 
 function codebooks(rows, L) {
-  const most = Math.log(rows[0].before + 1);
+  const highest = Math.log(rows[0].before + 1);
   return make(
     "ol",
     { class: "mr-fall" },
@@ -150,7 +150,7 @@ function codebooks(rows, L) {
         "li",
         {},
         make("span", {}, make("small", { text: row.level }), make("b", { text: row.label })),
-        make("i", { style: `width:${(100 * Math.log(row.after + 1)) / most}%` }),
+        make("i", { style: `width:${(100 * Math.log(row.after + 1)) / highest}%` }),
         make("span", { text: fill(L.fall, { before: count(row.before), after: count(row.after) }) }),
         make("small", { text: row.titles.join(", ") + (row.after > row.titles.length ? "…" : "") }),
       ),
@@ -159,13 +159,13 @@ function codebooks(rows, L) {
 }
 
 function bars(values) {
-  const most = Math.max(...values.map(([, value]) => value));
+  const highest = Math.max(...values.map(([, value]) => value));
   return make(
     "dl",
     { class: "mr-worth" },
     ...values.flatMap(([name, value]) => [
       make("dt", { text: name }),
-      make("dd", { class: "late" }, make("i", { style: `width:${(70 * value) / most}%` }), value.toFixed(3)),
+      make("dd", { class: "late" }, make("i", { style: `width:${(70 * value) / highest}%` }), value.toFixed(3)),
     ]),
   );
 }

@@ -7,14 +7,14 @@ import { makeGif } from "./gif.js";
 
 const PAUSE = 1500,
   ANSWER_PAUSE = 3500; // milliseconds a frame
-const MOST_BYTES = 2000000,
-  MOST_FRAMES = 32,
+const MAX_BYTES = 2000000,
+  MAX_FRAMES = 32,
   SCALES = [1, 0.75, 0.5, 0.35]; // of a film that would be too large to post
 
 // The answer, which is what a place shows that does not play it, then how it was found: each step in turn, or as many
 // of them as a film has frames.
 function framesOf(last) {
-  const count = Math.min(last, MOST_FRAMES - 2);
+  const count = Math.min(last, MAX_FRAMES - 2);
   return [last, ...Array.from({ length: count + 1 }, (_, n) => (count ? Math.round((n * last) / count) : last))];
 }
 
@@ -34,7 +34,7 @@ export async function filmOf(last, paint) {
       await new Promise((resolve) => setTimeout(resolve)); // the page lives on
     }
     const bytes = film.bytes();
-    if (bytes.length < MOST_BYTES) return new Blob([bytes], { type: "image/gif" });
+    if (bytes.length < MAX_BYTES) return new Blob([bytes], { type: "image/gif" });
   }
   throw new Error("the film is too large");
 }
@@ -94,7 +94,7 @@ export async function stagePicture(app) {
 }
 
 // At the size of the tallest step; the step that was shown is shown again afterwards.
-export async function stageFilm(app, told) {
+export async function stageFilm(app, report) {
   const shown = app.step,
     { last } = app.model,
     sizes = [];
@@ -108,7 +108,7 @@ export async function stageFilm(app, told) {
     return await filmOf(last, async (step, scale) => {
       app.go(step);
       await new Promise((resolve) => setTimeout(resolve, 50)); // the tree draws after the step
-      told(step, last);
+      report(step, last);
       return paintStage(app, w, h, scale);
     });
   } finally {

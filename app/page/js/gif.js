@@ -7,7 +7,7 @@ const SAME = 255; // the entry of the palette that stands for "as in the frame b
 const APART = [24, 10, 0]; // how far colours of the palette must be from each other, the first passes before the last
 const CLEAR = 256,
   END = 257,
-  MOST_CODES = 4096;
+  MAX_CODES = 4096;
 
 /** Frames of one size, given one after the other. */
 export function makeGif(width, height) {
@@ -102,13 +102,13 @@ function frameOf(now, before, { left, top, right, bottom }, width, pause) {
       pixels[to] = before && before[at] === now[at] ? SAME : now[at];
     }
   const control = [0x21, 0xf9, 4, 0b101, ...short(Math.round(pause / 10)), SAME, 0]; // drawn over the frame before
-  const place = [0x2c, ...short(left), ...short(top), ...short(wide), ...short(bottom - top), 0, 8];
-  return joined([Uint8Array.from([...control, ...place]), ...blocks(squeezed(pixels)), Uint8Array.of(0)]);
+  const head = [0x2c, ...short(left), ...short(top), ...short(wide), ...short(bottom - top), 0, 8];
+  return joined([Uint8Array.from([...control, ...head]), ...blocks(squeezed(pixels)), Uint8Array.of(0)]);
 }
 
 // LZW as GIF has it, from codes of nine bits up to twelve.
 function squeezed(pixels) {
-  const table = new Uint16Array(MOST_CODES * 256),
+  const table = new Uint16Array(MAX_CODES * 256),
     out = [];
   let size = 9,
     next = END + 1,
@@ -129,7 +129,7 @@ function squeezed(pixels) {
       continue;
     }
     write(prefix);
-    if (next < MOST_CODES) table[key] = next++;
+    if (next < MAX_CODES) table[key] = next++;
     else {
       write(CLEAR);
       [size, next] = [9, END + 1];

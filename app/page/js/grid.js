@@ -26,12 +26,12 @@ export function makeGrid(app) {
     calledOff();
     const { trace, categories, mostBeams, mostDropped } = app.model,
       rows = [Math.min(mostBeams, GRID_ROWS + 1), Math.min(mostDropped, GHOST_ROWS + 1)],
-      asked = JSON.stringify([trace.levels, categories, rows]);
+      wanted = JSON.stringify([trace.levels, categories, rows]);
     for (const leaf of leaves) leaf.key = "";
     const held = /** @type {HTMLElement} */ (document.activeElement);
     if (box.contains(held)) held.blur(); // its cell is another one now
-    if (asked === shape) return;
-    shape = asked;
+    if (wanted === shape) return;
+    shape = wanted;
     leaves = [];
     box.replaceChildren(make("div", { class: "mr-leaves" }));
     front = null;
@@ -64,10 +64,10 @@ export function makeGrid(app) {
     );
     const rows = Array.from({ length: Math.min(model.mostBeams, GRID_ROWS) }, (_, rank) => makeRow(rank, false));
     const ghosts = Array.from({ length: Math.min(model.mostDropped, GHOST_ROWS) }, (_, rank) => makeRow(rank, true));
-    const told = (most, shown) =>
-      most > shown ? make("tr", { class: "r-more" }, make("td", { colspan: levels.length + 2 })) : null;
-    const more = told(model.mostBeams, GRID_ROWS),
-      moreCut = told(model.mostDropped, GHOST_ROWS);
+    const moreRows = (longest, shown) =>
+      longest > shown ? make("tr", { class: "r-more" }, make("td", { colspan: levels.length + 2 })) : null;
+    const more = moreRows(model.mostBeams, GRID_ROWS),
+      moreCut = moreRows(model.mostDropped, GHOST_ROWS);
     const body = make("tbody", {}, ...rows.map((r) => r.row), more, ...ghosts.map((r) => r.row), moreCut);
     const columns = make(
       "colgroup",

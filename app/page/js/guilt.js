@@ -8,7 +8,7 @@ const FULL = 2; // nats of a pull that fills its bar
 
 export function makeGuilt(app) {
   const T = app.T;
-  let told = null; // of which decode, and which answer, the pulls on the chips are
+  let answered = null; // of which decode, and which answer, the pulls on the chips are
 
   // The answer that is looked at: the chosen beam's item, else the first.
   function suspect() {
@@ -25,7 +25,7 @@ export function makeGuilt(app) {
       ids = query.items.map((each) => each.id),
       answer = await app.ask("why", { ids, config: query.config, item: item.item_id }, newest);
     if (!answer || !newest() || app.model !== model) return;
-    told = { serial: app.serial, title: item.title, ...answer };
+    answered = { serial: app.serial, title: item.title, ...answer };
     draw();
   }
 
@@ -33,11 +33,11 @@ export function makeGuilt(app) {
     const line = app.part("why"),
       chips = [...app.part("chips").children];
     for (const chip of chips) chip.querySelector(".mr-pull")?.remove();
-    const valid = told && app.model && told.serial === app.serial && !app.stale;
+    const valid = answered && app.model && answered.serial === app.serial && !app.stale;
     line.hidden = !valid;
     if (!valid) return;
-    setText(line, told.words);
-    const pulls = new Map(told.pulls.map((pull) => [pull.id, pull]));
+    setText(line, answered.words);
+    const pulls = new Map(answered.pulls.map((pull) => [pull.id, pull]));
     app.query.items.forEach((item, at) => {
       const pull = pulls.get(item.id);
       if (!pull || !chips[at]) return;
@@ -47,7 +47,7 @@ export function makeGuilt(app) {
           "em",
           {
             class: "mr-pull " + (pull.nats < 0 ? "against" : "for"),
-            title: fill(pull.nats < 0 ? T.pull_against : T.pull_for, { title: told.title, pull: pull.words }),
+            title: fill(pull.nats < 0 ? T.pull_against : T.pull_for, { title: answered.title, pull: pull.words }),
           },
           make("i", { "aria-hidden": "true", style: `width:${Math.round(44 * size)}px` }),
           pull.words,

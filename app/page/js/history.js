@@ -10,20 +10,20 @@ export function makeHistory(app) {
   const T = app.T,
     input = app.part("query"),
     list = app.part("found");
-  let found = [],
+  let offered = [],
     answered = null,
     active = -1,
-    asked = 0,
+    turn = 0,
     timer = null;
 
   function stories() {
     const box = app.part("carts"),
-      told = app.part("stories"),
+      stored = app.part("stories"),
       checkpoint = app.checkpoint(),
       stories = app.stories();
-    [box, told].forEach((row) => row.querySelectorAll("button").forEach((node) => node.remove()));
-    told.hidden = !stories.length;
-    stories.forEach(({ story, number }) => told.append(pill(story, () => app.pickStory(number))));
+    [box, stored].forEach((row) => row.querySelectorAll("button").forEach((node) => node.remove()));
+    stored.hidden = !stories.length;
+    stories.forEach(({ story, number }) => stored.append(pill(story, () => app.pickStory(number))));
     checkpoint.examples.forEach((example) => box.append(pill(example, () => app.openExample(example))));
     if (checkpoint.trips)
       box.append(
@@ -53,7 +53,7 @@ export function makeHistory(app) {
   // A search on its way is dropped too: its answer would open the list again over an empty field.
   function close() {
     clearTimeout(timer);
-    asked += 1;
+    turn += 1;
     answered = null;
     list.hidden = true;
     active = -1;
@@ -65,14 +65,14 @@ export function makeHistory(app) {
   async function search() {
     clearTimeout(timer);
     const query = input.value.trim(),
-      mine = ++asked;
+      mine = ++turn;
     if (!query) return close();
     const answer = await app.ask("search", { query });
-    if (!answer || mine !== asked) return false;
-    [found, answered] = [answer.items, query];
+    if (!answer || mine !== turn) return false;
+    [offered, answered] = [answer.items, query];
     list.dataset.answers = query; // a test waits for it
     list.replaceChildren(
-      ...found.map((item, at) =>
+      ...offered.map((item, at) =>
         make(
           "li",
           {
@@ -81,7 +81,7 @@ export function makeHistory(app) {
             "aria-selected": "false",
             onmousedown: (event) => {
               event.preventDefault();
-              add(found[at]);
+              add(offered[at]);
             },
           },
           make("b", { text: item.title }),
@@ -89,20 +89,24 @@ export function makeHistory(app) {
         ),
       ),
     );
-    const closest = found.length > 0 && !answer.sure;
+    const closest = offered.length > 0 && !answer.sure;
     if (closest)
       list.prepend(make("li", { class: "none", role: "option", "aria-disabled": "true", text: words(query) }));
     setText(
       app.part("found-count"),
-      closest ? words(query) : found.length ? fill(T.found, { count: found.length }) : fill(T.found_none, { query }),
+      closest
+        ? words(query)
+        : offered.length
+          ? fill(T.found, { count: offered.length })
+          : fill(T.found_none, { query }),
     );
-    if (!found.length)
+    if (!offered.length)
       list.append(
         make("li", { class: "none", role: "option", "aria-disabled": "true", text: fill(T.found_none, { query }) }),
       );
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
-    mark(found.length && answer.sure ? 0 : -1);
+    mark(offered.length && answer.sure ? 0 : -1);
     return true;
   }
 
@@ -120,15 +124,15 @@ export function makeHistory(app) {
 
   function add(item) {
     const items = app.query.items,
-      most = app.checkpoint().max_history;
+      limit = app.checkpoint().max_history;
     if (items.some((other) => other.id === item.id)) return app.say(fill(T.twice, { title: item.title }));
-    if (items.length >= most) return app.say(fill(T.full, { most }));
+    if (items.length >= limit) return app.say(fill(T.full, { most: limit }));
     app.change({ items: [...items, item] });
     input.value = "";
     close();
   }
 
-  const choose = () => active >= 0 && add(found[active]);
+  const choose = () => active >= 0 && add(offered[active]);
 
   // Enter right after typing means what is typed, not what the list still shows.
   async function enter() {
@@ -143,12 +147,12 @@ export function makeHistory(app) {
   });
   input.addEventListener("blur", () => setTimeout(() => document.activeElement !== input && close(), 120));
   input.addEventListener("keydown", (event) => {
-    const open = !list.hidden && found.length;
+    const open = !list.hidden && offered.length;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       if (!open) return search();
       const from = active < 0 && event.key === "ArrowUp" ? 0 : active;
-      mark((from + (event.key === "ArrowDown" ? 1 : -1) + found.length) % found.length);
+      mark((from + (event.key === "ArrowDown" ? 1 : -1) + offered.length) % offered.length);
     } else if (event.key === "Enter") {
       event.preventDefault();
       enter();

@@ -10,7 +10,7 @@ import { fill, percent } from "./words.js";
 const WARM_AGAIN = 20000, // milliseconds
   ASK_AGAIN = 600, // of the run that trains
   ASK_IN_QUEUE = 2500, // each question takes the server's time from those who decode
-  MOST_UNANSWERED = 4; // in a row, after which a run is given up
+  MAX_UNANSWERED = 4; // in a row, after which a run is given up
 const ROWS = 8; // items in the table of shares, the likeliest by the law
 
 export function makeLab(page, panel) {
@@ -21,7 +21,7 @@ export function makeLab(page, panel) {
   const button = (name) => panel.querySelector(`[data-do="lab-${name}"]`);
   const say = (words) => sayIn(part("message"), words);
   let stage = null;
-  let dials = { ...lab.defaults, ...readDials(page.asked.dials) };
+  let dials = { ...lab.defaults, ...readDials(page.linked.dials) };
   let running = null; // the key of the run on its way
   let turn = 0;
   let start = null,
@@ -43,7 +43,7 @@ export function makeLab(page, panel) {
   const changed = () => Object.keys(lab.defaults).filter((key) => dials[key] !== lab.defaults[key]);
   const writeDials = () => changed().map((key) => `${key}:${dials[key]}`).join(","); // prettier-ignore
   const address = () =>
-    writeLink(location.href, { tab: "lab", dials: writeDials(), bare: page.asked.bare, theme: page.asked.theme });
+    writeLink(location.href, { tab: "lab", dials: writeDials(), bare: page.linked.bare, theme: page.linked.theme });
 
   function field(spec) {
     const id = "mr-lab-" + spec.key,
@@ -91,7 +91,7 @@ export function makeLab(page, panel) {
   const isStory = (preset, of) =>
     Object.entries({ ...lab.defaults, ...preset.dials }).every(([key, value]) => of[key] === value);
   // What should be seen is told once a run of the story has shown it.
-  const told = (number) => ended && trained && isStory(lab.presets[number], trained);
+  const seen = (number) => ended && trained && isStory(lab.presets[number], trained);
 
   function showStory() {
     const same = (preset) => isStory(preset, dials);
@@ -99,7 +99,7 @@ export function makeLab(page, panel) {
     [...part("stories").children].forEach((on, number) => {
       const pressed = same(lab.presets[number]);
       on.setAttribute("aria-pressed", String(pressed));
-      if (pressed) about = lab.presets[number].about + (told(number) ? " " + lab.presets[number].seen : "");
+      if (pressed) about = lab.presets[number].about + (seen(number) ? " " + lab.presets[number].seen : "");
     });
     setText(part("about"), about);
     button("reset").disabled = !changed().length;
@@ -147,7 +147,7 @@ export function makeLab(page, panel) {
       if (mine !== turn) return;
       if (answer && answer.error !== undefined) return say(answer.error);
       unanswered = answer ? 0 : unanswered + 1;
-      if (unanswered > MOST_UNANSWERED) return say(data.text.failed);
+      if (unanswered > MAX_UNANSWERED) return say(data.text.failed);
       if (answer) {
         place = answer.place;
         after += answer.events.length;

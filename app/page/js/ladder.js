@@ -40,9 +40,9 @@ export function makeLadder(app) {
     if (!room) return;
     const model = app.model,
       steps = model.trace.steps;
-    const most = Math.min(model.mostBeams, 20);
-    ROW = most > 12 && !app.root.classList.contains("present") ? 15 : 20;
-    const height = TOP * 2 + (most + 1) * ROW;
+    const rows = Math.min(model.mostBeams, 20);
+    ROW = rows > 12 && !app.root.classList.contains("present") ? 15 : 20;
+    const height = TOP * 2 + (rows + 1) * ROW;
     width = Math.max(260, Math.min(room, 900));
     root = svg("svg", {
       viewBox: `0 0 ${width} ${height}`,
@@ -51,17 +51,17 @@ export function makeLadder(app) {
       role: "img",
       "aria-label": T.ladder,
     });
-    for (let rank = 0; rank < most; rank++)
+    for (let rank = 0; rank < rows; rank++)
       root.append(svg("text", { x: 4, y: y(rank) + 4, class: "rank" }, String(rank + 1)));
     const layers = (draw) =>
       steps.map((step, number) => {
         const group = svg("g", {});
-        step.beams.slice(0, most).forEach((beam, rank) => draw(group, beam, rank, number));
+        step.beams.slice(0, rows).forEach((beam, rank) => draw(group, beam, rank, number));
         root.append(group);
         return group;
       });
     past = layers(drawBeam);
-    past.forEach((group, number) => number && drawLost(group, steps[number], number, most));
+    past.forEach((group, number) => number && drawLost(group, steps[number], number, rows));
     curtain = svg("rect", { class: "curtain", y: 0, width, height }); // no hand reaches what is not shown yet
     root.append(curtain);
     now = layers(drawNow);
@@ -132,12 +132,12 @@ export function makeLadder(app) {
   }
 
   // One cross for each parent that lost candidates, on the row under the last beam.
-  function drawLost(group, step, number, most) {
+  function drawLost(group, step, number, rows) {
     const parents = new Map();
     for (const lost of step.dropped)
       if (!parents.has(lost.parent) || app.model.isGold(lost.codes)) parents.set(lost.parent, lost);
     for (const [parent, lost] of parents) {
-      if (parent >= most) continue;
+      if (parent >= rows) continue;
       const gold = app.model.isGold(lost.codes) && model_lost(number) ? " gold" : "";
       const shift = 6 + ((parent * 37) % 16),
         a = x(number - 1),
@@ -146,9 +146,9 @@ export function makeLadder(app) {
         group,
         "dead" + gold,
         1,
-        `M${a},${y(parent)}C${(a + b) / 2},${y(parent)} ${(a + b) / 2},${y(most)} ${b},${y(most)}`,
+        `M${a},${y(parent)}C${(a + b) / 2},${y(parent)} ${(a + b) / 2},${y(rows)} ${b},${y(rows)}`,
       );
-      stroke(group, "cross" + gold, 1.5, `M${b - 3},${y(most) - 3}l6,6m0,-6l-6,6`);
+      stroke(group, "cross" + gold, 1.5, `M${b - 3},${y(rows) - 3}l6,6m0,-6l-6,6`);
     }
   }
 
@@ -193,7 +193,7 @@ export function makeLadder(app) {
   function drawList(step, number) {
     const model = app.model;
     app.part("lost-panel").hidden = !number;
-    const told = step.dropped.slice(0, LISTED).map((lost, at) => {
+    const losses = step.dropped.slice(0, LISTED).map((lost, at) => {
       const label =
         lost.position >= 0
           ? model.tokenInFull(lost.position, lost.code, model.droppedItems(number, at))
@@ -202,7 +202,7 @@ export function makeLadder(app) {
       const gold = model.isGold(lost.codes) ? " ★" : "";
       return fill(words, { label, beam: lost.parent + 1, behind: lost.behind.toFixed(2) }) + gold;
     });
-    lines.forEach((line, at) => setText(line, told[at] || (at || told.length ? "" : T.lost_none)));
+    lines.forEach((line, at) => setText(line, losses[at] || (at || losses.length ? "" : T.lost_none)));
   }
 
   return { load, draw };

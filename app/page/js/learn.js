@@ -27,14 +27,14 @@ export function makeLearn(page, panel) {
   // "[words|term]" becomes the words with the glossary's line as a tooltip.
   function explained(words) {
     return words.split(/(\[[^\]|]+\|\w+\])/).map((piece) => {
-      const found = piece.match(/^\[([^\]|]+)\|(\w+)\]$/);
-      if (!found || !glossary[found[2]]) return piece;
-      const id = "mr-term-" + found[2] + "-" + Math.random().toString(36).slice(2, 7);
+      const match = piece.match(/^\[([^\]|]+)\|(\w+)\]$/);
+      if (!match || !glossary[match[2]]) return piece;
+      const id = "mr-term-" + match[2] + "-" + Math.random().toString(36).slice(2, 7);
       return make(
         "span",
         { class: "term", tabindex: 0, "aria-describedby": id },
-        found[1],
-        make("span", { role: "tooltip", id, text: glossary[found[2]][1] }),
+        match[1],
+        make("span", { role: "tooltip", id, text: glossary[match[2]][1] }),
       );
     });
   }
@@ -42,10 +42,10 @@ export function makeLearn(page, panel) {
   async function open(number, focus) {
     const mine = ++turn;
     at = Math.max(0, Math.min(cards.length - 1, number));
-    const found = await page.ask("lesson", { key: cards[at].key }, say);
-    if (!found || mine !== turn) return;
+    const answer = await page.ask("lesson", { key: cards[at].key }, say);
+    if (!answer || mine !== turn) return;
     say("");
-    card = found;
+    card = answer;
     guessed = false;
     draw();
     stage.limit = card.step;
@@ -115,33 +115,33 @@ export function makeLearn(page, panel) {
     if (guessed) return;
     guessed = true;
     const mine = turn,
-      asked = card;
+      shown = card;
     setText(part("lock"), L.live);
-    const found = await page.ask("reveal", { key: card.key }, say);
-    if (mine !== turn || card !== asked) return;
-    if (!found) {
+    const answer = await page.ask("reveal", { key: card.key }, say);
+    if (mine !== turn || card !== shown) return;
+    if (!answer) {
       guessed = false;
       return setText(part("lock"), L.locked);
     }
     [...part("options").children].forEach((option, n) => {
       option.disabled = true;
       option.setAttribute("aria-pressed", String(n === number));
-      option.classList.toggle("right", n === found.answer);
-      option.classList.toggle("wrong", n === number && n !== found.answer);
+      option.classList.toggle("right", n === answer.answer);
+      option.classList.toggle("wrong", n === number && n !== answer.answer);
     });
     part("because").hidden = false;
-    const right = number === found.answer;
+    const right = number === answer.answer;
     if (!guesses.has(card.key)) guesses.set(card.key, right);
     part("because").replaceChildren(
-      make("b", { text: right ? L.right : L.wrong + " " + fill(L.answer, { option: card.options[found.answer] }) }),
-      make("p", { text: found.because }),
+      make("b", { text: right ? L.right : L.wrong + " " + fill(L.answer, { option: card.options[answer.answer] }) }),
+      make("p", { text: answer.because }),
       ...(at + 1 === cards.length ? [make("p", { text: L.done }), ...score()] : []),
     );
     setText(part("lock"), L.look);
     part("root").classList.remove("locked");
     stage.limit = Infinity;
-    stage.show(found.bundle || card.bundle, { step: found.bundle ? 0 : stage.step });
-    stage.go(found.step);
+    stage.show(answer.bundle || card.bundle, { step: answer.bundle ? 0 : stage.step });
+    stage.go(answer.step);
     panel.querySelector('[data-do="next"]').focus({ preventScroll: true });
     part("because").scrollIntoView({ block: "nearest" }); // the answer is on the screen, whatever was before
   }
@@ -167,7 +167,7 @@ export function makeLearn(page, panel) {
   function handout() {
     const trace = card.bundle.trace,
       titles = new Map(trace.items.map((item) => [item.row, item.title]));
-    const terms = [...card.body.matchAll(/\|(\w+)\]/g)].map((found) => glossary[found[1]]).filter(Boolean);
+    const terms = [...card.body.matchAll(/\|(\w+)\]/g)].map((match) => glossary[match[1]]).filter(Boolean);
     part("handout").replaceChildren(
       make("h2", { text: `${L.handout}: ${cards[at].title}` }),
       make("p", { text: card.body.replace(/\[([^\]|]+)\|\w+\]/g, "$1") }),
@@ -182,8 +182,8 @@ export function makeLearn(page, panel) {
     );
   }
 
-  const address = (bare = page.asked.bare) =>
-    writeLink(location.href, { tab: "learn", lesson: card && card.key, bare, theme: page.asked.theme });
+  const address = (bare = page.linked.bare) =>
+    writeLink(location.href, { tab: "learn", lesson: card && card.key, bare, theme: page.linked.theme });
 
   function teacherLink() {
     copyLink(address(true), part("link"), (words) => setText(part("done"), words), {
@@ -211,7 +211,7 @@ export function makeLearn(page, panel) {
     const on = event.target.closest("[data-do]");
     if (on && acts[on.dataset.do] && !part("stage-box").contains(on)) acts[on.dataset.do]();
   });
-  const wanted = cards.findIndex((other) => other.key === page.asked.lesson);
+  const wanted = cards.findIndex((other) => other.key === page.linked.lesson);
   if (!cards.length) say(L.none);
   else open(Math.max(0, wanted), false);
   return { shown: () => stage.model && stage.rebuild(), address: () => address() };

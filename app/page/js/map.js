@@ -9,7 +9,7 @@ const SHADES = 12; // points of one shade are one path
 const FAINTEST = Math.log(1e5); // nats under the brightest item at which an item is as dark as none
 const REACH = 14; // pixels from the pointer to a point
 const SHORE = 9; // pixels from an item to the shore of its island
-const MOST_LAND = 500; // islands are drawn once so few items are left
+const MAX_LAND = 500; // islands are drawn once so few items are left
 const TOLD = 5;
 
 export function makeMap(app) {
@@ -22,7 +22,7 @@ export function makeMap(app) {
   const known = new Map(); // maps by checkpoint
   let map = null,
     steps = null,
-    asked = null,
+    loaded = null,
     chosen = null;
 
   const shown = () => app.root.classList.contains("view-map");
@@ -30,8 +30,8 @@ export function makeMap(app) {
   // The points of this checkpoint and the light of this trace, asked for once each, and only where they are looked at.
   async function load() {
     const { bundle } = app.model;
-    if (!shown() || asked === bundle) return;
-    asked = bundle;
+    if (!shown() || loaded === bundle) return;
+    loaded = bundle;
     steps = null;
     if (!app.server) map = bundle.map || null;
     else if (bundle.checkpoint === null) map = null;
@@ -39,11 +39,11 @@ export function makeMap(app) {
       map = known.get(bundle.checkpoint) || (await question("item_map", { checkpoint: bundle.checkpoint }));
       if (map) known.set(bundle.checkpoint, map);
     }
-    if (asked !== bundle) return;
+    if (loaded !== bundle) return;
     if (map && !bundle.partial) {
       const request = { checkpoint: bundle.checkpoint, text: JSON.stringify(bundle.trace) };
       const answer = app.server ? await question("item_masses", request) : map;
-      if (asked !== bundle) return;
+      if (loaded !== bundle) return;
       steps = answer && lightOf(answer.steps, map.x.length);
     }
     if (app.model.bundle === bundle) draw(app.step);
@@ -84,7 +84,7 @@ export function makeMap(app) {
 
   // -- drawing --------------------------------------------------------------------------------------------------
 
-  function place() {
+  function viewport() {
     const width = box.clientWidth,
       height = box.clientHeight,
       pad = 18;
@@ -108,11 +108,11 @@ export function makeMap(app) {
 
   function draw(number) {
     if (!shown() || !app.model) return;
-    if (asked !== app.model.bundle) return void load();
+    if (loaded !== app.model.bundle) return void load();
     tip.hidden = true;
     if (!map || !box.clientWidth) return;
     if (canvas.parentNode !== box) box.replaceChildren(canvas, tip);
-    const at = place(),
+    const at = viewport(),
       colour = ink(),
       ratio = window.devicePixelRatio || 1;
     if (canvas.width !== Math.round(at.width * ratio) || canvas.height !== Math.round(at.height * ratio)) {
@@ -124,7 +124,7 @@ export function makeMap(app) {
     pen.clearRect(0, 0, at.width, at.height);
     const step = steps && steps[Math.min(number, steps.length - 1)],
       bright = shades(step && step.masses);
-    if (step && bright.lit <= MOST_LAND) islands(pen, at, colour, number, step.masses);
+    if (step && bright.lit <= MAX_LAND) islands(pen, at, colour, number, step.masses);
     points(pen, at, colour, bright);
     marks(pen, at, colour, number);
     names(pen, at, colour, step && step.masses);
@@ -280,7 +280,7 @@ export function makeMap(app) {
 
   function nearest(event) {
     const frame = canvas.getBoundingClientRect(),
-      at = place(),
+      at = viewport(),
       x = event.clientX - frame.left,
       y = event.clientY - frame.top;
     let best = null,
@@ -299,7 +299,7 @@ export function makeMap(app) {
     canvas.style.cursor = row === null ? "" : "pointer";
     tip.hidden = row === null;
     if (row === null) return;
-    const at = place();
+    const at = viewport();
     tip.replaceChildren(
       make("b", { text: map.titles[row] }),
       make("div", { text: [map.paths[map.leaf[row]].join(" › "), chance(row)].filter(Boolean).join(" · ") }),

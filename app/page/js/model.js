@@ -35,16 +35,16 @@ export function readBundle(bundle) {
   });
   const opinions = trace.steps.map((step) => new Map(step.opinions.map((opinion) => [opinion.beam, opinion])));
   const last = trace.steps.length - 1;
-  const { pins = [], steps: asked, resolve } = trace.config,
+  const { pins = [], steps: wanted, resolve } = trace.config,
     open = trace.levels.length - pins.length;
   // How many steps there will be.
-  const expected = bundle.partial ? Math.max(last, asked || (resolve ? resolve + 1 : open)) : last;
+  const expected = bundle.partial ? Math.max(last, wanted || (resolve ? resolve + 1 : open)) : last;
 
   const model = { bundle, trace, categories, items, cells, last, expected };
   // How much a step may hold: of a decode that still runs, what its settings allow.
-  const most = (part, allowed) =>
+  const longest = (part, allowed) =>
     Math.max(bundle.partial ? allowed : 0, ...trace.steps.map((step) => step[part].length));
-  Object.assign(model, { mostBeams: most("beams", trace.config.beam_size), mostDropped: most("dropped", 1) });
+  Object.assign(model, { mostBeams: longest("beams", trace.config.beam_size), mostDropped: longest("dropped", 1) });
 
   model.label = (position, code) =>
     trace.labels[position][code] || bundle.names[position + "." + code] || trace.levels[position].name + " " + code;
@@ -69,15 +69,15 @@ export function readBundle(bundle) {
   };
   model.title = (row) => (items.has(row) ? items.get(row).title : trace.titles[row] || "#" + row);
   model.opinion = (step, beam, position) => {
-    const found = step <= last ? opinions[step].get(beam) : undefined;
-    const at = found ? found.open.findIndex((open) => open.position === position) : -1;
+    const opinion = step <= last ? opinions[step].get(beam) : undefined;
+    const at = opinion ? opinion.open.findIndex((open) => open.position === position) : -1;
     if (at < 0) return null;
-    const place = found.open[at],
-      rows = (possible[step].alternatives[trace.steps[step].opinions.indexOf(found)] || [])[at];
+    const looked = opinion.open[at],
+      rows = (possible[step].alternatives[trace.steps[step].opinions.indexOf(opinion)] || [])[at];
     return {
-      ...place,
-      chosen: found.chosen.includes(position),
-      leaves: place.alternatives.map((other, n) => named(rows && rows[n], other.items)),
+      ...looked,
+      chosen: opinion.chosen.includes(position),
+      leaves: looked.alternatives.map((other, n) => named(rows && rows[n], other.items)),
     };
   };
   model.isGold = (codes) =>

@@ -10,9 +10,9 @@ const POLL = 500,
   OF_ITEMS = ["title", "category", "brand"];
 
 export function makeOwn(app) {
-  const own = app.data.own;
-  if (!own) return { acts: {} };
-  const W = own.words;
+  const facts = app.data.own;
+  if (!facts) return { acts: {} };
+  const W = facts.words;
   const button = make("button", {
     type: "button",
     class: "mr-small mr-quiet",
@@ -119,15 +119,15 @@ export function makeOwn(app) {
 
   // The key of the file once it is sent whole; an item file is sent beside its log.
   async function upload(chosen, log) {
-    const about = { name: chosen.name, most: String(own.most / 1e6) };
-    if (chosen.size > own.most) return say(fill(W.too_big, about));
+    const about = { name: chosen.name, most: String(facts.most / 1e6) };
+    if (chosen.size > facts.most) return say(fill(W.too_big, about));
     let sent = null;
-    for (let at = 0; at === 0 || at < chosen.size; at += own.part) {
-      const data = await base64(chosen.slice(at, at + own.part));
+    for (let at = 0; at === 0 || at < chosen.size; at += facts.part) {
+      const data = await base64(chosen.slice(at, at + facts.part));
       const answer = await send({ name: chosen.name, data, at, key: sent, log });
       if (!answer || answer.error !== undefined) return say((answer && answer.error) || W.failed);
       sent = answer.key;
-      const percent = Math.floor((100 * Math.min(at + own.part, chosen.size)) / Math.max(chosen.size, 1));
+      const percent = Math.floor((100 * Math.min(at + facts.part, chosen.size)) / Math.max(chosen.size, 1));
       setText(state, fill(W.sending, { ...about, percent }));
     }
     setText(state, "");
@@ -147,9 +147,9 @@ export function makeOwn(app) {
   async function takeItems(chosen) {
     say("");
     const sent = await upload(chosen, key);
-    const found = sent && (await ask("own_look_items", { key: sent, item: selects.get("item").value }));
-    if (!found) return;
-    items = { key: sent, name: chosen.name, found };
+    const answer = sent && (await ask("own_look_items", { key: sent, item: selects.get("item").value }));
+    if (!answer) return;
+    items = { key: sent, name: chosen.name, found: answer };
     describe();
     selects.get("item_id").focus();
   }
@@ -175,15 +175,15 @@ export function makeOwn(app) {
     return make("div", { class: "field" }, make("label", { for: id, text: label }), select);
   }
 
-  const named = (found) => found.columns.filter((column) => column.name).map(({ name }) => [name, name]);
+  const named = (table) => table.columns.filter((column) => column.name).map(({ name }) => [name, name]);
 
   // The item file's part of the look. The columns that describe items are that file's where there is one.
   function describe() {
-    const found = items ? items.found : log;
+    const table = items ? items.found : log;
     for (const role of OF_ITEMS) {
-      const options = [["", W.none], ...named(found)].map(([value, text]) => make("option", { value, text }));
+      const options = [["", W.none], ...named(table)].map(([value, text]) => make("option", { value, text }));
       selects.get(role).replaceChildren(...options);
-      selects.get(role).value = found.roles[role] || "";
+      selects.get(role).value = table.roles[role] || "";
     }
     selects.delete("item_id");
     const without = () => {
@@ -207,9 +207,9 @@ export function makeOwn(app) {
     );
   }
 
-  function draw(found, reading) {
+  function draw(table, reading) {
     selects.clear();
-    const rows = found.columns.map((column) =>
+    const rows = table.columns.map((column) =>
       make(
         "tr",
         {},
@@ -221,20 +221,20 @@ export function makeOwn(app) {
     const roles = Object.entries(W.roles).map(([role, label]) => {
       const needed = role === "user" || role === "item";
       const none = role === "time" ? W.rows_in_order : needed ? "" : W.none;
-      return menu(role, label, [["", none], ...named(found)], found.roles[role]);
+      return menu(role, label, [["", none], ...named(table)], table.roles[role]);
     });
-    log = found;
-    const found_first = (pairs) => [["", W.as_found], ...pairs];
+    log = table;
+    const withFoundFirst = (pairs) => [["", W.as_found], ...pairs];
     const how = [
-      menu("separator", W.separator, found_first(Object.entries(W.separators)), reading.separator),
-      menu("encoding", W.encoding, found_first(W.encodings.map((name) => [name, name])), reading.encoding),
-      menu("header", W.header, found_first(Object.entries(W.headers)), reading.header || (found.header ? "" : "no")),
-      menu("dates", W.dates, found_first(Object.entries(W.date_forms)), reading.dates),
+      menu("separator", W.separator, withFoundFirst(Object.entries(W.separators)), reading.separator),
+      menu("encoding", W.encoding, withFoundFirst(W.encodings.map((name) => [name, name])), reading.encoding),
+      menu("header", W.header, withFoundFirst(Object.entries(W.headers)), reading.header || (table.header ? "" : "no")),
+      menu("dates", W.dates, withFoundFirst(Object.entries(W.date_forms)), reading.dates),
     ];
     const quick = /** @type {HTMLInputElement} */ (make("input", { type: "checkbox", id: "mr-own-quick" }));
     look.replaceChildren(
       make("h3", { text: W.found }),
-      make("p", { text: found.how }),
+      make("p", { text: table.how }),
       make(
         "div",
         { class: "mr-scroll" },
@@ -249,8 +249,8 @@ export function makeOwn(app) {
           make("tbody", {}, ...rows),
         ),
       ),
-      found.more ? make("p", { class: "mr-help", text: fill(W.more_columns, { n: found.more }) }) : "",
-      make("ul", { class: "mr-own-said" }, ...found.said.map((text) => make("li", { text }))),
+      table.more ? make("p", { class: "mr-help", text: fill(W.more_columns, { n: table.more }) }) : "",
+      make("ul", { class: "mr-own-said" }, ...table.said.map((text) => make("li", { text }))),
       make("h3", { text: W.meaning }),
       make("div", { class: "mr-fields" }, ...roles),
       beside,

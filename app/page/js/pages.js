@@ -18,7 +18,7 @@ export function mountPage(element, data, server) {
     element,
     data,
     server,
-    asked: readLink(location.href),
+    linked: readLink(location.href),
     pristine: panel("watch").querySelector(".mr").cloneNode(true),
   };
   page.watch = mount(panel("watch"), data, server);
@@ -112,7 +112,7 @@ export function mountPage(element, data, server) {
     }
   };
 
-  element.querySelector(".mr-page").classList.toggle("bare", page.asked.bare);
-  show(named(page.asked));
+  element.querySelector(".mr-page").classList.toggle("bare", page.linked.bare);
+  show(named(page.linked));
   /** @type {any} */ (window).mindrecIsOpen = true; // see app/server/guard.py
 }

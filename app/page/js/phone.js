@@ -10,9 +10,9 @@ const EVERY = 2200, // milliseconds between two looks, and up to as much again b
 
 export function openRoom(W) {
   const main = /** @type {HTMLElement} */ (document.getElementById("room"));
-  const found = /^(.*\/room)(?:\/([A-Za-z0-9]{1,12}))?$/.exec(location.pathname);
-  const code = found && found[2] ? found[2].toUpperCase() : null;
-  const base = `${found ? found[1] : "/room"}/${code}`;
+  const match = /^(.*\/room)(?:\/([A-Za-z0-9]{1,12}))?$/.exec(location.pathname);
+  const code = match && match[2] ? match[2].toUpperCase() : null;
+  const base = `${match ? match[1] : "/room"}/${code}`;
   const title = make("h1", { text: code ? fill(W.room, { code }) : W.title });
   const question = make("h2", { tabindex: "-1" });
   const options = make("div", { class: "options", role: "group" });
@@ -47,12 +47,12 @@ export function openRoom(W) {
   }
 
   async function send(path, body) {
-    const asked = body && {
+    const options = body && {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
     };
-    const answer = await fetch(base + path, asked || {});
+    const answer = await fetch(base + path, options || {});
     const said = await answer.json();
     return { ok: answer.ok, gone: answer.status === 404, again: [429, 408].includes(answer.status), said };
   }
@@ -120,14 +120,14 @@ export function openRoom(W) {
   }
 
   function result(words, n, chosen) {
-    const most = Math.max(1, ...state.counts);
+    const highest = Math.max(1, ...state.counts);
     const notes = [n === state.answer && W.right, n === chosen && W.yours].filter(Boolean).join(", ");
     return make(
       "div",
       { class: "result" + (n === state.answer ? " right" : "") },
       make("div", { class: "row" }, make("span", { text: words }), make("b", { text: String(state.counts[n]) })),
       notes ? make("span", { class: "small", text: notes }) : null,
-      make("i", { style: `width:${(100 * state.counts[n]) / most}%` }),
+      make("i", { style: `width:${(100 * state.counts[n]) / highest}%` }),
     );
   }
 

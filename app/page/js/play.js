@@ -35,41 +35,41 @@ export function makePlay(page, panel) {
     const mine = ++turn;
     say("");
     for (;;) {
-      const asked = { checkpoint, kind, timed: part("timed").checked, day };
-      const found = await page.ask("game_start", asked, say);
-      if (mine !== turn || !found) return;
-      if (!found.waiting) return open(found);
-      sayIn(part("message"), found.waiting, "note");
+      const request = { checkpoint, kind, timed: part("timed").checked, day };
+      const answer = await page.ask("game_start", request, say);
+      if (mine !== turn || !answer) return;
+      if (!answer.waiting) return open(answer);
+      sayIn(part("message"), answer.waiting, "note");
       await new Promise((next) => setTimeout(next, AGAIN));
       if (mine !== turn || panel.hidden) return;
     }
   }
 
-  function open(found) {
+  function open(opened) {
     say("");
-    view = found;
+    view = opened;
     part("begin").hidden = true;
     part("table").hidden = false;
     part("root").classList.add("playing");
     part("shared").hidden = true;
     setText(part("done"), "");
-    sealed = new Map(found.machines.map((name) => [name, "thinking"]));
-    const { day, number, count } = found;
-    setText(part("kind"), fill(G["kind_" + found.kind], { day, number: number + 1, count }));
-    part("cart").replaceChildren(...found.cart.map((title) => make("li", { text: title })));
+    sealed = new Map(opened.machines.map((name) => [name, "thinking"]));
+    const { day, number, count } = opened;
+    setText(part("kind"), fill(G["kind_" + opened.kind], { day, number: number + 1, count }));
+    part("cart").replaceChildren(...opened.cart.map((title) => make("li", { text: title })));
     draw();
     clock();
     part("kind").focus();
-    found.machines.forEach(seal);
+    opened.machines.forEach(seal);
     page.changed();
   }
 
   // Each machine chooses while the person thinks; the server keeps its choice.
   async function seal(machine) {
     const { game, number } = view;
-    const found = await page.ask("game_seal", { game, machine }, () => {});
+    const answer = await page.ask("game_seal", { game, machine }, () => {});
     if (!view || view.game !== game || view.number !== number) return;
-    sealed.set(machine, found && found.sealed ? "sealed" : "absent");
+    sealed.set(machine, answer && answer.sealed ? "sealed" : "absent");
     players();
   }
 
@@ -112,11 +112,11 @@ export function makePlay(page, panel) {
     if (busy || !view || view.stage === "done") return;
     busy = true;
     const { game, number, stage } = view;
-    const found = await page.ask("game_guess", { game, number, stage, choice }, say);
+    const answer = await page.ask("game_guess", { game, number, stage, choice }, say);
     busy = false;
-    if (!found || !view || view.game !== game || view.number !== number) return;
+    if (!answer || !view || view.game !== game || view.number !== number) return;
     const stood = panel.contains(document.activeElement) && document.activeElement.closest(".mr-play-ask");
-    view = found;
+    view = answer;
     if (view.stage === "done") stopClock(true);
     draw();
     if (stood) (view.stage === "done" ? act("next") : part("options").firstChild).focus({ preventScroll: true });
@@ -228,8 +228,8 @@ export function makePlay(page, panel) {
 
   async function next() {
     if (view.number + 1 >= view.count) return start("one");
-    const found = await page.ask("game_next", { game: view.game }, say);
-    if (found) open(found);
+    const answer = await page.ask("game_next", { game: view.game }, say);
+    if (answer) open(answer);
   }
 
   async function watch() {
@@ -278,13 +278,13 @@ export function makePlay(page, panel) {
     const chosen = view && part("options").children[Number(event.key) - 1];
     if (chosen && !chosen.disabled && /^[1-9]$/.test(event.key)) guess(Number(event.key) - 1);
   });
-  const day = /^\d{4}-\d{2}-\d{2}$/.exec(page.asked.game);
+  const day = /^\d{4}-\d{2}-\d{2}$/.exec(page.linked.game);
   if (checkpoint && day) start("daily", day[0]);
   const address = () =>
     writeLink(location.href, {
       tab: "play",
       game: (view && view.kind === "daily" && view.day) || "",
-      theme: page.asked.theme,
+      theme: page.linked.theme,
     });
   return { shown: () => {}, address };
 }

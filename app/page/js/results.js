@@ -15,10 +15,10 @@ export function makeResults(app) {
     box = app.part("results");
   let ready = null, // the lines of this trace, once they are shown
     calledOff = () => {};
-  const podium = Array.from({ length: PODIUM }, (_, rank) => place(rank));
+  const podium = Array.from({ length: PODIUM }, (_, rank) => podiumLine(rank));
   app.part("podium").append(...podium.map((each) => each.row));
 
-  function place(rank) {
+  function podiumLine(rank) {
     const title = make("b"),
       about = make("small"),
       share = make("span", { class: "p" }),
@@ -108,14 +108,14 @@ export function makeResults(app) {
     podium.forEach((each, rank) => drawPlace(each, rank, number));
     drawGold(number);
     const done = number === app.model.last && !app.model.bundle.partial,
-      told = app.serial + (done ? " done" : "");
-    if (box.dataset.told !== told) drawList(done, told);
+      drawn = app.serial + (done ? " done" : "");
+    if (box.dataset.drawn !== drawn) drawList(done, drawn);
     if (done) mark();
   }
 
   // The list stands under the picture: the browser lays it out a frame after it.
-  function drawList(done, told) {
-    box.dataset.told = told;
+  function drawList(done, drawn) {
+    box.dataset.drawn = drawn;
     if (done) ready ||= lines();
     box.classList.toggle("coming", done);
     box.replaceChildren(...(done ? ranked() : [make("p", { class: "mr-help" }, T.results_wait + " ", skip())]));

@@ -75,15 +75,15 @@ export function makeRoom(page) {
   async function open() {
     if (room) return true;
     const address = location.origin + location.pathname.replace(/[^/]*$/, "");
-    const found = await page.ask("room_open", { address }, say);
-    if (!found) return false;
-    room = found;
+    const answer = await page.ask("room_open", { address }, say);
+    if (!answer) return false;
+    room = answer;
     const alone = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
     parts.join.replaceChildren(
       make("p", { class: "mr-label", text: R.join }),
-      code(found.qr, fill(R.qr, { link: found.link })),
-      make("p", { class: "mr-room-link", text: found.link.replace(/^https?:\/\//, "") }),
-      make("p", {}, R.code + " ", make("b", { class: "mr-room-code", text: found.code })),
+      code(answer.qr, fill(R.qr, { link: answer.link })),
+      make("p", { class: "mr-room-link", text: answer.link.replace(/^https?:\/\//, "") }),
+      make("p", {}, R.code + " ", make("b", { class: "mr-room-code", text: answer.code })),
       alone ? make("p", { class: "mr-help", text: R.loopback }) : null,
     );
     return true;
@@ -111,14 +111,14 @@ export function makeRoom(page) {
     clearTimeout(timer);
     say("");
     const wanted = await source.what();
-    const found = wanted && (await page.ask("room_ask", { ...request(), ...wanted }, failed));
-    if (!found) return;
-    if (found.waiting) {
-      setText(parts.ask, found.waiting);
+    const answer = wanted && (await page.ask("room_ask", { ...request(), ...wanted }, failed));
+    if (!answer) return;
+    if (answer.waiting) {
+      setText(parts.ask, answer.waiting);
       timer = window.setTimeout(put, EVERY);
       return;
     }
-    draw(found);
+    draw(answer);
     parts.ask.focus();
     watch();
   }
@@ -141,23 +141,23 @@ export function makeRoom(page) {
     }, EVERY);
   }
 
-  function draw(found) {
-    tally = found;
-    const { revealed, counts, options, members, votes } = found;
+  function draw(answer) {
+    tally = answer;
+    const { revealed, counts, options, members, votes } = answer;
     setText(parts.present, fill(R.present, { members, votes }));
-    setText(parts.ask, found.ask);
-    setText(parts.because, revealed ? found.because : "");
+    setText(parts.ask, answer.ask);
+    setText(parts.because, revealed ? answer.because : "");
     parts.reveal.hidden = revealed;
     parts.next.hidden = !revealed || !source.onNext;
-    const most = Math.max(1, ...counts);
+    const highest = Math.max(1, ...counts);
     parts.bars.replaceChildren(
       ...options.map((option, n) => {
-        const right = revealed && n === found.answer;
+        const right = revealed && n === answer.answer;
         return make(
           "li",
           { class: right ? "right" : "" },
           make("span", { text: option }, right ? make("b", { role: "img", "aria-label": R.right, text: " ✓" }) : null),
-          make("i", { style: `width:${(100 * counts[n]) / most}%` }),
+          make("i", { style: `width:${(100 * counts[n]) / highest}%` }),
           make("b", { text: String(counts[n]) }),
         );
       }),
@@ -166,10 +166,10 @@ export function makeRoom(page) {
 
   async function reveal() {
     setText(parts.present, R.revealing);
-    const found = await page.ask("room_reveal", request(), say);
-    if (!found) return draw(tally);
+    const answer = await page.ask("room_reveal", request(), say);
+    if (!answer) return draw(tally);
     clearTimeout(timer);
-    draw(found);
+    draw(answer);
     (parts.next.hidden ? parts.hide : parts.next).focus();
   }
 

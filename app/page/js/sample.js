@@ -6,18 +6,18 @@ import { fill } from "./words.js";
 
 export function makeSample(d) {
   const { D, part, page } = d,
-    most = page.data.diagnosis.most_sample,
+    limit = page.data.diagnosis.most_sample,
     size = part("sample-size"),
     bar = part("sample-bar"),
     button = part("sample").querySelector("button");
-  size.max = most;
-  setText(part("sample-words"), fill(D.sample_help, { most }));
+  size.max = limit;
+  setText(part("sample-words"), fill(D.sample_help, { most: limit }));
 
-  async function run(asked, filters) {
+  async function run(request, filters) {
     let job = null;
     for (;;) {
-      const answer = await page.ask("sample", job === null ? asked : { job }, d.say);
-      if (!answer) return setText(part("sample-words"), fill(D.sample_help, { most }));
+      const answer = await page.ask("sample", job === null ? request : { job }, d.say);
+      if (!answer) return setText(part("sample-words"), fill(D.sample_help, { most: limit }));
       if (answer.job !== undefined) job = answer.job;
       if (answer.table) return finish(answer, filters);
       setText(part("sample-words"), answer.waiting || fill(D.sample_working, answer));
@@ -33,11 +33,11 @@ export function makeSample(d) {
   }
 
   // Diagnoses { checkpoint, config, users, seed } and opens the table with some filters.
-  d.sample = async (asked, filters = {}) => {
+  d.sample = async (request, filters = {}) => {
     button.disabled = true;
     bar.hidden = false;
     d.say("");
-    await run(asked, filters);
+    await run(request, filters);
     bar.hidden = true;
     button.disabled = false;
   };
@@ -45,7 +45,7 @@ export function makeSample(d) {
   part("sample").addEventListener("submit", (event) => {
     event.preventDefault();
     const { checkpoint, config } = page.watch.query,
-      users = Math.max(1, Math.min(most, Number(size.value) || 100));
+      users = Math.max(1, Math.min(limit, Number(size.value) || 100));
     return d.sample({ checkpoint, config, users, seed: 0 });
   });
 }

@@ -81,10 +81,10 @@ export function makeSettings(app) {
     const rule = app.data.rules[key];
     if (!rule) return null;
     const needs = Object.entries(rule.needs).filter(([other]) => controls.has(other)); // others give way unseen
-    const asked = [...needs.map(([other, value]) => ({ [other]: { is: value } })), ...rule.with];
+    const needed = [...needs.map(([other, value]) => ({ [other]: { is: value } })), ...rule.with];
     const holds = ([other, ask]) =>
       ("is" in ask ? config[other] === ask.is : config[other] !== ask.not) && !lacks(other, config);
-    const missing = asked.find((choices) => !Object.entries(choices).some(holds));
+    const missing = needed.find((choices) => !Object.entries(choices).some(holds));
     return missing ? Object.entries(missing) : null;
   }
 
@@ -153,11 +153,11 @@ export function makeSettings(app) {
   }
 
   function steps(input, value) {
-    const most = app.model ? app.model.trace.levels.length : 7;
-    if (input.options.length !== most)
+    const levels = app.model ? app.model.trace.levels.length : 7;
+    if (input.options.length !== levels)
       input.replaceChildren(
         make("option", { value: "", text: T.auto }),
-        ...Array.from({ length: most - 1 }, (_, n) => make("option", { value: n + 1, text: n + 1 })),
+        ...Array.from({ length: levels - 1 }, (_, n) => make("option", { value: n + 1, text: n + 1 })),
       );
     input.value = value === null ? "" : String(value);
   }

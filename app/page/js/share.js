@@ -7,21 +7,21 @@ import { stageFilm, stagePicture } from "./film.js";
 import { LINK_VERSION, readLink, writeLink } from "./links.js";
 import { fill } from "./words.js";
 
-const MOST_BYTES = 4000000;
+const MAX_BYTES = 4000000;
 
 export function makeShare(app) {
   const T = app.T,
     file = app.part("file"),
     link = app.part("link");
 
-  const asked = readLink(location.href);
+  const linked = readLink(location.href);
 
   // A history that this server did not decode cannot be asked for again: its link opens the page alone.
   function address() {
     const { query, model } = app,
       many = app.data.checkpoints.length > 1;
     const present = app.root.classList.contains("present"),
-      theme = asked.theme;
+      theme = linked.theme;
     if (!query.items.length) return writeLink(location.href, { present, theme });
     const values = {
       ids: query.items.map((item) => item.id),
@@ -34,7 +34,7 @@ export function makeShare(app) {
   }
 
   // The decode that a link asks for, {error: words} where it cannot be read, null where it asks for none.
-  async function read(values = asked) {
+  async function read(values = linked) {
     if (values.version === null && !values.ids.length) return null;
     if (values.version !== LINK_VERSION)
       return { error: fill(T.link_version, { version: String(values.version).slice(0, 20) }) };
@@ -97,7 +97,7 @@ export function makeShare(app) {
     const chosen = file.files[0];
     file.value = "";
     if (!chosen) return;
-    if (chosen.size > MOST_BYTES) return app.say(T.too_big);
+    if (chosen.size > MAX_BYTES) return app.say(T.too_big);
     const newest = app.begin(),
       bundle = await app.ask("open_trace", { text: await chosen.text() }, newest);
     if (bundle && newest()) app.openBundle(bundle, { title: chosen.name, about: "" });

@@ -2,7 +2,7 @@
 // The page's state in one place: the query, the step that is shown, and what can be undone. Whoever watches is called
 // after every change.
 
-const MOST_UNDO = 40;
+const MAX_UNDO = 40;
 
 /**
  * @typedef {object} State
@@ -31,7 +31,7 @@ export function makeStore(state) {
     /** Keep the state, with what else belongs to it, for `undo`; the oldest of 40 is forgotten. */
     keep(more = {}) {
       past.push({ ...now, ...more });
-      if (past.length > MOST_UNDO) past.shift();
+      if (past.length > MAX_UNDO) past.shift();
     },
     /** The state that was kept last, or undefined; it is no longer kept, and not yet the state. */
     takeBack: () => past.pop(),

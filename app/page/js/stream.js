@@ -10,14 +10,14 @@ const ASK_AGAIN = 350;
 export function addStreaming(app) {
   const T = app.T;
   let running = null; // {job, stopped} of the decode on its way
-  let asked = 0;
+  let turn = 0;
 
   // The bundle of a decode, or null when it failed, was stopped, or gave way to a newer one. The steps of a long one
   // are shown as they come: they `play`, or it stays at the `step` that was looked at.
   app.fetch = async (request, { play = false, step = 0 } = {}) => {
     app.stop(true);
-    const number = asked,
-      newest = () => number === asked;
+    const number = turn,
+      newest = () => number === turn;
     const answer = await app.ask("decode", { ...request, wait: AT_ONCE }, newest);
     if (!newest()) {
       if (answer && answer.job) drop(answer.job);
@@ -91,7 +91,7 @@ export function addStreaming(app) {
 
   // `quietly` when a newer question or an edit takes its place; one that has no place in the queue yet is dropped too.
   app.stop = (quietly) => {
-    asked++;
+    turn++;
     if (!running) return;
     const { job } = running;
     running.stopped = true;

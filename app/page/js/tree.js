@@ -223,7 +223,7 @@ export function makeTree(app) {
   }
 
   // A branch leaves its parent level, falls, and arrives level; branches of one width are one path.
-  function branches(shown, on, number, place) {
+  function branches(shown, on, number, scale) {
     const paths = new Map();
     for (const at of shown) {
       const node = view.nodes[at],
@@ -232,10 +232,10 @@ export function makeTree(app) {
       const mass = node.mass[number],
         bucket = mass ? 1 + Math.min(WIDTHS - 1, Math.floor(Math.sqrt(mass) * WIDTHS)) : 0;
       const key = (mass && on.has(at) ? 90 : 0) + bucket;
-      const a = place.x(above.x),
-        b = place.x(node.x),
-        c = place.y(above.y).toFixed(1),
-        d = place.y(node.y).toFixed(1),
+      const a = scale.x(above.x),
+        b = scale.x(node.x),
+        c = scale.y(above.y).toFixed(1),
+        d = scale.y(node.y).toFixed(1),
         m = ((a + b) / 2).toFixed(1);
       paths.set(key, (paths.get(key) || "") + `M${a.toFixed(1)},${c}C${m},${c} ${m},${d} ${b.toFixed(1)},${d}`);
     }
@@ -254,7 +254,7 @@ export function makeTree(app) {
   }
 
   // Labels of live nodes, the heaviest first, where they do not cover one another; counts of what is not drawn.
-  function names(shown, on, number, place) {
+  function names(shown, on, number, scale) {
     const nodes = view.nodes,
       big = app.root.classList.contains("present") ? 1.45 : 1,
       h = 14 * big,
@@ -266,19 +266,19 @@ export function makeTree(app) {
     const free = (spot) =>
       spot.a >= 0 &&
       spot.c >= -4 &&
-      spot.d <= place.height + 4 &&
+      spot.d <= scale.height + 4 &&
       !taken.some((o) => o.a < spot.b && spot.a < o.b && o.c < spot.d && spot.c < o.d);
     for (const at of shown
       .filter((n) => n && (number === 0 || nodes[n].mass[number] > 0 || isGold(nodes[n])))
       .sort((a, b) => rank(b) - rank(a))) {
       const node = nodes[at],
         side = !inner.has(at),
-        x = place.x(node.x),
-        y = place.y(node.y),
+        x = scale.x(node.x),
+        y = scale.y(node.y),
         letter = LABEL_PX * big * (on.has(at) ? 1.12 : 1);
-      const most = Math.floor((side ? place.width - x - 20 : place.column * 0.98) / letter);
-      if (most < 6) continue;
-      const text = node.label.length > most ? node.label.slice(0, most - 1).trimEnd() + "…" : node.label,
+      const letters = Math.floor((side ? scale.width - x - 20 : scale.column * 0.98) / letter);
+      if (letters < 6) continue;
+      const text = node.label.length > letters ? node.label.slice(0, letters - 1).trimEnd() + "…" : node.label,
         w = text.length * letter;
       const spot = side
         ? { a: x + 8, b: x + 12 + w, c: y - h / 2, d: y + h / 2 }
@@ -295,8 +295,8 @@ export function makeTree(app) {
     }
     for (const [at, rest] of view.rests.entries()) {
       if (rest.first > number || !(nodes[rest.above].mass[number] > 0 || rest.first === number)) continue;
-      const x = place.x(rest.x),
-        y = place.y(rest.y),
+      const x = scale.x(rest.x),
+        y = scale.y(rest.y),
         text = fill(T.tree_more, { count: rest.count }),
         spot = { a: x - 4, b: x + 24, c: y - 5, d: y + 5 };
       if (!free(spot)) continue;
@@ -325,11 +325,11 @@ export function makeTree(app) {
     const node = view.nodes[at];
     tip.hidden = !node || !seen(node, app.step);
     if (tip.hidden) return;
-    const place = places(),
-      x = place.x(node.x),
-      y = place.y(node.y);
+    const scale = places(),
+      x = scale.x(node.x),
+      y = scale.y(node.y);
     tip.replaceChildren(...words(node, app.step).map((line) => make("div", { text: line })));
-    Object.assign(tip.style, { top: `${y + 12}px`, left: `${Math.max(0, Math.min(x - 20, place.width - 240))}px` });
+    Object.assign(tip.style, { top: `${y + 12}px`, left: `${Math.max(0, Math.min(x - 20, scale.width - 240))}px` });
   }
 
   function choose(at) {

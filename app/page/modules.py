@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mindrec.errors import MindRecError
 
-# What the modules of this folder use of the grammar. Prettier keeps each statement in these forms.
+# The part of the grammar that the modules of this folder use. Prettier keeps each statement in these forms.
 IMPORT = re.compile(r'^import \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 REEXPORT = re.compile(r'^export \{([^}]*)\} from "\./(\w+)\.js";\n', re.MULTILINE)
 DECLARED = re.compile(r"^export ((?:async )?function|const|class) (\w+)", re.MULTILINE)

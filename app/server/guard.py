@@ -1,4 +1,4 @@
-"""What stands before the page on the open network: what may be asked, how much of it, and what the answer carries.
+"""The guard before the page on the open network: it limits paths and sizes of questions, and adds headers to answers.
 
 ASGI middleware, no gradio. Only the paths that the page and the three public endpoints need are served; Gradio's
 uploads, proxy, files and developer routes are not.
@@ -61,7 +61,7 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Rules:
-    """What is served, and to whom.
+    """The paths that are served, and to whom.
 
     Attributes:
         files: absolute paths that may be read through Gradio's file route; no other is.

@@ -19,7 +19,7 @@ from app.words import lab_words as text
 from mindrec.recommender import Recommender
 
 PREFIX = "lab:"
-"""What their names begin with."""
+"""The beginning of their names."""
 KEPT = 1800.0
 """Seconds that a model lives after it was trained, or last asked for."""
 MAX_MODELS = 32

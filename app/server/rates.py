@@ -33,7 +33,7 @@ COSTS: Mapping[str, float] = {
 }
 """Tokens that a question takes; one that is not named here, such as a search or a decode, takes one."""
 BYTES_A_TOKEN = 25_000
-"""What a question carries is read and checked: one token more for each of this many bytes of a trace or of anything."""
+"""Bytes of a question's body that cost one token more: they are read and checked."""
 
 
 def cost(question: str, size: int) -> float:

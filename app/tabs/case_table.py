@@ -27,7 +27,7 @@ SORTABLE = (
 )
 FILTERS = ("q", "outcome", "cause", "error", "rescue", "step", "level", "gold", "top", "item", "answer", "probability")
 FILTERS += (*SLICES, "only")
-"""What a table can be narrowed by, all together. Values are text, as in a link: "early_category", "2", "0.7" for a
+"""Filters that narrow a table, all together. Values are text, as in a link: "early_category", "2", "0.7" for a
 category's level and code, an item's id, "1..5" for a range with both ends included, "3,17" for chosen case numbers."""
 
 

@@ -271,7 +271,7 @@ class Diagnosing:
         ]
         tests = compared.tests.to_dict(orient="records")
         went = case_pairs.transitions(left.diagnosis, right.diagnosis, k)
-        figure = charts.transitions_figure(went, text.FATES, text.CHARTS, PROPERTIES)
+        figure = charts.transitions_figure(went, text.OUTCOMES, text.CHARTS, PROPERTIES)
         out = {
             "cases": compared.cases,
             "k": k,

@@ -39,4 +39,4 @@ PAGE = {
     "item_of": "About the item {title}",
     "category_of": "About the category {title}",
 }
-"""What the page's script says."""
+"""Words of the page's script."""

@@ -43,7 +43,7 @@ METHODS_PAGE = {
     "picture": "Items as points: the brighter, the better they stand at this step",
     "no_picture": "This checkpoint has no map of its items.",
 }
-"""What the page's script says; merged into app.words.tab_words.COMPARE."""
+"""Words of the page's script; merged into app.words.tab_words.COMPARE."""
 
 
 def rank_words(rank: int | None) -> str:

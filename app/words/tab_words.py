@@ -20,8 +20,8 @@ _CAUSE_MEANINGS = {
     "cut": "The last beam that could become the item died at its semantic ID, and so did its category.",
     "outranked": "The item was still there at the end, but too far down the list.",
 }
-FATES = {HIT: "hit", **CAUSE_NAMES}
-"""What became of a case, by name."""
+OUTCOMES = {HIT: "hit", **CAUSE_NAMES}
+"""Outcomes of a case, by name."""
 CAUSES = {key: (name, _CAUSE_MEANINGS[key]) for key, name in CAUSE_NAMES.items()}
 
 CHARTS = {
@@ -267,4 +267,4 @@ PAGE = {
     "room": ROOM,
     "glossary": GLOSSARY,
 }
-"""What the tabs' scripts say; the stage's own words are in app.words.sentences."""
+"""Words of the tabs' scripts; the stage's own words are in app.words.sentences."""

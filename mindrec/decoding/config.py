@@ -105,7 +105,7 @@ class DecodeConfig:
             low=0,
             high=2,
             slider=2,
-            # What anybody takes is counted over items: it says nothing of codes that no item has.
+            # Guidance counts what anybody takes over items: it says nothing of codes that no item has.
             needs={"algorithm": "mindrec", "constraint": "exact"},
         ),
     )

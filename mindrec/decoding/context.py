@@ -1,4 +1,4 @@
-"""What the parts of a search share: the constants of a whole decode, and the state of one of its steps.
+"""Context that the parts of a search share: the constants of a whole decode, and the state of one of its steps.
 
 Shape legend: B users, S beams of all users, A beams expanded, L levels, N items.
 """

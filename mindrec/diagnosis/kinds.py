@@ -17,7 +17,7 @@ CAUSE_NAMES = {
 """The causes as commands, reports and the page call them."""
 
 HIT = "hit"
-"""What a case is that is no miss."""
+"""The outcome of a case that is no miss."""
 
 ERRORS = ("search", "model")
 """Beams lost what the exact ranking has among the first k; or the exact ranking itself has it lower."""
@@ -29,7 +29,7 @@ WITHOUT = "without"
 """A rescue's setting where an item of the history was left out."""
 
 RESCUES = ("beams", "step", "order", "level", "votes", "guidance", "evidence", "history", NONE)
-"""What a rescue changes."""
+"""Kinds of rescue, by what each changes."""
 
 _KIND_OF_SETTING = {
     "beam_size": "beams",

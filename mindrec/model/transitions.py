@@ -14,7 +14,7 @@ from mindrec.model.pair_votes import PairVotes, largest_of_rows
 WINDOW = 5
 """Items that follow within so many places count, the nearer more: 1 / distance."""
 BACKWARDS = 0.25
-"""What the same pair in the other direction counts."""
+"""Weight of the same pair in the other direction."""
 RECENT = 10
 """The last items of a history that vote, the recent more: 1 / distance from its end."""
 MAX_PAIRS = 100

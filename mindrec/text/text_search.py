@@ -24,9 +24,9 @@ TITLE_WEIGHT = 2.0
 CANDIDATES = 200
 """Items, the best by their words, whose titles are then compared with what was typed."""
 LEAST, LEAST_LIKE = 0.05, 0.3
-"""What fits less well is not found: a score of letters, and a likeness by the text model."""
+"""Least score of letters, and least likeness by the text model, of an item that is found."""
 POPULAR = 0.3
-"""What the most bought item gains over one that was never bought: less than any letter that fits better."""
+"""Score that the most bought item gains over one that was never bought: less than any letter that fits better."""
 SURE = 0.5
 """Share of a word's letters (n-grams) that an item must have before words are taken as its name."""
 

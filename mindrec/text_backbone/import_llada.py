@@ -36,7 +36,7 @@ INSIDE = {
     "up_proj": "mlp.up_proj",
     "ff_out": "mlp.down_proj",
 }
-# What a Llama cannot express, or what this import was never checked with.
+# Settings that a Llama cannot express, or that this import was never checked with.
 NEEDED = {
     "block_type": "llama",
     "layer_norm_type": "rms",

@@ -12,7 +12,7 @@ from mindrec.training.model_card import model_card
 from mindrec.training.weigh import weigh
 
 PARTS = ("transitions_nll", "item_item_nll", "item_item", "calibration_nll", "validation")
-"""What a fit writes into training.json; the rest stays as the training left it."""
+"""Entries that a fit writes into training.json; the rest stays as the training left it."""
 
 
 def refit_checkpoint(

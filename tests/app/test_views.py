@@ -247,7 +247,7 @@ def figures(cases, recommender, palette) -> dict[str, dict]:
         "cold": charts.slices_figure(tables.slices(cases, "cold_item", 2), "cold_item", words, palette),
         "length": charts.slices_figure(tables.slices(cases, "history_length", 2), "history_length", words, palette),
         "calibration": charts.calibration_figure(tables.calibration(cases), words, palette),
-        "transitions": charts.transitions_figure(went, text.FATES, words, palette),
+        "transitions": charts.transitions_figure(went, text.OUTCOMES, words, palette),
     }
 
 

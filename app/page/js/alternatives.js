@@ -1,5 +1,5 @@
 // @ts-check
-// What a position might have been, and the buttons that change it: a box beside the cell that was clicked, a sheet at
+// The alternatives of a position, and the buttons that change it: a box beside the cell that was clicked, a sheet at
 // the bottom of a phone.
 
 import { clearOfSheet, placeBeside } from "./beside.js";
@@ -78,7 +78,7 @@ export function makeAlternatives(app) {
     ];
   }
 
-  // What was filled in when the position was judged: categories by name, codes by their level.
+  // The tokens that were filled in when the position was judged: categories by name, codes by their level.
   function known({ step, beam }) {
     const { model } = app;
     return model.cells[step - 1][beam]

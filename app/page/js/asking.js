@@ -77,7 +77,7 @@ export function addAsking(app) {
       (await app.decode({ step: app.step })) === false &&
       app.query.config !== before.config
     ) {
-      // What cannot be decoded is not kept: the page shows what was asked for.
+      // A question that cannot be decoded is not kept: the page shows what was asked for.
       app.store.takeBack();
       app.store.set({ query: before, stale: false });
       app.parts.history.draw();
@@ -187,7 +187,7 @@ export function addAsking(app) {
     app.parts.history.draw();
     if (await app.decode({ play: true, scroll })) setText(app.part("story"), `${story.title} — ${story.about}`);
   };
-  // What was pinned or forbidden spoke of the last answer, not of the next one.
+  // Pins and bans spoke of the last answer, not of the next one.
   app.goOn = async (item) => {
     const config = { ...app.query.config, pins: [], forbid_tokens: [] };
     await app.change({ items: [...app.query.items, item], target: null, config }, { decode: true });

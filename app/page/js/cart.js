@@ -84,7 +84,7 @@ export function makeCart(app) {
     });
   }
 
-  // What is shown below may still be the answer to the cart before: the stage then steps back.
+  // The stage below may still show the answer to the cart before: it then steps back.
   function draw() {
     const items = shown(),
       stale = !fixed() && app.stale;

@@ -173,7 +173,7 @@ export function makeDiagnose(page, panel) {
     return d.sample({ checkpoint, config: { ...usual(checkpoint), ...page.linked.config }, users, seed }, filters);
   }
 
-  // What the browser's Back leads to: the table's filters and the page of an item or a category.
+  // The browser's Back leads to the table's filters and the page of an item or a category.
   function back({ table: name, filters, sort, down, about: named }) {
     if (name !== state.table && tables.some((t) => t.name === name)) return d.choose(name, filters, named);
     const before = JSON.stringify([state.filters, state.sort, state.down]);

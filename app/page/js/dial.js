@@ -47,7 +47,7 @@ export function makeDial(app) {
     const at = Number(input.value);
     say(at);
     if (app.root.classList.contains("busy")) {
-      // What is on its way has the guidance of before.
+      // An answer on its way has the guidance of before.
       return app.change({ config: { ...app.query.config, guidance: stops[at] } }, { decode: true });
     }
     const mine = prepare();
@@ -58,7 +58,7 @@ export function makeDial(app) {
     if (bundle && bundle !== app.model.bundle) app.turnTo(bundle);
   }
 
-  // What a stop costs was measured at that stop: a guidance between two stops has no cost to show.
+  // The cost of a stop was measured at that stop: a guidance between two stops has no cost to show.
   function say(at, guidance = stops[at]) {
     const measured = guidance === stops[at] && (costs[app.query.checkpoint] || [])[at];
     const cost = measured ? fill(T.dial_cost, measured) : "";

@@ -1,5 +1,5 @@
 // @ts-check
-// What a card of the course shows beside its words: the dissolving item, masked states, codebooks, measured bars.
+// Exercises that a card of the course shows: the dissolving item, masked states, codebooks, measured bars.
 
 import { calm, make, setText } from "./core.js";
 import { count, fill, percent } from "./words.js";

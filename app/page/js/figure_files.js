@@ -10,7 +10,7 @@ const cell = (value) => {
 const lines = (rows) => rows.map((row) => row.map(cell).join(",") + "\n").join("");
 
 /**
- * What a figure shows: a row a square of a heat map, else a row a point, with the ends of its interval.
+ * Reads a figure's numbers: a row a square of a heat map, else a row a point, with the ends of its interval.
  * @param {{ data: any[] }} figure
  */
 export function figureTable({ data }) {

@@ -301,7 +301,7 @@ export function makeGrid(app) {
     write(cell, { ...look, said: where + look.label + " " + look.p, title: (full + " " + look.p).trim() });
   }
 
-  // What differs from what the cell shows; to ask the elements for that takes longer than to remember it.
+  // Sets only what differs from what the cell shows; to ask the elements for that takes longer than to remember it.
   function write(cell, look) {
     const was = cell.look;
     cell.look = look;

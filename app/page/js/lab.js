@@ -90,7 +90,7 @@ export function makeLab(page, panel) {
 
   const isStory = (preset, of) =>
     Object.entries({ ...lab.defaults, ...preset.dials }).every(([key, value]) => of[key] === value);
-  // What should be seen is told once a run of the story has shown it.
+  // The page says what to see once a run of the story has shown it.
   const seen = (number) => ended && trained && isStory(lab.presets[number], trained);
 
   function showStory() {

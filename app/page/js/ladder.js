@@ -111,7 +111,7 @@ export function makeLadder(app) {
     stroke(group, kind, Math.max(1.2, Math.round(radius(beam) * 0.8)), curve(number, Math.min(beam.parent, 20), rank));
   }
 
-  // What looks the same is one path: a step has a third of the shapes to paint.
+  // Strokes that look the same are one path: a step has a third of the shapes to paint.
   function stroke(group, kind, thick, d) {
     const same = [...group.children].find(
       (node) => node.getAttribute("class") === kind && node.getAttribute("stroke-width") === String(thick),

@@ -4,7 +4,7 @@
 export const LINK_VERSION = "1";
 
 const numbers = (raw) => raw.split(",").filter(Boolean).map(number);
-// What is no number stays as it was written, so that the server can name it.
+// A value that is no number stays as it was written, so that the server can name it.
 const number = (raw) => (raw !== "" && Number.isFinite(Number(raw)) ? Number(raw) : raw);
 
 /** How a value of each type is written into a link and read from one. */

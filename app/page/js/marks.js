@@ -1,5 +1,5 @@
 // @ts-check
-// What a pin, a ban or a setting changed in the step that is shown: it is marked, and the style sheet lets it flash.
+// Marks what a pin, a ban or a setting changed in the step that is shown; the style sheet lets it flash.
 
 const SHOWN = ".mr-grid.front tbody tr:not(.ghost) td, .mr-podium li";
 
@@ -16,7 +16,7 @@ export function makeMarks(app) {
     marked = [];
   }
 
-  /** What the step shows now: the words of each cell and each answer, in order. */
+  /** The words that the step shows now: those of each cell and each answer, in order. */
   const look = () => nodes().map(words);
 
   /** Marks all that says other words than it did. */

@@ -1,5 +1,5 @@
 // @ts-check
-// What the player derives from a trace once, when it is loaded: names, lineages, the state of every cell.
+// The player's model of a trace, derived once when it is loaded: names, lineages, the state of every cell.
 
 import { count } from "./words.js";
 
@@ -48,7 +48,7 @@ export function readBundle(bundle) {
 
   model.label = (position, code) =>
     trace.labels[position][code] || bundle.names[position + "." + code] || trace.levels[position].name + " " + code;
-  // What a semantic-ID code leaves: the likeliest items by name, and how many there are. Null where no rows were
+  // The items that a semantic-ID code leaves: the likeliest by name, and how many there are. Null where no rows were
   // recorded, as in traces of version 1.
   const possible = trace.steps.map((step) => step.possible || { beams: [], alternatives: [], dropped: [] });
   const named = (rows, count) =>

@@ -1,5 +1,5 @@
 // @ts-check
-// What the tabs share: a player inside a tab, a line of words, a link that is copied.
+// Parts that the tabs share: a player inside a tab, a line of words, a link that is copied.
 
 import { setClass, setText } from "./core.js";
 import { mount } from "./stage.js";

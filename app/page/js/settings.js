@@ -75,8 +75,8 @@ export function makeSettings(app) {
     app.change({ config }, { decode: true });
   }
 
-  // What another setting must be for this one to mean anything: null where it is so, else the choices, of which one is
-  // enough.
+  // Conditions on other settings without which this one means nothing: null where all hold, else the choices of one
+  // that does not, of which any is enough.
   function lacks(key, config) {
     const rule = app.data.rules[key];
     if (!rule) return null;

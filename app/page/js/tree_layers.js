@@ -1,5 +1,5 @@
 // @ts-check
-// What is painted around the tree's nodes: branches under them, names over them, in the pixels of the plot; and nodes
+// Layers painted around the tree's nodes: branches under them, names over them, in the pixels of the plot; and nodes
 // where Plotly has none yet. A step writes what it changes; the rest keeps its elements, so that the browser need not
 // lay them out again.
 

@@ -58,6 +58,9 @@ class PublicApi:
         """Items of the catalog that fit the words, best first: item_id, title, path and brand of each.
 
         `limit` is a whole number from 1 to 50.
+
+        Raises:
+            MindRecError: the query is not text, or the limit out of range.
         """
         if not isinstance(query, str):
             raise MindRecError(f"query {query!r} is not text")

@@ -43,7 +43,7 @@ class Browsing:
 
 
 def level_below(catalog: Catalog, path: tuple[str, ...]) -> tuple[list[dict], np.ndarray]:
-    """Branches under a path, in the order of their names, and the rows of the items that are nowhere deeper.
+    """Branches under a path, in the order of their names, and the rows (n,) of the items that are nowhere deeper.
 
     Raises:
         MindRecError: no category has this path.

@@ -69,7 +69,7 @@ class CaseTable:
         return cls(name, checkpoint, diagnosis, view, _codes(cases["gold_path"]), _codes(cases["top_path"]))
 
     def chosen(self, filters: dict) -> np.ndarray:
-        """Row numbers that pass every filter given, in the file's order. Raises MindRecError naming a bad filter."""
+        """Row numbers (n,) that pass every filter, in the file's order. Raises MindRecError naming a bad filter."""
         keep = np.ones(len(self.view), dtype=bool)
         for name, value in filters.items():
             if name not in FILTERS:
@@ -112,7 +112,7 @@ class CaseTable:
         return (column >= low) & (column <= high)
 
     def sorted(self, rows: np.ndarray, by: str | None, down: bool) -> np.ndarray:
-        """Rows in the order of a column; unknown values stand last either way."""
+        """Row numbers (n,) in the order of a column; unknown values stand last either way."""
         if not by:
             return rows
         column = self.view[_one_of(by, SORTABLE)].iloc[rows].reset_index(drop=True)
@@ -120,7 +120,7 @@ class CaseTable:
         return rows[order.to_numpy()]
 
     def lines(self, rows: np.ndarray) -> list[dict]:
-        """Cases as the page shows them: plain values, titles as they are."""
+        """The cases of row numbers (n,) as the page shows them: plain values, titles as they are."""
         return [self._line(int(n), case) for n, case in zip(rows, self.view.iloc[rows].itertuples(), strict=True)]
 
     def _line(self, number: int, case) -> dict:

@@ -148,7 +148,11 @@ class Comparing:
 
 
 def story_history(handlers: Handlers, number) -> tuple[list[str], str | None]:
-    """Item ids of a story's history, and its true next item where it has one."""
+    """Item ids of a story's history, and its true next item where it has one.
+
+    Raises:
+        MindRecError: there is no story of this number.
+    """
     if type(number) is not int or not 0 <= number < len(handlers.stories):
         raise MindRecError(text.NO_SUCH_STORY)
     trace = handlers.stories[number].trace

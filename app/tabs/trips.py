@@ -27,7 +27,11 @@ class Trips:
         self._lock = threading.Lock()
 
     def ready(self, patience: float = 0.2) -> list[Case] | None:
-        """The cases, or None while they are being made. An error is told once; the next call tries again."""
+        """The cases, or None while they are being made. An error is told once; the next call tries again.
+
+        Raises:
+            MindRecError: the data could not be loaded, or is of another catalog.
+        """
         with self._lock:
             if self.cases is None and self.thread is None:
                 self.thread = threading.Thread(target=self._load, daemon=True)

@@ -107,11 +107,11 @@ class Aligned(Generative):
         return wrong[:1]
 
     def extra(self, histories: list, won_P: torch.Tensor, lost_P2: torch.Tensor, at_P: torch.Tensor) -> torch.Tensor:
-        """The loss of some mined prefixes; `at_P` are their numbers in the round."""
+        """The loss (scalar) of some mined prefixes; `at_P` are their numbers in the round."""
         raise NotImplementedError
 
     def loss(self, windows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Cross-entropy of the tokens; in the second phase with the loss of a sample of the mined answers."""
+        """Cross-entropy (scalar) of the tokens; in the second phase with the loss of a sample of mined answers."""
         generation = super().loss(windows_BW, generator)
         if not self.aligning:
             return generation
@@ -137,7 +137,7 @@ class LearnToRank(Aligned):
         return wrong[:1] + ([int(rng.choice(wrong[1:]))] if len(wrong) > 1 else [])
 
     def extra(self, histories: list, won_P: torch.Tensor, lost_P2: torch.Tensor, at_P: torch.Tensor) -> torch.Tensor:
-        """The two margins, both weighted alike."""
+        """The two margins, both weighted alike (scalar)."""
         true_P = self.log_p(histories, won_P)
         rivals_P2 = torch.stack([self.log_p(histories, lost_P2[:, n].clamp(min=0)) for n in (0, 1)], 1)
         return margin_loss(true_P, rivals_P2.masked_fill(lost_P2 < 0, -torch.inf), MARGINS)
@@ -170,6 +170,6 @@ class Preferring(Aligned):
         return pair
 
     def extra(self, histories: list, won_P: torch.Tensor, lost_P2: torch.Tensor, at_P: torch.Tensor) -> torch.Tensor:
-        """-log sigmoid of the log-ratio."""
+        """-log sigmoid of the log-ratio (scalar)."""
         moved = (self.log_p(histories, won_P), self.log_p(histories, lost_P2[:, 0]))
         return preference_loss(log_ratio(*moved, *self.frozen[:, at_P]), BETA)

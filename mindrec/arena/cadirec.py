@@ -36,7 +36,7 @@ CONTRAST_SHARE, FILLING_SHARE = 0.1, 0.2
 
 
 def signal(t_B: torch.Tensor) -> torch.Tensor:
-    """Share a_t of the clean vector's variance that is left at time t in 0..STEPS: the square-root schedule."""
+    """Share a_t (B,) of the clean vector's variance left at time t in 0..STEPS: the square-root schedule."""
     return (1 - torch.sqrt(t_B / STEPS + 1e-4)).clamp(min=0)
 
 
@@ -74,7 +74,7 @@ class CaDiRec(NeuralMethod):
         return self.both_ways(read_BWD, rows_BW < 0)[masked_BW]
 
     def filling_loss(self, rows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Negative log-likelihood of masked items by the vector predicted at a random time."""
+        """Negative log-likelihood (scalar, nats) of masked items by the vector predicted at a random time."""
         masked_BW = draw_masked((rows_BW >= 0).sum(1), rows_BW.shape[1], generator)
         t_B = torch.randint(STEPS + 1, (len(rows_BW),), generator=generator).float()
         vectors_ND = self.vectors()
@@ -101,7 +101,7 @@ class CaDiRec(NeuralMethod):
         return last_states(self.encoder(self.items(rows_BW.clamp(min=0))), (rows_BW >= 0).sum(1) - 1)
 
     def contrast(self, rows_BH: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """InfoNCE of two views: each must find the other among the 2 (B - 1) views of other sequences."""
+        """InfoNCE (scalar) of two views: each must find the other among the 2 (B - 1) views of other sequences."""
         views_2BD = torch.cat([self.view(rows_BH, generator), self.view(rows_BH, generator)])
         alike = (views_2BD @ views_2BD.T / WIDTH**0.5).masked_fill(
             torch.eye(len(views_2BD), dtype=torch.bool), -torch.inf
@@ -109,7 +109,7 @@ class CaDiRec(NeuralMethod):
         return F.cross_entropy(alike, torch.arange(len(views_2BD)).roll(len(rows_BH)))
 
     def loss(self, windows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Next item, views and filling."""
+        """The losses of next item, views and filling (scalar)."""
         rows_BH, targets_BH = windows_BW[:, :-1], windows_BW[:, 1:]
         real_BH = targets_BH >= 0
         states_BHD = self.encoder(self.items(rows_BH.clamp(min=0)))

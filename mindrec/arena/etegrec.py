@@ -66,7 +66,7 @@ class Quantiser(nn.Module):
         return torch.stack(codes, 1), torch.stack(log_p, 1), hidden_SD - rest_SD
 
     def loss(self, vectors_SV: torch.Tensor) -> torch.Tensor:
-        """Reconstruction, with the gradient passed straight through the choice of codes, and commitment."""
+        """Reconstruction (scalar), with the gradient passed straight through the choice of codes, and commitment."""
         hidden_SD = self.encode(vectors_SV)
         chosen_SD = self(hidden_SD)[2]
         drawn_near = F.mse_loss(chosen_SD, hidden_SD.detach()) + COMMITMENT * F.mse_loss(hidden_SD, chosen_SD.detach())
@@ -121,7 +121,7 @@ class ETEGRec(Generative):
         self.epoch, self.changed = 0, []
 
     def first_codes(self) -> tuple[np.ndarray, Sequence[int]]:
-        """Codes of the quantiser once it has been trained on all items by itself."""
+        """Codes (N, LEVELS + 1) of the quantiser trained on all items by itself, and the size of each level."""
         texts = [item.text for item in self.task.data.catalog.items]
         known_NV = item_vectors(texts, self.task.sequences, self.task.seed)
         scaled_NV = known_NV / max(float(known_NV.std()), 1e-6)
@@ -166,7 +166,7 @@ class ETEGRec(Generative):
         self.prefixes = Prefixes(self.codes_NL.numpy(), [len(table.weight) for table in self.writer.codes])
 
     def loss(self, windows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """The loss of the part whose turn it is, with the alignments once they have joined."""
+        """The loss (scalar) of the part whose turn it is, with the alignments once they have joined."""
         real_BH = windows_BW[:, 1:] >= 0
         states_SD, targets_S = self.states(windows_BW[:, :-1])[real_BH], windows_BW[:, 1:][real_BH]
         if self.tokenizer_learns:

@@ -34,7 +34,7 @@ class NeuralMethod(ScoringMethod, torch.nn.Module):
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
     def loss(self, windows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Mean loss of right-padded windows of item rows, int64 (B, W), -1 where there is none."""
+        """Mean loss (scalar) of right-padded windows of item rows, int64 (B, W), -1 where there is none."""
         raise NotImplementedError
 
     def groups(self, learning_rate: float) -> list[dict]:

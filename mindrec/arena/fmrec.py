@@ -38,7 +38,7 @@ NEAREST = 3
 
 
 def mode_times(u_S: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
-    """Times in 0..1 of uniform numbers: mode sampling, which prefers the ends of the path for a positive scale."""
+    """Times (S,) in 0..1 of uniform numbers: mode sampling; a positive scale prefers the ends of the path."""
     return 1 - u_S - scale * (torch.cos(math.pi / 2 * u_S) ** 2 - 1 + u_S)
 
 
@@ -85,7 +85,7 @@ class FMRec(NeuralMethod):
         return read_SD + self.end(read_SD)
 
     def loss(self, windows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """MSE to the target's vector and cross-entropy over all items, at every position."""
+        """MSE to the target's vector and cross-entropy over all items, at every position (scalar)."""
         vectors_ND = self.vectors()
         states_BHD = self.encoder(F.embedding(windows_BW[:, :-1].clamp(min=0), vectors_ND))
         real_BH = windows_BW[:, 1:] >= 0

@@ -136,7 +136,7 @@ class Generative(NeuralMethod):
         return self.writer(self.queries(histories), self.codes_NL[rows_B]).sum(1)
 
     def loss(self, windows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Mean cross-entropy of a token, at every position and level."""
+        """Mean cross-entropy of a token in nats, at every position and level (scalar)."""
         real_BH = windows_BW[:, 1:] >= 0
         states_SD = self.states(windows_BW[:, :-1])[real_BH]
         return -self.writer(states_SD, self.codes_NL[windows_BW[:, 1:][real_BH]]).mean()

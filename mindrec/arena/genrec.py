@@ -50,7 +50,7 @@ class GenRec(NeuralMethod):
         return self.norm(query_B1D + read_B1D)[:, 0]
 
     def loss(self, windows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Cross-entropy of the masked item over all items."""
+        """Cross-entropy of the masked item over all items in nats (scalar)."""
         rows_BW = windows_BW.repeat(MASKINGS, 1)
         length_B = (rows_BW >= 0).sum(1)
         anywhere_B = (torch.rand(len(rows_BW), generator=generator) * length_B).long()

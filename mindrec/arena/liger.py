@@ -57,7 +57,7 @@ class LIGER(Generative):
         return F.normalize(self.point(states_SD), dim=-1) @ texts_ND.T / TEMPERATURE
 
     def loss(self, windows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Cross-entropy of the tokens and of the items by text, one to one."""
+        """Cross-entropy of the tokens and of the items by text, one to one (scalar)."""
         real_BH = windows_BW[:, 1:] >= 0
         states_SD, targets_S = self.states(windows_BW[:, :-1])[real_BH], windows_BW[:, 1:][real_BH]
         dense = F.cross_entropy(self.cosines(states_SD).masked_fill(self.cold_N, -torch.inf), targets_S)

@@ -67,7 +67,7 @@ class Task:
 
     @cached_property
     def sequences(self) -> list[np.ndarray]:
-        """Item rows of each training sequence."""
+        """Item rows of each training sequence, int (length,) each."""
         return training_sequences(self.data.interactions)
 
     @cached_property

@@ -39,7 +39,7 @@ class SASRec(NeuralMethod):
         return self.encoder(self.items(rows_BH.clamp(min=0)))
 
     def loss(self, windows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Cross-entropy of the next item at every position (every prefix is a sample)."""
+        """Cross-entropy (scalar) of the next item at every position: every prefix is a sample."""
         states_BHD, targets_BH = self.states(windows_BW[:, :-1]), windows_BW[:, 1:]
         real_BH = targets_BH >= 0
         return F.cross_entropy(states_BHD[real_BH] @ self.items.weight.T, targets_BH[real_BH])

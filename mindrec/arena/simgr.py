@@ -43,7 +43,7 @@ class SimGR(NeuralMethod):
         return codes_ND + self.read(codes_ND)
 
     def loss(self, windows_BW: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Cross-entropy over all items of the cosine over the temperature, at every position."""
+        """Cross-entropy (scalar) over all items of the cosine over the temperature, at every position."""
         vectors_ND = self.vectors()
         states_BHD = self.encoder(F.embedding(windows_BW[:, :-1].clamp(min=0), vectors_ND))
         real_BH = windows_BW[:, 1:] >= 0

@@ -48,7 +48,11 @@ def chromium(play):
 
 
 def steps(page) -> tuple[list[dict], list[float]]:
-    """Notes on every key of a walk there and back through the trace, and Event Timing's durations."""
+    """Notes on every key of a walk there and back through the trace, and Event Timing's durations.
+
+    Raises:
+        MindRecError: a frame did not show the step of its key.
+    """
     page.focus("[data-part=stage]")
     last = int(page.get_attribute("[data-part=scrub]", "max"))
     page.evaluate("window.benchKeys.length = window.benchEvents.length = 0")
@@ -74,7 +78,11 @@ def median(values) -> float:
 
 
 def turns(page) -> list[dict]:
-    """Notes on every turn of the guidance dial, there and back through its stops, at the last step."""
+    """Notes on every turn of the guidance dial, there and back through its stops, at the last step.
+
+    Raises:
+        MindRecError: a turn showed no other answers.
+    """
     page.focus("[data-part=stage]")
     page.keyboard.press("End")
     with page.expect_response(lambda r: "component_server" in r.url and '"bundles"' in r.text()):

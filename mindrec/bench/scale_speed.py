@@ -33,7 +33,7 @@ class RandomDenoiser:
         return HistoryCache(tuple(map(tuple, histories)), None)
 
     def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
-        """The cache of some users."""
+        """The cache of some users, int64 (n,)."""
         return HistoryCache(tuple(cache.histories[u] for u in users.tolist()), None)
 
     def extend(self, cache: HistoryCache, row: int) -> HistoryCache:

@@ -91,7 +91,11 @@ def _let_go(process: subprocess.Popen) -> None:
 
 @contextmanager
 def working() -> Iterator[subprocess.Popen]:
-    """A process of its own keeps every core busy with products of matrices until the block ends."""
+    """A process of its own keeps every core busy with products of matrices until the block ends.
+
+    Raises:
+        MindRecError: the system cannot hold a process, or it ended.
+    """
     if not hasattr(signal, "SIGSTOP"):
         raise MindRecError(
             "--busy holds a process and lets it go on, which this system cannot; run it on Linux or macOS"
@@ -111,6 +115,9 @@ def bench_memory(data: Path, preset: str, device: str = "auto") -> dict:
 
     One epoch a stage on `SEQUENCES` sequences: every batch is as large as in a full training, and all that comes after
     the epochs (semantic IDs, validation, weighing) is done on all items and as many cases.
+
+    Raises:
+        MindRecError: the training failed.
     """
     short = ["--epochs", "1", "--dense-epochs", "1", "--sequences", str(SEQUENCES)]
     with tempfile.TemporaryDirectory() as folder:

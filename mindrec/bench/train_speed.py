@@ -90,7 +90,7 @@ def losses(model: CompactDenoiser, tokenizer: Tokenizer, preset: Preset) -> dict
 
 
 def make_step(model: CompactDenoiser, loss: Callable) -> Callable[[torch.Tensor], int]:
-    """One step of the optimizer on a batch, which gives the number of its targets."""
+    """One step of the optimizer on a batch of item rows (B, W), which gives the number of its targets."""
     torch_device = model.tokens_NL.device
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
 

@@ -36,7 +36,11 @@ Batch = Annotated[int, typer.Option(min=1, help="Cases that are decoded at once.
 
 
 def load_data(folder: Path | None, checkpoint: Path | None = None):
-    """Prepared data from a folder, or the default data by name, made on first use."""
+    """Prepared data from a folder, or the default data by name, made on first use.
+
+    Raises:
+        MindRecError: there is no folder, and the checkpoint was not trained on the default data.
+    """
     from mindrec.data.catalog import load_prepared
     from mindrec.sources import is_prepared, prepared
     from mindrec.system.files import read_json

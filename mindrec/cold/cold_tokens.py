@@ -127,5 +127,5 @@ class Codebook:
 
 
 def node_means(tree: CategoryTree, vectors_ND: np.ndarray) -> list[np.ndarray]:
-    """Mean item vector of every node of every level."""
+    """Mean item vector of every node, (nodes, D) for each level."""
     return [group_means(vectors_ND, codes) for codes in tree.codes.T]

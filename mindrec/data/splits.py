@@ -22,7 +22,7 @@ class Case:
 
 
 def training_sequences(interactions: Interactions) -> list[np.ndarray]:
-    """The sequences that training may see: the training split, or each sequence without its last two items."""
+    """Item rows that training may see: the training split, or each sequence (length,) without its last two items."""
     if interactions.split is None:
         return [rows[:-2] for rows in interactions.sequences if len(rows) >= 3]
     pairs = zip(interactions.sequences, interactions.split, strict=True)

@@ -40,7 +40,7 @@ def enumerate_order(
 def enumerate_all_orders(
     denoiser: Denoiser, index: ItemIndex, history: list[int], allowed_N: torch.Tensor
 ) -> dict[tuple[int, ...], torch.Tensor]:
-    """`enumerate_order` for each of the L! orders."""
+    """`enumerate_order`, (N,), for each of the L! orders."""
     return {
         order: enumerate_order(denoiser, index, history, allowed_N, order)
         for order in permutations(range(index.n_levels))

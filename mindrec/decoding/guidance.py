@@ -45,16 +45,16 @@ class Guidance:
         return torch.where(self.empty_B[:, None], self.anyone_BN, guided)
 
     def logits(self, given_AT: torch.Tensor, anyone_AT: torch.Tensor) -> torch.Tensor:
-        """Guided logits of codes, from those given the history and each code's share in what anybody takes."""
+        """Guided logits (A, T), from those given the history and each code's share in what anybody takes."""
         return given_AT + self.weight * (given_AT - log_share(anyone_AT).to(given_AT.dtype))
 
     def with_empty(self, logits_AT: torch.Tensor, anyone_AT: torch.Tensor, user_A: torch.Tensor) -> torch.Tensor:
-        """The same logits, but where the history is empty those of what anybody takes."""
+        """The same logits (A, T), but where the history is empty those of what anybody takes."""
         return torch.where(self.empty_B[user_A, None], log_share(anyone_AT).to(logits_AT.dtype), logits_AT)
 
 
 def log_share(shares: torch.Tensor) -> torch.Tensor:
-    """Finite also where nothing is taken: legality rules such codes and items out, not this."""
+    """Logarithms of shares, same shape: finite also for a share of 0, which legality rules out, not this."""
     return shares.clamp(min=1e-300).log()
 
 

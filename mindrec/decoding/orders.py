@@ -1,5 +1,7 @@
 """Unmask orders: which open position is filled next. Adding one is a function and a line in ORDERS.
 
+An order gives each position a priority, float64 (A, L): the highest is filled, -inf is not now.
+
 Positions of a step with several are picked one after the other: the order is evaluated again with those picked so far
 taken as filled, so that "not now" positions follow once the allowed ones are used up.
 
@@ -45,13 +47,13 @@ class View:
 
 
 def left_to_right(view: View) -> torch.Tensor:
-    """Position by position: what an auto-regressive model does."""
+    """Priorities (A, L) from left to right, as an auto-regressive model fills."""
     positions = torch.arange(view.open.shape[1], device=view.open.device, dtype=torch.float64)
     return (-positions).masked_fill(~view.open, -torch.inf).where(_first(view.open), -torch.inf)
 
 
 def coarse_to_fine(view: View) -> torch.Tensor:
-    """The paper's: category levels first, in order; then the most certain position."""
+    """Priorities (A, L) of the paper: category levels first, in order; then the most certain position."""
     categories = _open_categories(view)
     walking = categories.any(1, keepdim=True)
     if bool(walking.all()):
@@ -63,17 +65,17 @@ def coarse_to_fine(view: View) -> torch.Tensor:
 
 
 def confidence(view: View) -> torch.Tensor:
-    """The position with the lowest entropy."""
+    """Priorities (A, L): the position with the lowest entropy first."""
     return (-view.entropy.double()).masked_fill(~view.open, -torch.inf)
 
 
 def margin(view: View) -> torch.Tensor:
-    """The position whose likeliest code leads the second by most."""
+    """Priorities (A, L): the position whose likeliest code leads the second by most first."""
     return view.margin.double().masked_fill(~view.open, -torch.inf)
 
 
 def random(view: View) -> torch.Tensor:
-    """One permutation of the positions, drawn from the seed, the same for every beam and user."""
+    """Priorities (A, L) of one permutation drawn from the seed, the same for every beam and user."""
     L = view.open.shape[1]
     rank = torch.randperm(L, generator=torch.Generator().manual_seed(view.seed)).double()
     return rank.to(view.open.device).expand(view.open.shape).masked_fill(~view.open, -torch.inf)

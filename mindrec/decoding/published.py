@@ -39,6 +39,9 @@ def published_search(
     """Decode B histories; yields the same `Step`s as mindrec.decoding.beam_search.search.
 
     Only `beam_size` of the settings has a meaning here; interventions are an error.
+
+    Raises:
+        MindRecError: pins or bans are set, or the denoiser is auto-regressive.
     """
     if config.pins or config.forbid_tokens or config.forbid_items:
         raise MindRecError("the published search has no pins or bans; lift them, or decode with algorithm='mindrec'")

@@ -55,7 +55,7 @@ class Kin:
         return cls(category, np.array([known.get(brand or "", -1) for brand in brands], dtype=np.int64))
 
     def of_item(self, row: int) -> np.ndarray:
-        """Rows of the same finest category, of another brand where there are such; empty without categories."""
+        """Rows (n,) of the same finest category, of another brand where there are such; none without categories."""
         if self.category_N[row] < 0:
             return np.zeros(0, dtype=np.int64)
         same = np.flatnonzero(self.category_N == self.category_N[row])

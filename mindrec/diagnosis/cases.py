@@ -274,6 +274,9 @@ def slices(
 
     Args:
         popular: ids of the items that count as popular.
+
+    Raises:
+        MindRecError: `by` is none of SLICES.
     """
     if by not in SLICES:
         raise MindRecError(f"slice by {by!r} is not one of {', '.join(SLICES)}")
@@ -334,7 +337,7 @@ def _rates(values: np.ndarray, hit: np.ndarray, bins: int, mean: str | None = No
 
 
 def wilson(hits: np.ndarray, users: np.ndarray, z: float = Z) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's interval of a rate, 95% by default: it stays within 0..1 and is honest for small counts."""
+    """Wilson's interval (low, high) of rates (n,), 95% by default: within 0..1, and honest for small counts."""
     hits, n = np.asarray(hits, dtype=float), np.maximum(np.asarray(users, dtype=float), 1e-12)
     middle = (hits + z * z / 2) / (n + z * z)
     half = z / (n + z * z) * np.sqrt(np.maximum(hits * (n - hits) / n, 0) + z * z / 4)

@@ -63,7 +63,7 @@ def standing_of(
 
 
 def errors_of(hit: np.ndarray, standing: Standing, k: int) -> list[str | None]:
-    """search or model for every miss; None for a hit, and where the settings define no exact score."""
+    """search or model for every miss of hit (cases,); None for a hit, and where the settings define no exact score."""
     near = (standing.rank >= 0) & (standing.rank < k)
     kinds = np.where(np.isnan(standing.score), None, np.where(near, *ERRORS))
     return [None if ok else kind for ok, kind in zip(hit, kinds, strict=True)]

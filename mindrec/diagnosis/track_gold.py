@@ -202,7 +202,7 @@ class ItemFacts:
 
     @classmethod
     def of(cls, ids: Sequence[str], codes: np.ndarray, categories: range, train: Sequence[np.ndarray]) -> "ItemFacts":
-        """Count in the training sequences."""
+        """Count items in the training sequences (arrays of item rows); `codes` are of all items, (N, L)."""
         rows = np.concatenate([np.unique(s) for s in train]) if len(train) else np.zeros(0, dtype=np.int64)
         popularity = np.bincount(rows, minlength=len(codes))
         of_category = None
@@ -300,7 +300,7 @@ def case_table(track: GoldTrack, reasons: Why, part: Sequence[Case], facts: Item
 
 
 def causes_of(track: GoldTrack, ranks: np.ndarray, known: np.ndarray, depth: int, k: int) -> list[str | None]:
-    """Why each case is a miss, None for a hit: the first of CAUSES that holds."""
+    """Why each case is a miss, None for a hit: the first of CAUSES that holds. ranks and known are (cases,)."""
     died = track.died >= 0
     holds = {
         "unknown": ~known,

@@ -27,7 +27,7 @@ def popularity(train: Sequence[np.ndarray], n_items: int, ordered: bool) -> Scor
 
 
 def covisit(train: Sequence[np.ndarray], n_items: int, ordered: bool) -> Scores:
-    """Co-occurrence with the history.
+    """Co-occurrence with the history, counted in training sequences of item rows (length,).
 
     Where order means something, items at most three places apart in a training sequence count, and the last ten of
     the history vote, the recent more (weight 1 / distance from the end). Where it means nothing, all items of one

@@ -161,7 +161,7 @@ def dense_ranking(
 
 
 def measure(ranking: Ranking, cases: Sequence[Case], codes: np.ndarray, n_items: int) -> dict[str, float]:
-    """Accuracy, diversity and cost of a ranking."""
+    """Accuracy, diversity and cost of a ranking; `codes` are of all items, (N, L)."""
     targets = np.array([c.target for c in cases])
     ranks = gold_ranks(ranking.rows, targets)
     answers = [row[np.isfinite(score)][:10] for row, score in zip(ranking.rows, ranking.scores, strict=True)]

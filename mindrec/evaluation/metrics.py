@@ -52,7 +52,7 @@ def diversity(ranked: Sequence[Sequence[int]], codes: np.ndarray, n_items: int) 
 
     `cc` counts answers off the catalog (row -1 within a list), `entropy` is that of the generated tokens in bits,
     `ttr` distinct over total tokens (MindRec's released utils.py defines them over semantic-ID tokens; here over all
-    levels of the answer).
+    levels of the answer). `codes` are of all items, (N, L).
     """
     rows = np.array([row for answer in ranked for row in answer], dtype=np.int64)
     valid = rows[rows >= 0]

@@ -18,7 +18,7 @@ HELD_OUT = 300
 
 
 def read_carts(count: int, seed: int) -> tuple[PreparedData, list[np.ndarray]]:
-    """`count` training trips as prepared data, and the held-out trips, whose last item is to be named.
+    """`count` training trips as prepared data, and the held-out trips (length,), whose last item is to be named.
 
     A trip keeps at most LENGTH items. Which trips are drawn goes by `seed`. The slice's categories begin below its
     section.

@@ -115,12 +115,12 @@ def make_world(sharpness: float, seed: int) -> World:
 
 
 def entropy(p: np.ndarray) -> float:
-    """Entropy of a distribution, in nats."""
+    """Entropy in nats of a distribution, whatever its shape (N, ...)."""
     held = p[p > 0]
     return float(-(held * np.log(held)).sum())
 
 
 def distance(law: np.ndarray, log_p: np.ndarray) -> float:
-    """KL divergence from the law to a model's log-probabilities, in nats."""
+    """KL divergence in nats from the law to a model's log-probabilities, both of one shape (N, ...)."""
     held = law > 0
     return float((law[held] * (np.log(law[held]) - log_p[held])).sum())

@@ -18,7 +18,7 @@ MASKED = -1
 
 
 def mask_probability(t: torch.Tensor, floor: float) -> torch.Tensor:
-    """p = (1 - floor) t + floor for t in [0, 1] (MindRec's released masking; LLaDA, arXiv 2502.09992, algorithm 1)."""
+    """p = (1 - floor) t + floor for t (M,) in [0, 1] (MindRec's released masking; LLaDA, arXiv 2502.09992, alg. 1)."""
     return (1 - floor) * t + floor
 
 

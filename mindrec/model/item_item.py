@@ -34,7 +34,7 @@ class ItemItem(PairVotes):
 
     @classmethod
     def counted(cls, sequences: Sequence[np.ndarray], n_items: int, *, repeats: bool = False) -> "ItemItem":
-        """From training sequences of item rows, each a set. At most `MAX_ITEMS` items: an N x N matrix is inverted."""
+        """From training sequences of item rows (length,), each a set. At most `MAX_ITEMS` items: it inverts (N, N)."""
         gram_NN, mean_weight = _gram(sequences, n_items)
         gram_NN[np.diag_indices(n_items)] += RIDGE * mean_weight
         inverse_NN = np.linalg.inv(gram_NN)

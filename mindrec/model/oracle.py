@@ -46,7 +46,7 @@ class OracleDenoiser:
         return self.encode([(*cache.histories[0], row)])
 
     def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
-        """The cache of some users."""
+        """The cache of some users, int64 (n,)."""
         return HistoryCache(tuple(cache.histories[u] for u in users.tolist()), cache.state[users])
 
     def token_logits(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
@@ -67,9 +67,9 @@ class OracleDenoiser:
     dense_logits = item_logits
 
     def evidence_weight(self) -> torch.Tensor:
-        """The oracle needs no evidence."""
+        """Zeros (L,): the oracle needs no evidence."""
         return torch.zeros(len(self.level_sizes), dtype=torch.float64)
 
     def token_weight(self) -> torch.Tensor:
-        """1 at every level: the oracle's logits count in full."""
+        """Ones (L,): the oracle's logits count in full at every level."""
         return torch.ones(len(self.level_sizes), dtype=torch.float64)

@@ -87,7 +87,7 @@ class PairVotes(nn.Module):
         return out
 
     def log_shares(self, histories: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Finite: nothing is ruled out for want of votes."""
+        """Logarithms (B, N) of shares, finite: nothing is ruled out for want of votes."""
         return (self.shares(histories) + self.FLOOR).log()
 
     def forward(self, dense_BN: torch.Tensor, histories: Sequence[Sequence[int]]) -> torch.Tensor:

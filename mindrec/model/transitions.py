@@ -28,7 +28,7 @@ class Transitions(PairVotes):
 
     @classmethod
     def counted(cls, sequences: Sequence[np.ndarray], n_items: int, *, repeats: bool = False) -> "Transitions":
-        """From training sequences of item rows. Votes are divided by the root of how often their voter is followed."""
+        """From training sequences of item rows (length,). Votes are divided by the root of their voter's followers."""
         return cls.of_weights(largest_of_rows(_follows(sequences, n_items), MAX_PAIRS), repeats=repeats)
 
     def shares(self, histories: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -32,7 +32,11 @@ Licence: the publisher (UCSD, McAuley lab) offers the data for research and name
 def load(
     path: Path, *, metadata: Path | None = None, core: int = 5, keep_unused: bool = False, name: str | None = None
 ) -> PreparedData:
-    """Read a review file and its metadata file, or a folder that holds one of each (`meta_*` and the other)."""
+    """Read a review file and its metadata file, or a folder that holds one of each (`meta_*` and the other).
+
+    Raises:
+        MindRecError: a file is missing or damaged, or holds no reviews.
+    """
     large.polars()  # refuse before the long read, not after it
     reviews, metadata = _files(Path(path), metadata)
     repairs, release = Repairs(), []

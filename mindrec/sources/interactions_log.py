@@ -78,7 +78,7 @@ class Numbering:
         self.user_M, self.item_M = array("i"), array("i")
 
     def add(self, users: Sequence[str], items: Sequence[str], lines: Sequence[object], name: str = "") -> np.ndarray:
-        """Number a batch; returns which of its rows have usable ids, the others are dropped and counted."""
+        """Number a batch; bool (B,): which of its rows have usable ids, the others are dropped and counted."""
         user_B = np.array(_codes(users, self.user_of, self.users), dtype=np.int32)
         item_B = np.array(_codes(items, self.item_of, self.items), dtype=np.int32)
         usable = (user_B >= 0) & (item_B >= 0)

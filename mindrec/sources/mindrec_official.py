@@ -23,7 +23,11 @@ _COMMA = re.compile(r"(?<!\s),(?!\s)")
 
 
 def load(path: Path, *, core: int = 1, keep_unused: bool = False) -> PreparedData:
-    """Read the folder. Only the inter file is required."""
+    """Read the folder. Only the inter file is required.
+
+    Raises:
+        MindRecError: the folder holds no inter file, or several; or one is damaged.
+    """
     folder, repairs = Path(path), Repairs()
     logs = sorted(folder.glob("*.inter.json")) if folder.is_dir() else []
     if len(logs) != 1:

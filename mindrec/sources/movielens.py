@@ -28,7 +28,11 @@ _ARTICLE = re.compile(r"^(.*), (The|A|An|Les|La|Le|L'|Il|Das|Der|Die|El)$")
 
 
 def load(path: Path, *, core: int = 5, keep_unused: bool = False) -> PreparedData:
-    """Read a MovieLens zip or folder; the files in it tell the release."""
+    """Read a MovieLens zip or folder; the files in it tell the release.
+
+    Raises:
+        MindRecError: it is no MovieLens release, or damaged.
+    """
     bundle, repairs = Bundle(path), Repairs()
     if "u.data" in bundle:
         release, ratings, films = "100K", _tabs(bundle, repairs), _films_100k(bundle, repairs)

@@ -70,6 +70,9 @@ def events(frame, core: int, repairs: Repairs) -> Events:
 
     Users and items that occur fewer than `core` times in the whole log cannot be in its k-core: they are dropped
     before anything is held.
+
+    Raises:
+        MindRecError: no user and item occurs `core` times, or too many rows are faulty.
     """
     pl = polars()
     usable = [pl.col(c).is_not_null() & pl.col(c).str.len_chars().is_between(1, MAX_ID) for c in ("user", "item")]

@@ -166,7 +166,11 @@ def _json_table(table: Table, lines: list[str]) -> JsonTable | None:
 
 
 def records(stream: BinaryIO, table: Table, repairs: Repairs, width: int = 0) -> Iterator[tuple[int, list[str]]]:
-    """(line number, fields) of every record that is not empty; the line is the one where the record begins."""
+    """(line number, fields) of every record that is not empty; the line is the one where the record begins.
+
+    Raises:
+        MindRecError: a quotation mark is never closed, or a field is too long.
+    """
     held: list[str] = []
     done = table.above
 

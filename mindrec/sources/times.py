@@ -149,7 +149,7 @@ def _iso_dates(texts: Sequence[str]) -> np.ndarray | None:
 
 
 def parse_dates(texts: "pd.Series", *, day_first: bool) -> np.ndarray:
-    """Seconds of date texts by pandas: the form of the first for all, and each by its own where that fails.
+    """Seconds (n,) of date texts by pandas: the form of the first for all, each by its own where that fails.
 
     A time of day without a date is no time: pandas would read it as that of today.
     """
@@ -184,7 +184,7 @@ def _seconds(moments: "pd.Series") -> np.ndarray:
 
 
 def one_unit(values: np.ndarray, name: str, warn: Callable[[str], None], *, dates: bool = False) -> np.ndarray:
-    """Numbers of several units (seconds and milliseconds joined) as seconds; of one unit, as they are."""
+    """Times (n,) of several units (seconds and milliseconds joined) as seconds; of one unit, as they are."""
     edges = np.array([UNITS[0][1], *(below for _, _, below, _ in UNITS)])
     if not dates and np.isfinite(values).any():
         low, high = np.nanmin(values), np.nanmax(values)

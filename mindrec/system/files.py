@@ -230,7 +230,11 @@ def write_json(path: Path, value, *, indent: int | None = 1) -> None:
 
 
 def read_json(path: Path, what: str) -> dict:
-    """Read one JSON object; `what` names the file's part in the error."""
+    """Read one JSON object; `what` names the file's part in the error.
+
+    Raises:
+        MindRecError: the file is missing, unreadable or no JSON object.
+    """
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -121,7 +121,11 @@ def _embeds(backbone: TextBackbone) -> torch.Tensor:
 
 @torch.inference_mode()
 def probe(backbone: TextBackbone) -> torch.Tensor:
-    """States (1, LENGTH, D) of a text; checked to be the same with padding before it."""
+    """States (1, LENGTH, D) of a text; checked to be the same with padding before it.
+
+    Raises:
+        MindRecError: padding changes the states.
+    """
     embeds = _embeds(backbone)
     alone = backbone.read(embeds, torch.ones(1, LENGTH, dtype=torch.bool))
     if not _same(_padded(backbone, embeds), alone):
@@ -140,7 +144,7 @@ def _padded(backbone: TextBackbone, embeds: torch.Tensor, hidden: int = 0) -> to
 
 @torch.inference_mode()
 def probe_shared(backbone: TextBackbone, wanted: torch.Tensor) -> bool:
-    """Whether states are as `wanted`, padded or not, and a block after a kept prompt is as when all is read at once."""
+    """Whether states are `wanted` (1, LENGTH, D), padded or not, and a block after a kept prompt as read at once."""
     embeds, kept = _embeds(backbone), {}
     everything = torch.ones(1, LENGTH, dtype=torch.bool)
     prompt = LENGTH - BLOCK

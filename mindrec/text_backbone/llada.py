@@ -213,7 +213,7 @@ class LladaDenoiser(nn.Module):
         return self.encode([(*cache.histories[0], row)])
 
     def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
-        """The cache of some users."""
+        """The cache of some users, int64 (n,)."""
         if len(users) == len(cache.histories) and torch.equal(users.cpu(), torch.arange(len(users))):
             return cache
         state = {name: value[users] for name, value in cache.state.items() if name != "layers"}

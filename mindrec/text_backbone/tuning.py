@@ -32,7 +32,7 @@ Sample = tuple[tuple[int, ...], int]
 
 
 def samples(sequences: Sequence[np.ndarray], max_history: int) -> list[Sample]:
-    """(history, next item) for every prefix of every sequence; not where the history holds the item already.
+    """(history, next item) of every prefix of every sequence (length,); not where the history holds the item.
 
     Raises MindRecError where no sequence gives one.
     """

@@ -49,7 +49,7 @@ class Induced:
 def induce_tree(
     catalog: Catalog, sequences: Sequence[np.ndarray], seed: int = 0, embed: Embed | None = None
 ) -> Induced:
-    """Cluster items by their text and by what they are taken with in training `sequences`.
+    """Cluster items by text and by what they are taken with in training `sequences` of item rows (length,).
 
     At each node the number of children comes from the silhouettes of the candidates on a sample; a node whose best
     split separates nothing, and a small node, stays whole, so that the depth too comes from the data.
@@ -113,7 +113,7 @@ def _split(points: np.ndarray, seed: int, *, force: bool) -> tuple[np.ndarray | 
 
 
 def node_names(titles: Sequence[str], labels: np.ndarray, ancestors: Sequence[str] = ()) -> list[str]:
-    """A name for each cluster that no sibling and no ancestor has: the words that mark it out, else a number.
+    """Names of the clusters of `labels` (n,), unlike siblings and ancestors: words that mark each, or its number.
 
     Words that an ancestor's name has already used are left out: they hold for every sibling.
     """

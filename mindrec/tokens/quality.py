@@ -57,7 +57,7 @@ def quality_report(
 
 
 def neighbour_pairs(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sampled rows that occur with others, the rows nearest to each by co-occurrence, and as many rows by chance."""
+    """Sampled rows (S,), the rows (S, K) nearest to each by vectors (N, D) of co-occurrence, and as many by chance."""
     known = np.flatnonzero(np.abs(vectors).sum(1) > 0)
     rng = np.random.default_rng(seed)
     if len(known) < 2:

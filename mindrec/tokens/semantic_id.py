@@ -228,7 +228,7 @@ def _cluster(
 def resolve_collisions(
     categories_N: np.ndarray, codes_NS: np.ndarray, last_ND: np.ndarray, centers: np.ndarray, codebook_size: int
 ) -> np.ndarray:
-    """Make (category, codes) unique. The item nearest its last centre keeps its code, the others move.
+    """Make (category, codes) unique, (N, S). The item nearest its last centre (codes, D) keeps its code, others move.
 
     An item moves to the nearest free code of the last level; where that level is full, an earlier level's code
     changes too, the later levels first. Raises MindRecError where one category holds more items than code tuples.
@@ -274,7 +274,7 @@ def first_free(
 
 
 def group_means(vectors: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Mean vector of each group 0..max, weighted where there are weights; 0 for one without members."""
+    """Mean vectors (groups, D) of vectors (n, D), weighted where there are weights; 0 for one without members."""
     sums = np.zeros((groups.max() + 1, vectors.shape[1]))
     np.add.at(sums, groups, vectors if weights is None else vectors * weights[:, None])
     total = np.bincount(groups, weights, minlength=len(sums))

@@ -49,7 +49,7 @@ def read_text(text: str) -> DecodeTrace:
 
 
 def read_values(raw: dict) -> DecodeTrace:
-    """Read a trace that is plain JSON values already."""
+    """Read a trace that is plain JSON values already. Raises MindRecError: the values are no trace."""
     try:
         text = json.dumps(raw, allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError) as error:

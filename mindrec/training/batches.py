@@ -12,7 +12,7 @@ import torch
 def windows(
     sequences: Sequence[np.ndarray], width: int, rng: np.random.Generator, *, ordered: bool = True
 ) -> list[np.ndarray]:
-    """Cut every sequence into windows of at most `width` items at a random offset; shorter tails of two or more stay.
+    """Cut every sequence into windows (<=width,) at a random offset; shorter tails of two or more items stay.
 
     Where order carries nothing, each sequence is shuffled first.
     """

@@ -86,6 +86,7 @@ def train(
     """Train one stage in place; yield one record an epoch. On exhaustion the model holds the stage's best weights.
 
     Args:
+        sequences: item rows of each, (length,).
         validate: model -> {"score": number to maximise, ...}; called after every epoch on the weights to be kept.
         state_dir: where to keep what resuming needs; written whole after each epoch.
 

@@ -31,7 +31,7 @@ class Progress:
     best_weights: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def add(self, record: dict, trained: dict[str, torch.Tensor]) -> None:
-        """Take in an epoch; its weights are kept where none before had a better validation score."""
+        """Take in an epoch; its weights, tensors by name, are kept where none before had a better validation score."""
         self.records.append(record)
         if record["validation"]["score"] > self.best["score"]:
             self.best = {"score": record["validation"]["score"], "epoch": record["epoch"]}
@@ -58,14 +58,14 @@ class Progress:
 
 
 def is_sound(trained: dict[str, torch.Tensor]) -> bool:
-    """Whether every weight is a finite number."""
+    """Whether every weight of every tensor (any shape) is a finite number."""
     return all(bool(torch.isfinite(value).all()) for value in trained.values())
 
 
 def save_progress(
     folder: Path, progress: Progress, trained: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer
 ) -> None:
-    """Write the state whole or not at all."""
+    """Write the state whole or not at all; `trained` are the weights by name, of any shape."""
     names = _names(trained, optimizer)
     tensors = {f"model.{k}": v for k, v in trained.items()}
     tensors |= {f"best.{k}": v for k, v in progress.best_weights.items()}
@@ -77,7 +77,7 @@ def save_progress(
 
 
 def load_progress(folder: Path, trained: dict[str, torch.Tensor], optimizer: torch.optim.Optimizer) -> Progress:
-    """Put a saved state into the weights and the optimizer; a fresh Progress where there is none."""
+    """Put a saved state into weights (any shape, by name) and optimizer; a fresh Progress where there is none."""
     put_back(folder)
     if not (folder / "state.json").exists():
         return Progress()

@@ -126,7 +126,7 @@ class TrainingJob:
         return 1.0 + np.bincount(np.concatenate(self.sequences), minlength=len(self.data.catalog))
 
     def codes(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
-        """Semantic IDs of this run, made once: another number of threads would not make the same ones again."""
+        """Semantic IDs (N, S) of this run, made once: another number of threads would not make the same again."""
         path = self.state_dir / f"codes-{name}.json"
         if self.resume and path.exists():
             return np.array(read_json(path, "codes of an interrupted training")["codes"], dtype=np.int32)

@@ -39,7 +39,7 @@ def weigh(
     """Fit how much each part of item evidence counts, and the denoiser's own logits beside it, in place.
 
     Args:
-        sequences: the training sequences of item rows that pairs are counted in.
+        sequences: the training sequences of item rows, (length,) each, that pairs are counted in.
 
     Returns:
         What training.json keeps: likelihoods of held-out cases, and metrics of the default decode on validation.
@@ -59,7 +59,8 @@ def count_votes(
 ) -> dict[str, Any]:
     """Count pairs of items in training and add their votes to item evidence, if they improve held-out likelihood.
 
-    Counted are transitions (what followed an item) where the data has an order, else items taken together.
+    Counted are transitions (pairs of an item and one that followed) where the data has an order, else items taken
+    together. `sequences` hold item rows, (length,) each.
     """
     kind = Transitions if data.interactions.ordered else ItemItem
     if kind is ItemItem and model.n_items > MAX_ITEMS:

@@ -31,7 +31,7 @@ from mindrec.text.text_search import TextSearch, text_embedder
 from mindrec.trace.records import DecodeStep, DecodeTrace, Gold, ItemName, LevelName, Result, Rethink, Votes, six_digits
 
 SOON = 0.2
-"""Seconds within which steps wait to be recorded together: a slow decode shows its steps as they come."""
+"""Seconds within which the steps of a compact denoiser are recorded together; a large one's are recorded one by one."""
 
 
 class Decoding:
@@ -51,10 +51,10 @@ class Decoding:
     def __iter__(self) -> Iterator[int]:
         """Run the search; yields the number of each step. Steps that come fast are recorded together, later on."""
         started = recorded = time.perf_counter()
-        steps: list[Step] = []
+        soon, steps = SOON if self.recommender.denoiser.kind == "compact" else 0.0, []
         for step in self.recommender.steps(self.rows, self.config, self._cache, full_trace=self.trace):
             steps.append(step)
-            if not step.index or not step.beams.open.any() or time.perf_counter() - recorded > SOON:
+            if time.perf_counter() - recorded > soon:
                 self._record(steps)
                 steps, recorded = [], time.perf_counter()
             self._last, self._elapsed = step, (time.perf_counter() - started) * 1000

@@ -6,6 +6,7 @@ CUDA is touched, which is why this module imports it at once.
 
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
+from itertools import chain
 
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
@@ -61,7 +62,7 @@ def lent(recommender: Callable[[], Recommender]) -> Callable[..., LentDecoding] 
         try:
             run = recommender().decoding_rows(rows, config, gold=gold)
             sent = [0] * len(rows)
-            for _ in run:
+            for _ in chain(run, [None]):  # and once more: the last steps are recorded when the search is over
                 yield [steps[n:] for steps, n in zip(run.recorded, sent, strict=True)]
                 sent = [len(steps) for steps in run.recorded]
             yield [run.result(user) for user in range(len(rows))]

@@ -3,6 +3,7 @@
 Shape legend: S beams of all users together, L levels, M members (beam, possible item), W key words.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -99,12 +100,19 @@ class StateKeys:
         return (code - self.masked[position])[:, None] * self.stride[position]
 
 
-def order_by(user: torch.Tensor, score: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
-    """Indices that sort by user, then by score downwards, then by key: equal scores break by token ids."""
-    order = torch.arange(len(user), device=user.device)
-    for word in reversed(range(keys.shape[1])):
-        order = order[keys[order, word].argsort(stable=True)]
-    order = order[score[order].argsort(descending=True, stable=True)]
+def order_by(user: torch.Tensor, score: torch.Tensor, keys: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """Indices that sort by user, then by score downwards, then by key: equal scores break by token ids.
+
+    Args:
+        keys: makes the keys (n, W); asked only where two scores are equal.
+    """
+    order = score.argsort(descending=True, stable=True)
+    in_order = score[order]
+    if bool((in_order[1:] == in_order[:-1]).any()):
+        words, order = keys().T, torch.arange(len(user), device=user.device)
+        for word in words.flip(0):
+            order = order[word[order].argsort(stable=True)]
+        order = order[score[order].argsort(descending=True, stable=True)]
     return order[user[order].argsort(stable=True)]
 
 

@@ -48,15 +48,16 @@ class Candidates:
 
     def codes(self, which: torch.Tensor) -> torch.Tensor:
         """Partial answers of some candidates, (n, L), before any forced filling."""
-        codes = self.before[self.parent[which]].clone()
+        codes = self.before[self.parent[which]]
         if self.group is not None:
             fresh = self.group[which] >= 0
             codes[fresh] = self.group_codes[self.group[which][fresh]]
             return codes
-        fresh = self.token[which] >= 0
-        token = self.token[which][fresh]
+        token = self.token[which]
+        fresh = (token >= 0).nonzero()[:, 0]
+        token = token[fresh]
         level = self.levels.level_of_token(token.device)[token]
-        codes[fresh.nonzero()[:, 0], level] = token - self.levels.offset_tensor(token.device)[level]
+        codes[fresh, level] = token - self.levels.offset_tensor(token.device)[level]
         return codes
 
 
@@ -123,7 +124,7 @@ def merge_states(context: StepContext, candidates: Candidates, scores: BeamScore
     if context.search.exact:  # under constraint="level" nothing is forced
         _fill_forced(context, candidates, scores, codes)
     group, n_groups = group_ids(user, keys.of(codes))
-    order = order_by(group, candidates.score, keys.of(candidates.codes(everything)))
+    order = order_by(group, candidates.score, lambda: keys.of(candidates.codes(everything)))
     if context.search.config.merge == "logsumexp":
         total = segment_logsumexp(candidates.score, group, n_groups)
         candidates = replace(candidates, score=total[group], perturbed_score=total[group])
@@ -166,7 +167,7 @@ def select(context: StepContext, candidates: Candidates) -> Candidates:
     if config.diversity:
         kept = _diverse(candidates, pool, user, keys, config)
     else:
-        order = pool[order_by(user[pool], candidates.perturbed_score[pool], keys.of(candidates.codes(pool)))]
+        order = pool[order_by(user[pool], candidates.perturbed_score[pool], lambda: keys.of(candidates.codes(pool)))]
         kept = order[rank_within(user[order]) < config.beam_size]
     return replace(candidates, kept=kept)
 
@@ -220,7 +221,7 @@ def _diverse(
 
     One round a rank, all users at once; the scores stored stay unpenalised.
     """
-    pool = pool[order_by(user[pool], candidates.perturbed_score[pool], keys.of(candidates.codes(pool)))]
+    pool = pool[order_by(user[pool], candidates.perturbed_score[pool], lambda: keys.of(candidates.codes(pool)))]
     codes, owner, score = candidates.codes(pool), user[pool], candidates.perturbed_score[pool].clone()
     filled = (codes >= 0).sum(1).clamp(min=1)
     likeness = torch.zeros(len(pool), dtype=torch.float64, device=pool.device)
@@ -240,4 +241,6 @@ def _diverse(
         same = ((codes == newest[owner]) & (codes >= 0)).sum(1) / filled
         likeness = torch.maximum(likeness, same.double())
     chosen = torch.cat(kept)
-    return pool[chosen[order_by(owner[chosen], candidates.perturbed_score[pool[chosen]], keys.of(codes[chosen]))]]
+    return pool[
+        chosen[order_by(owner[chosen], candidates.perturbed_score[pool[chosen]], lambda: keys.of(codes[chosen]))]
+    ]

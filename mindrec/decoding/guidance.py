@@ -26,13 +26,13 @@ class Guidance:
     Attributes:
         weight: w, 0 for a decode that only has empty histories to answer.
         anyone_BN: float64, the share of each allowed item in what anybody takes; each user's sum to 1.
-        empty_B: bool, whose history is empty and answered by what anybody takes.
+        empty_B: bool, whose history is empty and answered by what anybody takes; None where nobody's is.
         given_BN: float64, item evidence given the histories; None without evidence.
     """
 
     weight: float
     anyone_BN: torch.Tensor
-    empty_B: torch.Tensor
+    empty_B: torch.Tensor | None
     given_BN: torch.Tensor | None
 
     def mass(self) -> torch.Tensor | None:
@@ -42,15 +42,17 @@ class Guidance:
         given = self.given_BN.log()
         guided = given + self.weight * (given - log_share(self.anyone_BN))
         guided = guided.masked_fill(self.given_BN == 0, -torch.inf).softmax(1)
-        return torch.where(self.empty_B[:, None], self.anyone_BN, guided)
+        return guided if self.empty_B is None else torch.where(self.empty_B[:, None], self.anyone_BN, guided)
 
-    def logits(self, given_AT: torch.Tensor, anyone_AT: torch.Tensor) -> torch.Tensor:
-        """Guided logits (A, T), from those given the history and each code's share in what anybody takes."""
-        return given_AT + self.weight * (given_AT - log_share(anyone_AT).to(given_AT.dtype))
+    def logits(self, given_AT: torch.Tensor, log_anyone_AT: torch.Tensor) -> torch.Tensor:
+        """Guided logits (A, T), from those given the history and the `log_share` of each code in what anybody takes."""
+        return given_AT + self.weight * (given_AT - log_anyone_AT.to(given_AT.dtype))
 
-    def with_empty(self, logits_AT: torch.Tensor, anyone_AT: torch.Tensor, user_A: torch.Tensor) -> torch.Tensor:
+    def with_empty(self, logits_AT: torch.Tensor, log_anyone_AT: torch.Tensor, user_A: torch.Tensor) -> torch.Tensor:
         """The same logits (A, T), but where the history is empty those of what anybody takes."""
-        return torch.where(self.empty_B[user_A, None], log_share(anyone_AT).to(logits_AT.dtype), logits_AT)
+        if self.empty_B is None:
+            return logits_AT
+        return torch.where(self.empty_B[user_A, None], log_anyone_AT.to(logits_AT.dtype), logits_AT)
 
 
 def log_share(shares: torch.Tensor) -> torch.Tensor:
@@ -88,4 +90,5 @@ def guidance_of(
     anyone_BN = index.anyone_N * excluded.table()
     anyone_BN = anyone_BN / anyone_BN.sum(1, keepdim=True)
     given_BN = anyone_BN if all(empty) else given_BN
-    return Guidance(weight, anyone_BN, torch.tensor(empty, device=index.tokens_NL.device), given_BN)
+    empty_B = torch.tensor(empty, device=index.tokens_NL.device) if any(empty) else None
+    return Guidance(weight, anyone_BN, empty_B, given_BN)

@@ -150,11 +150,13 @@ def allowed_positions(order: Order, view: View) -> torch.Tensor:
 def first_positions(order: Order, view: View, n: int) -> torch.Tensor | None:
     """The first n positions of an order, bool (A, L); None where it needs probabilities and the view has none."""
     open_AL, chosen = view.open, torch.zeros_like(view.open)
-    for _ in range(n):
+    for number in range(n):
         if view.probabilities is None and order.needs_probabilities(view):
             return None
         position = order.priority(view).argmax(1, keepdim=True)
         chosen.scatter_(1, position, True)
+        if number == n - 1:
+            break
         left = open_AL & ~chosen
         if not left.any():
             break

@@ -114,7 +114,7 @@ def _select(index: ItemIndex, before: Beams, scores: BeamScores, chosen, keys: S
     everything = torch.arange(len(row), device=row.device)
     user, key = before.user[row], keys.of(candidates.codes(everything))
     group, n_groups = group_ids(user, key)
-    order = order_by(user, score, key)
+    order = order_by(user, score, lambda: key)
     lead = leaders(group, order, n_groups)[group]
     first = lead == everything
     order = order[first[order]]

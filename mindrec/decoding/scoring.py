@@ -100,7 +100,9 @@ def score_beams(context: StepContext, levels: list[int] | None = None) -> BeamSc
         legal = legal & (by_token > 0)
     run = not only and search.cache is not None
     by_item = run and by_token is not None and search.denoiser.adds_up
-    anyone = None if search.guidance is None else _mass_by_token(context, search.guidance.anyone_BN, places)
+    log_anyone = None
+    if search.guidance is not None:
+        log_anyone = log_share(_mass_by_token(context, search.guidance.anyone_BN, places))
     denoiser_logits = given = None
     if by_item:
         denoiser_logits, logits, given = _by_item(context, levels)
@@ -109,15 +111,15 @@ def score_beams(context: StepContext, levels: list[int] | None = None) -> BeamSc
             denoiser_logits = run_denoiser(search.denoiser, search.cache, context.user, context.codes)
         guided = denoiser_logits
         if guided is not None and search.guidance is not None:
-            guided = search.guidance.logits(guided, anyone)
+            guided = search.guidance.logits(guided, log_anyone)
         logits = join(search, guided, by_token)
     sides = None
     if search.guidance is not None:
-        logits = search.guidance.with_empty(logits, anyone, context.user)
+        logits = search.guidance.with_empty(logits, log_anyone, context.user)
         if search.full_trace:
             if given is None:
                 given = join(search, denoiser_logits, _mass_by_token(context, search.guidance.given_BN, places))
-            both = search.guidance.with_empty(given, anyone, context.user), log_share(anyone)
+            both = search.guidance.with_empty(given, log_anyone, context.user), log_anyone
             sides = tuple(index.levels.legal_log_softmax(side, legal, levels) for side in both)
     logp = index.levels.legal_log_softmax(logits, legal, levels)
     if search.config.scoring == "item" and search.exact and not by_item:  # by item, the items have decided already
@@ -183,7 +185,7 @@ def _by_item(context: StepContext, levels: list[int] | None) -> tuple[torch.Tens
 
     if guidance is None:
         return logs(own_M), weighed(mass_BN, own_M), None
-    guided_M = guidance.logits(own_M, guidance.anyone_BN[pair_M])
+    guided_M = guidance.logits(own_M, log_share(guidance.anyone_BN[pair_M]))
     return logs(own_M), weighed(mass_BN, guided_M), weighed(guidance.given_BN, own_M)
 
 

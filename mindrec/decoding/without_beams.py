@@ -169,7 +169,7 @@ def _walk(search: SearchContext, floor_B: torch.Tensor, wanted_BL: torch.Tensor)
         if len(kept.kept):
             waiting += [(number + 1, part) for part in _slices(children(context, kept, scores))]
     user, item, score, codes = (torch.cat(values) for values in zip(*done, strict=True))
-    order = order_by(user, score, search.keys.of(codes))
+    order = order_by(user, score, lambda: search.keys.of(codes))
     return Answers(user[order], item[order], score[order])
 
 

@@ -9,7 +9,7 @@ h heads, w width of a head, D width.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -39,13 +39,30 @@ class Beside:
     causal: bool
 
 
-def masked_states(
-    stack: LlamaModel, blocks_BRLD: torch.Tensor, filled_BRL: torch.Tensor, beside: Beside
-) -> torch.Tensor:
+@dataclass(frozen=True)
+class Projected:
+    """The input of a layer, and what it projects that to before positions attend to each other, (..., D) each."""
+
+    hidden: torch.Tensor
+    query: torch.Tensor
+    key: torch.Tensor
+    value: torch.Tensor
+
+
+def project(layer, hidden: torch.Tensor, read_BRP: torch.Tensor | None = None) -> Projected:
+    """Of states (..., D); hidden and query of the positions `read_BRP` alone, where given."""
+    attention, normed = layer.self_attn, _normed(layer.input_layernorm, hidden)
+    key, value = attention.k_proj(normed), attention.v_proj(normed)
+    if read_BRP is not None:
+        hidden, normed = _taken(hidden, read_BRP), _taken(normed, read_BRP)
+    return Projected(hidden, attention.q_proj(normed), key, value)
+
+
+def masked_states(stack: LlamaModel, first: Projected, filled_BRL: torch.Tensor, beside: Beside) -> torch.Tensor:
     """The states (B, R, L, D) of the masked positions of blocks, each beside its history; 0 at the filled ones.
 
     Args:
-        blocks_BRLD: what the stack reads of each position.
+        first: what the first layer projects each position to, (B, R, L, D).
         filled_BRL: codes, -1 where masked.
     """
     R, L = filled_BRL.shape[1:]
@@ -53,12 +70,15 @@ def masked_states(
     read_BRP = _positions_read(masked_BRL)
     turn = beside.turn.expand(-1, R, -1, -1)
     every = torch.arange(L, device=filled_BRL.device).expand(filled_BRL.shape)
-    hidden, unseen = blocks_BRLD, _unseen(beside, every, L)
-    for layer, past in zip(stack.layers[:-1], beside.past[:-1], strict=True):
-        hidden = _layer(layer, hidden, turn, past, unseen)
-    unseen = _unseen(beside, read_BRP, L)
-    read = _normed(stack.norm, _layer(stack.layers[-1], hidden, turn, beside.past[-1], unseen, read_BRP))
-    states = torch.zeros_like(blocks_BRLD).scatter_(2, read_BRP[..., None].expand_as(read), read)
+    unseen, state = _unseen(beside, every, L), first
+    for number, (layer, past) in enumerate(zip(stack.layers[:-1], beside.past[:-1], strict=True), 1):
+        hidden = _layer(layer, state, turn, turn, past, unseen)
+        state = project(stack.layers[number], hidden, read_BRP if number == len(stack.layers) - 1 else None)
+    if state is first:
+        state = replace(first, hidden=_taken(first.hidden, read_BRP), query=_taken(first.query, read_BRP))
+    unseen, turned = _unseen(beside, read_BRP, L), _taken(turn, read_BRP)
+    read = _normed(stack.norm, _layer(stack.layers[-1], state, turned, turn, beside.past[-1], unseen))
+    states = read.new_zeros(*filled_BRL.shape, read.shape[-1]).scatter_(2, read_BRP[..., None].expand_as(read), read)
     return states.masked_fill_(~masked_BRL[..., None], 0.0)
 
 
@@ -72,15 +92,12 @@ def _positions_read(masked_BRL: torch.Tensor) -> torch.Tensor:
     return order[..., : max(1, int(masked_BRL.sum(-1).max()))]
 
 
-def _layer(layer, hidden, turn, past: KeyValue, unseen, read_BRP: torch.Tensor | None = None) -> torch.Tensor:
-    """The states of the positions `read_BRP`, or of all, after one layer."""
-    attention, normed = layer.self_attn, _normed(layer.input_layernorm, hidden)
-    key, value = (_heads(attention, each(normed)) for each in (attention.k_proj, attention.v_proj))
-    key = _turned(key, turn)
-    if read_BRP is not None:
-        hidden, normed, turn = (_taken(each, read_BRP) for each in (hidden, normed, turn))
-    query = _turned(_heads(attention, attention.q_proj(normed)), turn)
-    hidden = hidden + attention.o_proj(_attended(query, key, value, past, unseen, attention.scaling))
+def _layer(layer, state: Projected, query_turn, key_turn, past: KeyValue, unseen) -> torch.Tensor:
+    """The states after one layer, of the positions that have a query."""
+    attention = layer.self_attn
+    query, key, value = (_heads(attention, each) for each in (state.query, state.key, state.value))
+    query, key = _turned(query, query_turn), _turned(key, key_turn)
+    hidden = state.hidden + attention.o_proj(_attended(query, key, value, past, unseen, attention.scaling))
     return hidden + layer.mlp(_normed(layer.post_attention_layernorm, hidden))
 
 

@@ -19,7 +19,7 @@ from transformers import DynamicCache
 from mindrec.errors import MindRecError
 from mindrec.model.architecture import CompactConfig
 from mindrec.model.attention import causal_mask
-from mindrec.model.block_pass import Beside, masked_states, rotary_turn
+from mindrec.model.block_pass import Beside, Projected, masked_states, project, rotary_turn
 from mindrec.model.code_reader import CodeReader, spread_over_codes
 from mindrec.model.denoiser import HistoryCache
 from mindrec.model.diffusion import MASKED
@@ -87,6 +87,7 @@ class CompactDenoiser(nn.Module):
         self.levels = Levels(config.level_sizes)
         self.register_buffer("tokens_NL", self.levels.tokens(codes_NL), persistent=False)
         self._items_ND: torch.Tensor | None = None
+        self._first_layer: torch.Tensor | None = None
         self.transitions: Transitions | None = None
         self.item_item: ItemItem | None = None
         for name, kind in VOTES.items():
@@ -164,7 +165,7 @@ class CompactDenoiser(nn.Module):
         self.token_embedding.weight.copy_(means_TD)
         self.item_embedding.weight.copy_(rest)
         self.output_embedding.weight.copy_(self.token_embedding.weight)
-        self._items_ND = None
+        self.forget()
 
     @torch.no_grad()
     def set_code_vectors(self, vectors_ND: torch.Tensor) -> None:
@@ -172,6 +173,11 @@ class CompactDenoiser(nn.Module):
         means_TD, _ = spread_over_codes(vectors_ND.to(self.tokens_NL.device), self.tokens_NL, self.level_sizes)
         self.reader.embedding.weight.copy_(means_TD)
         self.output_embedding.weight.copy_(means_TD)
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget all that was made of the weights, which have changed."""
+        self._items_ND = self._first_layer = None
 
     def _frozen_item_vectors(self) -> torch.Tensor:
         if self._items_ND is None:
@@ -179,7 +185,7 @@ class CompactDenoiser(nn.Module):
         return self._items_ND
 
     def train(self, mode: bool = True):
-        self._items_ND = None
+        self.forget()
         return super().train(mode)
 
     def evidence_weight(self) -> torch.Tensor:
@@ -199,6 +205,23 @@ class CompactDenoiser(nn.Module):
             start = self.mask_embedding.expand(*embedded.shape[:-2], 1, -1)
             embedded = torch.cat([start, embedded[..., :-1, :]], dim=-2)
         return embedded + self.level_embedding.weight
+
+    def _first_projected(self, filled_BKL: torch.Tensor) -> Projected:
+        """What the decoder's first layer projects each position of blocks to, (B, K, L, D).
+
+        It depends on the code there alone, so that it is looked up in a table; but the twin reads the code before.
+        """
+        if self.config.objective == "ar":
+            return project(self.decoder.layers[0], self._block_input(filled_BKL))
+        if self._first_layer is None:
+            masked_L = torch.full((1, len(self.level_sizes)), MASKED, device=self.tokens_NL.device)
+            table = self.token_embedding if self.reader is None else self.reader.embedding
+            of_codes = table.weight + self.level_embedding.weight[self.levels.level_of_token(masked_L.device)]
+            first = project(self.decoder.layers[0], torch.cat([of_codes, self._block_input(masked_L)[0]]))
+            self._first_layer = torch.cat([first.hidden, first.query, first.key, first.value], 1)
+        masked = self.levels.n_tokens + torch.arange(len(self.level_sizes), device=filled_BKL.device)
+        held = torch.where(filled_BKL == MASKED, masked, self.levels.tokens(filled_BKL))
+        return Projected(*F.embedding(held, self._first_layer).chunk(4, -1))
 
     def _head(self, hidden_L_D: torch.Tensor, last_D: torch.Tensor) -> torch.Tensor:
         """Logits (..., T) from block states (..., L, D): each level scores its own vocabulary.
@@ -346,7 +369,7 @@ class CompactDenoiser(nn.Module):
         past, causal = cache.state["decoder"], self.config.objective == "ar"
         padded = any(len(history) < past[0][0].shape[2] for history in cache.histories)
         beside = Beside(past, cache.state["lengths"], cache.state["turn"], padded, causal)
-        hidden = masked_states(self.decoder, self._block_input(filled_BKL), filled_BKL, beside)
+        hidden = masked_states(self.decoder, self._first_projected(filled_BKL), filled_BKL, beside)
         asked = cache.state["last" if self.reader is None else "asked"]
         scores_BKT = self._head(hidden, asked[:, None].expand(*hidden.shape[:2], -1)).float()
         return scores_BKT if self.likeness is None else scores_BKT + self.likeness.scores(cache.state["texts"])[:, None]

@@ -12,6 +12,7 @@ import numpy as np
 from mindrec.decoding.item_index import Excluded, ItemIndex
 from mindrec.recording.many_records import maker
 from mindrec.recording.possible_items import PossibleItems
+from mindrec.recording.rounding import six_digits_all
 from mindrec.tokens.levels import Levels
 from mindrec.trace.records import Alternative, OpenPosition, Sides
 
@@ -20,17 +21,6 @@ ALTERNATIVES = 8
 ILLEGAL = 2
 """Illegal ones among the likeliest that are listed beside them."""
 _alternatives, _open_positions, _sides = maker(Alternative), maker(OpenPosition), maker(Sides)
-_TENS = np.array([float(f"1e{power}") for power in range(309)])
-
-
-def six_digits_all(values) -> np.ndarray:
-    """mindrec.trace.records.six_digits of every number of an array."""
-    values = np.asarray(values, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        digits = 5 - np.floor(np.log10(np.abs(values)))
-    digits = np.where(np.isfinite(digits), digits, 0).astype(np.int64)
-    up, down = _TENS[np.minimum(np.maximum(digits, 0), 308)], _TENS[np.minimum(np.maximum(-digits, 0), 308)]
-    return np.rint(values * up / down) / up * down
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,12 @@ class PossibleItems:
         """Rows of the first items of each beam."""
         return _first(self.item, self.start[:-1], self.start[1:])
 
+    def first_of(self, state_K: np.ndarray) -> np.ndarray:
+        """Row of the likeliest item of some beams, (K,); any row where a beam has none."""
+        if not len(self.item):
+            return np.zeros(len(state_K), dtype=np.int64)
+        return self.item[np.minimum(self.start[state_K], len(self.item) - 1)]
+
     @cached_property
     def _by_code(self) -> tuple[np.ndarray, np.ndarray]:
         """The items by semantic level, beam and code, (levels x M,); and where those of each of these begin, and end

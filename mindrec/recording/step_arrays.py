@@ -2,7 +2,7 @@
 
 Many small arrays cost more than one large one, so that all that can be is made of all these steps together.
 
-Shape legend: A beams expanded, S beams, S' beams before, C candidates, L levels, T tokens, N items.
+Shape legend: A beams expanded, S beams of all steps, C candidates, L levels, T tokens, N items.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,71 +20,68 @@ from mindrec.decoding.scoring import BeamScores
 from mindrec.recording.positions import Opened, Tables, open_positions
 from mindrec.recording.possible_items import PossibleItems
 
-DROPPED = 12
-"""Candidates listed below the cut."""
-Lost = tuple[list[int], float, int, bool]
-"""A candidate that was not kept: its codes, score and parent, and whether another path's state took it over."""
-
 
 @dataclass(frozen=True)
-class BeamLists:
-    """Beams as Python lists, which are read one value at a time: see mindrec.decoding.beams.Beams.
+class BeamArrays:
+    """Beams as arrays (S, ...): see mindrec.decoding.beams.Beams.
 
     Attributes:
-        first: the number of each user's best beam.
-        possible: where these beams begin among those of PossibleItems.
+        rank: within the user, 0 the best.
+        parent: among the beams before the step.
     """
 
     user: np.ndarray
-    codes: list[list[int]]
-    score: list[float]
-    rank: list[int]
-    parent: list[int]
-    items: list[int]
-    forced: list[list[bool]]
-    first: dict[int, int]
-    possible: int
+    codes: np.ndarray
+    score: np.ndarray
+    rank: np.ndarray
+    parent: np.ndarray
+    items: np.ndarray
+    forced: np.ndarray
 
 
 class StepsTogether:
-    """Some steps in a row of one search.
+    """Some steps in a row of one search. Their beams are numbered through: those before the first, then those kept.
 
     Attributes:
-        before, now: the beams before each step, None at the start, and those that it kept.
+        first_before: the number of the first beam before each step; None at the start.
+        first_kept: the number of the first beam that each step kept.
+        beams: all of them.
+        offsets: (L,), the first token of each level.
     """
 
     def __init__(self, index: ItemIndex, steps: Sequence[Step]):
-        self.index, self.steps = index, steps
+        self.index, self.steps, self.offsets = index, steps, np.array(index.levels.offsets)
         self._beams: list[Beams] = []
-        before, now = [], []
+        self.first_before: list[int | None] = []
+        self.first_kept: list[int] = []
+        count = last = 0
         for step in steps:
             known = bool(self._beams) and step.before is not None and step.before.codes is self._beams[-1].codes
-            if step.before is not None and not known:
+            if known:  # the search may have listed their items since they were kept
+                self._beams[-1] = step.before
+            elif step.before is not None:
                 self._beams.append(step.before)
-            before.append(None if step.before is None else len(self._beams) - 1)
-            now.append(len(self._beams))
+                last, count = count, count + len(step.before.user)
+            self.first_before.append(None if step.before is None else last)
+            self.first_kept.append(count)
             self._beams.append(step.beams)
-        self._first = np.cumsum([0, *(len(beams.user) for beams in self._beams)]).tolist()
-        lists = self._lists()
-        self.before = [None if number is None else lists[number] for number in before]
-        self.now = [lists[number] for number in now]
+            last, count = count, count + len(step.beams.user)
+        self.beams = _arrays(self._beams)
 
-    def arrays(self) -> "list[StepArrays]":
-        """Those of each step."""
-        return [StepArrays(self, number) for number in range(len(self.steps))]
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """The numbers of the beams that the steps kept, step after step."""
+        pairs = zip(self.first_kept, self.steps, strict=True)
+        return np.concatenate([np.arange(first, first + len(step.beams.user)) for first, step in pairs])
 
-    def _lists(self) -> list[BeamLists]:
-        users = max((int(beams.user[-1]) for beams in self._beams if len(beams.user)), default=0) + 1
-        key = torch.cat([beams.user + users * number for number, beams in enumerate(self._beams)])
-        rank, columns = rank_within(key).tolist(), [(key % users).cpu().numpy()]
-        for name in ("codes", "score", "parent", "items", "forced"):
-            columns.append(torch.cat([getattr(beams, name) for beams in self._beams]).tolist())
-        out = []
-        for first, end in pairwise(self._first):
-            user, codes, score, parent, items, forced = (column[first:end] for column in columns)
-            ranks = rank[first:end]
-            best = {own: s for s, (own, at) in enumerate(zip(user.tolist(), ranks, strict=True)) if at == 0}
-            out.append(BeamLists(user, codes, score, ranks, parent, items, forced, best, first))
+    @cached_property
+    def parent_of(self) -> np.ndarray:
+        """The number of the parent of each beam that a step kept, (S,); -1 at the start and for all others."""
+        out = np.full(len(self.beams.user), -1)
+        for before, first, step in zip(self.first_before, self.first_kept, self.steps, strict=True):
+            if before is not None:
+                kept = slice(first, first + len(step.beams.user))
+                out[kept] = self.beams.parent[kept] + before
         return out
 
     @cached_property
@@ -101,29 +98,43 @@ class StepsTogether:
     def items_left(self) -> list[dict[int, int]]:
         """Of each step and user, how many items are possible in any of the beams kept."""
         possible, out = self.possible, []
-        for beams, lists in zip((step.beams for step in self.steps), self.now, strict=True):
+        for first, beams in zip(self.first_kept, (step.beams for step in self.steps), strict=True):
+            user = self.beams.user[first : first + len(beams.user)]
             if isinstance(beams.members, Members):
-                own = slice(*possible.start[[lists.possible, lists.possible + len(lists.user)]])
-                left = np.zeros((max(lists.user, default=-1) + 1, self.index.n_items), dtype=bool)
-                left[lists.user[possible.state[own] - lists.possible], possible.item[own]] = True
+                listed = slice(*possible.start[[first, first + len(user)]])
+                left = np.zeros((user.max(initial=-1) + 1, self.index.n_items), dtype=bool)
+                left[user[possible.state[listed] - first], possible.item[listed]] = True
                 counts = left.sum(1)
             else:
-                counts = np.bincount(lists.user, weights=lists.items).astype(np.int64)
+                counts = np.bincount(user, weights=self.beams.items[first : first + len(user)]).astype(np.int64)
             out.append(dict(enumerate(counts.tolist())))
         return out
 
     # -- scores --------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def expanded(self) -> list[list[int]]:
-        """Of each step, the number of each row of the scores among the beams before."""
-        return [step.expanded.tolist() for step in self.steps]
+    def expanded(self) -> list[np.ndarray]:
+        """Of each step, the number of the beam that each row of its scores is of."""
+        pairs = zip(self.steps, self.first_before, strict=True)
+        return [step.expanded.cpu().numpy() + (first or 0) for step, first in pairs]
 
     @cached_property
     def rows(self) -> list[slice]:
         """Where the scores of each step lie."""
         first = np.cumsum([0, *map(len, self.expanded)]).tolist()
         return [slice(*ends) for ends in pairwise(first)]
+
+    @cached_property
+    def row_of(self) -> np.ndarray:
+        """The row of the scores of each beam, (S,); -1 for one that was not expanded."""
+        out, expanded = np.full(len(self.beams.user), -1), np.concatenate(self.expanded)
+        out[expanded] = np.arange(len(expanded))
+        return out
+
+    @cached_property
+    def chosen(self) -> list[list[bool]]:
+        """(A, L), the positions that each row of the scores branched on."""
+        return torch.cat([step.chosen for step in self.steps]).tolist()
 
     @cached_property
     def logp(self) -> np.ndarray:
@@ -136,25 +147,25 @@ class StepsTogether:
     @cached_property
     def opened(self) -> list[Opened]:
         """The open positions of each row of the scores of all steps."""
-        scored = [(lists, own) for lists, own in zip(self.before, self.expanded, strict=True) if lists is not None]
+        scored = [step.scores for step in self.steps if step.scores is not None]
         if not scored:
             return []
-        codes = np.array([lists.codes[beam] for lists, own in scored for beam in own], dtype=np.int64)
-        codes = codes.reshape(-1, self.index.n_levels)
+        beams = np.concatenate(self.expanded)
+        codes, levels = self.beams.codes[beams], self.index.levels
         logits, legal = self._joined(lambda scores: scores.denoiser_logits), self._joined(lambda scores: scores.legal)
-        levels, one = self.index.levels, next(step.scores for step in self.steps if step.scores is not None)
         token = levels.legal_log_softmax(logits, legal > 0, np.flatnonzero((codes < 0).any(0)).tolist())
+        evidence = None if scored[0].evidence is None else self._joined(lambda scores: scores.evidence)
         tables = Tables(
-            user=np.concatenate([lists.user[own] for lists, own in scored]),
+            user=self.beams.user[beams],
             codes=codes,
             p=self._shares(lambda scores: scores.logp),
             raw=levels.softmax(logits).double().cpu().numpy(),
             token=token.exp().double().cpu().numpy(),
-            evidence=None if one.evidence is None else self._joined(lambda s: s.evidence).double().cpu().numpy(),
+            evidence=None if evidence is None else evidence.double().cpu().numpy(),
             legal=legal.cpu().numpy(),
-            sides=tuple(self._shares(lambda scores, n=n: scores.sides[n]) for n in range(len(one.sides or ()))),
+            sides=tuple(self._shares(lambda scores, n=n: scores.sides[n]) for n in range(len(scored[0].sides or ()))),
             excluded=self.steps[0].excluded,
-            beams=np.concatenate([np.array(own, dtype=np.int64) + lists.possible for lists, own in scored]),
+            beams=beams,
             possible=self.possible,
         )
         return open_positions(self.index, tables)
@@ -163,80 +174,12 @@ class StepsTogether:
         return self._joined(part).exp().double().cpu().numpy()
 
 
-class StepArrays:
-    """One of these steps.
-
-    Attributes:
-        before, beams: the beams before, None at the start, and those kept.
-        expanded: the numbers of those before that the scores have a row for.
-    """
-
-    def __init__(self, together: StepsTogether, number: int):
-        self.together, self.number = together, number
-        self.index, self.step = together.index, together.steps[number]
-        self.before, self.beams = together.before[number], together.now[number]
-        self.expanded = together.expanded[number]
-        self.items_left = together.items_left[number]
-
-    @cached_property
-    def row_of(self) -> dict[int, int]:
-        """The row of `logp` of each expanded beam."""
-        first = self.together.rows[self.number].start
-        return {beam: first + row for row, beam in enumerate(self.expanded)}
-
-    @property
-    def logp(self) -> np.ndarray:
-        """(A, T), log-probability of each code, -inf where illegal; of all steps together, see `row_of`."""
-        return self.together.logp
-
-    @cached_property
-    def opened(self) -> list[Opened]:
-        """The open positions of each expanded beam."""
-        return self.together.opened[self.together.rows[self.number]]
-
-    @cached_property
-    def expanded_user(self) -> np.ndarray:
-        """(A,), whose beam each row of the scores is."""
-        return self.before.user[self.expanded] if self.expanded else np.zeros(0, dtype=np.int64)
-
-    @cached_property
-    def chosen(self) -> list[list[bool]]:
-        """(A, L), the positions that each row of the scores branched on."""
-        return self.step.chosen.tolist()
-
-    @cached_property
-    def item_of(self) -> list[int]:
-        """(S,), an item of each beam: the one it names where one is left; -1 where none is listed."""
-        out = torch.full_like(self.step.beams.user, -1)
-        members = self.step.beams.members
-        if isinstance(members, Members):
-            out[members.state] = members.item
-        return out.tolist()
-
-    def possible(self, beam: int) -> tuple[int, ...]:
-        """Rows of the first items of a beam kept."""
-        return self.together.possible_of_beams[self.beams.possible + beam]
-
-    # -- candidates ----------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def _lost(self) -> tuple[np.ndarray, list[Lost]]:
-        """The best candidates of each user that were not kept, by user and then best first; the user of each before."""
-        c = self.step.candidates
-        score = c.score.cpu().numpy()
-        open_ = np.isfinite(score)
-        open_[c.kept.cpu().numpy()] = False
-        which = np.flatnonzero(open_)
-        user = self.before.user[c.parent.cpu().numpy()[which]]
-        order = np.lexsort((-score[which], user))
-        user = user[order]
-        listed = np.arange(len(user)) - np.searchsorted(user, user) < DROPPED
-        which = torch.from_numpy(which[order][listed]).to(c.parent.device)
-        merged = [False] * len(which) if c.merged_into is None else (c.merged_into[which] >= 0).tolist()
-        columns = (c.codes(which).tolist(), c.score[which].tolist(), c.parent[which].tolist(), merged)
-        return user[listed], list(zip(*columns, strict=True))
-
-    def lost_of(self, user: int) -> list[Lost]:
-        """The best candidates of one user that were not kept, at most DROPPED."""
-        users, lost = self._lost
-        return lost[slice(*np.searchsorted(users, [user, user + 1]))]
+def _arrays(beams: Sequence[Beams]) -> BeamArrays:
+    """All of some sets of beams in a row."""
+    users = max((int(each.user[-1]) for each in beams if len(each.user)), default=0) + 1
+    key = torch.cat([each.user + users * number for number, each in enumerate(beams)])
+    columns = {
+        name: torch.cat([getattr(each, name) for each in beams]).cpu().numpy()
+        for name in ("codes", "score", "parent", "items", "forced")
+    }
+    return BeamArrays(user=(key % users).cpu().numpy(), rank=rank_within(key).cpu().numpy(), **columns)

@@ -97,7 +97,7 @@ def train(
     run, trained, done = _Run(model, sequences, config, stage, ordered, progress), dict(model.named_parameters()), None
     if resume and state_dir:
         done = load_progress(state_dir, trained, run.optimizer)
-        model._items_ND = None
+        model.forget()
         run.step = done.records[-1]["step"] if done.records else 0
         yield from done.records
     done = done or Progress()
@@ -217,4 +217,4 @@ def _set_weights(model: CompactDenoiser, weights: dict[str, torch.Tensor]) -> No
     with torch.no_grad():
         for name, value in model.named_parameters():
             value.copy_(weights[name])
-    model._items_ND = None
+    model.forget()

@@ -296,7 +296,8 @@ def test_a_long_decode_is_started_watched_and_fetched(handlers, gate):
     assert AsPage(Watching(handlers)).decode_poll({"job": begun["job"]}) == {"error": text.NO_SUCH_JOB, "gone": True}
 
 
-def test_steps_come_while_it_runs_with_the_names_they_need(handlers, gate):
+def test_steps_come_while_it_runs_with_the_names_they_need(handlers, gate, monkeypatch):
+    monkeypatch.setattr("mindrec.recommender.SOON", 0.0)
     begun = AsPage(Watching(handlers)).decode_start({"ids": ["i0", "i1"]})
     gate.wait_for_step()
     gate.tickets.release()

@@ -48,6 +48,15 @@ class Projected:
     key: torch.Tensor
     value: torch.Tensor
 
+    def joined(self) -> torch.Tensor:
+        """All four side by side, (..., 4 D)."""
+        return torch.cat([self.hidden, self.query, self.key, self.value], -1)
+
+    @classmethod
+    def looked_up(cls, joined_X4D: torch.Tensor, rows: torch.Tensor) -> "Projected":
+        """Rows of a table that `joined` made."""
+        return cls(*F.embedding(rows, joined_X4D).chunk(4, -1))
+
 
 def project(layer, hidden: torch.Tensor, read_BRP: torch.Tensor | None = None) -> Projected:
     """Of states (..., D); hidden and query of the positions `read_BRP` alone, where given."""

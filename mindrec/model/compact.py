@@ -25,7 +25,7 @@ from mindrec.model.denoiser import HistoryCache
 from mindrec.model.diffusion import MASKED
 from mindrec.model.filtered_encoder import FilteredEncoder
 from mindrec.model.item_item import ItemItem
-from mindrec.model.item_softmax import LEAST_SCORE, code_log_probability, item_scores
+from mindrec.model.item_softmax import codes_by_items
 from mindrec.model.likeness import Likeness
 from mindrec.model.llama_stack import AskedMLP, llama_stack
 from mindrec.model.pair_votes import PairVotes
@@ -37,8 +37,6 @@ VOTES = {"transitions": Transitions, "item_item": ItemItem}
 """Counted parts of item evidence, by the attribute that holds them."""
 LAST = {"encoder": "last", "reader": "asked"}
 """The stacks whose last state asks something, and its name in the cache: of items, and of codes."""
-MAX_SCORES = 16_000_000
-"""States times items whose scores are held at a time: 64 MB, twice."""
 
 
 class CompactDenoiser(nn.Module):
@@ -218,10 +216,10 @@ class CompactDenoiser(nn.Module):
             table = self.token_embedding if self.reader is None else self.reader.embedding
             of_codes = table.weight + self.level_embedding.weight[self.levels.level_of_token(masked_L.device)]
             first = project(self.decoder.layers[0], torch.cat([of_codes, self._block_input(masked_L)[0]]))
-            self._first_layer = torch.cat([first.hidden, first.query, first.key, first.value], 1)
-        masked = self.levels.n_tokens + torch.arange(len(self.level_sizes), device=filled_BKL.device)
-        held = torch.where(filled_BKL == MASKED, masked, self.levels.tokens(filled_BKL))
-        return Projected(*F.embedding(held, self._first_layer).chunk(4, -1))
+            self._first_layer = first.joined()
+        masked_L = self.levels.n_tokens + torch.arange(len(self.level_sizes), device=filled_BKL.device)
+        held = torch.where(filled_BKL == MASKED, masked_L, self.levels.tokens(filled_BKL))
+        return Projected.looked_up(self._first_layer, held)
 
     def _head(self, hidden_L_D: torch.Tensor, last_D: torch.Tensor) -> torch.Tensor:
         """Logits (..., T) from block states (..., L, D): each level scores its own vocabulary.
@@ -358,7 +356,11 @@ class CompactDenoiser(nn.Module):
     @torch.inference_mode()
     def token_logits(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
         scores_BKT = self.code_scores(cache, filled_BKL)
-        return self._of_items(cache, scores_BKT, filled_BKL) if self.config.item_softmax else scores_BKT
+        if not self.config.item_softmax:
+            return scores_BKT
+        # As in training, a history's items have no probability, unless people come back to them.
+        out_of_reach = () if self.config.repeats else cache.histories
+        return codes_by_items(scores_BKT, filled_BKL, self.tokens_NL, self.levels, out_of_reach)
 
     @property
     def adds_up(self) -> bool:
@@ -373,25 +375,6 @@ class CompactDenoiser(nn.Module):
         asked = cache.state["last" if self.reader is None else "asked"]
         scores_BKT = self._head(hidden, asked[:, None].expand(*hidden.shape[:2], -1)).float()
         return scores_BKT if self.likeness is None else scores_BKT + self.likeness.scores(cache.state["texts"])[:, None]
-
-    def _of_items(self, cache: HistoryCache, logits_BKT: torch.Tensor, filled_BKL: torch.Tensor) -> torch.Tensor:
-        """Log-probability of every code from that of the items, (B, K, T). As in training, a history's items have
-        none, unless people come back to them."""
-        out = torch.empty_like(logits_BKT)
-        K, step = filled_BKL.shape[1], max(1, MAX_SCORES // (filled_BKL.shape[1] * self.n_items))
-        for first in range(0, len(filled_BKL), step):
-            some = slice(first, first + step)
-            filled = filled_BKL[some].flatten(0, 1)
-            scores = item_scores(
-                logits_BKT[some].flatten(0, 1),
-                filled,
-                self.tokens_NL,
-                self.levels.level_of_token(self.tokens_NL.device),
-            )
-            for user, history in enumerate(() if self.config.repeats else cache.histories[some]):
-                scores[user * K : (user + 1) * K, list(history)] += LEAST_SCORE
-            out[some] = code_log_probability(scores, self.tokens_NL, out.shape[2]).unflatten(0, (-1, K))
-        return out
 
     @torch.inference_mode()
     def dense_logits(self, cache: HistoryCache) -> torch.Tensor:

@@ -13,6 +13,7 @@ from mindrec.diagnosis.diagnose import describe, item_facts
 from mindrec.diagnosis.track_gold import diagnose
 from mindrec.diagnosis.why import QUICK
 from mindrec.errors import MindRecError
+from mindrec.evaluation.protocol import Protocol
 
 
 def sample_name(size: int, seed: int, config: DecodeConfig, checkpoint: str, handlers: Handlers) -> str:
@@ -62,7 +63,7 @@ class Sample:
         try:
             recommender = self.handlers.opened(self.checkpoint)
             facts = item_facts(recommender, self.handlers.trips(self.checkpoint).data)
-            about = describe(recommender, self.config, split="test", users=self.total, seed=self.seed, k=10)
+            about = describe(recommender, self.config, Protocol(users=self.total, seed=self.seed), k=10)
             frame = diagnose(
                 recommender.denoiser,
                 recommender.index,

@@ -9,6 +9,7 @@ import typer
 
 from mindrec.cli.printed import about_answer, show, show_ability, show_items, table_of
 from mindrec.cli.shared import Decoder, JsonOut, load_data, open_with_items, settings_of
+from mindrec.evaluation.protocol import Protocol
 from mindrec.system.files import check_json
 
 Shipped = Annotated[Path, typer.Option("--checkpoint", help="Checkpoint folder.")]
@@ -83,13 +84,10 @@ def evaluate_slates(
     result = evaluate(
         checkpoint,
         load_data(data, checkpoint),
+        Protocol(users=users, settings=settings_of(decoder or []), seed=seed, device=device),
         n=n,
-        users=users,
-        settings=settings_of(decoder or []),
         guidance=guidance,
         width=width,
-        seed=seed,
-        device=device,
     )
     show_ability(result, json_out, slate_table(result))
 
@@ -131,16 +129,8 @@ def evaluate_gaps(
     from mindrec.evaluation.ability_table import gap_table
     from mindrec.evaluation.inside_histories import evaluate_gaps as evaluate
 
-    result = evaluate(
-        checkpoint,
-        load_data(data, checkpoint),
-        users=users,
-        settings=settings_of(decoder or []),
-        candidates=candidates,
-        right=right,
-        seed=seed,
-        device=device,
-    )
+    protocol = Protocol(users=users, settings=settings_of(decoder or []), seed=seed, device=device)
+    result = evaluate(checkpoint, load_data(data, checkpoint), protocol, candidates=candidates, right=right)
     show_ability(result, json_out, gap_table(result))
 
 
@@ -219,14 +209,8 @@ def evaluate_odd(
     from mindrec.evaluation.ability_table import odd_table
     from mindrec.evaluation.inside_histories import evaluate_odd as evaluate
 
-    result = evaluate(
-        checkpoint,
-        load_data(data, checkpoint),
-        users=users,
-        settings=settings_of(decoder or []),
-        seed=seed,
-        device=device,
-    )
+    protocol = Protocol(users=users, settings=settings_of(decoder or []), seed=seed, device=device)
+    result = evaluate(checkpoint, load_data(data, checkpoint), protocol)
     show_ability(result, json_out, odd_table(result))
 
 

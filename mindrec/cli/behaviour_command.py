@@ -7,6 +7,7 @@ import typer
 
 from mindrec.cli.printed import show_ability
 from mindrec.cli.shared import Batch, Decoder, JsonOut, Seed, load_data, settings_of
+from mindrec.evaluation.protocol import Protocol
 
 
 def register(app: typer.Typer) -> None:
@@ -29,14 +30,6 @@ def behaviour(
     from mindrec.diagnosis.behaviour import measure_behaviour
     from mindrec.evaluation.ability_table import behaviour_table
 
-    result = measure_behaviour(
-        checkpoint,
-        load_data(data, checkpoint),
-        split=split,
-        users=users,
-        settings=settings_of(decoder or []),
-        seed=seed,
-        batch=batch,
-        device=device,
-    )
+    protocol = Protocol(split, users, settings_of(decoder or []), seed, batch, device)
+    result = measure_behaviour(checkpoint, load_data(data, checkpoint), protocol)
     show_ability(result, json_out, behaviour_table(result))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from mindrec.cli.shared import Decoder, JsonOut, emit, load_data, settings_of
+from mindrec.evaluation.protocol import Protocol
 
 
 def register(app: typer.Typer) -> None:
@@ -44,8 +45,8 @@ def choose_guidance(
     """
     from mindrec.evaluation.guidance_choice import sweep_guidance
 
-    settings = settings_of(decoder or [])
-    result = sweep_guidance(checkpoint, load_data(data, checkpoint), users=users, settings=settings, device=device)
+    protocol = Protocol(users=users, settings=settings_of(decoder or []), device=device)
+    result = sweep_guidance(checkpoint, load_data(data, checkpoint), protocol)
     for row in result["rows"]:
         m, ratio = row["metrics"], row.get("ndcg@10_to_first", {"ratio": 1.0, "low": 1.0, "high": 1.0})
         typer.echo(

@@ -32,6 +32,7 @@ from mindrec.cli import (
 from mindrec.cli.printed import show_cold, show_comparison, show_diagnosis, show_evaluation, show_recommendation
 from mindrec.cli.shared import Batch, Decoder, JsonOut, Seed, load_data, open_with_items, settings_of
 from mindrec.errors import MindRecError
+from mindrec.evaluation.protocol import Protocol
 from mindrec.system.files import check_graphml, check_json
 
 app = typer.Typer(help="Recommend by masked diffusion, coarse to fine.", no_args_is_help=True, add_completion=False)
@@ -77,6 +78,7 @@ def evaluate(
     """Measure a checkpoint: strict item level, the whole catalog ranked, seen items excluded."""
     from mindrec.evaluation.report import evaluate_checkpoint
 
+    protocol = Protocol(split, users, settings_of(decoder or []), seed, batch, device)
     if cold:
         from mindrec.checkpoint import load_checkpoint
         from mindrec.cold.cold_evaluation import evaluate_cold
@@ -87,12 +89,7 @@ def evaluate(
         cold_result = evaluate_cold(
             checkpoint,
             load_data(data, checkpoint),
-            split=split,
-            users=users,
-            settings=settings_of(decoder or []),
-            seed=seed,
-            batch=batch,
-            device=device,
+            protocol,
             lifts=_numbers("--lift", lift),
             embed=text_embedder((load_checkpoint(checkpoint).training or {}).get("text_model")),
         )
@@ -102,15 +99,10 @@ def evaluate(
     result = evaluate_checkpoint(
         checkpoint,
         load_data(data, checkpoint),
-        split=split,
-        users=users,
-        settings=settings_of(decoder or []),
+        protocol,
         baselines=None if baseline is None else [b for b in baseline.split(",") if b not in ("", "none")],
         twin=twin,
         sweep=_sweep(sweep) if sweep else None,
-        seed=seed,
-        batch=batch,
-        device=device,
         say=partial(typer.echo, err=True),
     )
     show_evaluation(result, json_out)
@@ -132,18 +124,8 @@ def compare(
     """The ratio of two kinds of checkpoint over seeds, with a paired bootstrap interval over users."""
     from mindrec.evaluation.paired import compare_checkpoints
 
-    settings = settings_of(decoder or [])
-    result = compare_checkpoints(
-        left,
-        right,
-        load_data(data, left[0]),
-        split=split,
-        users=users,
-        settings=settings,
-        seed=seed,
-        batch=batch,
-        device=device,
-    )
+    protocol = Protocol(split, users, settings_of(decoder or []), seed, batch, device)
+    result = compare_checkpoints(left, right, load_data(data, left[0]), protocol)
     show_comparison(result, json_out)
 
 
@@ -178,15 +160,11 @@ def diagnose(
         checkpoint,
         load_data(data, checkpoint),
         out,
-        split=split,
-        users=users,
-        settings=settings_of(decoder or []),
-        seed=seed,
+        Protocol(split, users, settings_of(decoder or []), seed, device=device),
         k=k,
         depth=Depth(ranks=not quick, pulls=not quick, rescue=rescue),
         resume=resume,
         workers=workers,
-        device=device,
         command="python -m mindrec " + shlex.join(sys.argv[1:]),
     )
     show_diagnosis(result, out, json_out)

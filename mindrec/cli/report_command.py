@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mindrec.cli.shared import load_data
+from mindrec.evaluation.protocol import Protocol
 
 
 def register(app: typer.Typer) -> None:
@@ -28,5 +29,5 @@ def report(
 
     command = "python -m mindrec " + shlex.join(sys.argv[1:])
     prepared = load_data(data, checkpoint)
-    made = write_report(checkpoint, prepared, out, users=users, rescue=rescue, device=device, command=command)
+    made = write_report(checkpoint, prepared, out, Protocol(users=users, device=device), rescue=rescue, command=command)
     typer.echo(f"wrote {out}: {len(made.cases):,} cases")

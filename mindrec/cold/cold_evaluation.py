@@ -20,6 +20,7 @@ from mindrec.errors import MindRecError
 from mindrec.evaluation.baselines import best_rows
 from mindrec.evaluation.evaluate import dense_ranking
 from mindrec.evaluation.metrics import accuracy, gold_ranks
+from mindrec.evaluation.protocol import USUAL, Protocol
 from mindrec.evaluation.report import ranked
 from mindrec.recommender import Recommender
 from mindrec.text.features import WORD, Embed
@@ -34,13 +35,8 @@ SAME_TITLE = 200
 def evaluate_cold(
     checkpoint: Path,
     data: PreparedData,
+    protocol: Protocol = USUAL,
     *,
-    split: str = "test",
-    users: int | None = None,
-    settings: dict | None = None,
-    seed: int = 0,
-    batch: int = 64,
-    device: str = "auto",
     embed: Embed | None = None,
     lifts: Sequence[float] = (0.0,),
 ) -> dict:
@@ -58,13 +54,13 @@ def evaluate_cold(
     Raises:
         MindRecError: the checkpoint holds items that the data does not, or there is no cold item to ask for.
     """
-    recommender = _with_all_items(checkpoint, data, device, embed)
-    rows = _row_in_checkpoint(recommender, data)
+    recommender = _with_all_items(checkpoint, data, protocol.device, embed)
+    rows, split, seed = _row_in_checkpoint(recommender, data), protocol.split, protocol.seed
     first_cold = len(recommender.catalog) - recommender.checkpoint.cold
     lift, tried = _choose_lift(recommender, data, rows, lifts, seed)
     everyone = _in_checkpoint(cases(data.interactions, split, EVERYONE, seed), rows)
-    sample = _cold_cases(data, rows, first_cold, split, users, seed)
-    config = recommender.settings(settings or {})
+    sample = _cold_cases(data, rows, first_cold, protocol)
+    config, batch = recommender.settings(protocol.settings or {}), protocol.batch
     return {
         "dataset": data.catalog.name,
         "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
@@ -114,12 +110,13 @@ def _choose_lift(recommender: Recommender, data: PreparedData, rows, lifts, seed
     return lift, tried
 
 
-def _cold_cases(data: PreparedData, rows, first_cold: int, split: str, users: int | None, seed: int) -> list[Case]:
-    """The cases whose true next item is cold, or a seeded sample of `users` of them."""
+def _cold_cases(data: PreparedData, rows, first_cold: int, protocol: Protocol) -> list[Case]:
+    """The cases whose true next item is cold, or a seeded sample of the protocol's users."""
+    split = protocol.split
     sample = [c for c in _in_checkpoint(cases(data.interactions, split), rows) if c.target >= first_cold]
     if not sample:
         raise MindRecError(f"no {split} case of {data.catalog.name!r} has a cold item as its target: none to measure")
-    return sampled(sample, users, seed)
+    return sampled(sample, protocol.users, protocol.seed)
 
 
 def _with_all_items(checkpoint: Path, data: PreparedData, device: str, embed: Embed | None) -> Recommender:

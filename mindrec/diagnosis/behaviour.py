@@ -20,6 +20,7 @@ from mindrec.decoding.item_index import ItemIndex
 from mindrec.errors import MindRecError
 from mindrec.evaluation.bootstrap import difference
 from mindrec.evaluation.evaluate import rank
+from mindrec.evaluation.protocol import USUAL, Protocol
 from mindrec.evaluation.report import answerable_cases, open_checkpoint
 from mindrec.model.denoiser import Denoiser
 from mindrec.recommender import Recommender
@@ -174,25 +175,16 @@ def _summed(moves: Sequence[tuple[float, ...]], seed: int) -> dict:
     return {"unmoved": int(unmoved.sum())} | means | {"ranked": len(known[2])}
 
 
-def measure_behaviour(
-    checkpoint: Path,
-    data: PreparedData,
-    *,
-    split: str = "test",
-    users: int | None = None,
-    settings: dict | None = None,
-    seed: int = 0,
-    batch: int = 64,
-    device: str = "auto",
-) -> dict:
-    """`behaviour` of a checkpoint on a seeded sample of a split, as plain JSON.
+def measure_behaviour(checkpoint: Path, data: PreparedData, protocol: Protocol = USUAL) -> dict:
+    """`behaviour` of a checkpoint on the cases of a protocol, as plain JSON; without a number of users, on all.
 
     Raises:
         MindRecError: checkpoint and data name different catalogs; nobody has an item left to recommend.
     """
-    recommender = open_checkpoint(checkpoint, data, device)
-    config, index = recommender.settings(settings or {}), recommender.index
-    answerable, _ = answerable_cases(recommender, cases(data.interactions, split, users, seed), config)
+    recommender, seed = open_checkpoint(checkpoint, data, protocol.device), protocol.seed
+    config, index = recommender.settings(protocol.settings or {}), recommender.index
+    sample = cases(data.interactions, protocol.split, protocol.users, seed)
+    answerable, _ = answerable_cases(recommender, sample, config)
     kin = Kin.of(
         recommender.tokenizer.codes[:, list(index.levels.categories)],
         [item.brand for item in recommender.catalog.items],
@@ -201,13 +193,13 @@ def measure_behaviour(
     return {
         "dataset": data.catalog.name,
         "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
-        "split": split,
+        "split": protocol.split,
         "users": len(answerable),
         "seed": seed,
         "ordered": ordered,
         "decoder": config.to_dict(),
         "changes": behaviour(
-            recommender.denoiser, index, answerable, kin, config, ordered=ordered, seed=seed, batch=batch
+            recommender.denoiser, index, answerable, kin, config, ordered=ordered, seed=seed, batch=protocol.batch
         ),
     }
 

@@ -17,6 +17,7 @@ from mindrec.diagnosis.cases import SLICES, Diagnosis, read_cases
 from mindrec.diagnosis.diagnose import diagnose_checkpoint
 from mindrec.diagnosis.kinds import CAUSE_NAMES, NONE
 from mindrec.diagnosis.why import Depth
+from mindrec.evaluation.protocol import USUAL, Protocol
 from mindrec.recommender import Recommender
 from mindrec.system.files import check_file, write_text
 
@@ -37,14 +38,13 @@ def write_report(
     checkpoint: Path,
     data: PreparedData,
     out: Path,
+    protocol: Protocol = USUAL,
     *,
-    users: int | None = None,
     rescue: bool = False,
-    device: str = "auto",
     command: str = "",
     progress: bool = True,
 ) -> Diagnosis:
-    """Diagnose a checkpoint on its test cases and write the page to `out`, whole or not at all.
+    """Diagnose a checkpoint on a protocol's cases and write the page to `out`, whole or not at all.
 
     Args:
         rescue: whether the smallest change that would have saved each miss is looked for too.
@@ -55,10 +55,10 @@ def write_report(
     check_file(out, STARTS, "HTML")
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "cases.parquet"
-        how = {"users": users, "depth": Depth(rescue=rescue), "device": device, "progress": progress}
-        diagnose_checkpoint(checkpoint, data, table, command=command, **how)
+        depth = Depth(rescue=rescue)
+        diagnose_checkpoint(checkpoint, data, table, protocol, depth=depth, command=command, progress=progress)
         diagnosis = read_cases(table)
-    write_text(out, report_page(diagnosis, Recommender.from_pretrained(checkpoint, device), command))
+    write_text(out, report_page(diagnosis, Recommender.from_pretrained(checkpoint, protocol.device), command))
     return diagnosis
 
 

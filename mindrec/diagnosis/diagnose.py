@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -11,13 +11,14 @@ from typing import Any
 import pandas as pd
 
 from mindrec.data.catalog import PreparedData
-from mindrec.data.splits import Case, cases, training_sequences
+from mindrec.data.splits import Case, training_sequences
 from mindrec.decoding.config import DecodeConfig
 from mindrec.diagnosis.cases import Diagnosis, cases_file, read_cases, summary, write_cases
 from mindrec.diagnosis.track_gold import BATCH, ItemFacts, check_followed, diagnose
 from mindrec.diagnosis.why import QUICK, WHOLE, Depth
 from mindrec.errors import MindRecError
-from mindrec.evaluation.report import answerable_cases, open_checkpoint, sample_size
+from mindrec.evaluation.protocol import USUAL, Protocol
+from mindrec.evaluation.report import answerable_cases, open_checkpoint, sampled_cases
 from mindrec.jobs.chunks import ChunkedJob, Work
 from mindrec.recommender import Recommender
 from mindrec.system.files import check_parquet
@@ -30,16 +31,12 @@ def diagnose_checkpoint(
     checkpoint: Path,
     data: PreparedData,
     out: Path,
+    protocol: Protocol = USUAL,
     *,
-    split: str = "test",
-    users: int | None = None,
-    settings: dict | None = None,
-    seed: int = 0,
     k: int = 10,
     depth: Depth = WHOLE,
     resume: bool = False,
     workers: int = 0,
-    device: str = "auto",
     command: str = "",
     progress: bool = True,
 ) -> dict[str, Any]:
@@ -57,19 +54,18 @@ def diagnose_checkpoint(
     if k < 1:
         raise MindRecError(f"k={k} is not a whole number from 1 up")
     check_parquet(out)
-    recommender = open_checkpoint(checkpoint, data, device)
-    config = recommender.settings(settings)
+    recommender = open_checkpoint(checkpoint, data, protocol.device)
+    config = recommender.settings(protocol.settings)
     check_followed(config)
-    chosen = cases(data.interactions, split, sample_size(data, users), seed)
-    kept, nothing_left = answerable_cases(recommender, chosen, config)
-    about = describe(recommender, config, split=split, users=len(kept), seed=seed, k=k, depth=depth)
+    kept, nothing_left = answerable_cases(recommender, sampled_cases(data, protocol), config)
+    about = describe(recommender, config, replace(protocol, users=len(kept)), k=k, depth=depth)
     run = about | {"data": data.fingerprint}
     job = ChunkedJob(out, run, resume=resume)
     if job.finished:
         return summary(read_cases(out)) | {"nothing_left": nothing_left, "seconds": 0.0}
     started, facts = time.perf_counter(), item_facts(recommender, data)
     if workers:
-        open_worker = partial(_opened, checkpoint, facts, config, about, device)
+        open_worker = partial(_opened, checkpoint, facts, config, about, protocol.device)
     else:
         open_worker = partial(partial, _diagnosed, recommender, facts, config, about)
     size = BATCH if depth.rescue else CHUNK  # a chunk is what an interruption costs
@@ -96,17 +92,17 @@ def _joined(job: ChunkedJob, out: Path, about: dict) -> Diagnosis:
 
 
 def describe(
-    recommender: Recommender, config: DecodeConfig, *, split: str, users: int, seed: int, k: int, depth: Depth = QUICK
+    recommender: Recommender, config: DecodeConfig, protocol: Protocol, *, k: int, depth: Depth = QUICK
 ) -> dict[str, Any]:
-    """The origin of the cases: enough to refuse another checkpoint's, and to decode a case again."""
+    """The origin of a protocol's cases: enough to refuse another checkpoint's, and to decode a case again."""
     return {
         "checkpoint": {"name": recommender.name, "fingerprint": recommender.checkpoint.fingerprint},
         "catalog": {"name": recommender.catalog.name, "fingerprint": recommender.catalog.fingerprint},
         "levels": [{"kind": v.kind, "name": v.name} for v in recommender.tokenizer.levels],
         "decoder": config.to_dict(),
-        "split": split,
-        "users": users,
-        "seed": seed,
+        "split": protocol.split,
+        "users": protocol.users,
+        "seed": protocol.seed,
         "k": k,
         **asdict(depth),
     }

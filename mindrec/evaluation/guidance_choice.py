@@ -1,35 +1,28 @@
 """Which guidance a checkpoint decodes with where nobody asks for one: chosen on validation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mindrec.checkpoint import note_training, set_decode
 from mindrec.data.catalog import PreparedData
+from mindrec.evaluation.protocol import USUAL, Protocol
 from mindrec.evaluation.report import evaluate_checkpoint
 
 WEIGHTS = (0.0, 0.25, 0.5, 0.6, 0.7, 0.8, 1.0, 1.5)
 
 
-def sweep_guidance(
-    checkpoint: Path,
-    data: PreparedData,
-    *,
-    users: int | None = None,
-    settings: dict | None = None,
-    device: str = "auto",
-) -> dict:
+def sweep_guidance(checkpoint: Path, data: PreparedData, protocol: Protocol = USUAL) -> dict:
     """Measure `WEIGHTS` on validation, make `largest_free` the checkpoint's default, and keep the table beside it.
 
     Args:
-        settings: changes to the default decode that is measured; they are not stored.
+        protocol: its split is always validation, and its settings are not stored.
 
     Returns:
         The sweep as `evaluate_checkpoint` gives it, with "chosen".
     """
     sweep = [{"guidance": weight} for weight in WEIGHTS]
-    result = evaluate_checkpoint(
-        checkpoint, data, split="validation", users=users, settings=settings, sweep=sweep, device=device
-    )
+    result = evaluate_checkpoint(checkpoint, data, replace(protocol, split="validation"), sweep=sweep)
     chosen = largest_free(result["rows"])
     set_decode(checkpoint, guidance=chosen)
     note_training(checkpoint, guidance=[sweep_record(row) for row in result["rows"]])

@@ -12,20 +12,20 @@ from mindrec.decoding.gaps import CANDIDATES, RIGHT, Belonging, fill_gaps, least
 from mindrec.errors import MindRecError
 from mindrec.evaluation.bootstrap import difference
 from mindrec.evaluation.metrics import hit_at_k, ndcg_at_k
+from mindrec.evaluation.protocol import USUAL, Protocol
 from mindrec.evaluation.report import open_checkpoint
+
+BATCH = 32
+"""Histories that are decoded at once, whatever the protocol says: each stands for several."""
 
 
 def evaluate_gaps(
     checkpoint: Path,
     data: PreparedData,
+    protocol: Protocol = USUAL,
     *,
-    users: int | None = None,
-    settings: dict | None = None,
     candidates: int = CANDIDATES,
     right: int = RIGHT,
-    seed: int = 0,
-    batch: int = 32,
-    device: str = "auto",
 ) -> dict:
     """Take an item out of each test history: its rank by both sides, against the left side alone.
 
@@ -35,12 +35,12 @@ def evaluate_gaps(
     Raises:
         MindRecError: no test history has an item on both sides of another.
     """
-    recommender = open_checkpoint(checkpoint, data, device)
-    config = recommender.settings(settings or {})
-    sample = _sample(_gaps(data.interactions, seed), users, seed, "an item on both sides of another")
+    recommender = open_checkpoint(checkpoint, data, protocol.device)
+    config, seed = recommender.settings(protocol.settings or {}), protocol.seed
+    sample = _sample(_gaps(data.interactions, seed), protocol.users, seed, "an item on both sides of another")
     both, left = [], []
-    for first in range(0, len(sample), batch):
-        part = sample[first : first + batch]
+    for first in range(0, len(sample), BATCH):
+        part = sample[first : first + BATCH]
         gaps = [(before, after) for before, _, after in part]
         filled = fill_gaps(recommender.denoiser, recommender.index, gaps, config, candidates=candidates, right=right)
         for (_, hidden, _), fillings in zip(part, filled, strict=True):
@@ -67,27 +67,18 @@ def evaluate_gaps(
     }
 
 
-def evaluate_odd(
-    checkpoint: Path,
-    data: PreparedData,
-    *,
-    users: int | None = None,
-    settings: dict | None = None,
-    seed: int = 0,
-    batch: int = 32,
-    device: str = "auto",
-) -> dict:
+def evaluate_odd(checkpoint: Path, data: PreparedData, protocol: Protocol = USUAL) -> dict:
     """Put an item of another test history into each one: how often it is the one that does not belong.
 
     Raises:
         MindRecError: no test history has two different items.
     """
-    recommender = open_checkpoint(checkpoint, data, device)
-    config = recommender.settings(settings or {})
-    sample = _sample(_intruders(data.interactions, seed), users, seed, "three different items")
+    recommender = open_checkpoint(checkpoint, data, protocol.device)
+    config, seed = recommender.settings(protocol.settings or {}), protocol.seed
+    sample = _sample(_intruders(data.interactions, seed), protocol.users, seed, "three different items")
     by_lift, by_probability = [], []
-    for first in range(0, len(sample), batch):
-        part = sample[first : first + batch]
+    for first in range(0, len(sample), BATCH):
+        part = sample[first : first + BATCH]
         by_history = odd_one_out(recommender.denoiser, recommender.index, [history for history, _ in part], config)
         for (_, position), lifts in zip(part, by_history, strict=True):
             by_lift.append(least(lifts) == position)

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from mindrec.data.catalog import PreparedData
-from mindrec.data.splits import Case, cases
+from mindrec.data.splits import Case
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
 from mindrec.evaluation.bootstrap import MEASURES, bootstrap_ratio
 from mindrec.evaluation.metrics import gold_ranks
-from mindrec.evaluation.report import answerable_cases, open_checkpoint, ranked, sample_size
+from mindrec.evaluation.protocol import USUAL, Protocol
+from mindrec.evaluation.report import answerable_cases, open_checkpoint, ranked, sampled_cases
 from mindrec.recommender import Recommender
 
 Opened = tuple[Recommender, DecodeConfig]
@@ -25,13 +26,7 @@ def compare_checkpoints(
     left: Sequence[Path],
     right: Sequence[Path],
     data: PreparedData,
-    *,
-    split: str = "test",
-    users: int | None = None,
-    settings: dict | None = None,
-    seed: int = 0,
-    batch: int = 64,
-    device: str = "auto",
+    protocol: Protocol = USUAL,
 ) -> dict:
     """Evaluate two lists of checkpoints, one a training seed, on the same cases.
 
@@ -42,27 +37,27 @@ def compare_checkpoints(
     """
     if len(left) != len(right) or not left:
         raise MindRecError(f"{len(left)} checkpoints against {len(right)}: give as many --left as --right, one a seed")
+    settings, seed = protocol.settings or {}, protocol.seed
     opened = {
-        side: [_opened(folder, data, settings or {}, device) for folder in folders]
+        side: [_opened(folder, data, settings, protocol.device) for folder in folders]
         for side, folders in (("left", left), ("right", right))
     }
     answerable, nothing_left = _answerable_to_all(
-        [one for side in opened.values() for one in side],
-        cases(data.interactions, split, sample_size(data, users), seed),
+        [one for side in opened.values() for one in side], sampled_cases(data, protocol)
     )
     out = {
         "dataset": data.catalog.name,
-        "split": split,
+        "split": protocol.split,
         "users": len(answerable),
         "nothing_left": nothing_left,
         "seed": seed,
     }
-    out["settings"] = settings or {}
+    out["settings"] = settings
     ranks_SU: dict[str, list[np.ndarray]] = {"left": [], "right": []}
     for side, checkpoints in opened.items():
         rows = []
         for recommender, config in checkpoints:
-            ranks, about = _ranks(recommender, config, answerable, batch)
+            ranks, about = _ranks(recommender, config, answerable, protocol.batch)
             ranks_SU[side].append(ranks)
             rows.append(about | {name: float(of(ranks).mean()) for name, of in MEASURES.items()})
         out |= _over_seeds(side, rows)

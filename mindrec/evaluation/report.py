@@ -16,6 +16,7 @@ from mindrec.evaluation.beam_loss import beam_loss
 from mindrec.evaluation.bootstrap import bootstrap_ratio, ratios_of_ranks
 from mindrec.evaluation.evaluate import Ranking, dense_ranking, measure, rank
 from mindrec.evaluation.metrics import accuracy, diversity, gold_ranks, ndcg_at_k, semantic_accuracy
+from mindrec.evaluation.protocol import USUAL, Protocol
 from mindrec.evaluation.slices import reach, slices
 from mindrec.recommender import Recommender
 from mindrec.system import distributed as processes
@@ -37,16 +38,11 @@ Measured = tuple[dict, np.ndarray]
 def evaluate_checkpoint(
     checkpoint: Path,
     data: PreparedData,
+    protocol: Protocol = USUAL,
     *,
-    split: str = "test",
-    users: int | None = None,
-    settings: dict | None = None,
     baselines: Sequence[str] | None = (),
     twin: Path | None = None,
     sweep: list[dict] | None = None,
-    seed: int = 0,
-    batch: int = 64,
-    device: str = "auto",
     say: Callable[[str], None] = lambda line: None,
 ) -> dict:
     """Evaluate a checkpoint and the named baselines on the same cases.
@@ -65,24 +61,23 @@ def evaluate_checkpoint(
     """
     _check_baselines(baselines or ())
     processes.start()
-    recommender = open_checkpoint(checkpoint, data, device)
-    config = recommender.settings(settings)
-    answerable, nothing_left = answerable_cases(
-        recommender, cases(data.interactions, split, sample_size(data, users), seed), config
-    )
-    if config.exclude_seen and (line := repeats_warning(answerable, split)):
+    recommender = open_checkpoint(checkpoint, data, protocol.device)
+    config = recommender.settings(protocol.settings)
+    answerable, nothing_left = answerable_cases(recommender, sampled_cases(data, protocol), config)
+    if config.exclude_seen and (line := repeats_warning(answerable, protocol.split)):
         say(line)
-    test = _Test(recommender, data, answerable, batch)
-    about = {"dataset": data.catalog.name, "split": split, "users": len(answerable), "seed": seed}
+    test = _Test(recommender, data, answerable, protocol.batch)
+    about = {"dataset": data.catalog.name, "split": protocol.split, "users": len(answerable), "seed": protocol.seed}
     if sweep is not None:
         rows = test.sweep([config.laid_over(row) for row in sweep])
         return {"rows": [about | row for row in rows]}
     out, ranks_U = test.one(config, sliced=True)
     others = {name: test.baseline(name, config) for name in (test.usual if baselines is None else baselines)}
     if twin is not None:
-        described, measured = _twin(open_checkpoint(twin, data, device), test)
+        described, measured = _twin(open_checkpoint(twin, data, protocol.device), test)
         out, others = out | {"twin": described}, others | measured
-    return about | out | {"nothing_left": nothing_left} | _compared(ranks_U, others, test.evidence_alone(config), seed)
+    compared = _compared(ranks_U, others, test.evidence_alone(config), protocol.seed)
+    return about | out | {"nothing_left": nothing_left} | compared
 
 
 def _check_baselines(names: Sequence[str]) -> None:
@@ -129,9 +124,10 @@ def open_checkpoint(checkpoint: Path, data: PreparedData, device: str) -> Recomm
     return recommender
 
 
-def sample_size(data: PreparedData, users: int | None) -> int | None:
-    """How many cases to draw where nobody said: grocery has far more than a figure needs."""
-    return GROCERY_USERS if users is None and data.catalog.name == "grocery" else users
+def sampled_cases(data: PreparedData, protocol: Protocol) -> list[Case]:
+    """The cases of a protocol; where it names no number, fewer than all of grocery: a figure needs no more."""
+    grocery = protocol.users is None and data.catalog.name == "grocery"
+    return cases(data.interactions, protocol.split, GROCERY_USERS if grocery else protocol.users, protocol.seed)
 
 
 def ranked(recommender: Recommender, sample: Sequence[Case], config: DecodeConfig, batch: int) -> Ranking:

@@ -17,41 +17,40 @@ from mindrec.decoding.slates import WIDTH, slates
 from mindrec.errors import MindRecError
 from mindrec.evaluation.bootstrap import difference
 from mindrec.evaluation.evaluate import rank
+from mindrec.evaluation.protocol import USUAL, Protocol
 from mindrec.evaluation.report import open_checkpoint
 from mindrec.recommender import Recommender
 
+BATCH = 32
+"""Histories that are decoded at once, whatever the protocol says: each stands for several."""
 Way = Callable[[Sequence[Case]], list[list[int]]]
 
 
 def evaluate_slates(
     checkpoint: Path,
     data: PreparedData,
+    protocol: Protocol = USUAL,
     *,
     n: int = 5,
-    users: int | None = None,
-    settings: dict | None = None,
     guidance: float = 0.5,
     width: int = WIDTH,
-    seed: int = 0,
-    batch: int = 32,
-    device: str = "auto",
 ) -> dict:
     """Of each way to choose n items: the share of the hidden items among them, and how many categories they are of.
 
     Args:
-        users: a seeded sample of the test histories with more than n items; all without.
+        protocol: its users are a sample of the test histories with more than n items, all without.
         guidance: of the guided rows.
 
     Raises:
         MindRecError: no test history is long enough; a checkpoint of another catalog.
     """
-    recommender = open_checkpoint(checkpoint, data, device)
-    config = recommender.settings(settings or {})
-    sample = _hidden(cases(data.interactions, "test"), n, users, seed)
+    recommender = open_checkpoint(checkpoint, data, protocol.device)
+    config = recommender.settings(protocol.settings or {})
+    sample = _hidden(cases(data.interactions, "test"), n, protocol.users, protocol.seed)
     shown = [case for case, _ in sample]
     hidden = [set(new) for _, new in sample]
     chosen = {
-        name: [row for first in range(0, len(shown), batch) for row in way(shown[first : first + batch])]
+        name: [row for first in range(0, len(shown), BATCH) for row in way(shown[first : first + BATCH])]
         for name, way in _ways(recommender, config, guidance, n, width).items()
     }
     return {
@@ -61,7 +60,7 @@ def evaluate_slates(
         "guidance": guidance,
         "width": width,
         "decode": config.to_dict(),
-        "ways": _measured(recommender, chosen, hidden, seed),
+        "ways": _measured(recommender, chosen, hidden, protocol.seed),
     }
 
 

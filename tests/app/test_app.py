@@ -40,6 +40,7 @@ from mindrec.diagnosis.behaviour import CHANGES, measure_behaviour
 from mindrec.diagnosis.cases import read_cases, write_cases
 from mindrec.diagnosis.diagnose import diagnose_checkpoint
 from mindrec.errors import MindRecError
+from mindrec.evaluation.protocol import Protocol
 from mindrec.system.files import write_json
 from mindrec.trace.records import DecodeTrace
 
@@ -359,7 +360,9 @@ LOSSY = {"beam_size": 1, "evidence": "off", "temperature": 5.0}
 @pytest.fixture(scope="module")
 def case_file(checkpoint, chain_data, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("cases") / "wide.parquet"
-    diagnose_checkpoint(checkpoint, chain_data, path, users=80, settings=LOSSY, k=2, device="cpu", progress=False)
+    diagnose_checkpoint(
+        checkpoint, chain_data, path, Protocol(users=80, settings=LOSSY, device="cpu"), k=2, progress=False
+    )
     return path
 
 
@@ -555,7 +558,7 @@ def test_a_checkpoint_brings_the_cases_that_it_keeps_unless_they_are_of_other_we
 
 
 def test_a_checkpoint_brings_how_far_its_answers_move(handlers, checkpoint, chain_data, tmp_path):
-    found = measure_behaviour(checkpoint, chain_data, users=20, device="cpu")
+    found = measure_behaviour(checkpoint, chain_data, Protocol(users=20, device="cpu"))
     name = next(iter(handlers.recommenders))
 
     def told(content) -> dict:

@@ -10,6 +10,7 @@ import pytest
 from gates import Gate
 
 from mindrec.bench.app_process import running_app
+from mindrec.evaluation.protocol import Protocol
 
 NASTY = '<img src=x onerror="document.title=1">Jam & <b>bread</b>'
 INSTALL = "no Chromium: `pip install playwright && playwright install chromium`, or set MINDREC_CHROMIUM"
@@ -56,10 +57,10 @@ def _make_cases(out: Path, checkpoint: Path, folder: Path) -> None:
     from mindrec.system.files import write_json
 
     data = load_prepared(folder, name="shop")
-    write_json(checkpoint / BEHAVIOUR_FILE, measure_behaviour(checkpoint, data, users=40, device="cpu"))
+    write_json(checkpoint / BEHAVIOUR_FILE, measure_behaviour(checkpoint, data, Protocol(users=40, device="cpu")))
     for name, beams, depth in (("wide", 4, WHOLE), ("narrow", 1, Depth(rescue=True))):
-        how = {"settings": {"beam_size": beams}, "k": 2, "depth": depth, "device": "cpu", "progress": False}
-        diagnose_checkpoint(checkpoint, data, out / f"{name}.parquet", users=120, **how)
+        protocol = Protocol(users=120, settings={"beam_size": beams}, device="cpu")
+        diagnose_checkpoint(checkpoint, data, out / f"{name}.parquet", protocol, k=2, depth=depth, progress=False)
 
 
 @pytest.fixture(scope="session")

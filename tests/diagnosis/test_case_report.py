@@ -11,6 +11,7 @@ from mindrec.data.catalog import save_prepared
 from mindrec.diagnosis.case_report import CASES, report_page, typical, write_report
 from mindrec.diagnosis.cases import summary
 from mindrec.diagnosis.kinds import CAUSE_NAMES
+from mindrec.evaluation.protocol import Protocol
 from mindrec.recommender import Recommender
 
 EVIL = "</td></table><script>alert('x')</script><img src=http://evil.example/x>"
@@ -48,7 +49,7 @@ def test_the_page_is_whole_and_tells_what_the_table_holds(checkpoint, chain_data
 
 
 def test_a_linked_case_is_played_again_with_the_fate_that_its_line_tells(recommender, checkpoint, chain_data, tmp_path):
-    found = write_report(checkpoint, chain_data, tmp_path / "r.html", users=30, device="cpu", progress=False)
+    found = write_report(checkpoint, chain_data, tmp_path / "r.html", Protocol(users=30, device="cpu"), progress=False)
     page = (tmp_path / "r.html").read_text()
     for n in typical(found.cases):
         case = found.cases.iloc[n]
@@ -63,7 +64,7 @@ def test_a_linked_case_is_played_again_with_the_fate_that_its_line_tells(recomme
 
 
 def test_titles_are_text_and_counts_are_those_of_the_summary(checkpoint, recommender, chain_data, tmp_path):
-    found = write_report(checkpoint, chain_data, tmp_path / "r.html", users=30, device="cpu", progress=False)
+    found = write_report(checkpoint, chain_data, tmp_path / "r.html", Protocol(users=30, device="cpu"), progress=False)
     kept = recommender.checkpoint
     items = tuple(replace(item, title=f"{EVIL}{n}") for n, item in enumerate(kept.catalog.items))
     page = report_page(found, Recommender(replace(kept, catalog=replace(kept.catalog, items=items))), EVIL)

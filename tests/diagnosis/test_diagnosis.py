@@ -22,6 +22,7 @@ from mindrec.diagnosis import cases as tables
 from mindrec.diagnosis.cases import CAUSES, COLUMNS, Diagnosis, read_cases, summary, write_cases
 from mindrec.diagnosis.track_gold import ItemFacts, diagnose
 from mindrec.errors import MindRecError
+from mindrec.evaluation.protocol import Protocol
 from mindrec.recording.recorder import gold_standing
 
 ITEMS = {  # (category, sub-category, semantic ID): probability
@@ -234,7 +235,13 @@ def done(checkpoint, chain_data, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("diagnosed") / "cases.parquet"
     result = diagnose_checkpoint(
-        checkpoint, chain_data, out, settings=DECODER, k=1, device="cpu", command="the command", progress=False
+        checkpoint,
+        chain_data,
+        out,
+        Protocol(settings=DECODER, device="cpu"),
+        k=1,
+        command="the command",
+        progress=False,
     )
     return out, result
 
@@ -244,7 +251,7 @@ def test_totals_agree_with_evaluate(done, checkpoint, chain_data):
 
     out, result = done
     cases = read_cases(out).cases
-    metrics = evaluate_checkpoint(checkpoint, chain_data, settings=DECODER, device="cpu")["metrics"]
+    metrics = evaluate_checkpoint(checkpoint, chain_data, Protocol(settings=DECODER, device="cpu"))["metrics"]
     for k in (1, 5, 10):
         assert cases[f"hit@{k}"].mean() == pytest.approx(metrics[f"hit@{k}"], abs=1e-12)
     assert result["users"] == len(cases) == len(chain_data.interactions)
@@ -304,7 +311,8 @@ def test_resume_equals_uninterrupted(done, checkpoint, chain_data, tmp_path, mon
             return work(denoiser, index, part, *rest, **named)
 
         monkeypatch.setattr(module, "diagnose", counted)
-        fixed = {"settings": DECODER, "k": 1, "device": "cpu", "command": "the command", "progress": False}
+        protocol = Protocol(settings=DECODER, device="cpu")
+        fixed = {"protocol": protocol, "k": 1, "command": "the command", "progress": False}
         return module.diagnose_checkpoint(checkpoint, chain_data, out, **fixed | options)
 
     with pytest.raises(KeyboardInterrupt):

@@ -13,6 +13,7 @@ from mindrec.data.splits import cases
 from mindrec.decoding.config import DecodeConfig
 from mindrec.evaluation.bootstrap import bootstrap_ratio
 from mindrec.evaluation.guidance_choice import WEIGHTS, largest_free
+from mindrec.evaluation.protocol import Protocol
 from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.recommender import Recommender
 
@@ -34,10 +35,8 @@ def test_a_row_of_a_sweep_that_rules_guidance_out_is_decoded_without_it(checkpoi
     found = evaluate_checkpoint(
         checkpoint,
         chain_data,
-        users=20,
-        settings={"guidance": 0.5},
+        Protocol(users=20, settings={"guidance": 0.5}, device="cpu"),
         sweep=[{}, {"algorithm": "published"}],
-        device="cpu",
     )
     assert [row["decoder"]["guidance"] for row in found["rows"]] == [0.5, 0.0]
 
@@ -45,7 +44,7 @@ def test_a_row_of_a_sweep_that_rules_guidance_out_is_decoded_without_it(checkpoi
 def test_a_sweep_pairs_each_row_with_the_first(checkpoint, chain_data):
     """By the ranks of single answers."""
     settings = [{"beam_size": 10}, {"beam_size": 1}]
-    rows = evaluate_checkpoint(checkpoint, chain_data, users=40, sweep=settings, device="cpu")["rows"]
+    rows = evaluate_checkpoint(checkpoint, chain_data, Protocol(users=40, device="cpu"), sweep=settings)["rows"]
     recommender, asked = Recommender.from_pretrained(checkpoint, "cpu"), cases(chain_data.interactions, "test", 40)
     ids, gains = [item.item_id for item in recommender.catalog.items], []
     for setting in settings:

@@ -8,6 +8,7 @@ from commands import ours
 
 from mindrec.data.catalog import Interactions, Ragged, save_prepared
 from mindrec.data.splits import Case, repeat_share, repeats_warning
+from mindrec.evaluation.protocol import Protocol
 from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.model.transitions import Transitions
 from mindrec.sources.synthetic import load
@@ -46,7 +47,7 @@ def test_share_and_warning_by_hand():
 
 
 def test_where_people_come_back_the_decode_is_not_below_its_dense_head(replays, trained):
-    found = evaluate_checkpoint(trained, replays, baselines=("dense", "covisit"), device="cpu")
+    found = evaluate_checkpoint(trained, replays, Protocol(device="cpu"), baselines=("dense", "covisit"))
     assert found["decoder"]["exclude_seen"] is False
     assert found["metrics"]["excluded_targets"] > 150
     assert found["metrics"]["ndcg@10"] >= found["baselines"]["dense"]["ndcg@10"]

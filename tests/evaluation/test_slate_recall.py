@@ -2,12 +2,13 @@
 
 import pytest
 
+from mindrec.evaluation.protocol import Protocol
 from mindrec.evaluation.slate_recall import evaluate_slates
 
 
 @pytest.fixture(scope="module")
 def found(checkpoint, chain_data):
-    return evaluate_slates(checkpoint, chain_data, n=3, users=60, device="cpu")
+    return evaluate_slates(checkpoint, chain_data, Protocol(users=60, device="cpu"), n=3)
 
 
 def test_a_slate_walks_a_chain_and_separate_answers_cannot(found):

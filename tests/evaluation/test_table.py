@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mindrec.evaluation.bootstrap import bootstrap_ratio, ratios_of_ranks
+from mindrec.evaluation.protocol import Protocol
 from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.evaluation.table import HEAD, rows, sentence
 
@@ -73,7 +74,7 @@ def test_ratios_of_ranks_pair_users():
 
 def test_the_gain_is_the_decode_over_the_ranking_of_its_own_evidence(checkpoint, chain_data, recommender):
     """An oracle: the evidence's ranking is that of its logits, the decode's that of single answers."""
-    found = evaluate_checkpoint(checkpoint, chain_data, users=30, device="cpu", baselines=None)
+    found = evaluate_checkpoint(checkpoint, chain_data, Protocol(users=30, device="cpu"), baselines=None)
     assert list(found["baselines"]) == list(found["model_over"]) == ["popularity", "covisit", "dense"]
     model, alone = found["metrics"]["ndcg@10"], found["evidence_alone"]["ndcg@10"]
     assert found["gain"]["ndcg@10"]["ratio"] == pytest.approx(model / alone)

@@ -17,6 +17,7 @@ from mindrec.errors import MindRecError
 from mindrec.evaluation.baselines import rank_baseline
 from mindrec.evaluation.evaluate import dense_ranking, rank
 from mindrec.evaluation.paired import compare_checkpoints
+from mindrec.evaluation.protocol import Protocol
 from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.jobs.recommend_job import recommend_many
 
@@ -56,7 +57,7 @@ def test_every_path_gives_one_answer_for_long_histories(checkpoint, recommender,
     table = pd.read_parquet(tmp_path / "r.parquet")
     from_file = {user: [long_data.catalog.row_of[i] for i in part.item_id] for user, part in table.groupby("user_id")}
     assert [from_file[case.user_id] for case in asked] == batch
-    diagnose_checkpoint(checkpoint, long_data, tmp_path / "c.parquet", device="cpu", progress=False)
+    diagnose_checkpoint(checkpoint, long_data, tmp_path / "c.parquet", Protocol(device="cpu"), progress=False)
     diagnosed = read_cases(tmp_path / "c.parquet").cases
     assert diagnosed.top_item.tolist() == [long_data.catalog.items[rows[0]].item_id for rows in batch]
 
@@ -89,14 +90,14 @@ def full_data(chain_data):
 def test_a_customer_who_has_everything_is_counted_and_left_out(checkpoint, chain_data, full_data, tmp_path):
     others = with_sequences(chain_data, list(chain_data.interactions.sequences)[:30])
     with_one, without = (
-        evaluate_checkpoint(checkpoint, data, device="cpu", baselines=("popularity", "covisit", "dense"))
+        evaluate_checkpoint(checkpoint, data, Protocol(device="cpu"), baselines=("popularity", "covisit", "dense"))
         for data in (full_data, others)
     )
     assert (with_one["users"], with_one["nothing_left"]) == (30, 1)
     assert (without["users"], without["nothing_left"]) == (30, 0)
     assert with_one["metrics"] == pytest.approx(without["metrics"])
     assert with_one["baselines"]["dense"] == pytest.approx(without["baselines"]["dense"])
-    found = diagnose_checkpoint(checkpoint, full_data, tmp_path / "c.parquet", device="cpu", progress=False)
+    found = diagnose_checkpoint(checkpoint, full_data, tmp_path / "c.parquet", Protocol(device="cpu"), progress=False)
     assert (found["users"], found["nothing_left"]) == (30, 1)
     asked = cases(full_data.interactions, "test")
     counts = recommend_many(checkpoint, histories_file(tmp_path / "h.parquet", full_data, asked),
@@ -124,7 +125,7 @@ def test_compare_counts_such_a_customer_and_leaves_them_out(checkpoint, chain_da
     """Not a miss of both sides, which would lower every measure."""
     others = with_sequences(chain_data, list(chain_data.interactions.sequences)[:30])
     with_one, without = (
-        compare_checkpoints([checkpoint], [checkpoint], data, device="cpu") for data in (full_data, others)
+        compare_checkpoints([checkpoint], [checkpoint], data, Protocol(device="cpu")) for data in (full_data, others)
     )
     assert (with_one["users"], with_one["nothing_left"]) == (30, 1)
     assert (without["users"], without["nothing_left"]) == (30, 0)
@@ -134,7 +135,7 @@ def test_compare_counts_such_a_customer_and_leaves_them_out(checkpoint, chain_da
 
 
 def test_such_a_customer_is_served_where_seen_items_may_be_recommended(checkpoint, full_data):
-    found = evaluate_checkpoint(checkpoint, full_data, device="cpu", settings={"exclude_seen": False})
+    found = evaluate_checkpoint(checkpoint, full_data, Protocol(device="cpu", settings={"exclude_seen": False}))
     assert (found["users"], found["nothing_left"]) == (31, 0)
 
 
@@ -157,7 +158,7 @@ def test_nobody_left_is_one_sentence(checkpoint, chain_data):
     everything = list(range(len(chain_data.catalog)))
     data = with_sequences(chain_data, [[*everything, *everything[:3]]] * 3)
     with pytest.raises(MindRecError, match=r"none of the 3 cases has an item left .* exclude_seen=false"):
-        evaluate_checkpoint(checkpoint, data, device="cpu")
+        evaluate_checkpoint(checkpoint, data, Protocol(device="cpu"))
 
 
 def test_a_catalog_of_one_item_is_refused_at_prepare(tmp_path):

@@ -14,6 +14,7 @@ from commands import ours, refused
 
 from mindrec.diagnosis.cases import read_cases
 from mindrec.errors import MindRecError
+from mindrec.evaluation.protocol import Protocol
 from mindrec.jobs import recommend_job as batch
 from mindrec.jobs.history_file import id_list, open_histories
 from mindrec.jobs.recommend_job import recommend_many
@@ -245,7 +246,7 @@ def test_a_cluster_diagnoses_the_same_though_a_worker_dies(cluster, checkpoint, 
     from mindrec.diagnosis import diagnose as module
 
     monkeypatch.setattr(module, "CHUNK", 20)
-    fixed = {"k": 1, "device": "cpu", "progress": False}
+    fixed = {"protocol": Protocol(device="cpu"), "k": 1, "progress": False}
     module.diagnose_checkpoint(checkpoint, chain_data, tmp_path / "alone.parquet", **fixed)
     thread = killing_one(tmp_path / "spread.parquet")
     module.diagnose_checkpoint(checkpoint, chain_data, tmp_path / "spread.parquet", workers=2, **fixed)

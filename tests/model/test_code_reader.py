@@ -12,6 +12,7 @@ from toys import toy, toys
 from mindrec.checkpoint import load_checkpoint
 from mindrec.decoding.exact import enumerate_all_orders
 from mindrec.errors import MindRecError
+from mindrec.evaluation.protocol import Protocol
 from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.model.architecture import CompactConfig
 from mindrec.model.diffusion import MASKED, CodeTable
@@ -161,7 +162,7 @@ def trained(checkpoint, chain_data, tiny_preset, tmp_path_factory):
 
 
 def test_a_chain_is_learned_by_the_codes_alone(trained, chain_data):
-    result = evaluate_checkpoint(trained[1], chain_data, device="cpu", settings={"evidence": "off"})
+    result = evaluate_checkpoint(trained[1], chain_data, Protocol(device="cpu", settings={"evidence": "off"}))
     assert result["metrics"]["hit@1"] > 0.9
     assert {r["stage"] for r in trained[0].training["curve"]} == {"reader", "block"}
 

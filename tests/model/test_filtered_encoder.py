@@ -11,6 +11,7 @@ from toys import toy
 
 from mindrec.checkpoint import load_checkpoint
 from mindrec.errors import MindRecError
+from mindrec.evaluation.protocol import Protocol
 from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.model.architecture import CompactConfig
 from mindrec.model.filtered_encoder import low_pass_kernel
@@ -116,7 +117,7 @@ def trained(chain_data, tiny_preset, tmp_path_factory):
 
 
 def test_a_chain_is_learned(trained, chain_data):
-    table = evaluate_checkpoint(trained[1], chain_data, device="cpu", users=100, baselines=["dense"])
+    table = evaluate_checkpoint(trained[1], chain_data, Protocol(device="cpu", users=100), baselines=["dense"])
     assert table["baselines"]["dense"]["hit@1"] > 0.9
 
 

@@ -19,6 +19,7 @@ from mindrec.evaluation.bootstrap import bootstrap_ratio
 from mindrec.evaluation.evaluate import Ranking
 from mindrec.evaluation.metrics import accuracy, gold_ranks, semantic_accuracy
 from mindrec.evaluation.paired import compare_checkpoints
+from mindrec.evaluation.protocol import Protocol
 from mindrec.evaluation.report import DECODED, evaluate_checkpoint
 from mindrec.evaluation.slices import calibration, popularity_bias, slices
 from mindrec.model.diffusion import MASKED, CodeTable
@@ -274,7 +275,7 @@ def test_no_hit_to_compare_with_is_told():
 
 
 def test_checkpoints_are_compared_on_the_same_cases(twins, chain_data):
-    found = compare_checkpoints([twins[0]], [twins[1]], chain_data, users=50, settings={"evidence": "only"})
+    found = compare_checkpoints([twins[0]], [twins[1]], chain_data, Protocol(users=50, settings={"evidence": "only"}))
     assert found["users"] == 50
     assert found["ratio"]["hit@1"]["ratio"] == pytest.approx(1.0)  # evidence only: the dense part, which both share
     assert found["left"][0]["objective"] == "diffusion"
@@ -285,15 +286,15 @@ def test_checkpoints_are_compared_on_the_same_cases(twins, chain_data):
 
 def test_comparators_stand_in_one_table(twins, chain_data):
     """Each row is what a run of that decoder gives by itself; the twin's are its own."""
-    asked = {"users": 40, "device": "cpu"}
+    protocol = Protocol(users=40, device="cpu")
     names = ["popularity", "covisit", "dense", *DECODED]
-    table = evaluate_checkpoint(twins[0], chain_data, baselines=names, twin=twins[1], **asked)["baselines"]
+    table = evaluate_checkpoint(twins[0], chain_data, protocol, baselines=names, twin=twins[1])["baselines"]
     assert list(table) == [*names, "twin", "twin_evidence_off"]
     assert (table["one_pass"]["nfe"], table["left_to_right"]["nfe"]) == (1.0, pytest.approx(4.0, abs=1))
     for name, settings in DECODED.items():
-        alone = evaluate_checkpoint(twins[0], chain_data, settings=settings, **asked)["metrics"]
+        alone = evaluate_checkpoint(twins[0], chain_data, replace(protocol, settings=settings))["metrics"]
         assert table[name]["ndcg@10"] == pytest.approx(alone["ndcg@10"]), name
-    alone = evaluate_checkpoint(twins[1], chain_data, settings={"evidence": "off"}, **asked)["metrics"]
+    alone = evaluate_checkpoint(twins[1], chain_data, replace(protocol, settings={"evidence": "off"}))["metrics"]
     assert table["twin_evidence_off"]["ndcg@10"] == pytest.approx(alone["ndcg@10"])
     with pytest.raises(MindRecError, match="one_pass"):
-        evaluate_checkpoint(twins[0], chain_data, baselines=["best"], **asked)
+        evaluate_checkpoint(twins[0], chain_data, protocol, baselines=["best"])

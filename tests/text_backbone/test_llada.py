@@ -353,6 +353,7 @@ import torch
 torch.set_num_threads(1)
 from mindrec.system import distributed as processes
 from mindrec.data.catalog import load_prepared
+from mindrec.evaluation.protocol import Protocol
 from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.text_backbone.tuning_run import train_llada_checkpoint
 from llada_toys import RECIPE
@@ -360,7 +361,8 @@ folder, name = Path(sys.argv[1]), sys.argv[2]
 data = load_prepared(folder / "data")
 recipe = replace(RECIPE, train=replace(RECIPE.train, epochs=2, batch=31))
 made = train_llada_checkpoint(data, recipe, folder / name, base=folder / "base", device="cpu", progress=False)
-found = evaluate_checkpoint(folder / "one", data, split="validation", batch=10, device="cpu")
+protocol = Protocol("validation", batch=10, device="cpu")
+found = evaluate_checkpoint(folder / "one", data, protocol)
 if processes.rank() == 0:
     told = {{"curve": made.training["curve"], "evaluation": found, "processes": made.training["processes"]}}
     (folder / (name + ".json")).write_text(json.dumps(told))

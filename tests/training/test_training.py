@@ -15,6 +15,7 @@ from mindrec.checkpoint import load_checkpoint
 from mindrec.data.splits import cases
 from mindrec.decoding.config import DecodeConfig
 from mindrec.errors import MindRecError
+from mindrec.evaluation.protocol import Protocol
 from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.recommender import Recommender
 from mindrec.sources.synthetic import load as synthetic
@@ -36,7 +37,7 @@ def trained(data, preset, out, epochs: int, **settings):
 
 def test_a_predictable_chain_is_learned(checkpoint, chain_data):
     """The last item decides the next: the test item is named first, and counting popularity cannot do it."""
-    result = evaluate_checkpoint(checkpoint, chain_data, device="cpu", baselines=["popularity", "dense"])
+    result = evaluate_checkpoint(checkpoint, chain_data, Protocol(device="cpu"), baselines=["popularity", "dense"])
     assert result["metrics"]["hit@1"] > 0.95
     assert result["baselines"]["dense"]["hit@1"] > 0.95
     assert result["baselines"]["popularity"]["hit@1"] < 0.2
@@ -47,7 +48,7 @@ def test_a_predictable_chain_is_learned(checkpoint, chain_data):
 @pytest.mark.parametrize("settings", [{"order": "confidence"}, {"steps": 1}, {"evidence": "only"}, {"scoring": "item"},
                                       {"expansion": "joint", "merge": "logsumexp"}], ids=str)  # fmt: skip
 def test_every_way_of_decoding_finds_what_was_learned(checkpoint, chain_data, settings):
-    result = evaluate_checkpoint(checkpoint, chain_data, device="cpu", users=60, settings=settings)
+    result = evaluate_checkpoint(checkpoint, chain_data, Protocol(device="cpu", users=60, settings=settings))
     assert result["metrics"]["hit@1"] > 0.95
 
 
@@ -62,7 +63,7 @@ def test_tokens_learn_by_themselves(checkpoint, chain_data, tiny_preset, tmp_pat
     recipe = replace(tiny_preset, decode=replace(tiny_preset.decode, evidence="off"))
     schedule = {"loss": loss, "patience": 30, "batch_targets": 200}
     trained(chain_data, recipe, tmp_path / "c", 12, objective=objective, train=schedule, dense_from=checkpoint)
-    result = evaluate_checkpoint(tmp_path / "c", chain_data, device="cpu")
+    result = evaluate_checkpoint(tmp_path / "c", chain_data, Protocol(device="cpu"))
     assert result["metrics"]["hit@1"] > 0.9
 
 
@@ -70,7 +71,7 @@ def test_noise_stays_at_chance(tiny_preset, tmp_path):
     """Nothing can be learned, so ten guesses hit as often as ten draws from what is allowed: within 4 deviations."""
     data = synthetic(n_items=40, n_users=400, predictability=0.0, seed=3)
     trained(data, tiny_preset, tmp_path / "noise", 3)
-    result = evaluate_checkpoint(tmp_path / "noise", data, device="cpu")
+    result = evaluate_checkpoint(tmp_path / "noise", data, Protocol(device="cpu"))
     chances = np.array(
         [0.0 if c.target in c.history else 10 / (40 - len(set(c.history))) for c in cases(data.interactions, "test")]
     )
@@ -265,7 +266,7 @@ def test_no_folder_and_no_device(tmp_path, checkpoint):
 
 def test_data_of_another_catalog_is_refused(checkpoint):
     with pytest.raises(MindRecError, match="was trained on catalog"):
-        evaluate_checkpoint(checkpoint, synthetic(n_items=41, n_users=20), device="cpu")
+        evaluate_checkpoint(checkpoint, synthetic(n_items=41, n_users=20), Protocol(device="cpu"))
 
 
 # -- the front door ----------------------------------------------------------------------------------------------------

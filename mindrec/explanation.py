@@ -9,7 +9,7 @@ import torch
 
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.pulls import Pull, pulls_on_items
-from mindrec.decoding.without_beams import answers_above, score_of
+from mindrec.decoding.without_beams import answers_above, open_exact, score_of
 from mindrec.errors import MindRecError
 
 if TYPE_CHECKING:
@@ -59,10 +59,11 @@ def explain_item(recommender: "Recommender", history: Sequence[int], row: int, c
     """
     r, targets = recommender, torch.tensor([row], device=recommender.torch_device)
     item = r.catalog.items[row]
-    score = score_of(r.denoiser, r.index, [history], config, targets)
+    search = open_exact(r.denoiser, r.index, [history], config)
+    score = score_of(search, targets)
     if not bool(score.isfinite()):
         raise MindRecError(f"{item.item_id!r} is ruled out by the history or the settings, so nothing pulls at it")
-    above = answers_above(r.denoiser, r.index, [history], config, score, targets_B=targets)
+    above = answers_above(search, score, targets)
     exact, rank = (float(values[0]) for values in above.of(targets))
     counted = getattr(r.denoiser, "votes", lambda: None)()
     votes = {} if counted is None or config.evidence == "off" else counted.votes_for(history, row)

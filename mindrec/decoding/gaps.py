@@ -18,7 +18,7 @@ from mindrec.decoding.beam_search import answers, final, search
 from mindrec.decoding.config import MAX_BEAMS, DecodeConfig
 from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
-from mindrec.decoding.without_beams import score_of
+from mindrec.decoding.without_beams import open_exact, score_of
 from mindrec.errors import MindRecError
 from mindrec.model.denoiser import Denoiser
 
@@ -118,7 +118,7 @@ def log_probabilities(
     for first in range(0, len(histories), TOGETHER):
         some = slice(first, first + TOGETHER)
         wanted = torch.tensor(targets[some], dtype=torch.int64, device=index.tokens_NL.device)
-        out += score_of(denoiser, index, histories[some], config, wanted).tolist()
+        out += score_of(open_exact(denoiser, index, histories[some], config), wanted).tolist()
     return out
 
 

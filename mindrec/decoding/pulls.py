@@ -19,7 +19,7 @@ from mindrec.decoding.context import StepContext
 from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.scoring import score_beams
-from mindrec.decoding.without_beams import score_of
+from mindrec.decoding.without_beams import open_exact, score_of
 from mindrec.model.denoiser import Denoiser
 
 CELLS = 20_000_000
@@ -69,7 +69,7 @@ def pulls_on_items(
         excluded = rule_out(index, [histories[user] for user, _, _ in part], config)
         golds = torch.tensor([targets[user] for user, _, _ in part], device=index.tokens_NL.device)
         rests = [rest for _, _, rest in part]
-        scores += score_of(denoiser, index, rests, config, golds, excluded=excluded).tolist()
+        scores += score_of(open_exact(denoiser, index, rests, config, excluded), golds).tolist()
     whole = {user: score for (user, row, _), score in zip(questions, scores, strict=True) if row < 0}
     out: list[list[Pull]] = [[] for _ in histories]
     for (user, row, _), score in zip(questions, scores, strict=True):

@@ -13,7 +13,7 @@ from mindrec.decoding.exclusions import rule_out
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.rewrite import position_log_likelihood, position_log_likelihoods, rewritten
 from mindrec.errors import MindRecError
-from mindrec.model.denoiser import Denoiser, HistoryCache
+from mindrec.model.denoiser import Denoiser
 from mindrec.trace.records import Rethink, six_digits
 
 
@@ -81,21 +81,20 @@ def may_find(
     config: DecodeConfig,
     best_B: torch.Tensor,
     targets_B: torch.Tensor,
-    cache: HistoryCache,
 ) -> torch.Tensor:
     """Whether a second look at the first items of B answers could name the targets, bool (B,).
 
     It can where a target has every token of the first item that would not be re-masked.
 
     Args:
+        histories: none of them empty.
         best_B: rows of the first items.
-        cache: of the histories, none of them empty.
     """
     pinned = {position for position, _ in config.pins}
     allowed_BN = rule_out(index, histories, config).table()
     best_BL, targets_BL = (index.levels.codes(index.tokens_NL[rows]) for rows in (best_B, targets_B))
     with torch.inference_mode():
-        certainty_BL = position_log_likelihoods(denoiser, cache, index, best_BL)
+        certainty_BL = position_log_likelihoods(denoiser, denoiser.encode(histories), index, best_BL)
     same_BL = best_BL == targets_BL
     for codes_L, certainty_L, allowed_N, same_L in zip(best_BL, certainty_BL, allowed_BN, same_BL, strict=True):
         same_L[_remask(index, codes_L, certainty_L, allowed_N, pinned, config.beam_size)] = True

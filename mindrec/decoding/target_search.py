@@ -17,7 +17,7 @@ from mindrec.decoding.beams import taken
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.item_index import Excluded, ItemIndex
 from mindrec.decoding.without_beams import SLACK
-from mindrec.model.denoiser import Denoiser, HistoryCache
+from mindrec.model.denoiser import Denoiser
 
 
 @dataclass(frozen=True)
@@ -54,21 +54,18 @@ def target_ranks(
     histories: Sequence[Sequence[int]],
     config: DecodeConfig,
     targets: Targets,
-    *,
-    cache: HistoryCache | None = None,
     excluded: Excluded | None = None,
 ) -> Standings:
     """Decode B histories as far as their users' items go.
 
     Args:
-        cache: of the histories, where the caller has it already.
         excluded: the items that may not be recommended, where it is not the settings and histories that say so.
 
     Raises:
         MindRecError: as `search`; the published algorithm is another search.
     """
     with torch.inference_mode():
-        opened = open_search(denoiser, index, histories, config, cache=cache, excluded=excluded)
+        opened = open_search(denoiser, index, histories, config, excluded=excluded)
         narrowing = _Narrowing(index, config.beam_size, targets)
         last = final(steps_of(opened, narrowing))
         rank = torch.full_like(targets.item, -1)

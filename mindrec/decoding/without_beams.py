@@ -21,7 +21,7 @@ from mindrec.decoding.context import SearchContext, StepContext
 from mindrec.decoding.expansion import Candidates
 from mindrec.decoding.item_index import Excluded, ItemIndex, Postings
 from mindrec.errors import MindRecError
-from mindrec.model.denoiser import Denoiser, HistoryCache
+from mindrec.model.denoiser import Denoiser
 
 ROWS = 4096
 """Partial answers expanded at once."""
@@ -66,54 +66,46 @@ def is_defined(config: DecodeConfig) -> bool:
     return config.algorithm == "mindrec" and config.expansion == "partition" and config.votes == 1
 
 
-def answers_above(
+def open_exact(
     denoiser: Denoiser,
     index: ItemIndex,
     histories: Sequence[Sequence[int]],
     config: DecodeConfig,
-    floor_B: torch.Tensor,
-    *,
-    targets_B: torch.Tensor | None = None,
     excluded: Excluded | None = None,
-    cache: HistoryCache | None = None,
-) -> Answers:
-    """Every answer of each history whose log-probability is at least `floor_B`, whatever the beam size.
+) -> SearchContext:
+    """Read B histories for scores without beams.
 
     Args:
-        floor_B: float64; -inf finds every item, inf none but the targets.
-        targets_B: an item row a user that is followed whatever its score; -1 for none.
         excluded: the items that may not be recommended, where it is not the settings and histories that say so.
-        cache: of the histories, where the caller has it already.
 
     Raises:
         MindRecError: settings whose scores are defined by beams (joint, published, votes), or that `search` refuses.
     """
     if not is_defined(config):
         raise MindRecError("scores without beams need algorithm='mindrec', expansion='partition' and votes=1")
-    plain = replace(config, temperature=0.0)
     with torch.inference_mode():
-        search = open_search(denoiser, index, histories, plain, cache=cache, excluded=excluded)
-        targets = floor_B.new_full((len(histories),), -1).long() if targets_B is None else targets_B
+        return open_search(denoiser, index, histories, replace(config, temperature=0.0), excluded=excluded)
+
+
+def answers_above(search: SearchContext, floor_B: torch.Tensor, targets_B: torch.Tensor | None = None) -> Answers:
+    """Every answer of each history whose log-probability is at least `floor_B`, whatever the beam size.
+
+    Args:
+        search: as `open_exact` opens it.
+        floor_B: float64; -inf finds every item, inf none but the targets.
+        targets_B: an item row a user that is followed whatever its score; -1 for none.
+    """
+    index = search.index
+    with torch.inference_mode():
+        targets = torch.full_like(floor_B, -1).long() if targets_B is None else targets_B
         wanted_BL = index.levels.codes(index.tokens_NL[targets.clamp(min=0)]).where(targets[:, None] >= 0, -2)
         return _walk(search, floor_B.double() - SLACK, wanted_BL)
 
 
-def score_of(
-    denoiser: Denoiser,
-    index: ItemIndex,
-    histories: Sequence[Sequence[int]],
-    config: DecodeConfig,
-    targets_B: torch.Tensor,
-    *,
-    excluded: Excluded | None = None,
-    cache: HistoryCache | None = None,
-) -> torch.Tensor:
+def score_of(search: SearchContext, targets_B: torch.Tensor) -> torch.Tensor:
     """Exact log-probability of one item a history, float64 (B,): one partial answer a user; -inf where impossible."""
     never = torch.full(targets_B.shape, torch.inf, dtype=torch.float64, device=targets_B.device)
-    above = answers_above(
-        denoiser, index, histories, config, never, targets_B=targets_B, excluded=excluded, cache=cache
-    )
-    return above.of(targets_B)[0]
+    return answers_above(search, never, targets_B).of(targets_B)[0]
 
 
 def kth_score(scores_BK: torch.Tensor, k: int) -> torch.Tensor:
@@ -139,7 +131,7 @@ def lost_of_first(
     """
     rows_BK, scores_BK = answers
     k = min(k, scores_BK.shape[1])
-    above = answers_above(denoiser, index, histories, config, kth_score(scores_BK, k))
+    above = answers_above(open_exact(denoiser, index, histories, config), kth_score(scores_BK, k))
     first = (above.rank < k) & (above.item >= 0)
     out: list[tuple[list[int], int]] = []
     for user, kept in enumerate(rows_BK.tolist()):

@@ -221,9 +221,7 @@ class _Trial:
         device, histories = self.index.tokens_NL.device, [missed[n].history for n in tried]
         rows = torch.as_tensor(best[tried], device=device)
         targets = torch.tensor([missed[n].target for n in tried], device=device)
-        with torch.inference_mode():
-            cache = self.denoiser.encode(histories)
-            may = may_find(self.denoiser, self.index, histories, self.config, rows, targets, cache)
+        may = may_find(self.denoiser, self.index, histories, self.config, rows, targets)
         return tried[may.cpu().numpy()]
 
     def without_one(self, missed: Sequence[Case]) -> list[int | None]:
@@ -268,5 +266,5 @@ class _Trial:
         )
         excluded = rule_out(self.index, histories, config)
         read = histories if rests is None else rests
-        standings = target_ranks(self.denoiser, self.index, read, config, targets, excluded=excluded)
+        standings = target_ranks(self.denoiser, self.index, read, config, targets, excluded)
         return standings.rank.cpu().numpy(), standings.whole.cpu().numpy()

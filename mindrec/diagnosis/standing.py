@@ -15,9 +15,9 @@ import torch
 
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.item_index import ItemIndex
-from mindrec.decoding.without_beams import SLACK, answers_above, is_defined, score_of
+from mindrec.decoding.without_beams import SLACK, answers_above, is_defined, open_exact, score_of
 from mindrec.diagnosis.kinds import ERRORS
-from mindrec.model.denoiser import Denoiser, HistoryCache
+from mindrec.model.denoiser import Denoiser
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,7 @@ def standing_of(
     histories: Sequence[Sequence[int]],
     config: DecodeConfig,
     gold_B: torch.Tensor,
-    *,
     enough_B: torch.Tensor,
-    cache: HistoryCache | None = None,
 ) -> Standing:
     """Exact score and rank of one item a user, -1 for an unknown one.
 
@@ -51,13 +49,12 @@ def standing_of(
     """
     if not is_defined(config):
         return Standing(np.full(len(gold_B), np.nan), np.full(len(gold_B), -1))
-    score = score_of(denoiser, index, histories, config, gold_B, cache=cache)
+    search = open_exact(denoiser, index, histories, config)
+    score = score_of(search, gold_B)
     wanted = score.isfinite() & (score >= enough_B - SLACK)
     rank = torch.full_like(gold_B, -1)
     if wanted.any():
-        floor = score.where(wanted, torch.inf)
-        above = answers_above(denoiser, index, histories, config, floor, targets_B=gold_B, cache=cache)
-        exact, ranks = above.of(gold_B)
+        exact, ranks = answers_above(search, score.where(wanted, torch.inf), gold_B).of(gold_B)
         score, rank = exact.where(wanted, score), ranks.where(wanted, -1)
     return Standing(score.cpu().numpy(), rank.cpu().numpy())
 

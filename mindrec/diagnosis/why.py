@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from mindrec.data.splits import Case
-from mindrec.decoding.beam_search import read_histories
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.decoding.pulls import Pull, pulls_on_items
@@ -78,9 +77,7 @@ def why(
     enough = kth_score(torch.tensor(scores_BK, device=device), k)
     if depth.ranks:
         enough = torch.full_like(enough, -torch.inf)
-    with torch.inference_mode():
-        cache = read_histories(denoiser, histories) if is_defined(config) else None
-    standing = standing_of(denoiser, index, histories, config, gold, enough_B=enough, cache=cache)
+    standing = standing_of(denoiser, index, histories, config, gold, enough)
     pulls: list[list[Pull]] = [[] for _ in part]
     if depth.pulls and is_defined(config):
         pulls = pulls_on_items(denoiser, index, histories, config, gold.tolist())

@@ -14,7 +14,7 @@ from mindrec.checkpoint import Checkpoint
 from mindrec.data.splits import item_counts, training_sequences
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.item_index import ItemIndex
-from mindrec.decoding.without_beams import answers_above
+from mindrec.decoding.without_beams import answers_above, open_exact
 from mindrec.lab.dials import HEADS, Dials
 from mindrec.lab.problem import WORLDS, Problem
 from mindrec.lab.world import LENGTH
@@ -150,7 +150,7 @@ def exact_log_p(denoiser: Denoiser, tokenizer: Tokenizer, histories, decode: Dec
     """
     index = ItemIndex(torch.from_numpy(tokenizer.tokens), tokenizer.layout)
     everything = torch.full((len(histories),), -torch.inf, dtype=torch.float64)
-    above = answers_above(denoiser, index, histories, decode, everything)
+    above = answers_above(open_exact(denoiser, index, histories, decode), everything)
     log_p = np.full((len(histories), tokenizer.n_items), LEAST_LOG_P)
     named = above.item >= 0
     log_p[above.user[named].numpy(), above.item[named].numpy()] = above.score[named].numpy().clip(LEAST_LOG_P)

@@ -130,25 +130,39 @@ QUANTISERS: dict[str, Callable[..., Quantised]] = {"residual": quantise_residual
 """Ways to make semantic IDs, by name; "own" stands for the data's own."""
 
 
+@dataclass(frozen=True)
+class Codebooks:
+    """The semantic IDs that are wanted.
+
+    Attributes:
+        kind: their maker: residual, product or own.
+        levels: how many codes an item has.
+        size: how many codes a level has.
+        seed: of the clustering.
+    """
+
+    kind: str
+    levels: int
+    size: int
+    seed: int = 0
+
+
 def semantic_codes(
-    kind: str,
+    wanted: Codebooks,
     data: PreparedData,
     sequences: Sequence[np.ndarray],
-    levels: int,
-    codebook_size: int,
-    seed: int = 0,
     embed: Embed | None = None,
     text_width: int = 0,
 ) -> np.ndarray:
-    """Codes (N, S) of a catalog's items by the name of their maker: residual, product or own.
+    """Codes (N, S) of a catalog's items.
 
     Residual and product ones are of texts and co-occurrence; with a `text_width`, of text vectors so wide alone, where
     texts tell the items apart at all.
 
-    Raises MindRecError for another name, and where "own" is asked of data that brings none.
+    Raises MindRecError for another kind, and where "own" is asked of data that brings none.
     """
     catalog = data.catalog
-    if kind == "own":
+    if wanted.kind == "own":
         if not data.semantic_ids:
             raise MindRecError(
                 f"{catalog.name!r} brings no semantic_ids.json; use --semantic-ids residual or product (`prepare` "
@@ -162,25 +176,19 @@ def semantic_codes(
                 "get a free last code of their own, so their semantic IDs are not quite those of the data"
             )
         return codes
-    if kind not in QUANTISERS:
-        raise MindRecError(f"semantic IDs {kind!r} are not one of {', '.join(QUANTISERS)}, own")
+    if wanted.kind not in QUANTISERS:
+        raise MindRecError(f"semantic IDs {wanted.kind!r} are not one of {', '.join(QUANTISERS)}, own")
     texts = [item.text for item in catalog.items]
-    vectors = text_vectors(texts, text_width, seed, embed) if text_width else np.zeros((0, 0))
+    vectors = text_vectors(texts, text_width, wanted.seed, embed) if text_width else np.zeros((0, 0))
     if not vectors.any():
-        vectors = item_vectors(texts, sequences, seed, embed)
-    return codes_of_vectors(kind, vectors, catalog, levels, codebook_size, seed)
+        vectors = item_vectors(texts, sequences, wanted.seed, embed)
+    return codes_of_vectors(wanted, vectors, catalog)
 
 
 def codes_of_vectors(
-    kind: str,
-    vectors_ND: np.ndarray,
-    catalog: Catalog,
-    levels: int,
-    codebook_size: int,
-    seed: int = 0,
-    weights_N: np.ndarray | None = None,
+    wanted: Codebooks, vectors_ND: np.ndarray, catalog: Catalog, weights_N: np.ndarray | None = None
 ) -> np.ndarray:
-    """Unique codes (N, S) of item vectors by the name of a quantiser: of texts and co-occurrence, or of a trained
+    """Unique codes (N, S) of item vectors by a quantiser: of texts and co-occurrence, or of a trained
     model's own (the idea of ETEGRec, arXiv 2409.05546).
 
     Args:
@@ -188,8 +196,9 @@ def codes_of_vectors(
             that people ask for, and leave the seldom ones to share.
     """
     leaf = finest_category(catalog)
-    size = fitting_size(leaf, levels, codebook_size)
-    return QUANTISERS[kind](vectors_ND, leaf, levels, size, seed, weights_N).unique(leaf, size)
+    size = fitting_size(leaf, wanted.levels, wanted.size)
+    quantise = QUANTISERS[wanted.kind]
+    return quantise(vectors_ND, leaf, wanted.levels, size, wanted.seed, weights_N).unique(leaf, size)
 
 
 def fitting_size(categories_N: np.ndarray, levels: int, codebook_size: int) -> int:

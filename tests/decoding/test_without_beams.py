@@ -11,7 +11,7 @@ from mindrec.decoding.beam_search import final, ranked_items, search
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.exact import enumerate_order
 from mindrec.decoding.exclusions import rule_out
-from mindrec.decoding.without_beams import answers_above, lost_of_first, score_of
+from mindrec.decoding.without_beams import answers_above, lost_of_first, open_exact, score_of
 from mindrec.errors import MindRecError
 
 
@@ -27,7 +27,7 @@ def test_scores_and_ranks_are_those_of_brute_force(case, rows):
     allowed = rule_out(made.index, histories, config).table()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(without_beams, "ROWS", rows)
-        found = answers_above(made.oracle(), made.index, histories, config, everything(histories))
+        found = answers_above(open_exact(made.oracle(), made.index, histories, config), everything(histories))
     order = tuple(range(len(made.sizes)))
     for user, history in enumerate(histories):
         want = enumerate_order(made.oracle(), made.index, history, allowed[user], order)
@@ -57,15 +57,18 @@ def test_it_is_the_widest_beam_search_at_any_beam_size(settings):
     wide = DecodeConfig(beam_size=100, **settings)
     last = final(search(model, made.index, histories, wide))
     rows, scores = ranked_items(made.index, last.beams, 3, 100)
-    found = answers_above(model, made.index, histories, DecodeConfig(beam_size=1, **settings), everything(histories))
+    found = answers_above(
+        open_exact(model, made.index, histories, DecodeConfig(beam_size=1, **settings)), everything(histories)
+    )
     for user in range(3):
         mine, real = found.user == user, scores[user].isfinite()
         assert found.item[mine].tolist() == rows[user][real].tolist()
         assert torch.allclose(found.score[mine], scores[user][real], atol=1e-5)
     targets = torch.stack([found.item[(found.user == user) & (found.item >= 0)][-1] for user in range(3)])
     score, rank = found.of(targets)
-    assert torch.allclose(score_of(model, made.index, histories, wide, targets), score, atol=1e-5)
-    above = answers_above(model, made.index, histories, wide, score, targets_B=targets)
+    exact = open_exact(model, made.index, histories, wide)
+    assert torch.allclose(score_of(exact, targets), score, atol=1e-5)
+    above = answers_above(exact, score, targets)
     assert above.of(targets)[1].tolist() == rank.tolist()
 
 
@@ -75,14 +78,14 @@ def test_a_floor_spares_what_lies_below_it_and_never_the_target():
     p = made.truth([0]).log()
     floor = p.sort(descending=True).values[4:5]
     last = int(p.masked_fill(p.isinf(), torch.inf).argmin())
-    found = answers_above(oracle, made.index, [[0]], config, floor, targets_B=torch.tensor([last]))
+    found = answers_above(open_exact(oracle, made.index, [[0]], config), floor, torch.tensor([last]))
     assert found.item.tolist() == [*p.sort(descending=True, stable=True).indices[:5].tolist(), last]
 
 
 def test_an_item_that_is_ruled_out_or_unknown_has_no_score():
     made = toy((3, 3, 5), 40)
     targets = torch.tensor([0, -1])
-    score = score_of(made.oracle(), made.index, [[0], [0]], DecodeConfig(evidence="off"), targets)
+    score = score_of(open_exact(made.oracle(), made.index, [[0], [0]], DecodeConfig(evidence="off")), targets)
     assert score.tolist() == [-torch.inf, -torch.inf]
 
 
@@ -90,7 +93,7 @@ def test_an_item_that_is_ruled_out_or_unknown_has_no_score():
 def test_scores_that_beams_define_are_refused(settings):
     made = toy((3, 3), 8)
     with pytest.raises(MindRecError, match="partition"):
-        score_of(made.oracle(), made.index, [[0]], DecodeConfig(**settings), torch.tensor([1]))
+        open_exact(made.oracle(), made.index, [[0]], DecodeConfig(**settings))
 
 
 @pytest.mark.parametrize(("beams", "lost", "due"), [(1, [8], 1), (2, [8], 2), (12, [], 5)])

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from mindrec.data.splits import Case
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.pulls import pulls_on_items, pulls_on_path
-from mindrec.decoding.without_beams import score_of
+from mindrec.decoding.without_beams import open_exact, score_of
 from mindrec.diagnosis.cases import Diagnosis, read_cases, rescues, summary
 from mindrec.diagnosis.kinds import ERRORS, NONE, RESCUES
 from mindrec.diagnosis.rescue import changes
@@ -142,7 +142,7 @@ def test_pulls_equal_separate_decodes(settings):
     banned = replace(config, forbid_items=tuple(set(history)))
 
     def alone(rest: list[int]) -> float:
-        return float(score_of(model, made.index, [rest], banned, torch.tensor([target]))[0])
+        return float(score_of(open_exact(model, made.index, [rest], banned), torch.tensor([target]))[0])
 
     for pull in found[0]:
         rest = [row for row in history if row != pull.row]
@@ -252,7 +252,8 @@ def test_explain_names_what_pulls_and_what_votes(recommender):
     banned = replace(config, forbid_items=(0, 1, 2))
 
     def p(rows: list[int]) -> float:
-        return float(score_of(recommender.denoiser, recommender.index, [rows], banned, torch.tensor([row])).exp())
+        search = open_exact(recommender.denoiser, recommender.index, [rows], banned)
+        return float(score_of(search, torch.tensor([row])).exp())
 
     assert found.probability == pytest.approx(p([0, 1, 2]), rel=1e-4)
     assert {pull.item_id for pull in found.pulls} == {"i0", "i1", "i2"}

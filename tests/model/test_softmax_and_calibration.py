@@ -127,7 +127,7 @@ def test_semantic_ids_are_made_again_from_trained_vectors(chain_data, tiny_prese
         vectors = made.denoiser.item_vectors().numpy()
     levels, size = tiny_preset.sid_levels, tiny_preset.codebook_size
     taken = np.bincount(np.concatenate(training_sequences(chain_data.interactions)), minlength=len(vectors))
-    again = codes_of_vectors("residual", vectors, chain_data.catalog, levels, size, 0, 1.0 + taken)
+    again = codes_of_vectors(Codebooks("residual", levels, size), vectors, chain_data.catalog, 1.0 + taken)
     assert (again == made.tokenizer.codes[:, -levels:]).mean() > 0.99  # sums in another order, by rounding
     assert not np.array_equal(make_tokenizer(chain_data, tiny_preset).codes, made.tokenizer.codes)
 

@@ -184,7 +184,7 @@ def test_own_semantic_ids_that_two_items_share_are_counted(capsys):
     same = {item.item_id: ("<a_0>", f"<b_{n // 2}>") for n, item in enumerate(data.catalog.items)}
     leaf = finest_category(data.catalog)
     shared = sum(leaf[n] == leaf[n - 1] for n in range(1, len(leaf), 2))
-    semantic_codes("own", PreparedData(data.catalog, data.interactions, same), data.interactions.sequences, 2, 12)
+    semantic_codes(Codebooks("own", 2, 12), PreparedData(data.catalog, data.interactions, same), data.interactions.sequences)
     assert f"note: {shared:,} of {len(leaf):,} items share all codes" in capsys.readouterr().err
 
 
@@ -194,7 +194,7 @@ def test_equal_titles_in_a_small_codebook_are_told_in_words(capsys):
         warnings.simplefilter("error")
         vectors = text_vectors(["the same"] * 70, 16)
         codes = codes_of_vectors(
-            "residual", vectors, Catalog(tuple(Item(f"i{n}", "The same") for n in range(70))), 2, 8
+            Codebooks("residual", 2, 8), vectors, Catalog(tuple(Item(f"i{n}", "The same") for n in range(70)))
         )
     assert len(np.unique(codes, axis=0)) == 70
     assert "note: a category holds 70 items" in capsys.readouterr().err
@@ -205,12 +205,12 @@ def test_semantic_ids_by_name():
     own = {item.item_id: (f"<a_{n // 8}>", f"<b_{n % 8}>") for n, item in enumerate(data.catalog.items)}
     with_own = PreparedData(data.catalog, data.interactions, own)
     for kind in ("residual", "product", "own"):
-        codes = semantic_codes(kind, with_own, data.interactions.sequences, 2, 12)
+        codes = semantic_codes(Codebooks(kind, 2, 12), with_own, data.interactions.sequences)
         assert len(np.unique(codes, axis=0)) == len(data.catalog)
     with pytest.raises(MindRecError, match=r"brings no semantic_ids.json"):
-        semantic_codes("own", data, data.interactions.sequences, 2, 12)
+        semantic_codes(Codebooks("own", 2, 12), data, data.interactions.sequences)
     with pytest.raises(MindRecError, match=r"'opq' are not one of residual, product, own"):
-        semantic_codes("opq", data, data.interactions.sequences, 2, 12)
+        semantic_codes(Codebooks("opq", 2, 12), data, data.interactions.sequences)
 
 
 def test_report_tells_good_codes_from_bad_ones():
@@ -246,7 +246,7 @@ def test_codes_of_texts_alone_need_texts():
             replace(item, title=title, categories=()) for item, title in zip(made.catalog.items, titles, strict=True)
         ]
         data = replace(made, catalog=Catalog(tuple(items), name="named"))
-        return semantic_codes("residual", data, made.interactions.sequences, 2, 6, **width)
+        return semantic_codes(Codebooks("residual", 2, 6), data, made.interactions.sequences, **width)
 
     mute = [f"thing{n}" for n in range(30)]
     colours, things = ("red", "green", "blue", "black", "pink"), ("hat", "tie", "shoe", "bag", "cap", "mug")

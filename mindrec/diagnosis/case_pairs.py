@@ -113,25 +113,24 @@ def _mcnemar(measure: str, left: np.ndarray, right: np.ndarray) -> dict[str, Any
     only_left, only_right = int((left & ~right).sum()), int((right & ~left).sum())
     flips = only_left + only_right
     p = binomtest(only_left, flips).pvalue if flips else 1.0
-    return _test(measure, left, right, only_left, only_right, p, "McNemar, exact")
+    return _sides(measure, left, right) | {"p": float(p), "test": "McNemar, exact"}
 
 
 def _wilcoxon(measure: str, left: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     from scipy.stats import wilcoxon
 
     p = wilcoxon(left, right).pvalue if (left != right).any() else 1.0
-    return _test(measure, left, right, int((left > right).sum()), int((right > left).sum()), p, "Wilcoxon, signed rank")
+    return _sides(measure, left, right) | {"p": float(p), "test": "Wilcoxon, signed rank"}
 
 
-def _test(measure, left, right, only_left: int, only_right: int, p, test: str) -> dict[str, Any]:
+def _sides(measure: str, left: np.ndarray, right: np.ndarray) -> dict[str, Any]:
+    """The means of both sides, their difference, and how many cases each side has better."""
     ours, theirs = float(left.mean()), float(right.mean())
     return {
         "measure": measure,
         "left": ours,
         "right": theirs,
         "difference": theirs - ours,
-        "only_left": only_left,
-        "only_right": only_right,
-        "p": float(p),
-        "test": test,
+        "only_left": int((left > right).sum()),
+        "only_right": int((right > left).sum()),
     }

@@ -12,7 +12,7 @@ from mindrec.errors import MindRecError
 from mindrec.model.architecture import CompactConfig
 from mindrec.model.compact import CompactDenoiser
 from mindrec.text.features import text_model as open_text_model
-from mindrec.tokens.semantic_id import codes_of_vectors, item_vectors, semantic_codes
+from mindrec.tokens.semantic_id import Codebooks, codes_of_vectors, item_vectors, semantic_codes
 from mindrec.tokens.tokenizer import Tokenizer, build_tokenizer
 from mindrec.training.presets import Preset
 from mindrec.training.stages import TrainingJob, starting_vectors
@@ -31,7 +31,8 @@ def make_tokenizer(
     """Semantic IDs by name (residual, product or own) joined with the category tree."""
     sequences = training_sequences(data.interactions)
     embed = None if text_model is None else open_text_model(text_model)
-    codes = semantic_codes(semantic_ids, data, sequences, preset.sid_levels, preset.codebook_size, seed, embed)
+    wanted = Codebooks(semantic_ids, preset.sid_levels, preset.codebook_size, seed)
+    codes = semantic_codes(wanted, data, sequences, embed)
     return build_tokenizer(data.catalog, codes, preset.level_names)
 
 
@@ -48,11 +49,9 @@ def first_tokenizer(job: TrainingJob) -> Tokenizer:
     """Semantic IDs made from item texts and co-occurrence, before anything is trained."""
     recipe, embed = job.recipe, job.recipe.embed
     levels, size = job.preset.start_codes or (job.preset.sid_levels, job.preset.codebook_size)
-    seed, text_width = job.preset.train.seed, job.preset.model.get("text_width", 0)
-    codes = job.codes(
-        "start",
-        lambda: semantic_codes(recipe.semantic_ids, job.data, job.sequences, levels, size, seed, embed, text_width),
-    )
+    wanted = Codebooks(recipe.semantic_ids, levels, size, job.preset.train.seed)
+    text_width = job.preset.model.get("text_width", 0)
+    codes = job.codes("start", lambda: semantic_codes(wanted, job.data, job.sequences, embed, text_width))
     return build_tokenizer(job.data.catalog, codes, job.preset.level_names)
 
 
@@ -71,10 +70,8 @@ def retokenised(job: TrainingJob, model: CompactDenoiser) -> tuple[CompactDenois
     """Semantic IDs made again from the trained item vectors, and the same dense part with a new block on them."""
     preset, vectors = job.preset, model.item_vectors().detach().cpu().numpy()
     weights = job.code_weights()
-    shape = (preset.sid_levels, preset.codebook_size, preset.train.seed)
-    codes = job.codes(
-        "again", lambda: codes_of_vectors(job.recipe.semantic_ids, vectors, job.data.catalog, *shape, weights)
-    )
+    wanted = Codebooks(job.recipe.semantic_ids, preset.sid_levels, preset.codebook_size, preset.train.seed)
+    codes = job.codes("again", lambda: codes_of_vectors(wanted, vectors, job.data.catalog, weights))
     tokenizer = build_tokenizer(job.data.catalog, codes, preset.level_names)
     return _on_dense(model, preset, tokenizer, model.config.objective, job.device, weights), tokenizer
 

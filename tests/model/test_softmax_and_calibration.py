@@ -118,7 +118,7 @@ def test_a_frozen_dense_part_does_not_move(twins):
 
 def test_semantic_ids_are_made_again_from_trained_vectors(chain_data, tiny_preset, tmp_path):
     """The codes of a run with a dense stage are those of its own item vectors, not of texts and co-occurrence."""
-    from mindrec.tokens.semantic_id import codes_of_vectors
+    from mindrec.tokens.semantic_id import Codebooks, codes_of_vectors
     from mindrec.training.starting import make_tokenizer
 
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, dense_epochs=3, epochs=1, dense_rate=0.0))

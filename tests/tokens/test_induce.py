@@ -17,7 +17,7 @@ from mindrec.sources.synthetic import load as synthetic
 from mindrec.text.features import text_vectors
 from mindrec.tokens.induce import UNKNOWN, induce_tree, node_names
 from mindrec.tokens.quality import as_text, quality_report
-from mindrec.tokens.semantic_id import codes_of_vectors, finest_category, semantic_codes
+from mindrec.tokens.semantic_id import Codebooks, codes_of_vectors, finest_category, semantic_codes
 
 GROUPS = {
     "pasta": ["spaghetti", "penne", "fusilli", "lasagne"],
@@ -184,7 +184,9 @@ def test_own_semantic_ids_that_two_items_share_are_counted(capsys):
     same = {item.item_id: ("<a_0>", f"<b_{n // 2}>") for n, item in enumerate(data.catalog.items)}
     leaf = finest_category(data.catalog)
     shared = sum(leaf[n] == leaf[n - 1] for n in range(1, len(leaf), 2))
-    semantic_codes(Codebooks("own", 2, 12), PreparedData(data.catalog, data.interactions, same), data.interactions.sequences)
+    semantic_codes(
+        Codebooks("own", 2, 12), PreparedData(data.catalog, data.interactions, same), data.interactions.sequences
+    )
     assert f"note: {shared:,} of {len(leaf):,} items share all codes" in capsys.readouterr().err
 
 

@@ -21,6 +21,9 @@ from mindrec.system import distributed as processes
 from mindrec.system.memory import in_fitting_parts
 from mindrec.system.progress import progress_bar
 
+DENSE_BATCH = 256
+"""Histories that the dense head reads at once."""
+
 
 @dataclass(frozen=True)
 class Ranking:
@@ -135,7 +138,6 @@ def dense_ranking(
     exclude_seen: bool = True,
     forbidden: Sequence[int] = (),
     k: int = 10,
-    batch: int = 256,
 ) -> np.ndarray:
     """The dense head's first k rows, (U, k), -1 where fewer are allowed: a SASRec with full softmax, no tokens and no
     search.
@@ -146,8 +148,8 @@ def dense_ranking(
     logits_of = denoiser.item_logits if transitions else denoiser.dense_logits
     out = []
     with torch.inference_mode():
-        for first in range(0, len(cases), batch):
-            part = cases[first : first + batch]
+        for first in range(0, len(cases), DENSE_BATCH):
+            part = cases[first : first + DENSE_BATCH]
             logits = logits_of(denoiser.encode([c.history for c in part]))
             if logits is None:
                 raise MindRecError("baseline 'dense' needs a denoiser with a dense head; leave it out for this one")

@@ -7,7 +7,7 @@ import gradio as gr
 
 from app.page import assets
 from app.page.component import Stage, question
-from app.server.public import api
+from app.public import api
 from app.server.rooms import Rooms
 from app.tabs.beating import Beating
 from app.tabs.belonging import Belonging

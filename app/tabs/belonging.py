@@ -1,9 +1,12 @@
 """The page's questions beside the next item: which one does not belong, and which tokens are least certain."""
 
-from app.server.public_slates import belonging
+from collections.abc import Sequence
+from math import exp
+
 from app.tabs.asking import config_of, ids_of, plainly
 from app.tabs.handlers import Handlers
 from app.words.sentences import belonging_words
+from mindrec.recommender import Recommender
 from mindrec.trace.records import DecodeTrace
 
 
@@ -37,3 +40,17 @@ class Belonging:
             return [list(pin) for pin in changed.pins]
 
         return {"pins": self.handlers.answer_of(name, ids, config, make)}
+
+
+def belonging(recommender: Recommender, item_ids: Sequence[str], config) -> list[dict]:
+    """How each item of a history goes with the others, as plain JSON."""
+    return [
+        {
+            "item_id": scored.item.item_id,
+            "title": scored.item.title,
+            "probability": scored.probability,
+            "lift": None if scored.lift is None else exp(scored.lift),
+            "odd": scored.odd,
+        }
+        for scored in recommender.odd_one_out(item_ids, config)
+    ]

@@ -316,7 +316,7 @@ def side_facts(trace: DecodeTrace) -> list[tuple[str, str]]:
 
 
 def belonging_words(items: Sequence[dict]) -> str:
-    """Which item of a cart belongs least and which most, in a sentence; `items` as public_slates.belonging has them."""
+    """Which item of a cart belongs least and which most, in a sentence; `items` as app.tabs.belonging has them."""
     odd = next(item for item in items if item["odd"])
     if odd["lift"] is None:
         return f"“{odd['title']}” belongs least: the others make it likely by {percent(odd['probability'])}."

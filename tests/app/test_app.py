@@ -18,7 +18,7 @@ from paths import ROOT
 
 from app.page import assets
 from app.page.replay import replay_page
-from app.server.public import api
+from app.public import api
 from app.tabs.behaving import kept_behaviour
 from app.tabs.belonging import Belonging
 from app.tabs.bundles import bundle_of

@@ -3,8 +3,8 @@
 import json
 from collections.abc import Callable
 
+from app.public_slates import more_api
 from app.server.named_settings import by_number
-from app.server.public_slates import more_api
 from app.tabs.asking import config_of
 from app.tabs.handlers import Handlers
 from app.words.sentences import captions, percent, pulls_line

@@ -1,10 +1,10 @@
 """More public endpoints (slate, fill_gap, odd_one_out, rewrite): what a masked model answers beside the next item."""
 
-from collections.abc import Callable, Sequence
-from math import exp
+from collections.abc import Callable
 
 from app.server.named_settings import by_number
 from app.tabs.asking import config_of
+from app.tabs.belonging import belonging
 from app.tabs.handlers import Handlers
 from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
@@ -84,20 +84,6 @@ def _rewriting(handlers: Handlers) -> Callable:
         return handlers.answer_of(name, item_ids, config, make)
 
     return rewrite
-
-
-def belonging(recommender: Recommender, item_ids: Sequence[str], config) -> list[dict]:
-    """How each item of a history goes with the others, as plain JSON."""
-    return [
-        {
-            "item_id": scored.item.item_id,
-            "title": scored.item.title,
-            "probability": scored.probability,
-            "lift": None if scored.lift is None else exp(scored.lift),
-            "odd": scored.odd,
-        }
-        for scored in recommender.odd_one_out(item_ids, config)
-    ]
 
 
 def _ranked(items, number: str) -> list[dict]:

@@ -83,12 +83,13 @@ class StateKeys:
                 product = 1
             words[-1].append(level)
             product *= level_sizes[level] + 1
-        self.stride = torch.zeros(len(level_sizes), len(words), dtype=torch.int64, device=device)
+        stride = [[0] * len(words) for _ in level_sizes]
         for w, levels in enumerate(reversed(words)):
             step = 1
             for level in levels:
-                self.stride[level, w] = step
+                stride[level][w] = step
                 step *= level_sizes[level] + 1
+        self.stride = torch.tensor(stride, dtype=torch.int64, device=device)
 
     def of(self, codes: torch.Tensor) -> torch.Tensor:
         """Keys (S, W) of partial answers (S, L)."""
@@ -100,20 +101,22 @@ class StateKeys:
         return (code - self.masked[position])[:, None] * self.stride[position]
 
 
-def order_by(user: torch.Tensor, score: torch.Tensor, keys: Callable[[], torch.Tensor]) -> torch.Tensor:
-    """Indices that sort by user, then by score downwards, then by key: equal scores break by token ids.
+def order_by(user: torch.Tensor | None, score: torch.Tensor, keys: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """Indices (n,) that sort by user, then by score downwards, then by key: equal scores break by token ids.
 
     Args:
-        keys: makes the keys (n, W); asked only where two scores are equal.
+        user: int64 (n,); None where all are of one.
+        score: (n,).
+        keys: makes the keys (n, W); called only where two scores are equal.
     """
     order = score.argsort(descending=True, stable=True)
     in_order = score[order]
     if bool((in_order[1:] == in_order[:-1]).any()):
-        words, order = keys().T, torch.arange(len(user), device=user.device)
+        words, order = keys().T, torch.arange(len(score), device=score.device)
         for word in words.flip(0):
             order = order[word[order].argsort(stable=True)]
         order = order[score[order].argsort(descending=True, stable=True)]
-    return order[user[order].argsort(stable=True)]
+    return order if user is None else order[user[order].argsort(stable=True)]
 
 
 def group_ids(user: torch.Tensor, keys: torch.Tensor) -> tuple[torch.Tensor, int]:

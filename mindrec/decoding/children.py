@@ -77,34 +77,38 @@ def _child_members(index: ItemIndex, before: Beams, candidates: Candidates) -> M
     """Members of the new beams. A new beam's rank among the kept is its state number."""
     kept = candidates.kept
     parent, token = candidates.parent[kept], candidates.token[kept]
-    new_state = torch.arange(len(kept), device=kept.device)
-    carried, pairs = token < 0, []
+    pairs = []
     if candidates.group is not None:  # several positions at once: members were grouped by the codes they share
+        group = candidates.group[kept]
+        carried, fresh = (group < 0).nonzero()[:, 0], (group >= 0).nonzero()[:, 0]
         state_of = torch.full((candidates.n_groups,), -1, dtype=torch.int64, device=kept.device)
-        carried = candidates.group[kept] < 0
-        state_of[candidates.group[kept][~carried]] = new_state[~carried]
+        state_of[group[fresh]] = fresh
         pairs.append((state_of[candidates.group_of_member], candidates.group_members.item))
     else:
+        carried, fresh = (token < 0).nonzero()[:, 0], (token >= 0).nonzero()[:, 0]
+        filled = token[fresh]
         table = torch.full((len(before.user), index.n_tokens), -1, dtype=torch.int64, device=kept.device)
-        table[parent[~carried], token[~carried]] = new_state[~carried]
-        positions = index.level_of_T[token[~carried]].unique()
+        table[parent[fresh], filled] = fresh
+        positions = index.level_of_T[filled].unique()
         held = index.tokens_NL[before.members.item[:, None], positions]
         pairs.append((table[before.members.state[:, None], held], before.members.item[:, None].expand(held.shape)))
-    if carried.any():  # complete beams take their items along
+    if len(carried):  # complete beams take their items along
         state_of = torch.full((len(before.user),), -1, dtype=torch.int64, device=kept.device)
-        state_of[parent[carried]] = new_state[carried]
+        state_of[parent[carried]] = carried
         pairs.append((state_of[before.members.state], before.members.item))
-    pairs = [(state[state >= 0], item[state >= 0]) for state, item in pairs]
+    there = [state >= 0 for state, _ in pairs]
+    pairs = [(state[alive], item[alive]) for (state, item), alive in zip(pairs, there, strict=True)]
     return Members(torch.cat([s for s, _ in pairs]), torch.cat([i for _, i in pairs]), len(kept))
 
 
 def _fill_forced(index: ItemIndex, beams: Beams) -> Beams:
     """A beam with one item left is complete: its open positions take that item's codes, at p = 1."""
-    alone = (beams.items == 1) & beams.open.any(1)
+    open_ = beams.open
+    alone = (beams.items == 1) & open_.any(1)
     if not alone.any():
         return beams
     item = torch.zeros_like(beams.user)
     item[beams.members.state] = beams.members.item
     codes = index.levels.codes(index.tokens_NL[item])
-    forced = alone[:, None] & beams.open
+    forced = alone[:, None] & open_
     return replace(beams, codes=torch.where(forced, codes, beams.codes), forced=beams.forced | forced)

@@ -70,10 +70,13 @@ def expand_tokens(context: StepContext, scores: BeamScores, chosen: torch.Tensor
     if config.expansion == "joint" and config.merge == "logsumexp":
         gain = gain - chosen.sum(1).double().log()[row]
     parent, done = context.expanded[row], context.complete
-    score = torch.cat([before.score[parent] + gain, before.score[done]])
+    score = before.score[parent] + gain
+    if len(done):
+        score = torch.cat([score, before.score[done]])
+        parent, token = torch.cat([parent, done]), torch.cat([token, torch.full_like(done, -1)])
     return Candidates(
-        parent=torch.cat([parent, done]),
-        token=torch.cat([token, torch.full_like(done, -1)]),
+        parent=parent,
+        token=token,
         score=score,
         perturbed_score=score,
         before=before.codes,
@@ -163,25 +166,25 @@ def select(context: StepContext, candidates: Candidates) -> Candidates:
     pool = (candidates.perturbed_score > -torch.inf).nonzero()[:, 0]
     if candidates.merged_into is not None:
         pool = pool[candidates.merged_into[pool] < 0]
-    pool = _shortlist(pool, user, candidates.perturbed_score, config.beam_size, config.diversity)
+    n_users = context.search.n_users
+    pool = _shortlist(pool, user, n_users, candidates.perturbed_score, config.beam_size, config.diversity)
     if config.diversity:
         kept = _diverse(candidates, pool, user, keys, config)
     else:
-        order = pool[order_by(user[pool], candidates.perturbed_score[pool], lambda: keys.of(candidates.codes(pool)))]
-        kept = order[rank_within(user[order]) < config.beam_size]
+        owner = None if n_users == 1 else user[pool]
+        order = pool[order_by(owner, candidates.perturbed_score[pool], lambda: keys.of(candidates.codes(pool)))]
+        kept = order[: config.beam_size] if n_users == 1 else order[rank_within(user[order]) < config.beam_size]
     return replace(candidates, kept=kept)
 
 
 def _shortlist(
-    pool: torch.Tensor, user: torch.Tensor, score: torch.Tensor, beam_size: int, slack: float
+    pool: torch.Tensor, user: torch.Tensor, n_users: int, score: torch.Tensor, beam_size: int, slack: float
 ) -> torch.Tensor:
     """Leave out candidates that cannot be kept, ties of the last rank included, before the exact sort.
 
     A diversity penalty lowers a score by `slack` at most, so one that lies farther behind cannot be kept either.
     """
-    n_users = int(user.max()) + 1
-    counts = torch.bincount(user[pool], minlength=n_users)
-    widest = int(counts.max())
+    widest = len(pool) if n_users == 1 else int(torch.bincount(user[pool], minlength=n_users).max())
     if widest <= 4 * beam_size:
         return pool
     by_user = pool[user[pool].argsort(stable=True)]

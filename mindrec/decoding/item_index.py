@@ -205,16 +205,19 @@ class ItemIndex:
         """
         token, T = states.token, self.n_tokens
         counts = torch.zeros(len(token), T, dtype=torch.int64, device=token.device)
+        root, walked = token < 0, (token >= 0).nonzero()[:, 0]
         for target in levels:
-            own = self.levels.slices[target]
-            counts[token < 0, own] = self.count_T[own]
-            for level in self.level_of_T[token[token >= 0]].unique().tolist():
-                mine = ((token >= 0) & (self.level_of_T[token.clamp(min=0)] == level)).nonzero()[:, 0]
+            of_level = self.levels.slices[target]
+            counts[root, of_level] = self.count_T[of_level]
+        level_of_walked = self.level_of_T[token[walked]]
+        for level in level_of_walked.unique().tolist() if len(walked) else ():
+            rows = walked[level_of_walked == level]
+            code = token[rows] - self.levels.offsets[level]
+            for target in levels:
                 table = self._pairs(level, target)
-                code = token[mine] - self.levels.offsets[level]
                 first = table.start[code]
                 place, of = _ranges(first, table.start[code + 1] - first)
-                counts[mine[of], table.together[place]] = table.count[place]
+                counts[rows[of], table.together[place]] = table.count[place]
         self._take_off(counts, token, user, excluded, levels)
         return counts
 
@@ -258,8 +261,8 @@ class ItemIndex:
         level = torch.where(own, 0, self.level_of_T[token.clamp(min=0)])
         applies = (user[:, None] == excluded.user) & (own[:, None] | (token[:, None] == held[:, level].T))
         state, which = applies.nonzero(as_tuple=True)
-        for target in levels:
-            counts.index_put_((state, held[which, target]), torch.full_like(state, -1), accumulate=True)
+        tokens = held[which][:, levels]
+        counts.index_put_((state[:, None], tokens), torch.full_like(tokens, -1), accumulate=True)
 
     def implied(self, token: torch.Tensor, old: torch.Tensor) -> torch.Tensor:
         """Whether every item of each token also holds the old token, (n,)."""

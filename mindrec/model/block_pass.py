@@ -77,7 +77,8 @@ def masked_states(stack: LlamaModel, first: Projected, filled_BRL: torch.Tensor,
     R, L = filled_BRL.shape[1:]
     masked_BRL = filled_BRL == MASKED
     read_BRP = _positions_read(masked_BRL)
-    turn = beside.turn.expand(-1, R, -1, -1)
+    turn_BRLX = beside.turn.expand(-1, R, -1, -1)
+    turn, turn_of_read = _factors(turn_BRLX), _factors(_taken(turn_BRLX, read_BRP))
     every = torch.arange(L, device=filled_BRL.device).expand(filled_BRL.shape)
     unseen, state = _unseen(beside, every, L), first
     for number, (layer, past) in enumerate(zip(stack.layers[:-1], beside.past[:-1], strict=True), 1):
@@ -85,8 +86,8 @@ def masked_states(stack: LlamaModel, first: Projected, filled_BRL: torch.Tensor,
         state = project(stack.layers[number], hidden, read_BRP if number == len(stack.layers) - 1 else None)
     if state is first:
         state = replace(first, hidden=_taken(first.hidden, read_BRP), query=_taken(first.query, read_BRP))
-    unseen, turned = _unseen(beside, read_BRP, L), _taken(turn, read_BRP)
-    read = _normed(stack.norm, _layer(stack.layers[-1], state, turned, turn, beside.past[-1], unseen))
+    unseen = _unseen(beside, read_BRP, L)
+    read = _normed(stack.norm, _layer(stack.layers[-1], state, turn_of_read, turn, beside.past[-1], unseen))
     states = read.new_zeros(*filled_BRL.shape, read.shape[-1]).scatter_(2, read_BRP[..., None].expand_as(read), read)
     return states.masked_fill_(~masked_BRL[..., None], 0.0)
 
@@ -107,7 +108,13 @@ def _layer(layer, state: Projected, query_turn, key_turn, past: KeyValue, unseen
     query, key, value = (_heads(attention, each) for each in (state.query, state.key, state.value))
     query, key = _turned(query, query_turn), _turned(key, key_turn)
     hidden = state.hidden + attention.o_proj(_attended(query, key, value, past, unseen, attention.scaling))
-    return hidden + layer.mlp(_normed(layer.post_attention_layernorm, hidden))
+    return hidden + _fed_forward(layer.mlp, _normed(layer.post_attention_layernorm, hidden))
+
+
+def _fed_forward(mlp, values: torch.Tensor) -> torch.Tensor:
+    """`LlamaMLP.forward` in evaluation, without the modules' own calls."""
+    gate, up = F.linear(values, mlp.gate_proj.weight), F.linear(values, mlp.up_proj.weight)
+    return F.linear(F.silu(gate) * up, mlp.down_proj.weight)
 
 
 def _normed(norm, values: torch.Tensor) -> torch.Tensor:
@@ -155,9 +162,14 @@ def rotary_turn(stack: LlamaModel, after_B: torch.Tensor, L: int) -> torch.Tenso
     return torch.cat([cosines, -first, second], -1)[:, None]
 
 
-def _turned(values: torch.Tensor, turn: torch.Tensor) -> torch.Tensor:
+def _factors(turn_BRLX: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The two factors of `rotary_turn`, for every head."""
+    return turn_BRLX[..., None, :].chunk(2, -1)
+
+
+def _turned(values: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
     """Rotary embedding of values (B, R, L, h, w)."""
-    cosines, sines = turn[..., None, :].chunk(2, -1)
+    cosines, sines = turn
     first, second = values.chunk(2, -1)
     return torch.addcmul(values * cosines, torch.cat([second, first], -1), sines)
 

@@ -84,6 +84,7 @@ class CompactDenoiser(nn.Module):
         nn.init.normal_(self.mask_embedding, std=D**-0.5 / 2)
         self.levels = Levels(config.level_sizes)
         self.register_buffer("tokens_NL", self.levels.tokens(codes_NL), persistent=False)
+        self.register_buffer("masked_L", T + torch.arange(L), persistent=False)  # rows of the first layer's table
         self._items_ND: torch.Tensor | None = None
         self._first_layer: torch.Tensor | None = None
         self.transitions: Transitions | None = None
@@ -217,8 +218,7 @@ class CompactDenoiser(nn.Module):
             of_codes = table.weight + self.level_embedding.weight[self.levels.level_of_token(masked_L.device)]
             first = project(self.decoder.layers[0], torch.cat([of_codes, self._block_input(masked_L)[0]]))
             self._first_layer = first.joined()
-        masked_L = self.levels.n_tokens + torch.arange(len(self.level_sizes), device=filled_BKL.device)
-        held = torch.where(filled_BKL == MASKED, masked_L, self.levels.tokens(filled_BKL))
+        held = torch.where(filled_BKL == MASKED, self.masked_L, self.levels.tokens(filled_BKL))
         return Projected.looked_up(self._first_layer, held)
 
     def _head(self, hidden_L_D: torch.Tensor, last_D: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DROPPED = 12
 """Candidates listed below the cut."""
+_COLUMNS = ("score", "parent", "kept")
 _dropped = maker(Dropped)
 Lost = tuple[tuple[Dropped, ...], tuple[tuple[int, ...], ...]]
 """The candidates that a step lost for one user, and rows of the first items that each could have become."""
@@ -31,7 +32,7 @@ def lost_candidates(together: "StepsTogether") -> dict[tuple[int, int], Lost]:
     order = np.lexsort((-score, group))
     listed = order[np.arange(len(order)) - np.searchsorted(group[order], group[order]) < DROPPED]
     step, parent, score, group = step[listed], parent[listed], score[listed], group[listed]
-    codes, merged = _codes(together, step, which[listed])
+    codes, merged = _codes(together, step, parent, which[listed])
     new = (codes >= 0) & (beams.codes[parent] < 0)
     position = np.where(new.any(1), new.argmax(1), -1)
     code = np.where(position >= 0, codes[np.arange(len(codes)), position], -1)
@@ -54,31 +55,38 @@ def lost_candidates(together: "StepsTogether") -> dict[tuple[int, int], Lost]:
 
 def _open(together: "StepsTogether") -> tuple[np.ndarray, ...]:
     """Of all candidates that were possible and not kept: step, parent among all beams, score, number in their step."""
-    columns: list[tuple[np.ndarray, ...]] = []
-    for number, (step, first) in enumerate(zip(together.steps, together.first_before, strict=True)):
-        c = step.candidates
-        if c is None:
-            continue
-        score = c.score.cpu().numpy()
-        open_ = np.isfinite(score)
-        open_[c.kept.cpu().numpy()] = False
-        which = np.flatnonzero(open_)
-        columns.append((np.full(len(which), number), c.parent.cpu().numpy()[which] + first, score[which], which))
-    if not columns:
+    having = [number for number, step in enumerate(together.steps) if step.candidates is not None]
+    if not having:
         return tuple(np.zeros(0, dtype=kind) for kind in (np.int64, np.int64, np.float64, np.int64))
-    return tuple(map(np.concatenate, zip(*columns, strict=True)))
+    some = [together.steps[number].candidates for number in having]
+    score, parent, kept = (torch.cat([getattr(c, name) for c in some]).cpu().numpy() for name in _COLUMNS)
+    counts = [len(c.score) for c in some]
+    first = np.cumsum([0, *counts[:-1]])
+    open_ = np.isfinite(score)
+    open_[kept + np.repeat(first, [len(c.kept) for c in some])] = False
+    step, before = np.repeat(having, counts), [together.first_before[number] for number in having]
+    which = np.arange(len(score)) - np.repeat(first, counts)
+    return tuple(column[open_] for column in (step, parent + np.repeat(before, counts), score, which))
 
 
-def _codes(together: "StepsTogether", step: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _codes(
+    together: "StepsTogether", step: np.ndarray, parent: np.ndarray, which: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The codes (D, L) of some candidates, ordered by step, and whether another path's state took each over."""
-    codes, merged = [np.zeros((0, together.index.n_levels), dtype=np.int64)], [np.zeros(0, dtype=bool)]
+    codes, merged = together.beams.codes[parent], np.zeros(len(step), dtype=bool)
     for number in np.unique(step).tolist():
-        c = together.steps[number].candidates
-        of_step = torch.from_numpy(which[step == number]).to(c.parent.device)
-        codes.append(c.codes(of_step).cpu().numpy())
-        taken = torch.zeros_like(of_step, dtype=torch.bool) if c.merged_into is None else c.merged_into[of_step] >= 0
-        merged.append(taken.cpu().numpy())
-    return np.concatenate(codes), np.concatenate(merged)
+        c, rows = together.steps[number].candidates, np.flatnonzero(step == number)
+        listed = torch.from_numpy(which[rows]).to(c.parent.device)
+        if c.group is None:
+            token = c.token[listed].cpu().numpy()
+            rows, token = rows[token >= 0], token[token >= 0]
+            level = np.searchsorted(together.offsets, token, "right") - 1
+            codes[rows, level] = token - together.offsets[level]
+        else:
+            codes[rows] = c.codes(listed).cpu().numpy()
+        if c.merged_into is not None:
+            merged[step == number] = (c.merged_into[listed] >= 0).cpu().numpy()
+    return codes, merged
 
 
 def _worst_kept(together: "StepsTogether", step: np.ndarray, user: np.ndarray) -> np.ndarray:

@@ -58,11 +58,12 @@ def records(
     """
     together = StepsTogether(index, steps)
     kept, lost, possible = kept_beams(together), lost_candidates(together), together.possible_of_beams
+    owner, expanded = together.beams.user.tolist(), together.beams.user[together.expanded].tolist()
+    nfe, rows = (torch.stack([getattr(step, name) for step in steps]).tolist() for name in ("nfe", "rows"))
     for number, (step, first) in enumerate(zip(steps, together.first_kept, strict=True)):
-        owner = step.beams.user.tolist()
-        opened = together.beams.user[together.expanded[number]].tolist()
+        opened = expanded[together.rows[number]]
         for user in users if every or not step.index else set(users) & set(opened):
-            mine = [s for s, of in enumerate(owner) if of == user]
+            mine = [s for s, of in enumerate(owner[first : first + len(step.beams.user)]) if of == user]
             opinions, alternatives = _opinions(together, number, [n for n, of in enumerate(opened) if of == user])
             dropped, behind = lost.get((number, user), ((), ()))
             gold = golds[user]
@@ -75,8 +76,8 @@ def records(
                     dropped=dropped,
                     coverage=None if step.coverage is None else six_digits(step.coverage[user]),
                     items_left=together.items_left[number].get(user, 0),
-                    nfe=int(step.nfe[user]),
-                    rows=int(step.rows[user]),
+                    nfe=nfe[number][user],
+                    rows=rows[number][user],
                     gold=None if gold is None else gold_step(index, step, user, gold),
                     possible=Possible(tuple([possible[first + s] for s in mine]), alternatives, behind),
                 ),
@@ -94,7 +95,7 @@ def _opinions(together: StepsTogether, number: int, rows: list[int]) -> tuple[tu
     for row in rows:
         opened = together.opened[first + row]
         chosen = tuple([position for position, on in enumerate(together.chosen[first + row]) if on])
-        rank = int(together.beams.rank[together.expanded[number][row]])
+        rank = int(together.beams.rank[together.expanded[first + row]])
         opinions.append(Opinion(rank, chosen, opened.positions, opened.sides))
         behind.append(opened.possible)
     return tuple(opinions), tuple(behind)

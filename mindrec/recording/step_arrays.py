@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from mindrec.decoding.beam_search import Step
-from mindrec.decoding.beams import Beams, rank_within
+from mindrec.decoding.beams import Beams
 from mindrec.decoding.item_index import ItemIndex, Members
 from mindrec.decoding.scoring import BeamScores
 from mindrec.recording.positions import Opened, Tables, open_positions
@@ -113,22 +113,26 @@ class StepsTogether:
     # -- scores --------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def expanded(self) -> list[np.ndarray]:
-        """Of each step, the number of the beam that each row of its scores is of."""
-        pairs = zip(self.steps, self.first_before, strict=True)
-        return [step.expanded.cpu().numpy() + (first or 0) for step, first in pairs]
-
-    @cached_property
     def rows(self) -> list[slice]:
         """Where the scores of each step lie."""
-        first = np.cumsum([0, *map(len, self.expanded)]).tolist()
+        first = np.cumsum([0, *self._count_rows]).tolist()
         return [slice(*ends) for ends in pairwise(first)]
+
+    @cached_property
+    def expanded(self) -> np.ndarray:
+        """The number of the beam that each row of the scores is of, (A,)."""
+        first = [first or 0 for first in self.first_before]
+        return torch.cat([step.expanded for step in self.steps]).cpu().numpy() + np.repeat(first, self._count_rows)
+
+    @property
+    def _count_rows(self) -> list[int]:
+        return [len(step.expanded) for step in self.steps]
 
     @cached_property
     def row_of(self) -> np.ndarray:
         """The row of the scores of each beam, (S,); -1 for one that was not expanded."""
-        out, expanded = np.full(len(self.beams.user), -1), np.concatenate(self.expanded)
-        out[expanded] = np.arange(len(expanded))
+        out = np.full(len(self.beams.user), -1)
+        out[self.expanded] = np.arange(len(self.expanded))
         return out
 
     @cached_property
@@ -150,8 +154,8 @@ class StepsTogether:
         scored = [step.scores for step in self.steps if step.scores is not None]
         if not scored:
             return []
-        beams = np.concatenate(self.expanded)
-        codes, levels = self.beams.codes[beams], self.index.levels
+        beams, levels = self.expanded, self.index.levels
+        codes = self.beams.codes[beams]
         logits, legal = self._joined(lambda scores: scores.denoiser_logits), self._joined(lambda scores: scores.legal)
         token = levels.legal_log_softmax(logits, legal > 0, np.flatnonzero((codes < 0).any(0)).tolist())
         evidence = None if scored[0].evidence is None else self._joined(lambda scores: scores.evidence)
@@ -176,10 +180,9 @@ class StepsTogether:
 
 def _arrays(beams: Sequence[Beams]) -> BeamArrays:
     """All of some sets of beams in a row."""
-    users = max((int(each.user[-1]) for each in beams if len(each.user)), default=0) + 1
-    key = torch.cat([each.user + users * number for number, each in enumerate(beams)])
-    columns = {
-        name: torch.cat([getattr(each, name) for each in beams]).cpu().numpy()
-        for name in ("codes", "score", "parent", "items", "forced")
-    }
-    return BeamArrays(user=(key % users).cpu().numpy(), rank=rank_within(key).cpu().numpy(), **columns)
+    names = ("user", "codes", "score", "parent", "items", "forced")
+    columns = {name: torch.cat([getattr(each, name) for each in beams]).cpu().numpy() for name in names}
+    number = np.repeat(np.arange(len(beams)), [len(each.user) for each in beams])
+    key = number * (columns["user"].max(initial=0) + 1) + columns["user"]
+    counts = np.bincount(key)
+    return BeamArrays(rank=np.arange(len(key)) - (counts.cumsum() - counts)[key], **columns)

@@ -379,7 +379,7 @@ class Recommender(Abilities):
         return ItemName(row, item.item_id, item.title, item.categories, item.brand, self.is_cold(row))
 
     def _labels(self, steps: Sequence[DecodeStep], gold: int | None) -> tuple[dict[str, str], ...]:
-        used = mentioned_codes(steps, len(self.tokenizer.levels))
+        used = mentioned_codes(steps, self.tokenizer.layout.sizes)
         if gold is not None:
             for codes, code in zip(used, self.tokenizer.encode(gold), strict=True):
                 codes.add(code)

@@ -204,7 +204,7 @@ def expand(context: StepContext) -> tuple[BeamScores, torch.Tensor, Candidates]:
     search = context.search
     early = _choose_unscored(context)
     asked = context.codes < 0 if early is None else early
-    scores = score_beams(context, levels=asked.any(0).nonzero()[:, 0].tolist())
+    scores = score_beams(context, levels=[n for n, on in enumerate(asked.any(0).tolist()) if on])
     if search.config.forbid_tokens and not search.exact:
         scores = _without_tokens(search, scores)
     chosen = _choose(context, scores) if early is None else early

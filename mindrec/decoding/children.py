@@ -85,8 +85,8 @@ def _child_members(index: ItemIndex, before: Beams, candidates: Candidates) -> M
         state_of[group[fresh]] = fresh
         pairs.append((state_of[candidates.group_of_member], candidates.group_members.item))
     else:
-        carried, fresh = (token < 0).nonzero()[:, 0], (token >= 0).nonzero()[:, 0]
-        filled = token[fresh]
+        fresh = (token >= 0).nonzero()[:, 0]
+        carried, filled = fresh[:0] if len(fresh) == len(token) else (token < 0).nonzero()[:, 0], token[fresh]
         table = torch.full((len(before.user), index.n_tokens), -1, dtype=torch.int64, device=kept.device)
         table[parent[fresh], filled] = fresh
         positions = index.level_of_T[filled].unique()

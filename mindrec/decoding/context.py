@@ -102,6 +102,8 @@ class StepContext:
     @cached_property
     def complete(self) -> torch.Tensor:
         """The beams without an open position, which are carried over, int64 (S - A,)."""
+        if len(self.expanded) == len(self.before.user):
+            return self.expanded[:0]
         return (self.row_of < 0).nonzero()[:, 0]
 
     @cached_property

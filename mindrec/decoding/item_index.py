@@ -206,7 +206,9 @@ class ItemIndex:
         token, T = states.token, self.n_tokens
         counts = torch.zeros(len(token), T, dtype=torch.int64, device=token.device)
         root, walked = token < 0, (token >= 0).nonzero()[:, 0]
-        for target in levels:
+        if len(levels) == self.n_levels:
+            counts[root] = self.count_T
+        for target in levels if len(levels) < self.n_levels else ():
             of_level = self.levels.slices[target]
             counts[root, of_level] = self.count_T[of_level]
         level_of_walked = self.level_of_T[token[walked]]
@@ -297,7 +299,11 @@ class ItemIndex:
 
     def token_places(self, members: Members, levels: list[int] | None = None) -> torch.Tensor:
         """Where each member's tokens lie in a flat (S, T), of some levels where given: what both sums below go by."""
-        tokens = self.tokens_NL if levels is None else self.tokens_NL[:, levels]
+        tokens = self.tokens_NL
+        if levels is not None:
+            first = self.n_levels - len(levels)
+            last_ones = levels == list(range(first, self.n_levels))  # a part of the table, and no copy
+            tokens = tokens[:, first:] if last_ones else tokens[:, levels]
         return members.state[:, None] * self.n_tokens + tokens[members.item]
 
     def count_by_token(self, members: Members, places: torch.Tensor | None = None) -> torch.Tensor:

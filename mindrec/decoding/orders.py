@@ -37,9 +37,12 @@ class View:
     @cached_property
     def entropy(self) -> torch.Tensor:
         """The entropy of each position in nats, (A, L); 0 at positions that no beam has open."""
-        nothing = torch.zeros(len(self.open), device=self.open.device)
-        pairs = zip(self.probabilities(), self.open.any(0).tolist(), strict=True)
-        return torch.stack([torch.special.entr(p).sum(1) if open_ else nothing.to(p) for p, open_ in pairs], 1)
+        probabilities = self.probabilities()
+        pairs, nothing = (
+            zip(probabilities, self.open.any(0).tolist(), strict=True),
+            probabilities[0].new_zeros(len(self.open)),
+        )
+        return torch.stack([torch.special.entr(p).sum(1) if open_ else nothing for p, open_ in pairs], 1)
 
     @cached_property
     def margin(self) -> torch.Tensor:

@@ -68,28 +68,25 @@ def project(layer, hidden: torch.Tensor, read_BRP: torch.Tensor | None = None) -
 
 
 def masked_states(stack: LlamaModel, first: Projected, filled_BRL: torch.Tensor, beside: Beside) -> torch.Tensor:
-    """The states (B, R, L, D) of the masked positions of blocks, each beside its history; 0 at the filled ones.
+    """The states (B, R, L, D) of the masked positions of blocks, each beside its history; the filled ones mean nothing.
 
     Args:
         first: what the first layer projects each position to, (B, R, L, D).
         filled_BRL: codes, -1 where masked.
     """
     R, L = filled_BRL.shape[1:]
-    masked_BRL = filled_BRL == MASKED
-    read_BRP = _positions_read(masked_BRL)
+    read_BRP = _positions_read(filled_BRL == MASKED)
     turn_BRLX = beside.turn.expand(-1, R, -1, -1)
     turn, turn_of_read = _factors(turn_BRLX), _factors(_taken(turn_BRLX, read_BRP))
-    every = torch.arange(L, device=filled_BRL.device).expand(filled_BRL.shape)
-    unseen, state = _unseen(beside, every, L), first
+    unseen, state = _unseen(beside, None, L, R), first
     for number, (layer, past) in enumerate(zip(stack.layers[:-1], beside.past[:-1], strict=True), 1):
         hidden = _layer(layer, state, turn, turn, past, unseen)
         state = project(stack.layers[number], hidden, read_BRP if number == len(stack.layers) - 1 else None)
     if state is first:
         state = replace(first, hidden=_taken(first.hidden, read_BRP), query=_taken(first.query, read_BRP))
-    unseen = _unseen(beside, read_BRP, L)
+    unseen = _unseen(beside, read_BRP, L, R)
     read = _normed(stack.norm, _layer(stack.layers[-1], state, turn_of_read, turn, beside.past[-1], unseen))
-    states = read.new_zeros(*filled_BRL.shape, read.shape[-1]).scatter_(2, read_BRP[..., None].expand_as(read), read)
-    return states.masked_fill_(~masked_BRL[..., None], 0.0)
+    return read.new_zeros(*filled_BRL.shape, read.shape[-1]).scatter_(2, read_BRP[..., None].expand_as(read), read)
 
 
 def _positions_read(masked_BRL: torch.Tensor) -> torch.Tensor:
@@ -174,12 +171,16 @@ def _turned(values: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> to
     return torch.addcmul(values * cosines, torch.cat([second, first], -1), sines)
 
 
-def _unseen(beside: Beside, read: torch.Tensor, L: int) -> torch.Tensor | None:
-    """The positions of history and block that those in `read` do not see, bool (B, 1, H + L, R * P); None for none."""
+def _unseen(beside: Beside, read_BRP: torch.Tensor | None, L: int, R: int) -> torch.Tensor | None:
+    """The positions of history and block that those in `read_BRP`, or all, do not see; None where all see all.
+
+    bool (B, 1, H + L, R * P).
+    """
     if not beside.padded and not beside.causal:
         return None
-    H, device = beside.past[0][0].shape[2], read.device
+    B, H, device = len(beside.after_B), beside.past[0][0].shape[2], beside.after_B.device
+    read = torch.arange(L, device=device).repeat(B, R) if read_BRP is None else read_BRP.flatten(1)
     behind = torch.arange(H, device=device)[:, None] >= beside.after_B[:, None, None]
-    later = torch.arange(L, device=device)[:, None] > read.flatten(1)[:, None]
-    behind, later = behind.expand(len(read), H, later.shape[2]), later & beside.causal
+    later = torch.arange(L, device=device)[:, None] > read[:, None]
+    behind, later = behind.expand(B, H, later.shape[2]), later & beside.causal
     return torch.cat([behind, later], 1)[:, None]

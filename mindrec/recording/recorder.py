@@ -13,6 +13,7 @@ from mindrec.decoding.beams import rank_within
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.recording.kept_beams import kept_beams
 from mindrec.recording.lost_candidates import lost_candidates
+from mindrec.recording.rounding import six_digits_all
 from mindrec.recording.step_arrays import StepsTogether
 from mindrec.trace.records import DecodeStep, GoldStep, Opinion, Possible, six_digits
 
@@ -59,6 +60,9 @@ def records(
     together = StepsTogether(index, steps)
     kept, lost, possible = kept_beams(together), lost_candidates(together), together.possible_of_beams
     owner, expanded = together.beams.user.tolist(), together.beams.user[together.expanded].tolist()
+    coverage = None
+    if steps[0].coverage is not None:
+        coverage = six_digits_all(torch.stack([step.coverage for step in steps]).cpu()).tolist()
     nfe, rows = (torch.stack([getattr(step, name) for step in steps]).tolist() for name in ("nfe", "rows"))
     for number, (step, first) in enumerate(zip(steps, together.first_kept, strict=True)):
         opened = expanded[together.rows[number]]
@@ -74,7 +78,7 @@ def records(
                     opinions=opinions,
                     beams=tuple([kept[number][s] for s in mine]),
                     dropped=dropped,
-                    coverage=None if step.coverage is None else six_digits(step.coverage[user]),
+                    coverage=None if coverage is None else coverage[number][user],
                     items_left=together.items_left[number].get(user, 0),
                     nfe=nfe[number][user],
                     rows=rows[number][user],

@@ -10,7 +10,7 @@ import torch
 from mindrec.decoding.beams import Beams
 from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.context import StepContext
-from mindrec.decoding.expansion import Candidates
+from mindrec.decoding.expansion import Candidates, Filled
 from mindrec.decoding.item_index import Excluded, ItemIndex, Members, Postings
 from mindrec.decoding.scoring import BeamScores
 
@@ -34,19 +34,19 @@ def start(index: ItemIndex, excluded: Excluded, config: DecodeConfig) -> Beams:
 
 def children(context: StepContext, candidates: Candidates, scores: BeamScores) -> Beams:
     """The beams of the kept candidates, with the items that each can still become."""
-    kept, before = candidates.kept, context.before
-    parent = candidates.parent[kept]
+    kept, before, filled = candidates.kept, context.before, candidates.filled(candidates.kept)
+    parent, score, perturbed = filled.parent, candidates.score, candidates.perturbed_score
     if isinstance(before.members, Postings):
         members, items = _child_postings(context, parent, candidates.token[kept], scores)
     else:
-        members = _child_members(context.search.index, before, candidates)
+        members = _child_members(context.search.index, before, candidates, filled)
         items = members.counts()
     beams = Beams(
         user=before.user[parent],
-        codes=candidates.codes(kept),
-        score=candidates.score[kept],
+        codes=filled.codes,
+        score=score[kept],
         parent=parent,
-        perturbed_score=candidates.perturbed_score[kept],
+        perturbed_score=perturbed[kept],
         forced=before.forced[parent],
         members=members,
         items=items,
@@ -73,32 +73,25 @@ def _child_postings(
     return Members(members.state[fits], members.item[fits], len(token)), items
 
 
-def _child_members(index: ItemIndex, before: Beams, candidates: Candidates) -> Members:
+def _child_members(index: ItemIndex, before: Beams, candidates: Candidates, filled: Filled) -> Members:
     """Members of the new beams. A new beam's rank among the kept is its state number."""
-    kept = candidates.kept
-    parent, token = candidates.parent[kept], candidates.token[kept]
-    pairs = []
-    if candidates.group is not None:  # several positions at once: members were grouped by the codes they share
-        group = candidates.group[kept]
-        carried, fresh = (group < 0).nonzero()[:, 0], (group >= 0).nonzero()[:, 0]
-        state_of = torch.full((candidates.n_groups,), -1, dtype=torch.int64, device=kept.device)
-        state_of[group[fresh]] = fresh
+    parent, fresh, carried, pairs = filled.parent, filled.fresh, filled.carried, []
+    if filled.level is None:  # several positions at once: members were grouped by the codes they share
+        state_of = torch.full((candidates.n_groups,), -1, dtype=torch.int64, device=parent.device)
+        state_of[filled.by] = fresh
         pairs.append((state_of[candidates.group_of_member], candidates.group_members.item))
     else:
-        fresh = (token >= 0).nonzero()[:, 0]
-        carried, filled = fresh[:0] if len(fresh) == len(token) else (token < 0).nonzero()[:, 0], token[fresh]
-        table = torch.full((len(before.user), index.n_tokens), -1, dtype=torch.int64, device=kept.device)
-        table[parent[fresh], filled] = fresh
-        positions = index.level_of_T[filled].unique()
-        held = index.tokens_NL[before.members.item[:, None], positions]
+        table = torch.full((len(before.user), index.n_tokens), -1, dtype=torch.int64, device=parent.device)
+        table[parent[fresh], filled.by] = fresh
+        held = index.tokens_NL[before.members.item[:, None], filled.level.unique()]
         pairs.append((table[before.members.state[:, None], held], before.members.item[:, None].expand(held.shape)))
     if len(carried):  # complete beams take their items along
-        state_of = torch.full((len(before.user),), -1, dtype=torch.int64, device=kept.device)
+        state_of = torch.full((len(before.user),), -1, dtype=torch.int64, device=parent.device)
         state_of[parent[carried]] = carried
         pairs.append((state_of[before.members.state], before.members.item))
     there = [state >= 0 for state, _ in pairs]
     pairs = [(state[alive], item[alive]) for (state, item), alive in zip(pairs, there, strict=True)]
-    return Members(torch.cat([s for s, _ in pairs]), torch.cat([i for _, i in pairs]), len(kept))
+    return Members(torch.cat([s for s, _ in pairs]), torch.cat([i for _, i in pairs]), len(parent))
 
 
 def _fill_forced(index: ItemIndex, beams: Beams) -> Beams:

@@ -48,17 +48,51 @@ class Candidates:
 
     def codes(self, which: torch.Tensor) -> torch.Tensor:
         """Partial answers of some candidates, (n, L), before any forced filling."""
-        codes = self.before[self.parent[which]]
+        return self.filled(which).codes
+
+    def filled(self, which: torch.Tensor) -> "Filled":
+        """What some candidates (n,) fill in."""
+        parent = self.parent[which]
+        codes = self.before[parent]
         if self.group is not None:
-            fresh = self.group[which] >= 0
-            codes[fresh] = self.group_codes[self.group[which][fresh]]
-            return codes
+            group = self.group[which]
+            fresh = (group >= 0).nonzero()[:, 0]
+            codes[fresh] = self.group_codes[group[fresh]]
+            return Filled(parent, codes, fresh, group[fresh], None)
         token = self.token[which]
         fresh = (token >= 0).nonzero()[:, 0]
-        token = token[fresh]
+        token = token if len(fresh) == len(which) else token[fresh]
         level = self.levels.level_of_token(token.device)[token]
         codes[fresh, level] = token - self.levels.offset_tensor(token.device)[level]
-        return codes
+        return Filled(parent, codes, fresh, token, level)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What some candidates (n,) fill in.
+
+    Attributes:
+        parent: (n,), numbers of their parents.
+        codes: (n, L), their partial answers, before any forced filling.
+        fresh: (m,), those that fill something; the others are complete beams carried over.
+        by: (m,), the tokens that fill them, or the groups where several positions are filled.
+        level: (m,), of those tokens; None for groups.
+    """
+
+    parent: torch.Tensor
+    codes: torch.Tensor
+    fresh: torch.Tensor
+    by: torch.Tensor
+    level: torch.Tensor | None
+
+    @property
+    def carried(self) -> torch.Tensor:
+        """The complete beams among them, (n - m,)."""
+        if len(self.fresh) == len(self.parent):
+            return self.fresh[:0]
+        there = torch.ones_like(self.parent, dtype=torch.bool)
+        there[self.fresh] = False
+        return there.nonzero()[:, 0]
 
 
 def expand_tokens(context: StepContext, scores: BeamScores, chosen: torch.Tensor) -> Candidates:

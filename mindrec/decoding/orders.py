@@ -65,7 +65,7 @@ def coarse_to_fine(view: View) -> torch.Tensor:
         return torch.zeros(view.open.shape, dtype=torch.float64, device=view.open.device).masked_fill(
             ~_first(categories), -torch.inf
         )
-    allowed = torch.where(walking, _first(categories), view.open)
+    allowed = torch.where(walking, _first(categories), view.open) if bool(walking.any()) else view.open
     return (-view.entropy.double()).masked_fill(~allowed, -torch.inf)
 
 

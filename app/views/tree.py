@@ -81,8 +81,9 @@ class TreeBuilder:
         """Draw the next step."""
         self.steps += 1
         for opinion in step.opinions:
-            for opened in opinion.open:
-                if opened.position < self.depth and opened.position in opinion.chosen:
+            branched = [position for position in opinion.chosen if position < self.depth]
+            for opened in opinion.open if branched else ():
+                if opened.position in branched:
                     legal = [a for a in opened.alternatives if a.why is None][:SIBLINGS]
                     for other in legal:
                         node = self.nodes[self.line(opened.position, other.code, step.index)[-1]]
@@ -198,7 +199,8 @@ class TreeBuilder:
             last = node.mass.get(self.steps - 1, 0.0)
             return (-last, -max(node.mass.values(), default=0.0), -(node.p or 0.0), node.label)
 
-        return sorted((name for name in names if name in kept), key=weight)
+        names = [name for name in names if name in kept]
+        return sorted(names, key=weight) if len(names) > 1 else names
 
     def _rests(self, order: dict[str, list[str]]) -> dict[str, int]:
         """How many children of each branched node are not drawn."""

@@ -46,7 +46,7 @@ def children(context: StepContext, candidates: Candidates, scores: BeamScores) -
         codes=filled.codes,
         score=score[kept],
         parent=parent,
-        perturbed_score=perturbed[kept],
+        perturbed_score=perturbed[kept] if perturbed is not score else score[kept],
         forced=before.forced[parent],
         members=members,
         items=items,

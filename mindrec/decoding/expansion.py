@@ -98,7 +98,7 @@ class Filled:
 def expand_tokens(context: StepContext, scores: BeamScores, chosen: torch.Tensor) -> Candidates:
     """Make candidates of one position each: every legal code of the chosen positions; complete beams as they are."""
     index, before, config = context.search.index, context.before, context.search.config
-    allowed = chosen[:, index.level_of_T] & scores.logp.isfinite()
+    allowed = chosen.index_select(1, index.level_of_T) & scores.logp.isfinite()
     row, token = allowed.nonzero(as_tuple=True)
     gain = scores.logp[row, token].double()
     if config.expansion == "joint" and config.merge == "logsumexp":

@@ -68,14 +68,15 @@ def project(layer, hidden: torch.Tensor, read_BRP: torch.Tensor | None = None) -
 
 
 def masked_states(stack: LlamaModel, first: Projected, filled_BRL: torch.Tensor, beside: Beside) -> torch.Tensor:
-    """The states (B, R, L, D) of the masked positions of blocks, each beside its history; the filled ones mean nothing.
+    """The states (B, R, L, D) of the masked positions of blocks, each beside its history; 0 at the filled ones.
 
     Args:
         first: what the first layer projects each position to, (B, R, L, D).
         filled_BRL: codes, -1 where masked.
     """
     R, L = filled_BRL.shape[1:]
-    read_BRP = _positions_read(filled_BRL == MASKED)
+    masked_BRL = filled_BRL == MASKED
+    read_BRP = _positions_read(masked_BRL)
     turn_BRLX = beside.turn.expand(-1, R, -1, -1)
     turn, turn_of_read = _factors(turn_BRLX), _factors(_taken(turn_BRLX, read_BRP))
     unseen, state = _unseen(beside, None, L, R), first
@@ -86,7 +87,8 @@ def masked_states(stack: LlamaModel, first: Projected, filled_BRL: torch.Tensor,
         state = replace(first, hidden=_taken(first.hidden, read_BRP), query=_taken(first.query, read_BRP))
     unseen = _unseen(beside, read_BRP, L, R)
     read = _normed(stack.norm, _layer(stack.layers[-1], state, turn_of_read, turn, beside.past[-1], unseen))
-    return read.new_zeros(*filled_BRL.shape, read.shape[-1]).scatter_(2, read_BRP[..., None].expand_as(read), read)
+    states = read.new_zeros(*filled_BRL.shape, read.shape[-1]).scatter_(2, read_BRP[..., None].expand_as(read), read)
+    return states.masked_fill_(~masked_BRL[..., None], 0.0)
 
 
 def _positions_read(masked_BRL: torch.Tensor) -> torch.Tensor:

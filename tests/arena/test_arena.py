@@ -90,11 +90,11 @@ def test_mode_times_are_times_and_prefer_the_ends():
 def test_a_walk_is_told_point_by_point(chain, tmp_path):
     method = fitted("fmrec", chain, tmp_path, Budget(minutes=30, epochs=2))
     history = [1, 2, 3]
-    told = method.explain(history, 4)
-    assert (len(told["walk"]), len(told["pulls"])) == (31, 3)
+    explained = method.explain(history, 4)
+    assert (len(explained["walk"]), len(explained["pulls"])) == (31, 3)
     points = method.path([history])
     assert torch.equal(points[0], method.noise)
-    assert told["walk"][-1]["nearest"][0] == int(torch.cdist(points[-1], method.vectors())[0].argmin())
+    assert explained["walk"][-1]["nearest"][0] == int(torch.cdist(points[-1], method.vectors())[0].argmin())
 
 
 def test_the_example_of_the_readme_learns(chain, tmp_path, root):
@@ -147,8 +147,8 @@ def test_against_is_the_paired_ratio_to_mindrec(chain, tmp_path):
         row = {"metrics": {"ndcg@10": float(np.mean(np.array(ranks) >= 0))}, "ranks": ranks}
         row |= {"train_seconds": 1.0, "ms_a_user": 1.0, "parameters": 0, "calls": 1.0}
         (tmp_path / f"{name}-0.json").write_text(json.dumps(row))
-    found = hold_contest(chain, Plan(("mindrec", "covisit"), users=4), tmp_path, lambda line: None)
-    rows = {row["method"]: row for row in found["rows"]}
+    result = hold_contest(chain, Plan(("mindrec", "covisit"), users=4), tmp_path, lambda line: None)
+    rows = {row["method"]: row for row in result["rows"]}
     assert rows["mindrec"]["against"] is None
     assert rows["covisit"]["against"]["ratio"] == 0.5
 

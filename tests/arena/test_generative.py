@@ -41,10 +41,10 @@ def test_scores_are_log_probabilities_and_explained_by_level(task):
     method = Generative(task).eval()
     scores_1N = method.scores([[1, 2, 3]])
     assert bool(torch.isfinite(scores_1N).all())  # 70 beams hold all of 30 items
-    told = method.explain([1, 2, 3], 4)
-    assert sum(told["levels"]) == pytest.approx(float(scores_1N[0, 4]), abs=1e-4)
+    explained = method.explain([1, 2, 3], 4)
+    assert sum(explained["levels"]) == pytest.approx(float(scores_1N[0, 4]), abs=1e-4)
     without = float(method.scores([[1, 3]])[0, 4])
-    assert told["pulls"][1] == pytest.approx(sum(told["levels"]) - without, abs=1e-4)
+    assert explained["pulls"][1] == pytest.approx(sum(explained["levels"]) - without, abs=1e-4)
     assert (left_out([5]), pulls([2.0], 1)) == ([[5]], [0.0])
 
 
@@ -116,8 +116,8 @@ def test_masked_positions_are_real_ones_within_the_share():
 
 def test_a_gap_is_filled_from_both_sides(task):
     method = CaDiRec(task).eval()
-    told = method.explain([1, 2, 3], 4)
-    assert [len(gap) for gap in told["gaps"]] == [10, 10, 10]
+    explained = method.explain([1, 2, 3], 4)
+    assert [len(gap) for gap in explained["gaps"]] == [10, 10, 10]
 
 
 def test_items_that_share_all_codes_are_told_apart():

@@ -74,18 +74,18 @@ def test_the_command_prints_a_steps_time_beside_others_and_the_memory_of_a_train
     words = ("--data", tmp_path / "data", "--preset", "tiny", "--device", "cpu", "--busy", "--memory")
     code, out, err = ours("bench", "train", *words, "--json", tmp_path / "bench-train.json")
     assert code == 0, err
-    found = json.loads(out)
-    assert found == json.loads((tmp_path / "bench-train.json").read_text())
+    result = json.loads(out)
+    assert result == json.loads((tmp_path / "bench-train.json").read_text())
     assert started == [[sys.executable, "-m", "mindrec"]]
     for stage in ("dense", "block"):
-        assert found["busy"][stage]["quiet_ms"] > 0
-        assert found["busy"][stage]["busy_ms"] > 0
+        assert result["busy"][stage]["quiet_ms"] > 0
+        assert result["busy"][stage]["busy_ms"] > 0
         assert f"{stage}: " in err
-    assert found["busy"]["omp_wait_policy"] == os.environ["OMP_WAIT_POLICY"]
-    assert found["memory"]["peak_mb"] > 100
+    assert result["busy"]["omp_wait_policy"] == os.environ["OMP_WAIT_POLICY"]
+    assert result["memory"]["peak_mb"] > 100
     sentence = runpy.run_path(str(ROOT / "assets/results/render.py"))["sections"](tmp_path)[0]
-    assert f"{found['busy']['block']['ratio']} times" in sentence
-    assert f"{found['memory']['peak_mb']:,} MB" in sentence
+    assert f"{result['busy']['block']['ratio']} times" in sentence
+    assert f"{result['memory']['peak_mb']:,} MB" in sentence
 
 
 def test_the_other_process_works_during_the_busy_steps_alone():

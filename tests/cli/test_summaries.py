@@ -16,27 +16,27 @@ def test_a_checkpoint_compared_with_itself_cannot_be_told_apart(checkpoint, chai
     assert code == 0, err
     assert "On 20 test users the left side cannot be told apart from the right one" in out
     assert "+0.0 %, +0.0 % to +0.0 %" in out
-    found = json.loads((tmp_path / "out.json").read_text())
+    result = json.loads((tmp_path / "out.json").read_text())
     code, alone, err = ours(*words, "--device", "cpu", "--json", "-")
     assert code == 0, err
-    assert json.loads(alone)["ratio"] == found["ratio"]
+    assert json.loads(alone)["ratio"] == result["ratio"]
 
 
 def test_several_seeds_have_a_mean_and_their_spread():
-    found = json.loads((ROOT / "assets/results/grocery-twin.json").read_text())
-    rows = compare_rows(found)
+    result = json.loads((ROOT / "assets/results/grocery-twin.json").read_text())
+    rows = compare_rows(result)
     assert len(rows) == 3 + 1 + 3 + 1 + 1
-    mean = found["left_mean"]["ndcg@10"]
-    assert rows[3][4] == f"{mean:.4f} ± {found['left_deviation']['ndcg@10']:.4f}"
-    low = found["ratio"]["ndcg@10"]["low"]
-    assert ("is ahead of" in compare_sentence(found)) == (low > 1)
+    mean = result["left_mean"]["ndcg@10"]
+    assert rows[3][4] == f"{mean:.4f} ± {result['left_deviation']['ndcg@10']:.4f}"
+    low = result["ratio"]["ndcg@10"]["low"]
+    assert ("is ahead of" in compare_sentence(result)) == (low > 1)
 
 
 def test_cold_items_are_judged_beside_likeness_of_texts():
-    found = json.loads((ROOT / "assets/results/grocery-cold.json").read_text())
-    assert len(cold_rows(found)) == 9
-    assert "86 cold items beside 1,634 trained ones" in cold_sentence(found)
-    assert "0.2021 is above that of likeness of texts (0.1691); lift 0." in cold_sentence(found)
+    result = json.loads((ROOT / "assets/results/grocery-cold.json").read_text())
+    assert len(cold_rows(result)) == 9
+    assert "86 cold items beside 1,634 trained ones" in cold_sentence(result)
+    assert "0.2021 is above that of likeness of texts (0.1691); lift 0." in cold_sentence(result)
 
 
 def test_what_saves_misses_is_counted_in_words():

@@ -268,17 +268,17 @@ def test_cold_items_are_found_by_their_tokens(measured):
         "--json", measured / "cold.json",
     )  # fmt: skip
     assert code == 0, err
-    found = json.loads((measured / "cold.json").read_text())
+    result = json.loads((measured / "cold.json").read_text())
     assert "cold items alone, cold targets" in out
     assert "want one of 24 cold items beside 96 trained ones" in out
-    assert f"{found['metrics']['among_cold']['ndcg@10']:.4f} is above that of likeness of texts" in out
-    assert found["items"] == {"trained": 96, "cold": 24}
-    assert 15 < found["users"] < 50
-    ours_, text = found["metrics"], found["baselines"]["tfidf"]
+    assert f"{result['metrics']['among_cold']['ndcg@10']:.4f} is above that of likeness of texts" in out
+    assert result["items"] == {"trained": 96, "cold": 24}
+    assert 15 < result["users"] < 50
+    ours_, text = result["metrics"], result["baselines"]["tfidf"]
     assert ours_["among_cold"]["hit@10"] > 0.9
     assert ours_["among_all"]["hit@10"] > 2 * 10 / 120, "twice what chance gives"
     assert text["among_cold"]["hit@10"] < 0.7
-    assert set(found["baselines"]) == {"dense", "tfidf"}
+    assert set(result["baselines"]) == {"dense", "tfidf"}
     assert "**24 of 120 items are held out**" in (measured / "warm" / "README.md").read_text()
 
 
@@ -289,12 +289,12 @@ def test_validation_chooses_the_lift_for_all_cases_as_they_come(measured):
         "--lift", "0,1,10", "--json", "-",
     )  # fmt: skip
     assert code == 0, err
-    found = json.loads(out)
-    tried = {one["lift"]: one for one in found["lifts_on_validation"]}
+    result = json.loads(out)
+    tried = {one["lift"]: one for one in result["lifts_on_validation"]}
     assert list(tried) == [0.0, 1.0, 10.0]
-    assert found["lift"] == max(tried, key=lambda lift: tried[lift]["ndcg@10"]) != 10
+    assert result["lift"] == max(tried, key=lambda lift: tried[lift]["ndcg@10"]) != 10
     assert tried[10.0]["ndcg@10"] < tried[0.0]["ndcg@10"]
-    assert found["everyone"]["users"] == 150
+    assert result["everyone"]["users"] == 150
     assert "is not a number" in refused(
         "evaluate", "--cold", "--checkpoint", measured / "model", "--data", measured / "whole", "--lift", "1;2"
     )

@@ -71,8 +71,8 @@ def assert_is_truth(found: dict[int, float], truth: torch.Tensor) -> None:
 @given(case=toys())
 def test_wide_beam_equals_brute_force(order, expansion, case):
     made, histories = case
-    found = answers(made, histories, config_for(made, beam_size=100, order=order, **EXPANSIONS[expansion]))
-    for history, one in zip(histories, found, strict=True):
+    decoded = answers(made, histories, config_for(made, beam_size=100, order=order, **EXPANSIONS[expansion]))
+    for history, one in zip(histories, decoded, strict=True):
         assert_is_truth(one, made.truth(history))
 
 
@@ -95,10 +95,10 @@ def test_fixed_orders_equal_enumeration_for_a_real_network(case, seed):
     drawn = torch.randperm(len(places), generator=torch.Generator().manual_seed(seed)).tolist()
     shuffled = sorted(places, key=lambda p: -drawn[p])
     for order, path in (("left_to_right", places), ("random", shuffled)):
-        found = answers(made, [history], config_for(made, beam_size=100, order=order, seed=seed), model)[0]
+        decoded = answers(made, [history], config_for(made, beam_size=100, order=order, seed=seed), model)[0]
         want = enumerate_order(model, made.index, history[-6:], allowed, tuple(path))
-        assert set(found) == set(allowed.nonzero()[:, 0].tolist())
-        for row, score in found.items():
+        assert set(decoded) == set(allowed.nonzero()[:, 0].tolist())
+        for row, score in decoded.items():
             assert score == pytest.approx(float(want[row]), abs=1e-4)
 
 
@@ -110,11 +110,11 @@ def test_joint_merges_all_orders_of_a_real_network(merge):
     paths = torch.stack(list(enumerate_all_orders(model, made.index, history, made.truth(history) > 0).values()))
     want = paths.max(0).values if merge == "max" else paths.logsumexp(0) - math.log(math.factorial(3))
     config = config_for(made, beam_size=100, order="confidence", expansion="joint", merge=merge)
-    found = answers(made, [history], config, model)[0]
-    assert len(found) == 5
-    for row, score in found.items():
+    decoded = answers(made, [history], config, model)[0]
+    assert len(decoded) == 5
+    for row, score in decoded.items():
         assert score == pytest.approx(float(want[row]), abs=1e-5)
-    assert (paths.max(0).values - paths.min(0).values)[list(found)].max() > 0.01, "the orders must disagree"
+    assert (paths.max(0).values - paths.min(0).values)[list(decoded)].max() > 0.01, "the orders must disagree"
 
 
 def possible(made: Toy, codes: torch.Tensor, history) -> torch.Tensor:
@@ -192,10 +192,10 @@ def test_one_step_scores_the_catalog_in_one_pass(case, scoring):
     steps = run(made, [history], config_for(made, beam_size=100, steps=1, scoring=scoring), model)
     assert len(steps) == 2
     assert int(steps[-1].nfe[0]) == 1
-    found = answers(made, [history], config_for(made, beam_size=100, steps=1, scoring=scoring), model)[0]
-    assert set(found) == set(allowed.nonzero()[:, 0].tolist())
+    decoded = answers(made, [history], config_for(made, beam_size=100, steps=1, scoring=scoring), model)[0]
+    assert set(decoded) == set(allowed.nonzero()[:, 0].tolist())
     if scoring == "token" or len(made.sizes) == 1:
-        for row, score in found.items():
+        for row, score in decoded.items():
             assert score == pytest.approx(float(want[row]), abs=1e-5)
 
 
@@ -223,8 +223,8 @@ def test_every_partition_setting_keeps_all_mass_and_all_items(order, settings, e
     config = config_for(made, beam_size=100, order=order, evidence=evidence, **settings)
     last = run(made, histories, config, made.compact(2))[-1]
     assert torch.allclose(last.coverage, torch.ones(2, dtype=torch.float64), atol=1e-5)
-    for history, found in zip(histories, answers(made, histories, config, made.compact(2)), strict=True):
-        assert set(found) == set(range(20)) - set(history)
+    for history, decoded in zip(histories, answers(made, histories, config, made.compact(2)), strict=True):
+        assert set(decoded) == set(range(20)) - set(history)
 
 
 @pytest.mark.parametrize(
@@ -248,12 +248,12 @@ def test_positions_are_spread_evenly_larger_parts_last(n_open, settings, want):
 def test_evidence_only_is_the_dense_ranking(order, case):
     made, histories = case
     model = made.compact(6)
-    found = answers(made, histories, config_for(made, beam_size=100, evidence="only", order=order), model)
+    decoded = answers(made, histories, config_for(made, beam_size=100, evidence="only", order=order), model)
     logits = model.item_logits(model.encode(histories)).double()
     for user, history in enumerate(histories):
         want = logits[user].masked_fill(made.truth(history) == 0, -torch.inf).softmax(0)
-        assert set(found[user]) == set(want.nonzero()[:, 0].tolist())
-        for row, score in found[user].items():
+        assert set(decoded[user]) == set(want.nonzero()[:, 0].tolist())
+        for row, score in decoded[user].items():
             assert math.exp(score) == pytest.approx(float(want[row]), abs=1e-6)
 
 
@@ -285,9 +285,9 @@ def test_nothing_ruled_out_is_ever_returned(order, expansion, case, width, data)
         with pytest.raises(MindRecError, match="no item is left"):
             answers(made, histories, config, made.compact())
         return
-    for user, found in enumerate(answers(made, histories, config, made.compact())):
-        assert 1 <= len(found) <= min(width, int(allowed[user].sum()))
-        assert allowed[user, list(found)].all()
+    for user, decoded in enumerate(answers(made, histories, config, made.compact())):
+        assert 1 <= len(decoded) <= min(width, int(allowed[user].sum()))
+        assert allowed[user, list(decoded)].all()
 
 
 @every_expansion
@@ -363,8 +363,8 @@ def test_pins_condition_the_answer(order, expansion, case, data):
     first = run(made, histories, config)[0].beams
     assert (first.codes[:, position] == code).all()
     assert (first.score == 0).all()
-    for found, truth in zip(answers(made, histories, config), truths, strict=True):
-        assert_is_truth(found, truth / truth.sum())
+    for decoded, truth in zip(answers(made, histories, config), truths, strict=True):
+        assert_is_truth(decoded, truth / truth.sum())
 
 
 @every_expansion
@@ -385,8 +385,8 @@ def test_bans_condition_the_answer(expansion, case, data):
         return
     extra = {"forbid_items": (row,), "forbid_tokens": ((position, code),), **EXPANSIONS[expansion]}
     config = config_for(made, beam_size=100, order="confidence", **extra)
-    for found, history in zip(answers(told, histories, config), histories, strict=True):
-        assert_is_truth(found, told.truth(history))
+    for decoded, history in zip(answers(told, histories, config), histories, strict=True):
+        assert_is_truth(decoded, told.truth(history))
 
 
 def test_pinning_a_whole_item_returns_it():
@@ -542,10 +542,10 @@ def test_ties_break_by_token_ids(order, expansion, width):
         width = len(last.beams.codes)  # more states than beams compete on the way
     if expansion == "partition":
         assert len(last.beams.codes) == width
-    found = [tuple(c) for c in last.beams.codes.tolist()]
-    assert found == sorted(found)
+    rows = [tuple(c) for c in last.beams.codes.tolist()]
+    assert rows == sorted(rows)
     if expansion == "partition" and order in ("left_to_right", "coarse_to_fine", "confidence", "margin"):
-        assert found == sorted(map(tuple, codes.tolist()))[:width]
+        assert rows == sorted(map(tuple, codes.tolist()))[:width]
 
 
 @every_expansion

@@ -29,7 +29,7 @@ MODEL = OracleDenoiser(MADE.tokens, MADE.sizes, truth)
 @pytest.mark.parametrize("right", [0, 1, 2, 5])
 def test_a_gap_is_ranked_by_bayes_rule_over_both_sides(right):
     gaps = [([3, 7], [1, 5]), ([], [4]), ([2, 6], [])]
-    for (left, after), own in zip(gaps, fill_gaps(MODEL, MADE.index, gaps, EXACT, right=right), strict=True):
+    for (left, after), fillings in zip(gaps, fill_gaps(MODEL, MADE.index, gaps, EXACT, right=right), strict=True):
         want = {}
         for row in set(range(10)) - {*left, *after}:
             value, before = math.log(truth(left)[row]), [*left, row]
@@ -38,32 +38,32 @@ def test_a_gap_is_ranked_by_bayes_rule_over_both_sides(right):
                 before.append(item)
             want[row] = value
         total = math.log(sum(map(math.exp, want.values())))
-        assert {f.row: f.score for f in own} == pytest.approx({r: v - total for r, v in want.items()}, abs=1e-9)
-        assert [f.row for f in own] == sorted(want, key=lambda row: -want[row])
-        assert sum(math.exp(f.score) for f in own) == pytest.approx(1)
+        assert {f.row: f.score for f in fillings} == pytest.approx({r: v - total for r, v in want.items()}, abs=1e-9)
+        assert [f.row for f in fillings] == sorted(want, key=lambda row: -want[row])
+        assert sum(math.exp(f.score) for f in fillings) == pytest.approx(1)
 
 
 def test_only_the_first_candidates_of_the_left_side_are_weighed():
-    (own,) = fill_gaps(MODEL, MADE.index, [([3], [1])], EXACT, candidates=4)
+    (fillings,) = fill_gaps(MODEL, MADE.index, [([3], [1])], EXACT, candidates=4)
     left = truth([3]).clone()
     left[1] = 0
-    assert {f.row for f in own} == set(left.topk(4).indices.tolist())
+    assert {f.row for f in fillings} == set(left.topk(4).indices.tolist())
 
 
 def test_a_right_item_that_was_seen_before_says_nothing():
-    (own,) = fill_gaps(MODEL, MADE.index, [([3, 1], [3])], EXACT)
-    assert all(f.right == 0 for f in own)
+    (fillings,) = fill_gaps(MODEL, MADE.index, [([3, 1], [3])], EXACT)
+    assert all(f.right == 0 for f in fillings)
 
 
 def test_each_item_is_scored_given_the_others_and_the_least_is_marked():
     histories = [[3, 7, 1], [0, 9]]
-    for history, own in zip(histories, odd_one_out(MODEL, MADE.index, histories, EXACT), strict=True):
-        for place, found in enumerate(own):
+    for history, lifts in zip(histories, odd_one_out(MODEL, MADE.index, histories, EXACT), strict=True):
+        for place, found in enumerate(lifts):
             others = [*history[:place], *history[place + 1 :]]
             assert found.row == history[place]
             assert found.score == pytest.approx(math.log(truth(others)[history[place]]), abs=1e-9)
             assert found.lift is None
-        assert own[least(own)].score == min(found.score for found in own)
+        assert lifts[least(lifts)].score == min(found.score for found in lifts)
 
 
 def test_lift_tells_a_rare_item_from_one_that_does_not_fit():
@@ -77,9 +77,9 @@ def test_lift_tells_a_rare_item_from_one_that_does_not_fit():
         rest[list(history)] = 0
         return rest / rest.sum()
 
-    (own,) = odd_one_out(OracleDenoiser(made.tokens, made.sizes, world), made.index, [[0, 1, 5, 6]], EXACT)
-    assert min(own, key=lambda found: found.score).row == 0
-    assert own[least(own)].row == 1
+    (lifts,) = odd_one_out(OracleDenoiser(made.tokens, made.sizes, world), made.index, [[0, 1, 5, 6]], EXACT)
+    assert min(lifts, key=lambda found: found.score).row == 0
+    assert lifts[least(lifts)].row == 1
 
 
 @pytest.mark.parametrize("history", [[], [4], [4, 5, 4]])
@@ -90,10 +90,10 @@ def test_an_odd_one_needs_others(history):
 
 def test_a_recommender_names_them(recommender):
     ids = [item.item_id for item in recommender.catalog.items[:4]]
-    found = recommender.fill_gap(ids, 2, candidates=8)
-    assert [f.rank for f in found] == list(range(1, len(found) + 1))
-    assert not {f.row for f in found} & set(recommender.history_rows(ids))
-    assert sum(f.probability for f in found) == pytest.approx(1)
+    fillings = recommender.fill_gap(ids, 2, candidates=8)
+    assert [f.rank for f in fillings] == list(range(1, len(fillings) + 1))
+    assert not {f.row for f in fillings} & set(recommender.history_rows(ids))
+    assert sum(f.probability for f in fillings) == pytest.approx(1)
     odd = recommender.odd_one_out(ids)
     assert [o.item.item_id for o in odd] == ids
     assert sum(o.odd for o in odd) == 1

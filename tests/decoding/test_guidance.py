@@ -123,8 +123,8 @@ def test_guidance_moves_away_from_what_is_taken_by_all():
     """Two items as likely for this history: the one that hardly anybody takes comes first."""
     made = replace(toy((2, 2), 4, 0), p=torch.tensor([0.3, 0.3, 0.2, 0.2]).double())
     made = replace(made, popularity=torch.tensor([1000, 10, 10, 10]))
-    found = answers(made, DecodeConfig(guidance=0.5), [[3]])[0]
-    assert found[1] > found[0]
+    decoded = answers(made, DecodeConfig(guidance=0.5), [[3]])[0]
+    assert decoded[1] > decoded[0]
 
 
 def test_an_item_never_taken_gains_no_more_than_its_even_share_allows():

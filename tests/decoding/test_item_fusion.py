@@ -72,11 +72,11 @@ def test_weights_are_found_again():
     histories = [rng.choice(MADE.n_items, 3, replace=False).tolist() for _ in range(4000)]
     evidence, own = both_sides(model, histories)
     p = torch.nan_to_num(0.8 * evidence + 0.5 * own, nan=-torch.inf).softmax(1).numpy()
-    asked = [Case(str(n), tuple(h), int(rng.choice(MADE.n_items, p=p[n]))) for n, h in enumerate(histories)]
-    found = calibrate(model, CodeTable(MADE.codes, MADE.sizes), asked)
+    sample = [Case(str(n), tuple(h), int(rng.choice(MADE.n_items, p=p[n]))) for n, h in enumerate(histories)]
+    fitted = calibrate(model, CodeTable(MADE.codes, MADE.sizes), sample)
     assert model.evidence_weight().tolist() == pytest.approx([0.8] * 3, abs=0.15)
     assert model.token_weight().tolist() == pytest.approx([0.5] * 3, abs=0.15)
-    assert found["both"][0] < min(found["evidence"][0], found["tokens"][0])
+    assert fitted["both"][0] < min(fitted["evidence"][0], fitted["tokens"][0])
 
 
 def test_a_denoiser_that_adds_nothing_is_given_no_weight():
@@ -86,7 +86,7 @@ def test_a_denoiser_that_adds_nothing_is_given_no_weight():
     histories = [rng.choice(MADE.n_items, 3, replace=False).tolist() for _ in range(1000)]
     evidence, _ = both_sides(model, histories)
     p = evidence.softmax(1).numpy()
-    asked = [Case(str(n), tuple(h), int(rng.choice(MADE.n_items, p=p[n]))) for n, h in enumerate(histories)]
-    calibrate(model, CodeTable(MADE.codes, MADE.sizes), asked)
+    sample = [Case(str(n), tuple(h), int(rng.choice(MADE.n_items, p=p[n]))) for n, h in enumerate(histories)]
+    calibrate(model, CodeTable(MADE.codes, MADE.sizes), sample)
     assert model.evidence_weight().tolist() == pytest.approx([1.0] * 3, abs=0.15)
     assert max(model.token_weight().tolist()) < 0.001

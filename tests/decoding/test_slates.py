@@ -41,12 +41,12 @@ def best(made: Toy, history, n: int, most: int | None = None) -> dict[frozenset,
 def test_a_wide_search_finds_the_likeliest_slates_of_an_oracle(most):
     histories, n = [[2, 5], [1]], 3
     exact = DecodeConfig(beam_size=20, evidence="only")  # a denoiser does not know what is ruled out, item mass does
-    found = slates(MADE.oracle(), MADE.index, histories, exact, n, width=10_000, max_per_category=most)
-    for history, own in zip(histories, found, strict=True):
+    chosen = slates(MADE.oracle(), MADE.index, histories, exact, n, width=10_000, max_per_category=most)
+    for history, ranked_slates in zip(histories, chosen, strict=True):
         want = best(MADE, history, n, most)
-        assert {frozenset(s.rows) for s in own} == set(want)
-        assert [s.score for s in own] == pytest.approx(sorted(want.values(), reverse=True), abs=1e-9)
-        assert all(s.score == pytest.approx(want[frozenset(s.rows)], abs=1e-9) for s in own)
+        assert {frozenset(s.rows) for s in ranked_slates} == set(want)
+        assert [s.score for s in ranked_slates] == pytest.approx(sorted(want.values(), reverse=True), abs=1e-9)
+        assert all(s.score == pytest.approx(want[frozenset(s.rows)], abs=1e-9) for s in ranked_slates)
 
 
 def test_a_later_item_knows_the_earlier_ones():
@@ -60,8 +60,8 @@ def test_a_later_item_knows_the_earlier_ones():
         return p / p.sum()
 
     chain = OracleDenoiser(made.tokens, made.sizes, follows)
-    (own,) = slates(chain, made.index, [[3]], DecodeConfig(evidence="off"), 4)
-    assert own[0].rows == (4, 5, 6, 7)
+    (ranked_slates,) = slates(chain, made.index, [[3]], DecodeConfig(evidence="off"), 4)
+    assert ranked_slates[0].rows == (4, 5, 6, 7)
 
 
 def test_width_one_takes_the_first_answer_again_and_again():
@@ -70,16 +70,16 @@ def test_width_one_takes_the_first_answer_again_and_again():
     for _ in range(4):
         (step,) = slates(model, MADE.index, [[*history, *want]], WIDE, 1)
         want.append(step[0].rows[0])
-    (own,) = slates(model, MADE.index, [history], WIDE, 4, width=1)
-    assert own == [Slate(tuple(want), own[0].scores)]
+    (ranked_slates,) = slates(model, MADE.index, [history], WIDE, 4, width=1)
+    assert ranked_slates == [Slate(tuple(want), ranked_slates[0].scores)]
 
 
 def test_a_batch_chooses_as_its_histories_do_alone():
     histories = [[2], [5, 1, 0], [8, 7]]
     together = slates(MADE.compact(), MADE.index, histories, WIDE, 4)
-    for history, own in zip(histories, together, strict=True):
+    for history, ranked_slates in zip(histories, together, strict=True):
         (alone,) = slates(MADE.compact(), MADE.index, [history], WIDE, 4)
-        assert [s.rows for s in own] == [s.rows for s in alone]
+        assert [s.rows for s in ranked_slates] == [s.rows for s in alone]
 
 
 def repeats(n_slates: int) -> int:
@@ -94,8 +94,8 @@ def repeats(n_slates: int) -> int:
         )
         histories = [rng.choice(40, rng.integers(1, 8), replace=False).tolist() for _ in range(per)]
         most = [None, 1, 3][seed % 3]
-        found = slates(model, made.index, histories, config, 4, width=int(rng.integers(1, 4)), max_per_category=most)
-        for history, (first, *_) in zip(histories, found, strict=True):
+        chosen = slates(model, made.index, histories, config, 4, width=int(rng.integers(1, 4)), max_per_category=most)
+        for history, (first, *_) in zip(histories, chosen, strict=True):
             codes = made.codes[list(first.rows), 1].tolist()
             wrong += len(set(first.rows)) < 4 or (seen and bool(set(first.rows) & set(history)))
             wrong += most is not None and max(map(codes.count, codes)) > most
@@ -130,12 +130,12 @@ def test_a_limit_needs_categories():
 
 def test_a_recommender_names_the_slate_and_traces_each_slot(recommender):
     history = [item.item_id for item in recommender.catalog.items[:2]]
-    found = recommender.slate(history, 3, max_per_category=1, trace=True)
-    rows = [item.row for item in found.items]
-    assert [item.rank for item in found.items] == [1, 2, 3]
+    chosen = recommender.slate(history, 3, max_per_category=1, trace=True)
+    rows = [item.row for item in chosen.items]
+    assert [item.rank for item in chosen.items] == [1, 2, 3]
     assert len(set(rows)) == 3
-    for slot, trace in enumerate(found.traces):
+    for slot, trace in enumerate(chosen.traces):
         assert list(trace.history) == [*recommender.history_rows(history), *rows[:slot]]
         scores = {r.row: r.score for r in trace.results}
-        assert scores[rows[slot]] == pytest.approx(found.items[slot].score, abs=1e-3)
-    assert recommender.slates([history, history], 3, max_per_category=1)[1].items == found.items
+        assert scores[rows[slot]] == pytest.approx(chosen.items[slot].score, abs=1e-3)
+    assert recommender.slates([history, history], 3, max_per_category=1)[1].items == chosen.items

@@ -41,9 +41,9 @@ def test_all_orders_of_an_oracle_agree_so_that_votes_change_nothing(order):
     truth = MADE.truth(HISTORY)
     for row, logp in zip(item_of(last), last.votes.logp.tolist(), strict=True):
         assert logp == pytest.approx([float(truth[row].log())] * 6, abs=1e-9)
-    found = ranked(MADE, last)
-    assert list(found) == list(ranked(MADE, plain))
-    assert found == pytest.approx(ranked(MADE, plain), abs=1e-9)
+    answer = ranked(MADE, last)
+    assert list(answer) == list(ranked(MADE, plain))
+    assert answer == pytest.approx(ranked(MADE, plain), abs=1e-9)
 
 
 @pytest.mark.parametrize("pins", [(), ((2, 1),), ((0, 1), (3, 0))])
@@ -64,11 +64,11 @@ def test_each_vote_is_the_walk_along_its_order(pins):
 
 def test_the_mean_over_the_orders_ranks_and_another_ranking_comes_of_it():
     last = last_step(MADE, MADE.compact(1), ALL)
-    found = ranked(MADE, last)
+    answer = ranked(MADE, last)
     mean = dict(zip(item_of(last), last.votes.logp.mean(1).tolist(), strict=True))
-    assert found == pytest.approx(mean)
-    assert list(found.values()) == sorted(found.values(), reverse=True)
-    assert list(found) != item_of(last)
+    assert answer == pytest.approx(mean)
+    assert list(answer.values()) == sorted(answer.values(), reverse=True)
+    assert list(answer) != item_of(last)
 
 
 @pytest.mark.parametrize("settings", [{}, {"evidence": "on"}, {"guidance": 0.7}, {"scoring": "item"},
@@ -132,18 +132,18 @@ def test_an_auto_regressive_denoiser_has_one_order():
 
 def test_the_trace_keeps_each_orders_rank_of_each_item(recommender):
     history = [item.item_id for item in recommender.catalog.items[:2]]
-    found = recommender.recommend(history, {"votes": 4, "beam_size": 6}).trace
+    answer = recommender.recommend(history, {"votes": 4, "beam_size": 6}).trace
     plain = recommender.recommend(history, {"beam_size": 6}).trace
-    assert found.steps == plain.steps
+    assert answer.steps == plain.steps
     assert plain.votes is None
-    votes = found.votes
+    votes = answer.votes
     assert [item.row for item in votes.items] == [r.row for r in plain.results]
     assert [item.searched for item in votes.items] == list(range(len(votes.items)))
     for ranks in zip(*(item.ranks for item in votes.items), strict=True):
         assert sorted(ranks) == list(range(len(votes.items)))
-    assert {r.row for r in found.results} == {item.row for item in votes.items}
-    assert type(found).from_json(found.to_json()) == found
+    assert {r.row for r in answer.results} == {item.row for item in votes.items}
+    assert type(answer).from_json(answer.to_json()) == answer
     with pytest.raises(MindRecError, match="ranks are needed"):
-        type(found).from_json(found.to_json().replace('"ranks":[', '"ranks":[0,'))
+        type(answer).from_json(answer.to_json().replace('"ranks":[', '"ranks":[0,'))
     with pytest.raises(MindRecError, match="no items that they are on"):
-        type(found).from_dict(found.to_dict() | {"results": []})
+        type(answer).from_dict(answer.to_dict() | {"results": []})

@@ -27,14 +27,14 @@ def test_scores_and_ranks_are_those_of_brute_force(case, rows):
     allowed = rule_out(made.index, histories, config).table()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(without_beams, "ROWS", rows)
-        found = answers_above(open_exact(made.oracle(), made.index, histories, config), everything(histories))
+        above = answers_above(open_exact(made.oracle(), made.index, histories, config), everything(histories))
     order = tuple(range(len(made.sizes)))
     for user, history in enumerate(histories):
         want = enumerate_order(made.oracle(), made.index, history, allowed[user], order)
-        mine = found.user == user
-        assert torch.allclose(found.score[mine], want[found.item[mine]], atol=1e-9)
-        assert sorted(found.item[mine].tolist()) == (want > -torch.inf).nonzero()[:, 0].tolist()
-        for item, rank in zip(found.item[mine].tolist(), found.rank[mine].tolist(), strict=True):
+        mine = above.user == user
+        assert torch.allclose(above.score[mine], want[above.item[mine]], atol=1e-9)
+        assert sorted(above.item[mine].tolist()) == (want > -torch.inf).nonzero()[:, 0].tolist()
+        for item, rank in zip(above.item[mine].tolist(), above.rank[mine].tolist(), strict=True):
             assert int((want > want[item] + 1e-12).sum()) <= rank < int((want >= want[item] - 1e-12).sum())
 
 
@@ -78,8 +78,8 @@ def test_a_floor_spares_what_lies_below_it_and_never_the_target():
     p = made.truth([0]).log()
     floor = p.sort(descending=True).values[4:5]
     last = int(p.masked_fill(p.isinf(), torch.inf).argmin())
-    found = answers_above(open_exact(oracle, made.index, [[0]], config), floor, torch.tensor([last]))
-    assert found.item.tolist() == [*p.sort(descending=True, stable=True).indices[:5].tolist(), last]
+    above = answers_above(open_exact(oracle, made.index, [[0]], config), floor, torch.tensor([last]))
+    assert above.item.tolist() == [*p.sort(descending=True, stable=True).indices[:5].tolist(), last]
 
 
 def test_an_item_that_is_ruled_out_or_unknown_has_no_score():

@@ -42,33 +42,33 @@ def set_alone(history) -> torch.Tensor:
 
 
 def test_where_the_last_item_is_everything_only_what_changes_it_moves_the_answer():
-    found = measured(last_alone)
-    assert list(found) == list(CHANGES)
+    moves = measured(last_alone)
+    assert list(moves) == list(CHANGES)
     for name in ("first_dropped", "repeated"):
         still = {"mean": 1.0, "low": 1.0, "high": 1.0}
-        assert (found[name]["overlap@10"], found[name]["first"]) == (still, still)
-        assert found[name]["places"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
-        assert found[name]["unmoved"] == found[name]["cases"] == len(ASKED)
+        assert (moves[name]["overlap@10"], moves[name]["first"]) == (still, still)
+        assert moves[name]["places"] == {"mean": 0.0, "low": 0.0, "high": 0.0}
+        assert moves[name]["unmoved"] == moves[name]["cases"] == len(ASKED)
     # The last item lies 15 places on around the circle, the one before it 10: of ten answers five are shared.
-    dropped = found["last_dropped"]
+    dropped = moves["last_dropped"]
     assert dropped["overlap@10"]["mean"] == 0.5
     assert dropped["first"]["mean"] == 0
     assert dropped["unmoved"] == 0
     # Reversed, 15 places lie between the two ends: of ten answers in 24 one is shared, 15 + 10 - 24.
-    assert found["reversed"]["overlap@10"]["mean"] == pytest.approx(0.1)
+    assert moves["reversed"]["overlap@10"]["mean"] == pytest.approx(0.1)
     expected = [abs((c.target - c.history[-1] - 1) % N - (c.target - c.history[0] - 1) % N) for c in ASKED]
-    assert found["reversed"]["places"]["mean"] == pytest.approx(np.mean(expected))
-    assert found["reversed"]["ranked"] == len(ASKED)
+    assert moves["reversed"]["places"]["mean"] == pytest.approx(np.mean(expected))
+    assert moves["reversed"]["ranked"] == len(ASKED)
 
 
 def test_where_only_the_set_counts_reversing_and_repeating_move_nothing_at_all():
-    found = measured(set_alone, ordered=False)
+    moves = measured(set_alone, ordered=False)
     for name in ("reversed", "repeated"):
-        assert found[name]["unmoved"] == found[name]["cases"] == len(ASKED)
-        assert found[name]["places"]["mean"] == 0
-    assert found["reversed"]["expected"] == "nothing"
+        assert moves[name]["unmoved"] == moves[name]["cases"] == len(ASKED)
+        assert moves[name]["places"]["mean"] == 0
+    assert moves["reversed"]["expected"] == "nothing"
     assert measured(set_alone)["reversed"]["expected"] is None
-    assert found["last_dropped"]["overlap@10"]["mean"] < 1
+    assert moves["last_dropped"]["overlap@10"]["mean"] < 1
 
 
 def test_an_item_that_may_be_recommended_again_is_no_move():
@@ -79,17 +79,17 @@ def test_an_item_that_may_be_recommended_again_is_no_move():
         p[list(history)] = 0
         return p / p.sum()
 
-    found = measured(truth, DecodeConfig(beam_size=N, evidence="off"))
+    moves = measured(truth, DecodeConfig(beam_size=N, evidence="off"))
     for name in ("last_dropped", "first_dropped", "reversed", "repeated", "swapped"):
-        assert found[name]["unmoved"] == len(ASKED), name
+        assert moves[name]["unmoved"] == len(ASKED), name
 
 
 def test_a_change_that_means_nothing_is_left_out():
     alone = [Case("a", (3,), 5)]
-    found = measured(last_alone, asked=alone)
-    assert [found[name]["cases"] for name in ("last_dropped", "first_dropped", "reversed")] == [0, 0, 0]
-    assert found["reversed"]["overlap@10"] is None
-    assert found["swapped"]["cases"] == found["repeated"]["cases"] == 1
+    moves = measured(last_alone, asked=alone)
+    assert [moves[name]["cases"] for name in ("last_dropped", "first_dropped", "reversed")] == [0, 0, 0]
+    assert moves["reversed"]["overlap@10"] is None
+    assert moves["swapped"]["cases"] == moves["repeated"]["cases"] == 1
 
 
 def test_an_item_gives_way_to_another_brand_of_its_own_category():
@@ -124,16 +124,16 @@ def test_the_command_tells_a_table_and_its_file_is_read_for_its_own_checkpoint_a
     assert "order reversed" in told
     assert "stay with" in told
     assert [change["cases"] <= 30 for change in read_behaviour(out, recommender)["changes"]] == [True] * len(CHANGES)
-    found = json.loads(out.read_text())
+    result = json.loads(out.read_text())
     # A chain is known by its last item: another one moves the answer more than a missing first one does.
-    kept = {change["change"]: change["overlap@10"]["mean"] for change in found["changes"]}
+    kept = {change["change"]: change["overlap@10"]["mean"] for change in result["changes"]}
     assert kept["first_dropped"] > kept["last_dropped"]
     for damage in (
         {"checkpoint": {"fingerprint": "another"}},
         {"checkpoint": {}},
-        {"changes": found["changes"][:2]},
+        {"changes": result["changes"][:2]},
         {"changes": 3},
     ):
-        out.write_text(json.dumps(found | damage))
+        out.write_text(json.dumps(result | damage))
         with pytest.raises(MindRecError, match="behaviour"):
             read_behaviour(out, recommender)

@@ -49,10 +49,12 @@ def test_the_page_is_whole_and_tells_what_the_table_holds(checkpoint, chain_data
 
 
 def test_a_linked_case_is_played_again_with_the_fate_that_its_line_tells(recommender, checkpoint, chain_data, tmp_path):
-    found = write_report(checkpoint, chain_data, tmp_path / "r.html", Protocol(users=30, device="cpu"), progress=False)
+    diagnosis = write_report(
+        checkpoint, chain_data, tmp_path / "r.html", Protocol(users=30, device="cpu"), progress=False
+    )
     page = (tmp_path / "r.html").read_text()
-    for n in typical(found.cases):
-        case = found.cases.iloc[n]
+    for n in typical(diagnosis.cases):
+        case = diagnosis.cases.iloc[n]
         section = page[page.index(f'<section id="case-{n}">') :].split("</section>")[0]
         beams = [int(n) for n in re.findall(r"; (\d+) can become the true item", section)]
         assert beams == case["gold_beams"][: len(beams)].tolist()
@@ -64,14 +66,16 @@ def test_a_linked_case_is_played_again_with_the_fate_that_its_line_tells(recomme
 
 
 def test_titles_are_text_and_counts_are_those_of_the_summary(checkpoint, recommender, chain_data, tmp_path):
-    found = write_report(checkpoint, chain_data, tmp_path / "r.html", Protocol(users=30, device="cpu"), progress=False)
+    diagnosis = write_report(
+        checkpoint, chain_data, tmp_path / "r.html", Protocol(users=30, device="cpu"), progress=False
+    )
     kept = recommender.checkpoint
     items = tuple(replace(item, title=f"{EVIL}{n}") for n, item in enumerate(kept.catalog.items))
-    page = report_page(found, Recommender(replace(kept, catalog=replace(kept.catalog, items=items))), EVIL)
+    page = report_page(diagnosis, Recommender(replace(kept, catalog=replace(kept.catalog, items=items))), EVIL)
     read = Tags(page)
     assert not {"script", "img"} & read.tags
     assert not read.loads
-    total = summary(found)
+    total = summary(diagnosis)
     assert f"{total['hits']:,} true items among the first 10" in page
     slices = page[page.index("Hit rate by") : page.index("Cases, step by step")]
     assert "%</td>" in slices

@@ -44,11 +44,11 @@ def catalog(items: dict, n_categories: int = 2, exclude_seen: bool = False) -> T
 
 def diagnosed(made: Toy, golds: str, *, history=(0,), k: int = 10, train=(), names=NAMES, **settings) -> pd.DataFrame:
     """The cases of some golds by name ("?" is unknown), indexed by name."""
-    asked = [Case(g, tuple(history), names.index(g) if g != "?" else -1) for g in golds]
+    sample = [Case(g, tuple(history), names.index(g) if g != "?" else -1) for g in golds]
     config = DecodeConfig(**{"evidence": "off", "exclude_seen": made.exclude_seen} | settings)
     facts = ItemFacts.of(names, made.codes.numpy(), made.index.levels.categories, [np.array(t) for t in train])
     return (
-        diagnose(made.oracle(), made.index, asked, config, facts, k=k)
+        diagnose(made.oracle(), made.index, sample, config, facts, k=k)
         .set_index("user_id", drop=False)
         .rename_axis(None)
     )
@@ -63,34 +63,34 @@ def fate(case: pd.Series) -> tuple:
 
 
 def test_greedy_loses_each_item_where_the_catalog_says():
-    found = diagnosed(catalog(ITEMS), "abcdef", beam_size=1)
-    assert fate(found.loc["a"]) == (None, None, None)
-    assert fate(found.loc["b"]) == ("sibling", 3, 2)
-    assert fate(found.loc["c"]) == fate(found.loc["d"]) == ("early_category", 2, 1)
-    assert fate(found.loc["e"]) == fate(found.loc["f"]) == ("early_category", 1, 0)
+    frame = diagnosed(catalog(ITEMS), "abcdef", beam_size=1)
+    assert fate(frame.loc["a"]) == (None, None, None)
+    assert fate(frame.loc["b"]) == ("sibling", 3, 2)
+    assert fate(frame.loc["c"]) == fate(frame.loc["d"]) == ("early_category", 2, 1)
+    assert fate(frame.loc["e"]) == fate(frame.loc["f"]) == ("early_category", 1, 0)
     want = {"b": 0.30 / 0.25, "c": 0.55 / 0.09, "d": 0.55 / 0.09, "e": 0.64 / 0.36, "f": 0.64 / 0.36}
     for name, ratio in want.items():
-        assert found.margin[name] == pytest.approx(math.log(ratio), abs=1e-12)
-    assert math.isnan(found.margin["a"])
-    assert found.gold_beams["c"].tolist() == [1, 1, 0, 0]
-    assert found.gold_best_rank["c"].tolist() == [0, 0, -1, -1]
-    assert found.levels_passed["c"].tolist() == [True, False, False]
-    assert found.levels_passed["a"].all()
+        assert frame.margin[name] == pytest.approx(math.log(ratio), abs=1e-12)
+    assert math.isnan(frame.margin["a"])
+    assert frame.gold_beams["c"].tolist() == [1, 1, 0, 0]
+    assert frame.gold_best_rank["c"].tolist() == [0, 0, -1, -1]
+    assert frame.levels_passed["c"].tolist() == [True, False, False]
+    assert frame.levels_passed["a"].all()
     entropy = -sum(p * math.log(p) for p in (0.64, 0.36))
-    assert found.entropy.to_numpy() == pytest.approx([entropy] * 6)
-    assert found.top_probability.to_numpy() == pytest.approx([0.30] * 6)
-    assert set(found.top_item) == {"a"}
+    assert frame.entropy.to_numpy() == pytest.approx([entropy] * 6)
+    assert frame.top_probability.to_numpy() == pytest.approx([0.30] * 6)
+    assert set(frame.top_item) == {"a"}
 
 
 def test_cut_when_another_category_takes_every_place():
     """Two beams reach the last step, one a sub-category; both places go to items of the other sub-category."""
-    found = diagnosed(catalog(ITEMS), "be", beam_size=2)
-    assert fate(found.loc["b"]) == (None, None, None)
-    assert found.gold_rank["b"] == 1
-    assert found.gold_best_rank["b"].tolist() == [0, 0, 0, 1]
-    assert fate(found.loc["e"]) == ("cut", 3, 2)
-    assert found.margin["e"] == pytest.approx(math.log(0.25 / 0.20))
-    assert found.gold_best_rank["e"].tolist() == [0, 1, 1, -1]
+    frame = diagnosed(catalog(ITEMS), "be", beam_size=2)
+    assert fate(frame.loc["b"]) == (None, None, None)
+    assert frame.gold_rank["b"] == 1
+    assert frame.gold_best_rank["b"].tolist() == [0, 0, 0, 1]
+    assert fate(frame.loc["e"]) == ("cut", 3, 2)
+    assert frame.margin["e"] == pytest.approx(math.log(0.25 / 0.20))
+    assert frame.gold_best_rank["e"].tolist() == [0, 1, 1, -1]
 
 
 def test_without_categories_no_beam_is_a_sibling():
@@ -98,53 +98,53 @@ def test_without_categories_no_beam_is_a_sibling():
 
 
 def test_outranked_unknown_and_excluded():
-    found = diagnosed(catalog(ITEMS, exclude_seen=True), "b?d", history=(3,), beam_size=6, k=1)
-    assert fate(found.loc["b"]) == ("outranked", None, None)
-    assert fate(found.loc["?"]) == ("unknown", 0, None)
-    assert fate(found.loc["d"]) == ("excluded", 0, None)
-    assert pd.isna(found.gold["?"])
-    assert found.gold_beams["d"].sum() == 0
-    assert not found.levels_passed["d"].any()
-    assert not found[["hit@1", "hit@5", "hit@10"]].loc["?"].any()
+    frame = diagnosed(catalog(ITEMS, exclude_seen=True), "b?d", history=(3,), beam_size=6, k=1)
+    assert fate(frame.loc["b"]) == ("outranked", None, None)
+    assert fate(frame.loc["?"]) == ("unknown", 0, None)
+    assert fate(frame.loc["d"]) == ("excluded", 0, None)
+    assert pd.isna(frame.gold["?"])
+    assert frame.gold_beams["d"].sum() == 0
+    assert not frame.levels_passed["d"].any()
+    assert not frame[["hit@1", "hit@5", "hit@10"]].loc["?"].any()
     banned = diagnosed(catalog(ITEMS), "bd", beam_size=6, forbid_items=(1,), pins=((0, 0),))
     assert banned.cause.fillna("hit").tolist() == ["excluded", "hit"]
     assert diagnosed(catalog(ITEMS), "e", beam_size=6, pins=((0, 0),)).cause["e"] == "excluded"
 
 
 def test_a_capped_search_never_proposes():
-    found = diagnosed(catalog(ITEMS), "abe", beam_size=1, algorithm="published")
-    assert found.cause.fillna("hit").tolist() == ["hit", "not_proposed", "not_proposed"]
-    assert found.died_level.fillna(-1).tolist() == [-1, 2, 0]
-    assert found.margin.isna().all()
+    frame = diagnosed(catalog(ITEMS), "abe", beam_size=1, algorithm="published")
+    assert frame.cause.fillna("hit").tolist() == ["hit", "not_proposed", "not_proposed"]
+    assert frame.died_level.fillna(-1).tolist() == [-1, 2, 0]
+    assert frame.margin.isna().all()
 
 
 def test_a_complete_answer_that_later_beams_push_out():
     """c1=0 holds one item: complete after step 1, it is cut at step 2, while the others reveal the sub-category."""
     made = catalog({"a": ((0, 0, 0), 0.30), "b": ((1, 1, 0), 0.36), "c": ((1, 2, 0), 0.17), "d": ((1, 2, 1), 0.17)})
-    found = diagnosed(made, "a", beam_size=2, names=tuple("abcd"))
-    assert fate(found.loc["a"]) == ("early_category", 2, 1)
-    assert found.margin["a"] == pytest.approx(math.log(0.34 / 0.30))
-    assert found.gold_beams["a"].tolist() == [1, 1, 0, 0]
-    assert not found.levels_passed["a"][1]
+    frame = diagnosed(made, "a", beam_size=2, names=tuple("abcd"))
+    assert fate(frame.loc["a"]) == ("early_category", 2, 1)
+    assert frame.margin["a"] == pytest.approx(math.log(0.34 / 0.30))
+    assert frame.gold_beams["a"].tolist() == [1, 1, 0, 0]
+    assert not frame.levels_passed["a"][1]
 
 
 @pytest.mark.parametrize(("steps", "step"), [(1, 1), (2, 2)])
 def test_several_positions_a_step_are_lost_at_the_first_wrong_one(steps, step):
     """One pass reveals all three positions, yet what it got wrong of b is the last, and of c the sub-category."""
-    found = diagnosed(catalog(ITEMS), "bce", beam_size=1, steps=steps)
-    assert fate(found.loc["b"]) == ("sibling", step, 2)
-    assert fate(found.loc["c"]) == ("early_category", step, 1)
-    assert fate(found.loc["e"]) == ("early_category", 1, 0)
-    assert found.levels_passed["b"].tolist() == [True, True, False]
+    frame = diagnosed(catalog(ITEMS), "bce", beam_size=1, steps=steps)
+    assert fate(frame.loc["b"]) == ("sibling", step, 2)
+    assert fate(frame.loc["c"]) == ("early_category", step, 1)
+    assert fate(frame.loc["e"]) == ("early_category", 1, 0)
+    assert frame.levels_passed["b"].tolist() == [True, True, False]
 
 
 def test_the_level_follows_the_order_not_the_step():
     """Semantic ID first: an item is lost there at step 1, and its category kept is no category lost."""
     made = catalog({n: ((c[0], c[1], c[2]), p) for n, (c, p) in ITEMS.items()}, n_categories=2)
     seed = next(s for s in range(50) if torch.randperm(3, generator=torch.Generator().manual_seed(s)).argmax() == 2)
-    found = diagnosed(made, "bf", beam_size=1, order="random", seed=seed)
-    assert fate(found.loc["b"]) == fate(found.loc["f"]) == ("cut", 1, 2)
-    levels = tables.survival_by_level(found)
+    frame = diagnosed(made, "bf", beam_size=1, order="random", seed=seed)
+    assert fate(frame.loc["b"]) == fate(frame.loc["f"]) == ("cut", 1, 2)
+    levels = tables.survival_by_level(frame)
     assert levels.users.tolist() == [0, 0, 2]
     assert levels.lost.tolist() == [0, 0, 2]
 
@@ -190,13 +190,13 @@ def test_gold_standing_is_what_counting_one_by_one_gives(expansion, case, beams,
 def test_every_case_has_a_whole_story(case, beams, expansion):
     made, (history, _) = case
     names = tuple(f"i{n}" for n in range(made.n_items))
-    asked = [Case(name, tuple(history), row) for row, name in enumerate(names)]
+    sample = [Case(name, tuple(history), row) for row, name in enumerate(names)]
     config = DecodeConfig(evidence="off", exclude_seen=made.exclude_seen, beam_size=beams, expansion=expansion)
     facts = ItemFacts.of(names, made.codes.numpy(), made.index.levels.categories, [])
-    found = diagnose(made.oracle(), made.index, asked, config, facts)
-    assert (found.cause.isna() == found.gold_rank.notna()).all()
-    assert (found.died_step.isna() == found.gold_rank.notna()).all()
-    for _, row in found.iterrows():
+    frame = diagnose(made.oracle(), made.index, sample, config, facts)
+    assert (frame.cause.isna() == frame.gold_rank.notna()).all()
+    assert (frame.died_step.isna() == frame.gold_rank.notna()).all()
+    for _, row in frame.iterrows():
         excluded = made.exclude_seen and row.gold in [names[r] for r in history]
         assert (row.cause == "excluded") == excluded
         alive = row.gold_beams > 0
@@ -206,22 +206,22 @@ def test_every_case_has_a_whole_story(case, beams, expansion):
             assert alive.sum() == row.died_step
             assert not row.levels_passed[row.died_level]
             assert (row.cause == "early_category") == (row.died_level < made.n_categories)
-    levels = tables.survival_by_level(found)
-    assert levels.lost.sum() == found.died_level.notna().sum() == tables.lost_at(found).lost.sum()
+    levels = tables.survival_by_level(frame)
+    assert levels.lost.sum() == frame.died_level.notna().sum() == tables.lost_at(frame).lost.sum()
 
 
 def test_facts_of_items():
     train = [[0, 1, 1], [0, 2]]
-    found = diagnosed(catalog(ITEMS), "abf", history=(1, 4), train=train)
-    assert found.item_popularity.tolist() == [2, 1, 0]
-    assert found.category_popularity.tolist() == [3, 3, 0]
-    assert found.cold_item.tolist() == [False, False, True]
-    assert found.repeated_category.tolist() == [True, True, True]
+    frame = diagnosed(catalog(ITEMS), "abf", history=(1, 4), train=train)
+    assert frame.item_popularity.tolist() == [2, 1, 0]
+    assert frame.category_popularity.tolist() == [3, 3, 0]
+    assert frame.cold_item.tolist() == [False, False, True]
+    assert frame.repeated_category.tolist() == [True, True, True]
     assert diagnosed(catalog(ITEMS), "f", history=(1,)).repeated_category.tolist() == [False]
     flat = diagnosed(catalog(ITEMS, n_categories=0), "f")
     assert flat[["category_popularity", "repeated_category"]].isna().all(axis=None)
-    assert found.gold_path["f"].tolist() == [1, 2]
-    assert found.history_length.tolist() == [2, 2, 2]
+    assert frame.gold_path["f"].tolist() == [1, 2]
+    assert frame.history_length.tolist() == [2, 2, 2]
 
 
 # -- a trained checkpoint ----------------------------------------------------------------------------------------------
@@ -261,9 +261,9 @@ def test_totals_agree_with_evaluate(done, checkpoint, chain_data):
 
 
 def test_a_case_agrees_with_its_trace(done, recommender):
-    found = read_cases(done[0])
-    config = DecodeConfig.from_dict(found.about["decoder"])
-    misses = found.cases[found.cases.died_step > 0].head(5)
+    diagnosis = read_cases(done[0])
+    config = DecodeConfig.from_dict(diagnosis.about["decoder"])
+    misses = diagnosis.cases[diagnosis.cases.died_step > 0].head(5)
     assert len(misses)
     for _, case in misses.iterrows():
         trace = recommender.recommend(list(case.history), config, target=case.gold).trace
@@ -275,22 +275,28 @@ def test_a_case_agrees_with_its_trace(done, recommender):
 
 
 def test_metadata_round_trip(done, recommender, chain_data, tmp_path):
-    found = read_cases(done[0])
-    assert found.about["checkpoint"] == {"name": "chain", "fingerprint": recommender.checkpoint.fingerprint}
-    assert found.about["catalog"]["fingerprint"] == recommender.catalog.fingerprint
-    assert found.about["decoder"] == replace(recommender.default_config, **DECODER).to_dict()
+    diagnosis = read_cases(done[0])
+    assert diagnosis.about["checkpoint"] == {"name": "chain", "fingerprint": recommender.checkpoint.fingerprint}
+    assert diagnosis.about["catalog"]["fingerprint"] == recommender.catalog.fingerprint
+    assert diagnosis.about["decoder"] == replace(recommender.default_config, **DECODER).to_dict()
     users = len(chain_data.interactions)
-    assert [found.about[k] for k in ("split", "seed", "k", "users", "command")] == ["test", 0, 1, users, "the command"]
-    assert list(found.cases) == list(COLUMNS)
-    write_cases(tmp_path / "again.parquet", found.cases, found.about)
+    assert [diagnosis.about[k] for k in ("split", "seed", "k", "users", "command")] == [
+        "test",
+        0,
+        1,
+        users,
+        "the command",
+    ]
+    assert list(diagnosis.cases) == list(COLUMNS)
+    write_cases(tmp_path / "again.parquet", diagnosis.cases, diagnosis.about)
     again = read_cases(tmp_path / "again.parquet")
-    assert again.about == found.about
-    pd.testing.assert_frame_equal(again.cases, found.cases)
+    assert again.about == diagnosis.about
+    pd.testing.assert_frame_equal(again.cases, diagnosis.cases)
     fingerprints = {"checkpoint": recommender.checkpoint.fingerprint, "catalog": recommender.catalog.fingerprint}
-    tables.check_belongs(found, **fingerprints)
+    tables.check_belongs(diagnosis, **fingerprints)
     for what in fingerprints:
         with pytest.raises(MindRecError, match=f"of {what} .*this one is other"):
-            tables.check_belongs(found, **fingerprints | {what: "other"})
+            tables.check_belongs(diagnosis, **fingerprints | {what: "other"})
 
 
 @pytest.fixture
@@ -418,11 +424,11 @@ def test_slices_hold_every_case_once(six):
     assert table.ndcg.mean() == pytest.approx(tables.ndcg(many, 10).mean())
     assert (table.p == 1).all()  # all slices hit alike
     uneven = many.assign(gold_rank=pd.array([0] * 60 + [None] * 240, dtype="Int64"))
-    found = tables.slices(uneven, "entropy", bins=5, popular=[uneven.top_item.iloc[0]])
-    assert found.p[0] < 1e-40
-    assert found.ndcg.tolist() == [1, 0, 0, 0, 0]
-    assert found.p[1] == pytest.approx(tables.slices(uneven, "entropy", bins=5).p[4])
-    assert found.popular.tolist() == pytest.approx([(six.top_item == six.top_item.iloc[0]).mean()] * 5)
+    parts = tables.slices(uneven, "entropy", bins=5, popular=[uneven.top_item.iloc[0]])
+    assert parts.p[0] < 1e-40
+    assert parts.ndcg.tolist() == [1, 0, 0, 0, 0]
+    assert parts.p[1] == pytest.approx(tables.slices(uneven, "entropy", bins=5).p[4])
+    assert parts.popular.tolist() == pytest.approx([(six.top_item == six.top_item.iloc[0]).mean()] * 5)
     with pytest.raises(MindRecError, match="slice by 'colour'"):
         tables.slices(six, "colour")
 
@@ -455,16 +461,16 @@ def test_tables_of_no_case_are_empty_not_errors(six):
 
 def test_compare_pairs_cases_and_finds_the_flips(six):
     greedy = diagnosed(catalog(ITEMS), "fedcba", beam_size=1)
-    found = case_pairs.compare(Diagnosis(greedy, about()), Diagnosis(six, about()))
-    assert found.cases == 6
-    tests = found.tests.set_index("measure")
+    compared = case_pairs.compare(Diagnosis(greedy, about()), Diagnosis(six, about()))
+    assert compared.cases == 6
+    tests = compared.tests.set_index("measure")
     assert tests.loc["hit@10", ["only_left", "only_right", "p"]].tolist() == [0, 1, 1.0]
     assert tests.difference["hit@10"] == pytest.approx(1 / 6)
     assert tests.left["mrr"] == pytest.approx(1 / 6)
     assert tests.right["mrr"] == pytest.approx(1.5 / 6)
-    flip = found.flipped.iloc[0]
+    flip = compared.flipped.iloc[0]
     assert (flip.user_id, flip.better, flip.left_cause, flip.right_rank) == ("b", "right", "sibling", 1)
-    assert len(found.flipped) == 1
+    assert len(compared.flipped) == 1
     same = case_pairs.compare(Diagnosis(six, about()), Diagnosis(six, about()))
     assert (same.tests.p == 1).all()
     assert same.flipped.empty
@@ -519,20 +525,20 @@ def test_p_values_are_the_textbook_ones():
 
 
 def test_export_matches_the_table(done, tmp_path):
-    found = read_cases(done[0])
+    diagnosis = read_cases(done[0])
     for name in ("cases.csv", "cases.jsonl", "cases.parquet"):
-        tables.export(found, tmp_path / name)
+        tables.export(diagnosis, tmp_path / name)
     rows = [json.loads(line) for line in (tmp_path / "cases.jsonl").read_text().splitlines()]
     table = pd.read_csv(tmp_path / "cases.csv")
-    assert len(rows) == len(table) == len(found.cases)
+    assert len(rows) == len(table) == len(diagnosis.cases)
     assert list(table) == list(rows[0]) == list(COLUMNS)
     for n in (0, 57, 199):
-        case = found.cases.iloc[n]
+        case = diagnosis.cases.iloc[n]
         assert json.loads(table.history[n]) == rows[n]["history"] == list(case.history)
         assert json.loads(table.levels_passed[n]) == rows[n]["levels_passed"] == case.levels_passed.tolist()
         assert rows[n]["top_probability"] == pytest.approx(case.top_probability)
         assert table["hit@1"][n] == rows[n]["hit@1"] == case["hit@1"]
-    assert table.gold_rank.isna().equals(found.cases.gold_rank.isna())
-    pd.testing.assert_frame_equal(read_cases(tmp_path / "cases.parquet").cases, found.cases)
+    assert table.gold_rank.isna().equals(diagnosis.cases.gold_rank.isna())
+    pd.testing.assert_frame_equal(read_cases(tmp_path / "cases.parquet").cases, diagnosis.cases)
     with pytest.raises(MindRecError, match=r"\.csv, \.parquet or \.jsonl"):
-        tables.export(found, tmp_path / "cases.xls")
+        tables.export(diagnosis, tmp_path / "cases.xls")

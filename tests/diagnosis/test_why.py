@@ -60,8 +60,8 @@ def looked_into(asked: dict[str, tuple[str, ...]], k: int, **settings) -> pd.Dat
     rows = [Case(g, tuple(NAMES.index(h) for h in history), NAMES.index(g)) for g, history in asked.items()]
     facts = ItemFacts.of(NAMES, made.codes.numpy(), made.index.levels.categories, [])
     config = DecodeConfig(**{"evidence": "off"} | settings)
-    found = diagnose(oracle, made.index, rows, config, facts, k=k, depth=Depth(rescue=True))
-    return found.set_index("user_id", drop=False).rename_axis(None)
+    frame = diagnose(oracle, made.index, rows, config, facts, k=k, depth=Depth(rescue=True))
+    return frame.set_index("user_id", drop=False).rename_axis(None)
 
 
 def test_beams_that_are_too_few_are_a_search_error_which_more_beams_undo():
@@ -98,22 +98,22 @@ def test_an_item_that_nothing_saves():
 
 
 def test_hits_have_no_error_and_no_rescue_and_what_is_ruled_out_is_a_model_error_without_a_rescue():
-    found = looked_into({"bread": ("rolls",), "rolls": ("rolls",)}, k=1, beam_size=6)
-    assert found.loc["bread", ["error", "rescue"]].isna().all()
-    assert found.exact_rank["bread"] == 0
-    assert found.loc["rolls", ["cause", "error", "rescue", "exact_probability"]].tolist() == [
+    frame = looked_into({"bread": ("rolls",), "rolls": ("rolls",)}, k=1, beam_size=6)
+    assert frame.loc["bread", ["error", "rescue"]].isna().all()
+    assert frame.exact_rank["bread"] == 0
+    assert frame.loc["rolls", ["cause", "error", "rescue", "exact_probability"]].tolist() == [
         "excluded",
         "model",
         NONE,
         0.0,
     ]
-    assert found.pulls["rolls"] == []
+    assert frame.pulls["rolls"] == []
 
 
 def test_settings_whose_scores_beams_define_have_no_kind_of_error():
-    found = looked_into({"milk": ("rolls",)}, k=2, beam_size=1, algorithm="published")
-    assert found.loc["milk", ["error", "exact_probability", "exact_rank"]].isna().all()
-    assert summary(Diagnosis(found, {"k": 2}))["errors"] == {"search": 0, "model": 0, "none": 1}
+    frame = looked_into({"milk": ("rolls",)}, k=2, beam_size=1, algorithm="published")
+    assert frame.loc["milk", ["error", "exact_probability", "exact_rank"]].isna().all()
+    assert summary(Diagnosis(frame, {"k": 2}))["errors"] == {"search": 0, "model": 0, "none": 1}
 
 
 def test_the_quick_way_tells_the_same_kinds_of_error():
@@ -137,18 +137,18 @@ def test_pulls_equal_separate_decodes(settings):
     made = toy((3, 3, 5), 40, n_categories=2, popularity=torch.arange(40))
     model, history, target = made.compact().double(), [4, 9, 17, 4, 30], 21
     config = DecodeConfig(**settings)
-    found = pulls_on_items(model, made.index, [history, [1], [2]], config, [target, -1, 2])
-    assert found[1] == found[2] == []
+    explained = pulls_on_items(model, made.index, [history, [1], [2]], config, [target, -1, 2])
+    assert explained[1] == explained[2] == []
     banned = replace(config, forbid_items=tuple(set(history)))
 
     def alone(rest: list[int]) -> float:
         return float(score_of(open_exact(model, made.index, [rest], banned), torch.tensor([target]))[0])
 
-    for pull in found[0]:
+    for pull in explained[0]:
         rest = [row for row in history if row != pull.row]
         assert pull.nats == pytest.approx(alone(history) - alone(rest), abs=1e-6)
-    assert sorted(pull.row for pull in found[0]) == [4, 9, 17, 30]
-    assert np.diff([abs(pull.nats) for pull in found[0]]).max() <= 0
+    assert sorted(pull.row for pull in explained[0]) == [4, 9, 17, 30]
+    assert np.diff([abs(pull.nats) for pull in explained[0]]).max() <= 0
 
 
 def test_pulls_on_a_path_add_up_its_tokens_and_a_whole_path_is_its_item():
@@ -186,7 +186,7 @@ def test_rescues_equal_those_of_plain_decodes(settings):
     cases = [Case(str(n), tuple((7 * n + m) % 40 for m in range(1 + n % 3)), (11 * n + 5) % 40) for n in range(12)]
     cases = [case for case in cases if case.target not in case.history]
     facts = ItemFacts.of([str(n) for n in range(40)], made.codes.numpy(), made.index.levels.categories, [])
-    found = diagnose(model, made.index, cases, config, facts, k=k, depth=Depth(rescue=True))
+    frame = diagnose(model, made.index, cases, config, facts, k=k, depth=Depth(rescue=True))
 
     def places(asked: list[Case], changed: DecodeConfig) -> list[int]:
         rows = rank(model, made.index, asked, changed).rows
@@ -196,13 +196,13 @@ def test_rescues_equal_those_of_plain_decodes(settings):
     for change in changes(config, 3):
         for names, place in zip(saved, places(cases, change.config), strict=True):
             names += [change.name] if 0 <= place < k else []
-    for case, names, told in zip(cases, saved, found.rescue, strict=True):
+    for case, names, told in zip(cases, saved, frame.rescue, strict=True):
         rests = [replace(case, history=tuple(r for r in case.history if r != row)) for row in case.history]
         left_out = places(rests, replace(config, forbid_items=case.history))
         near = [place for place in left_out if 0 <= place < k]
         names += [f"without={row}" for row, p in zip(case.history, left_out, strict=True) if near and p == min(near)]
         assert pd.isna(told) or told == (names[0] if names else NONE)
-    assert found.rescue.nunique() > 2
+    assert frame.rescue.nunique() > 2
 
 
 def test_the_command_counts_errors_and_rescues_and_goes_on_where_it_was_cut_off(
@@ -246,7 +246,7 @@ def test_the_command_counts_errors_and_rescues_and_goes_on_where_it_was_cut_off(
 
 def test_explain_names_what_pulls_and_what_votes(recommender):
     """The factor is that of two decodes; the votes are those that item evidence sums up."""
-    found = recommender.explain(["i0", "i1", "i2"], "i7", {"order": "left_to_right"})
+    explained = recommender.explain(["i0", "i1", "i2"], "i7", {"order": "left_to_right"})
     row = recommender.item_row("i7")
     config = replace(recommender.default_config, order="left_to_right")
     banned = replace(config, forbid_items=(0, 1, 2))
@@ -255,9 +255,9 @@ def test_explain_names_what_pulls_and_what_votes(recommender):
         search = open_exact(recommender.denoiser, recommender.index, [rows], banned)
         return float(score_of(search, torch.tensor([row])).exp())
 
-    assert found.probability == pytest.approx(p([0, 1, 2]), rel=1e-4)
-    assert {pull.item_id for pull in found.pulls} == {"i0", "i1", "i2"}
-    for pull in found.pulls:
+    assert explained.probability == pytest.approx(p([0, 1, 2]), rel=1e-4)
+    assert {pull.item_id for pull in explained.pulls} == {"i0", "i1", "i2"}
+    for pull in explained.pulls:
         rest = [n for n in range(3) if f"i{n}" != pull.item_id]
         assert pull.factor == pytest.approx(p([0, 1, 2]) / p(rest), rel=1e-3)
     votes = recommender.denoiser.votes()

@@ -32,25 +32,25 @@ def test_the_largest_that_is_not_behind(highs, chosen):
 
 
 def test_a_row_of_a_sweep_that_rules_guidance_out_is_decoded_without_it(checkpoint, chain_data):
-    found = evaluate_checkpoint(
+    result = evaluate_checkpoint(
         checkpoint,
         chain_data,
         Protocol(users=20, settings={"guidance": 0.5}, device="cpu"),
         sweep=[{}, {"algorithm": "published"}],
     )
-    assert [row["decoder"]["guidance"] for row in found["rows"]] == [0.5, 0.0]
+    assert [row["decoder"]["guidance"] for row in result["rows"]] == [0.5, 0.0]
 
 
 def test_a_sweep_pairs_each_row_with_the_first(checkpoint, chain_data):
     """By the ranks of single answers."""
     settings = [{"beam_size": 10}, {"beam_size": 1}]
     rows = evaluate_checkpoint(checkpoint, chain_data, Protocol(users=40, device="cpu"), sweep=settings)["rows"]
-    recommender, asked = Recommender.from_pretrained(checkpoint, "cpu"), cases(chain_data.interactions, "test", 40)
+    recommender, sample = Recommender.from_pretrained(checkpoint, "cpu"), cases(chain_data.interactions, "test", 40)
     ids, gains = [item.item_id for item in recommender.catalog.items], []
     for setting in settings:
-        answers = recommender.recommend_many([[ids[row] for row in case.history] for case in asked], setting)
+        answers = recommender.recommend_many([[ids[row] for row in case.history] for case in sample], setting)
         named = [[item.row for item in answer.items[:10]] for answer in answers]
-        pairs = zip(named, (case.target for case in asked), strict=True)
+        pairs = zip(named, (case.target for case in sample), strict=True)
         gains.append([1 / np.log2(rows.index(row) + 2) if row in rows else 0 for rows, row in pairs])
     one, other = (np.array([gain]) for gain in gains)
     assert "ndcg@10_to_first" not in rows[0]

@@ -127,9 +127,9 @@ def test_guidance_in_the_trace_has_two_sides_that_add_up(recommender):
     assert all(not opinion.sides for step in plain.steps for opinion in step.opinions)
     first, root = guided.steps[1].opinions[0], plain.steps[1].opinions[0]
     assert len(first.sides) == len(first.open)
-    for place, sides, was in zip(first.open, first.sides, root.open, strict=True):
-        given = dict(zip((a.code for a in place.alternatives), sides.given, strict=True))
-        assert len(sides.anyone) == len(place.alternatives)
+    for opened, sides, was in zip(first.open, first.sides, root.open, strict=True):
+        given = dict(zip((a.code for a in opened.alternatives), sides.given, strict=True))
+        assert len(sides.anyone) == len(opened.alternatives)
         for other in was.alternatives:
             if other.code in given:
                 assert given[other.code] == pytest.approx(other.p, rel=1e-4, abs=1e-9)

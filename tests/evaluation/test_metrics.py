@@ -30,30 +30,30 @@ def test_hit_and_ndcg_by_hand():
 
 
 def test_accuracy_by_hand():
-    found = accuracy(np.array([0, 3, -1, 9]))
-    assert found["hit@1"] == 0.25
-    assert found["hit@5"] == 0.5
-    assert found["hit@10"] == 0.75
-    assert found["ndcg@5"] == pytest.approx((1 + 1 / math.log2(5)) / 4)
-    assert found["ndcg@10"] == pytest.approx((1 + 1 / math.log2(5) + 1 / math.log2(11)) / 4)
+    measures = accuracy(np.array([0, 3, -1, 9]))
+    assert measures["hit@1"] == 0.25
+    assert measures["hit@5"] == 0.5
+    assert measures["hit@10"] == 0.75
+    assert measures["ndcg@5"] == pytest.approx((1 + 1 / math.log2(5)) / 4)
+    assert measures["ndcg@10"] == pytest.approx((1 + 1 / math.log2(5) + 1 / math.log2(11)) / 4)
 
 
 def test_diversity_by_hand():
     """Items (0,0), (0,1), (1,0). Answers 0, 1 and 0, off-catalog: tokens a a a, x x y; one off."""
     codes = np.array([[0, 0], [0, 1], [1, 0]])
-    found = diversity([[0, 1], [0, -1]], codes, 3)
+    measures = diversity([[0, 1], [0, -1]], codes, 3)
     share = np.array([3, 2, 1]) / 6
-    assert found["cc"] == 1
-    assert found["entropy"] == pytest.approx(-(share * np.log2(share)).sum())
-    assert found["ttr"] == pytest.approx(3 / 6)
-    assert found["catalog_coverage"] == pytest.approx(2 / 3)
+    assert measures["cc"] == 1
+    assert measures["entropy"] == pytest.approx(-(share * np.log2(share)).sum())
+    assert measures["ttr"] == pytest.approx(3 / 6)
+    assert measures["catalog_coverage"] == pytest.approx(2 / 3)
 
 
 def test_diversity_of_nothing():
-    found = diversity([[-1], []], np.array([[0], [1]]), 2)
-    assert found["cc"] == 1
-    assert found["catalog_coverage"] == 0
-    assert found["entropy"] == 0
+    measures = diversity([[-1], []], np.array([[0], [1]]), 2)
+    assert measures["cc"] == 1
+    assert measures["catalog_coverage"] == 0
+    assert measures["entropy"] == 0
 
 
 # -- protocol ----------------------------------------------------------------------------------------------------------
@@ -103,8 +103,8 @@ TRAIN = [np.array(s) for s in ([0, 1, 2], [0, 1], [0, 3], [1, 4, 1])]
 
 
 def ranks(name, histories, ordered, exclude_seen=True, k=5) -> list[list[int]]:
-    asked = [Case("u", tuple(h), 5) for h in histories]
-    return rank_baseline(name, TRAIN, asked, 6, ordered=ordered, exclude_seen=exclude_seen, k=k).tolist()
+    sample = [Case("u", tuple(h), 5) for h in histories]
+    return rank_baseline(name, TRAIN, sample, 6, ordered=ordered, exclude_seen=exclude_seen, k=k).tolist()
 
 
 def test_popularity_by_hand():
@@ -132,24 +132,24 @@ def test_covisit_without_order_by_hand():
 def test_covisit_damps_the_votes_of_staples():
     """Item 0 was taken with everything; what goes with the rarer item 3 wins over what goes with 0."""
     train = [np.array(s) for s in ([0, 1], [0, 1], [0, 2], [0, 4], [0, 5], [3, 2], [3, 2])]
-    asked = [Case("u", (0, 3), 5)]
-    assert rank_baseline("covisit", train, asked, 6, ordered=False, exclude_seen=True, k=1).tolist() == [[2]]
+    sample = [Case("u", (0, 3), 5)]
+    assert rank_baseline("covisit", train, sample, 6, ordered=False, exclude_seen=True, k=1).tolist() == [[2]]
 
 
 def test_baselines_in_batches_are_the_same():
-    asked = [Case("u", (n % 5,), 5) for n in range(23)]
+    sample = [Case("u", (n % 5,), 5) for n in range(23)]
     settings = {"ordered": False, "exclude_seen": True, "k": 3}
-    one = rank_baseline("covisit", TRAIN, asked, 6, batch=4, **settings)
-    assert (one == rank_baseline("covisit", TRAIN, asked, 6, **settings)).all()
+    one = rank_baseline("covisit", TRAIN, sample, 6, batch=4, **settings)
+    assert (one == rank_baseline("covisit", TRAIN, sample, 6, **settings)).all()
 
 
 @pytest.mark.parametrize("ordered", [False, True])
 def test_a_large_catalog_is_ranked_in_bounded_memory(ordered):
     """400 users of 20,000 items: the scores of all of them at once, and their order, were 160 MB."""
     drawn = np.random.default_rng(0).integers(0, 20_000, (300, 6))
-    asked = [Case(str(n), tuple(row.tolist()), 0) for n, row in enumerate(np.vstack([drawn, drawn[:100]]))]
+    sample = [Case(str(n), tuple(row.tolist()), 0) for n, row in enumerate(np.vstack([drawn, drawn[:100]]))]
     tracemalloc.start()
-    rank_baseline("covisit", list(drawn), asked, 20_000, ordered=ordered, exclude_seen=True)
+    rank_baseline("covisit", list(drawn), sample, 20_000, ordered=ordered, exclude_seen=True)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 64e6

@@ -14,9 +14,9 @@ POPULARITY = np.arange(10, 0, -1)
 def test_reach_by_hand():
     """The last two are the least taken, the first the most taken. One of two tail targets is found."""
     rows = np.array([[0, 9, -1], [0, 1, 2], [0, 3, -1]])
-    found = reach(rows, np.array([9, 8, 0]), POPULARITY)
-    found.pop("propensity_hit@10")
-    assert found == {"coverage@10": 5 / 10, "tail_hit@10": 0.5, "popular_share": 3 / 7}
+    measures = reach(rows, np.array([9, 8, 0]), POPULARITY)
+    measures.pop("propensity_hit@10")
+    assert measures == {"coverage@10": 5 / 10, "tail_hit@10": 0.5, "popular_share": 3 / 7}
 
 
 def test_propensity_weights_by_hand():
@@ -27,8 +27,8 @@ def test_propensity_weights_by_hand():
 
 def test_only_the_first_ten_answers_count():
     rows = np.array([[*range(1, 10), 9, 0]])
-    found = reach(rows, np.array([0]), POPULARITY)
-    assert (found["coverage@10"], found["popular_share"], found["propensity_hit@10"]) == (0.9, 0, 0)
+    measures = reach(rows, np.array([0]), POPULARITY)
+    assert (measures["coverage@10"], measures["popular_share"], measures["propensity_hit@10"]) == (0.9, 0, 0)
 
 
 def test_no_tail_case_is_no_number():
@@ -36,8 +36,8 @@ def test_no_tail_case_is_no_number():
 
 
 def test_no_answer_reaches_nothing():
-    found = reach(np.array([[-1, -1]]), np.array([9]), POPULARITY)
-    assert found == {"coverage@10": 0, "tail_hit@10": 0, "popular_share": 0, "propensity_hit@10": 0}
+    measures = reach(np.array([[-1, -1]]), np.array([9]), POPULARITY)
+    assert measures == {"coverage@10": 0, "tail_hit@10": 0, "popular_share": 0, "propensity_hit@10": 0}
 
 
 def test_a_repeat_within_a_training_sequence_counts_once():

@@ -47,11 +47,11 @@ def test_share_and_warning_by_hand():
 
 
 def test_where_people_come_back_the_decode_is_not_below_its_dense_head(replays, trained):
-    found = evaluate_checkpoint(trained, replays, Protocol(device="cpu"), baselines=("dense", "covisit"))
-    assert found["decoder"]["exclude_seen"] is False
-    assert found["metrics"]["excluded_targets"] > 150
-    assert found["metrics"]["ndcg@10"] >= found["baselines"]["dense"]["ndcg@10"]
-    assert found["metrics"]["ndcg@10"] >= 0.9 * found["baselines"]["covisit"]["ndcg@10"]
+    result = evaluate_checkpoint(trained, replays, Protocol(device="cpu"), baselines=("dense", "covisit"))
+    assert result["decoder"]["exclude_seen"] is False
+    assert result["metrics"]["excluded_targets"] > 150
+    assert result["metrics"]["ndcg@10"] >= result["baselines"]["dense"]["ndcg@10"]
+    assert result["metrics"]["ndcg@10"] >= 0.9 * result["baselines"]["covisit"]["ndcg@10"]
 
 
 @pytest.mark.parametrize(("timed", "lines"), [(True, 1), (False, 2)])

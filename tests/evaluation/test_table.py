@@ -65,18 +65,18 @@ def test_ratios_of_ranks_pair_users():
     assert same["hit@10"] == {"ratio": 1.0, "low": 1.0, "high": 1.0}
     assert ratios_of_ranks(ranks, np.full(200, -1)) == dict.fromkeys(("hit@1", "hit@10", "ndcg@10"))
     better = np.where(ranks == 12, 2, ranks)
-    found = ratios_of_ranks(better, ranks)["hit@10"]
-    assert found["ratio"] == pytest.approx(4 / 3)
-    assert 1 < found["low"] < 4 / 3 < found["high"]
+    result = ratios_of_ranks(better, ranks)["hit@10"]
+    assert result["ratio"] == pytest.approx(4 / 3)
+    assert 1 < result["low"] < 4 / 3 < result["high"]
     hits = [(values >= 0) & (values < 10) for values in (better, ranks)]
-    assert found == bootstrap_ratio(*(h[None].astype(float) for h in hits), resamples=1000)
+    assert result == bootstrap_ratio(*(h[None].astype(float) for h in hits), resamples=1000)
 
 
 def test_the_gain_is_the_decode_over_the_ranking_of_its_own_evidence(checkpoint, chain_data, recommender):
     """An oracle: the evidence's ranking is that of its logits, the decode's that of single answers."""
-    found = evaluate_checkpoint(checkpoint, chain_data, Protocol(users=30, device="cpu"), baselines=None)
-    assert list(found["baselines"]) == list(found["model_over"]) == ["popularity", "covisit", "dense"]
-    model, alone = found["metrics"]["ndcg@10"], found["evidence_alone"]["ndcg@10"]
-    assert found["gain"]["ndcg@10"]["ratio"] == pytest.approx(model / alone)
-    dense = found["baselines"]["dense"]["ndcg@10"]
-    assert found["model_over"]["dense"]["ndcg@10"]["ratio"] == pytest.approx(model / dense)
+    result = evaluate_checkpoint(checkpoint, chain_data, Protocol(users=30, device="cpu"), baselines=None)
+    assert list(result["baselines"]) == list(result["model_over"]) == ["popularity", "covisit", "dense"]
+    model, alone = result["metrics"]["ndcg@10"], result["evidence_alone"]["ndcg@10"]
+    assert result["gain"]["ndcg@10"]["ratio"] == pytest.approx(model / alone)
+    dense = result["baselines"]["dense"]["ndcg@10"]
+    assert result["model_over"]["dense"]["ndcg@10"]["ratio"] == pytest.approx(model / dense)

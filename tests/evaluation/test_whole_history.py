@@ -43,20 +43,20 @@ def histories_file(path, data, asked):
 
 def test_every_path_gives_one_answer_for_long_histories(checkpoint, recommender, long_data, tmp_path):
     """recommend, recommend_many, recommend-many, evaluate's ranking and diagnose: what is owned is in none."""
-    asked = cases(long_data.interactions, "test")
-    assert min(len(set(case.history)) for case in asked) > 2 * recommender.max_history
-    ids = [[long_data.catalog.items[row].item_id for row in case.history] for case in asked]
+    sample = cases(long_data.interactions, "test")
+    assert min(len(set(case.history)) for case in sample) > 2 * recommender.max_history
+    ids = [[long_data.catalog.items[row].item_id for row in case.history] for case in sample]
     batch = [[f.row for f in one.items] for one in recommender.recommend_many(ids, trace=False)]
-    for case, rows in zip(asked, batch, strict=True):
+    for case, rows in zip(sample, batch, strict=True):
         assert not set(rows) & set(case.history)
     assert [f.row for f in recommender.recommend(ids[7]).items] == batch[7]
-    ranking = rank(recommender.denoiser, recommender.index, asked, recommender.default_config)
+    ranking = rank(recommender.denoiser, recommender.index, sample, recommender.default_config)
     assert [[r for r in rows if r >= 0] for rows in ranking.rows.tolist()] == batch
-    recommend_many(checkpoint, histories_file(tmp_path / "h.parquet", long_data, asked), tmp_path / "r.parquet",
+    recommend_many(checkpoint, histories_file(tmp_path / "h.parquet", long_data, sample), tmp_path / "r.parquet",
                    device="cpu", progress=False)  # fmt: skip
     table = pd.read_parquet(tmp_path / "r.parquet")
     from_file = {user: [long_data.catalog.row_of[i] for i in part.item_id] for user, part in table.groupby("user_id")}
-    assert [from_file[case.user_id] for case in asked] == batch
+    assert [from_file[case.user_id] for case in sample] == batch
     diagnose_checkpoint(checkpoint, long_data, tmp_path / "c.parquet", Protocol(device="cpu"), progress=False)
     diagnosed = read_cases(tmp_path / "c.parquet").cases
     assert diagnosed.top_item.tolist() == [long_data.catalog.items[rows[0]].item_id for rows in batch]
@@ -99,24 +99,24 @@ def test_a_customer_who_has_everything_is_counted_and_left_out(checkpoint, chain
     assert with_one["baselines"]["dense"] == pytest.approx(without["baselines"]["dense"])
     found = diagnose_checkpoint(checkpoint, full_data, tmp_path / "c.parquet", Protocol(device="cpu"), progress=False)
     assert (found["users"], found["nothing_left"]) == (30, 1)
-    asked = cases(full_data.interactions, "test")
-    counts = recommend_many(checkpoint, histories_file(tmp_path / "h.parquet", full_data, asked),
+    sample = cases(full_data.interactions, "test")
+    counts = recommend_many(checkpoint, histories_file(tmp_path / "h.parquet", full_data, sample),
                             tmp_path / "r.parquet", device="cpu", progress=False)  # fmt: skip
     assert counts["nothing_left"] == 1
     served = pd.read_parquet(tmp_path / "r.parquet").user_id.unique().tolist()
-    assert served == [case.user_id for case in asked[1:]]
+    assert served == [case.user_id for case in sample[1:]]
 
 
 def test_a_batch_that_holds_such_a_customer_answers_the_others(checkpoint, chain_data, full_data, recommender):
     """The validation of `train-llada` ranks whoever comes; forced positions are counted a beam."""
-    asked = cases(full_data.interactions, "test")
+    sample = cases(full_data.interactions, "test")
     ranked, others = (
-        rank(recommender.denoiser, recommender.index, some, recommender.default_config) for some in (asked, asked[1:])
+        rank(recommender.denoiser, recommender.index, some, recommender.default_config) for some in (sample, sample[1:])
     )
     assert (ranked.rows[0] == -1).all()
     assert ranked.rows[1:].tolist() == others.rows.tolist()
     assert ranked.forced == others.forced
-    alone = rank(recommender.denoiser, recommender.index, asked[:1], recommender.default_config)
+    alone = rank(recommender.denoiser, recommender.index, sample[:1], recommender.default_config)
     assert (alone.rows == -1).all()
     assert alone.forced == 0
 
@@ -135,8 +135,8 @@ def test_compare_counts_such_a_customer_and_leaves_them_out(checkpoint, chain_da
 
 
 def test_such_a_customer_is_served_where_seen_items_may_be_recommended(checkpoint, full_data):
-    found = evaluate_checkpoint(checkpoint, full_data, Protocol(device="cpu", settings={"exclude_seen": False}))
-    assert (found["users"], found["nothing_left"]) == (31, 0)
+    result = evaluate_checkpoint(checkpoint, full_data, Protocol(device="cpu", settings={"exclude_seen": False}))
+    assert (result["users"], result["nothing_left"]) == (31, 0)
 
 
 def test_training_goes_on_beside_such_customers(chain_data, tiny_preset, tmp_path):

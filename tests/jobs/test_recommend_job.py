@@ -45,12 +45,12 @@ def run(checkpoint, histories, out, **options):
 
 
 def test_many_are_answered_as_one_by_one(checkpoint, recommender, histories, tmp_path, small_chunks):
-    found = run(checkpoint, histories, tmp_path / "out.parquet", top=3)
+    result = run(checkpoint, histories, tmp_path / "out.parquet", top=3)
     table = pd.read_parquet(tmp_path / "out.parquet")
     asked = pd.read_parquet(histories)
     empty = sum(len(ids) == 0 for ids in asked.item_ids)
     counts = {"unknown_items": 2, "without_history": empty, "nothing_left": 0}
-    assert found == {"users": 200, "rows": len(table)} | counts
+    assert result == {"users": 200, "rows": len(table)} | counts
     assert table.groupby("user_id").size().eq(3).all()
     for user, ids in asked[["user_id", "item_ids"]].itertuples(index=False):
         own = table[table.user_id == user]

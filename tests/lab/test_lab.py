@@ -86,9 +86,9 @@ def test_shares_are_those_of_the_search_that_the_stage_shows(trained, lab):
     ids = [lab.catalog.items[row].item_id for row in lab.problem.cart]
     last = trained[-1]
     wide = replace(last.model.default_config, beam_size=36)
-    found = {item.row: item.probability for item in last.model.recommend(ids, wide, trace=False).items}
-    assert len(found) == 36
-    assert np.allclose([found[row] for row in range(36)], last.shares, atol=1e-5)
+    answer = {item.row: item.probability for item in last.model.recommend(ids, wide, trace=False).items}
+    assert len(answer) == 36
+    assert np.allclose([answer[row] for row in range(36)], last.shares, atol=1e-5)
 
 
 def test_both_models_learn_one_world_in_turn():

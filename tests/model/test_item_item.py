@@ -61,9 +61,9 @@ def test_the_order_of_a_history_changes_nothing_and_its_length_does():
 def test_what_is_taken_together_is_found_where_a_blind_head_knows_nothing():
     model, votes = MADE.compact(seed=3), ItemItem.counted(baskets(), MADE.n_items)
     cases = [Case(str(n), (2 * (n % 13),), 2 * (n % 13) + 1) for n in range(200)]
-    found = fit_powers(model, votes, cases)
+    fitted = fit_powers(model, votes, cases)
     model.set_votes(votes)
-    assert found["with votes"] < 0.5 < found["dense"]
+    assert fitted["with votes"] < 0.5 < fitted["dense"]
     assert model.config.item_item == len(votes.item_P)
     logits = model.item_logits(model.encode([[4], [10]])).clone()
     logits[0, 4] = logits[1, 10] = -torch.inf
@@ -74,14 +74,14 @@ def test_powers_rank_best_and_their_scale_is_the_likeliest():
     """Every ratio of the grid, each at every scale, by the metrics' own ranks."""
     model, votes = MADE.compact(seed=3), ItemItem.counted(baskets(), MADE.n_items)
     rng = np.random.default_rng(0)
-    asked = [Case(str(n), tuple(map(int, b[:-1])), int(b[-1])) for n, b in enumerate(baskets(80, seed=1))]
-    asked += [Case("any", (1,), int(row)) for row in rng.integers(2, 26, 20)]
-    found = fit_powers(model, votes, asked)
-    cache = model.encode([case.history for case in asked])
+    sample = [Case(str(n), tuple(map(int, b[:-1])), int(b[-1])) for n, b in enumerate(baskets(80, seed=1))]
+    sample += [Case("any", (1,), int(row)) for row in rng.integers(2, 26, 20)]
+    fitted = fit_powers(model, votes, sample)
+    cache = model.encode([case.history for case in sample])
     dense, log_votes = model.dense_logits(cache).clone(), votes.log_shares(cache.histories)
-    for user, case in enumerate(asked):
+    for user, case in enumerate(sample):
         dense[user, list(case.history)] = -1e4
-    target = np.array([case.target for case in asked])
+    target = np.array([case.target for case in sample])
 
     def ndcg(powers) -> float:
         ranked = (powers[0] * dense + powers[1] * log_votes).topk(10, 1).indices.numpy()
@@ -93,7 +93,7 @@ def test_powers_rank_best_and_their_scale_is_the_likeliest():
     powers = votes.powers.tolist()
     assert ndcg(powers) == pytest.approx(max(ndcg((1 - s, s)) for s in np.linspace(0, 0.95, 20)))
     assert ndcg(powers) > ndcg((1, 0))
-    assert found["with votes"] == pytest.approx(nll(powers), abs=1e-3)
+    assert fitted["with votes"] == pytest.approx(nll(powers), abs=1e-3)
     assert nll(powers) <= min(nll((scale * powers[0], scale * powers[1])) for scale in (0.8, 0.95, 1.05, 1.25))
 
 

@@ -69,8 +69,8 @@ def test_the_strength_is_found_again_and_a_gain_gives_tokens_a_share():
     like = model.likeness.of_histories(histories, model.tokens_NL) @ model.likeness.of_items(model.tokens_NL).T
     logits = (model.item_logits(cache) + 4 * like).scatter(1, torch.tensor(histories), -torch.inf)
     p = logits.double().softmax(1).numpy()
-    asked = [Case(str(n), tuple(h), int(rng.choice(MADE.n_items, p=p[n]))) for n, h in enumerate(histories)]
-    calibrate(model, CodeTable(MADE.codes, MADE.sizes), asked)
+    sample = [Case(str(n), tuple(h), int(rng.choice(MADE.n_items, p=p[n]))) for n, h in enumerate(histories)]
+    calibrate(model, CodeTable(MADE.codes, MADE.sizes), sample)
     beta = model.token_weight()[0].item()
     assert beta > 0.01
     assert beta * model.likeness.strength.item() == pytest.approx(4, abs=0.8)
@@ -90,8 +90,8 @@ def test_the_twin_s_strength_is_fitted_by_its_tokens():
     read = model.likeness.of_histories(histories, model.tokens_NL)
     p = (5 * read @ model.likeness.of_items(model.tokens_NL).T).scatter(1, torch.tensor(histories), -torch.inf)
     p = p.double().softmax(1).numpy()
-    asked = [Case(str(n), tuple(h), int(rng.choice(MADE.n_items, p=p[n]))) for n, h in enumerate(histories)]
-    calibrate(model, CodeTable(MADE.codes, MADE.sizes), asked)
+    sample = [Case(str(n), tuple(h), int(rng.choice(MADE.n_items, p=p[n]))) for n, h in enumerate(histories)]
+    calibrate(model, CodeTable(MADE.codes, MADE.sizes), sample)
     assert 2 < model.likeness.strength.item() < 8
 
 

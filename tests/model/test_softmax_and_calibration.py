@@ -156,11 +156,11 @@ def cases_of(target_of, n: int = 300, seed: int = 0) -> list[Case]:
 
 def test_weighing_is_never_worse_than_either_alone():
     model, table = MADE.compact(seed=3), CodeTable(MADE.codes, MADE.sizes)
-    asked = cases_of(lambda rng, history: rng.choice(MADE.n_items, p=MADE.p.numpy()))
-    found = calibrate(model, table, asked)
-    for evidence, both in zip(found["evidence"], found["both"], strict=True):
+    sample = cases_of(lambda rng, history: rng.choice(MADE.n_items, p=MADE.p.numpy()))
+    fitted = calibrate(model, table, sample)
+    for evidence, both in zip(fitted["evidence"], fitted["both"], strict=True):
         assert both <= evidence + 1e-4
-    assert sum(found["both"]) < sum(found["evidence"]) - 0.02  # what the tokens alone know of who is taken is used
+    assert sum(fitted["both"]) < sum(fitted["evidence"]) - 0.02  # what the tokens alone know of who is taken is used
 
 
 @pytest.mark.parametrize("believed", ["dense", "tokens"])
@@ -210,15 +210,15 @@ def ranking(rows, scores) -> Ranking:
 def test_slices_by_hand():
     """Two users with short histories (one hit at the top), two with long ones (one hit in second place)."""
     made = ranking([[3, 1], [1, 2], [0, 4], [4, 0]], [[0.5, 0.2]] * 4)
-    asked = [Case("a", (0, 1), 3), Case("b", (0,), 4), Case("c", tuple(range(8)), 4), Case("d", tuple(range(7)), 5)]
+    sample = [Case("a", (0, 1), 3), Case("b", (0,), 4), Case("c", tuple(range(8)), 4), Case("d", tuple(range(7)), 5)]
     popularity = np.array([9, 8, 1, 5, 5, 1])
-    ranks = gold_ranks(made.rows, np.array([c.target for c in asked]))
-    found = slices(made, ranks, asked, popularity)
-    short, long = found["by_history_length"]
+    ranks = gold_ranks(made.rows, np.array([c.target for c in sample]))
+    parts = slices(made, ranks, sample, popularity)
+    short, long = parts["by_history_length"]
     assert (short["slice"], short["users"], short["hit@10"], short["ndcg@10"]) == ("1 to 3", 2, 0.5, 0.5)
     assert (long["slice"], long["users"]) == ("6 to 10", 2)
     assert long["ndcg@10"] == pytest.approx(0.5 / math.log2(3))
-    assert sum(s["users"] for s in found["by_target_popularity"]) == 4
+    assert sum(s["users"] for s in parts["by_target_popularity"]) == 4
 
 
 def test_popularity_bias_by_hand():
@@ -256,10 +256,10 @@ def test_the_interval_of_a_ratio_covers_it():
         rng = np.random.default_rng(seed)
         for users, width in widths.items():
             left, right = (rng.random((1, users)) < 0.3).astype(float), (rng.random((1, users)) < 0.2).astype(float)
-            found = bootstrap_ratio(left, right, resamples=300, seed=seed)
-            assert found["low"] <= found["ratio"] <= found["high"]
-            width.append(found["high"] - found["low"])
-            covered += users == 4000 and found["low"] <= 1.5 <= found["high"]
+            result = bootstrap_ratio(left, right, resamples=300, seed=seed)
+            assert result["low"] <= result["ratio"] <= result["high"]
+            width.append(result["high"] - result["low"])
+            covered += users == 4000 and result["low"] <= 1.5 <= result["high"]
     assert covered >= 16
     assert np.mean(widths[4000]) < 0.6 * np.mean(widths[500])
 
@@ -275,11 +275,11 @@ def test_no_hit_to_compare_with_is_told():
 
 
 def test_checkpoints_are_compared_on_the_same_cases(twins, chain_data):
-    found = compare_checkpoints([twins[0]], [twins[1]], chain_data, Protocol(users=50, settings={"evidence": "only"}))
-    assert found["users"] == 50
-    assert found["ratio"]["hit@1"]["ratio"] == pytest.approx(1.0)  # evidence only: the dense part, which both share
-    assert found["left"][0]["objective"] == "diffusion"
-    assert found["right"][0]["objective"] == "ar"
+    result = compare_checkpoints([twins[0]], [twins[1]], chain_data, Protocol(users=50, settings={"evidence": "only"}))
+    assert result["users"] == 50
+    assert result["ratio"]["hit@1"]["ratio"] == pytest.approx(1.0)  # evidence only: the dense part, which both share
+    assert result["left"][0]["objective"] == "diffusion"
+    assert result["right"][0]["objective"] == "ar"
     with pytest.raises(MindRecError, match="one a seed"):
         compare_checkpoints([twins[0]], [], chain_data)
 

@@ -88,9 +88,9 @@ def test_the_powers_that_made_the_targets_are_found(powers):
     for user, history in enumerate(histories):
         asked.append(Case(str(user), history, int(rng.choice(MADE.n_items, p=p_UN[user]))))
     fresh = counted()
-    found = fit_powers(made, fresh, [*asked, Case("repeat", (1, 2), 2)])
+    fitted = fit_powers(made, fresh, [*asked, Case("repeat", (1, 2), 2)])
     assert fresh.powers.tolist() == pytest.approx(powers, abs=0.12)
-    assert found["with votes"] <= found["dense"] + 1e-4
+    assert fitted["with votes"] <= fitted["dense"] + 1e-4
 
 
 class _Largest(TorchDispatchMode):
@@ -109,10 +109,10 @@ class _Largest(TorchDispatchMode):
 
 def test_powers_are_fitted_without_a_tensor_of_all_cases():
     """They take the memory of their logits, and not five times as much."""
-    asked = [Case(str(n), (n % 20, n % 17), 20 + n % 6) for n in range(600)]
+    sample = [Case(str(n), (n % 20, n % 17), 20 + n % 6) for n in range(600)]
     with _Largest() as largest:
-        fit_powers(with_transitions((1.0, 0.0)), counted(20), asked)
-    assert largest.numbers < len(asked) * MADE.n_items / 2
+        fit_powers(with_transitions((1.0, 0.0)), counted(20), sample)
+    assert largest.numbers < len(sample) * MADE.n_items / 2
 
 
 def test_repeats_alone_teach_no_powers():

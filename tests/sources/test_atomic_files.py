@@ -34,8 +34,8 @@ def sequences(data) -> dict[str, list[str]]:
 
 def asked(data, split) -> dict[str, tuple[list[str], str]]:
     ids = [item.item_id for item in data.catalog.items]
-    found = cases(data.interactions, split)
-    return {case.user_id: ([ids[r] for r in case.history], ids[case.target]) for case in found}
+    sample = cases(data.interactions, split)
+    return {case.user_id: ([ids[r] for r in case.history], ids[case.target]) for case in sample}
 
 
 @pytest.mark.parametrize("mark", [",", " ", "    ", ";"])

@@ -104,11 +104,11 @@ def test_csv_dates_separator_bytes_and_missing_fields(tmp_path):
     }
     data = prepare("csv", tmp_path / "out", options, **quiet)
     assert sequences(tmp_path / "out") == {u: ["caféx", "caféy", "caféz"] for u in "ab"}
-    found = " ".join(data.repairs)
-    assert "log.tsv, line 9" in found
+    notes = " ".join(data.repairs)
+    assert "log.tsv, line 9" in notes
     assert str(tmp_path) not in (tmp_path / "out" / "README.md").read_text()
     for kind in ("not_utf8: 3", "missing_id: 1", "row_malformed: 1", "bad_time: 1", "html: 1", "category_cycle: 1"):
-        assert kind in found
+        assert kind in notes
     assert data.catalog.items[0].title == "Café X"
     assert data.catalog.items[0].categories == ("Food", "Drinks")
 
@@ -399,8 +399,8 @@ def test_jsonl_mends_and_counts(tmp_path):
         {"user_id": "none", "item_ids": []},
     ]
     data = prepare("jsonl", tmp_path / "out", jsonl(tmp_path / "raw", items, rows), **quiet)
-    found = {line.split(":")[0] for line in data.repairs}
-    assert found == {
+    notes = {line.split(":")[0] for line in data.repairs}
+    assert notes == {
         "duplicate_item", "missing_title", "too_long", "category_depth", "category_cycle", "control_characters",
         "category_junk", "html", "unknown_item", "duplicate_user", "empty_user", "unused_item_kept",
     }  # fmt: skip

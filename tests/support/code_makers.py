@@ -9,13 +9,13 @@ def residual_kmeans(
     vectors_ND: np.ndarray, categories_N: np.ndarray, levels: int, codebook_size: int, seed: int = 0
 ) -> np.ndarray:
     """Codes int32 (N, S), coarse to fine; two items of one category never share all of them."""
-    found = quantise_residual(vectors_ND, categories_N, levels, codebook_size, seed)
-    return found.unique(categories_N, codebook_size)
+    quantised = quantise_residual(vectors_ND, categories_N, levels, codebook_size, seed)
+    return quantised.unique(categories_N, codebook_size)
 
 
 def product_codes(
     vectors_ND: np.ndarray, categories_N: np.ndarray, levels: int, codebook_size: int, seed: int = 0
 ) -> np.ndarray:
     """Codes int32 (N, S), one a subspace, in no order; two items of one category never share all of them."""
-    found = quantise_product(vectors_ND, categories_N, levels, codebook_size, seed)
-    return found.unique(categories_N, codebook_size)
+    quantised = quantise_product(vectors_ND, categories_N, levels, codebook_size, seed)
+    return quantised.unique(categories_N, codebook_size)

@@ -122,10 +122,10 @@ def test_a_repository_is_read_by_its_id(checkpoint, recommender, tmp_path):
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        found = read_from(f"http://127.0.0.1:{server.server_port}", tmp_path / "home")
+        result = read_from(f"http://127.0.0.1:{server.server_port}", tmp_path / "home")
     finally:
         server.shutdown()
-    assert found == recommender.checkpoint.fingerprint
+    assert result == recommender.checkpoint.fingerprint
 
 
 def test_without_a_network_one_sentence_says_so(tmp_path):

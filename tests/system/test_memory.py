@@ -45,9 +45,9 @@ def test_evaluation_lowers_the_batch_says_so_and_gives_the_same_answers(capsys, 
     assert np.array_equal(found.rows, whole.rows)
     assert np.allclose(found.scores, whole.scores, atol=1e-5)
     assert (found.nfe, found.beam_rows) == (whole.nfe, whole.beam_rows)
-    told = [line for line in capsys.readouterr().err.splitlines() if "out of memory" in line]
-    assert len(told) == card.failed == {1: 4, 3: 3, 8: 1, 15: 1}[most]
-    assert told[0] == "out of memory at 16 cases a batch; going on with 8"
+    said = [line for line in capsys.readouterr().err.splitlines() if "out of memory" in line]
+    assert len(said) == card.failed == {1: 4, 3: 3, 8: 1, 15: 1}[most]
+    assert said[0] == "out of memory at 16 cases a batch; going on with 8"
 
 
 def test_diagnosis_does_too(capsys):
@@ -55,10 +55,10 @@ def test_diagnosis_does_too(capsys):
     facts = ItemFacts.of([f"i{n}" for n in range(24)], SMALL.codes.numpy(), range(1), [np.arange(24)])
     card, reported = Card(model, 5), []
     whole = diagnose(model, SMALL.index, CASES, CONFIG, facts)
-    found = diagnose(card, SMALL.index, CASES, CONFIG, facts, report=reported.append)
+    frame = diagnose(card, SMALL.index, CASES, CONFIG, facts, report=reported.append)
     assert sum(reported) == len(CASES)
-    assert found["gold_rank"].equals(whole["gold_rank"])
-    assert found["user_id"].tolist() == [c.user_id for c in CASES]
+    assert frame["gold_rank"].equals(whole["gold_rank"])
+    assert frame["user_id"].tolist() == [c.user_id for c in CASES]
     assert "going on with 11" in capsys.readouterr().err
 
 

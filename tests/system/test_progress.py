@@ -11,10 +11,10 @@ def test_lines_without_carriage_returns(capsys, monkeypatch):
         bar.update(50)
     with progress_bar(desc="log.csv", unit=" lines") as bar:
         bar.update(10)
-    told = capsys.readouterr().err
-    assert "\r" not in told
-    assert "\x1b" not in told
-    lines = told.splitlines()
+    said = capsys.readouterr().err
+    assert "\r" not in said
+    assert "\x1b" not in said
+    lines = said.splitlines()
     assert any(line.startswith("decode: 3 of 3 (100 %)") for line in lines)
     assert any(line.startswith("recommend: 50 of 200 (25 %)") for line in lines)
     assert any(line.startswith("log.csv: 10 lines") for line in lines)

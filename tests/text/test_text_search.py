@@ -38,9 +38,9 @@ def test_a_half_typed_or_misspelt_word_finds_its_item(search, words, first):
 
 
 def test_a_wish_finds_items_and_paths(search):
-    found = search.rows("vegan snacks for kids")
-    assert set(ids(found[:3])) == {"fruit", "tofu", "toys"}
-    assert all(search.fits("vegan snacks for kids", row) for row in found[:3])
+    rows = search.rows("vegan snacks for kids")
+    assert set(ids(rows[:3])) == {"fruit", "tofu", "toys"}
+    assert all(search.fits("vegan snacks for kids", row) for row in rows[:3])
     assert search.paths("something like snacks")[0] == ("Food", "Snacks")
 
 

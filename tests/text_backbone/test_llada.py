@@ -401,8 +401,8 @@ def test_a_base_joins_the_arena_with_a_time_of_its_own(base, tmp_path):
     data, budget = synthetic(n_items=30, n_users=64, length=5, predictability=1.0), Budget(minutes=5, epochs=3)
     plan = Plan(("popularity", "backbone"), budget, users=16, base=base, base_minutes=1e-6)
     said = []
-    found = hold_contest(data, plan, tmp_path / "arena", said.append)
-    rows = {row["title"]: row for row in found["rows"]}
+    result = hold_contest(data, plan, tmp_path / "arena", said.append)
+    rows = {row["title"]: row for row in result["rows"]}
     assert rows["MindRec on a text backbone"]["calls"] > 1
     assert 0 < rows["MindRec on a text backbone"]["parameters"] < 3_000_000
     assert sum("backbone, seed 0: epoch" in line for line in said) == 1

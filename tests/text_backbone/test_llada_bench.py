@@ -50,14 +50,14 @@ def test_the_command_for_a_gpu_runs_on_a_small_shape(monkeypatch):
     shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
     monkeypatch.setitem(bench.SHAPES, "small", shape | {"vocab_size": bench.TEXT_VOCABULARY})
     monkeypatch.setattr(bench, "ITEMS", 300)
-    found = bench.bench_llada("small", "cpu", batches=(1, 2), repeats=1)
+    result = bench.bench_llada("small", "cpu", batches=(1, 2), repeats=1)
     for key in ("ms_per_user", "ms_per_user_no_cache", "ms_per_user_published", "ratio_vs_published"):
-        assert set(found[key]) == {"1", "2"}
-        assert all(value > 0 for value in found[key].values())
-    assert (found["beams"], found["history"], found["positions"], found["device"]) == (10, 10, 7, "cpu")
-    assert found["weights_mb"] == pytest.approx(found["parameters"] * 4 / 2**20, rel=1e-3)
-    cache = 2 * 2 * found["prompt_tokens"] * 32 * 4  # layers, keys and values, positions, width, bytes
-    assert found["prompt_cache_mb_per_user"] == pytest.approx(cache / 2**20, rel=0.1)
+        assert set(result[key]) == {"1", "2"}
+        assert all(value > 0 for value in result[key].values())
+    assert (result["beams"], result["history"], result["positions"], result["device"]) == (10, 10, 7, "cpu")
+    assert result["weights_mb"] == pytest.approx(result["parameters"] * 4 / 2**20, rel=1e-3)
+    cache = 2 * 2 * result["prompt_tokens"] * 32 * 4  # layers, keys and values, positions, width, bytes
+    assert result["prompt_cache_mb_per_user"] == pytest.approx(cache / 2**20, rel=0.1)
 
 
 def test_peak_memory_is_counted_from_the_run_alone(monkeypatch):

@@ -47,18 +47,18 @@ def made(per_kind=6, n_users=80, seed=0, titled=True):
 @pytest.mark.parametrize("titled", [True, False])
 def test_the_tree_finds_the_groups(titled):
     data, group_N = made(titled=titled)
-    found = induce_tree(data.catalog, data.interactions.sequences)
-    tree = found.catalog.tree
-    assert found.catalog.induced
+    induced = induce_tree(data.catalog, data.interactions.sequences)
+    tree = induced.catalog.tree
+    assert induced.catalog.induced
     assert not data.catalog.induced
     for node in range(tree.sizes[0]):  # no node mixes two groups
         assert len(set(group_N[tree.codes[:, 0] == node])) == 1
-    assert found.report["levels"] == tree.depth
-    assert found.report["nodes"] == tree.sizes
+    assert induced.report["levels"] == tree.depth
+    assert induced.report["nodes"] == tree.sizes
     names = {path[0].split(",")[0].lower() for path in tree.levels[0]}
     assert (names & {*GROUPS, *(k for kinds in GROUPS.values() for k in kinds)}) if titled else names
     again = induce_tree(data.catalog, data.interactions.sequences)
-    assert again.catalog.fingerprint == found.catalog.fingerprint
+    assert again.catalog.fingerprint == induced.catalog.fingerprint
 
 
 def test_depth_comes_from_the_data():
@@ -73,14 +73,14 @@ def test_items_of_which_nothing_is_known_get_a_node_of_their_own():
     data, _ = made()
     extra = tuple(Item(f"new{n}", f"Item new{n}") for n in range(3))
     catalog = Catalog(tuple(Item(i.item_id, f"{i.title} x") for i in data.catalog.items) + extra, name="made")
-    found = induce_tree(catalog, data.interactions.sequences).catalog
+    induced = induce_tree(catalog, data.interactions.sequences).catalog
     # "Item newN": a word in common is something to go by, so they may be clustered; without any they stand apart.
-    assert all(item.categories for item in found.items)
+    assert all(item.categories for item in induced.items)
     bare = Catalog(tuple(Item(f"{n}", "Zq" * (n + 1)) for n in range(4)) + data.catalog.items, name="made")
     shifted = [rows + 4 for rows in data.interactions.sequences]
-    found = induce_tree(bare, shifted)
-    assert [item.categories for item in found.catalog.items[:4]] == [(UNKNOWN,)] * 4
-    assert found.report["items_nothing_known"] == 4
+    induced = induce_tree(bare, shifted)
+    assert [item.categories for item in induced.catalog.items[:4]] == [(UNKNOWN,)] * 4
+    assert induced.report["items_nothing_known"] == 4
 
 
 def test_refusals():
@@ -169,8 +169,8 @@ def test_product_codes_split_independent_factors():
     from mindrec.tokens.semantic_id import quantise_product, quantise_residual
 
     def error(quantise):
-        found = quantise(turned, np.zeros(400, int), 2, 16)
-        keys = np.unique(found.codes, axis=0, return_inverse=True)[1].reshape(-1)
+        quantised = quantise(turned, np.zeros(400, int), 2, 16)
+        keys = np.unique(quantised.codes, axis=0, return_inverse=True)[1].reshape(-1)
         means = np.array([turned[keys == k].mean(0) for k in range(keys.max() + 1)])
         return ((turned - means[keys]) ** 2).sum(1).mean()
 

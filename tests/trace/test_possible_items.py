@@ -56,11 +56,13 @@ def test_each_partial_answer_lists_items_that_fit_all_its_tokens(recommender, tr
                 assert rows == ()
         for opinion, places in zip(step.opinions, step.possible.alternatives, strict=True):
             above = list(before.beams[opinion.beam].codes)
-            for place, behind in zip(opinion.open, places, strict=True):
-                if trace.levels[place.position].kind == "category":
+            for opened, behind in zip(opinion.open, places, strict=True):
+                if trace.levels[opened.position].kind == "category":
                     assert behind == ()
                     continue
-                answers = [[*above[: place.position], a.code, *above[place.position + 1 :]] for a in place.alternatives]
+                answers = [
+                    [*above[: opened.position], a.code, *above[opened.position + 1 :]] for a in opened.alternatives
+                ]
                 pairs += zip(answers, behind, strict=True)
                 checked += len(behind)
         for answer, rows in pairs:

@@ -196,15 +196,15 @@ def test_alternatives_keep_evidence_and_denoiser_apart(recommender):
     trace = recommender.recommend(["i3", "i9"], DecodeConfig(beam_size=4)).trace
     seen_illegal = False
     for step in trace.steps[1:]:
-        for place in (p for o in step.opinions for p in o.open):
-            legal = [a for a in place.alternatives if a.why is None]
+        for opened in (p for o in step.opinions for p in o.open):
+            legal = [a for a in opened.alternatives if a.why is None]
             assert legal
             assert all(a.items > 0 and a.p > 0 and a.evidence is not None for a in legal)
             assert [a.p for a in legal] == sorted((a.p for a in legal), reverse=True)
             assert sum(a.p for a in legal) <= 1 + 1e-5
             assert sum(a.token for a in legal) <= 1 + 1e-5
-            assert sum(a.raw for a in place.alternatives) <= 1 + 1e-5
-            for a in place.alternatives:
+            assert sum(a.raw for a in opened.alternatives) <= 1 + 1e-5
+            for a in opened.alternatives:
                 if a.why is not None:
                     seen_illegal = True
                     assert a.items == 0
@@ -220,8 +220,8 @@ def test_everything_mentioned_is_named(recommender):
         for codes in [b.codes for b in step.beams] + [d.codes for d in step.dropped]:
             for position, code in enumerate(codes):
                 assert code is None or str(code) in trace.labels[position]
-        for place in (p for o in step.opinions for p in o.open):
-            assert all(str(a.code) in trace.labels[place.position] for a in place.alternatives)
+        for opened in (p for o in step.opinions for p in o.open):
+            assert all(str(a.code) in trace.labels[opened.position] for a in opened.alternatives)
 
 
 # -- the fate of the true next item ------------------------------------------------------------------------------------

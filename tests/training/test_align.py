@@ -33,10 +33,10 @@ def test_the_probabilities_of_all_items_that_a_history_leaves_sum_to_one(opened)
 
 def test_they_are_the_likelihood_that_epochs_are_chosen_by(opened, chain_data):
     model, table = opened.denoiser, code_table(opened.denoiser)
-    asked = [case for case in cases(chain_data.interactions, "validation", 30, 0) if case.target not in case.history]
+    sample = [case for case in cases(chain_data.interactions, "validation", 30, 0) if case.target not in case.history]
     with torch.no_grad():
-        mine = item_log_p(model, table, [case.history for case in asked], torch.tensor([[c.target] for c in asked]))
-    assert mine.mean().item() == pytest.approx(token_likelihood(model, table, asked), abs=1e-4)
+        mine = item_log_p(model, table, [case.history for case in sample], torch.tensor([[c.target] for c in sample]))
+    assert mine.mean().item() == pytest.approx(token_likelihood(model, table, sample), abs=1e-4)
 
 
 @pytest.mark.parametrize("loss", ["rank", "dpo"])

@@ -67,8 +67,8 @@ def test_the_estimate_grows_with_the_epochs(chain_data):
 )
 def test_the_verdict_compares_with_counting_on_the_same_cases(ndcg, words, ahead):
     data = load(n_items=40, n_users=200, predictability=0.3)
-    asked = cases(data.interactions, "validation", 100)
-    sentence, clear = verdict(data.interactions, asked, ndcg)
+    sample = cases(data.interactions, "validation", 100)
+    sentence, clear = verdict(data.interactions, sample, ndcg)
     assert words in sentence
     assert clear is ahead
     assert "100 validation cases" in sentence

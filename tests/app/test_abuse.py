@@ -126,8 +126,8 @@ def test_health_is_told_and_every_answer_has_an_id_and_the_headers(server):
 def test_the_operator_page_needs_its_key_and_is_off_without_the_option(server, log):
     key = log.read_text().split("/operator?key=")[1].split()[0]
     assert ask(server, f"/operator?key={key}")[0] == 200
-    found = json.loads(ask(server, f"/operator.json?key={key}")[2])
-    assert {"counts", "stages_ms", "memory_mb", "lanes", "up_s"} <= set(found)
+    counters = json.loads(ask(server, f"/operator.json?key={key}")[2])
+    assert {"counts", "stages_ms", "memory_mb", "lanes", "up_s"} <= set(counters)
     assert ask(server, f"/operator?key={key}x")[0] == 404
     assert Rules(frozenset(), dict).operator is None
 
@@ -261,8 +261,8 @@ def test_nothing_is_unpickled_evaluated_or_given_to_a_shell():
 def room(server, question):
     """A room with a question: its code and the teacher's token."""
     opened = question("room_open", {"address": f"{server}/"})[1]
-    asked = question("room_ask", {"code": opened["code"], "teacher": opened["teacher"], "lesson": "diffusion"})[1]
-    assert asked["number"] == 1
+    posed = question("room_ask", {"code": opened["code"], "teacher": opened["teacher"], "lesson": "diffusion"})[1]
+    assert posed["number"] == 1
     yield opened
     question("room_close", opened)
 
@@ -277,15 +277,15 @@ def test_a_phone_needs_one_small_page_and_three_questions(server, question, room
     assert set(HEADERS) <= {name.lower() for name in headers}
     base = f"/room/{room['code']}"
     member = json.loads(ask(server, f"{base}/join", {})[2])["member"]
-    told = json.loads(ask(server, f"{base}/state")[2])
-    assert "counts" not in told
+    seen = json.loads(ask(server, f"{base}/state")[2])
+    assert "counts" not in seen
     for choice in (0, 1):
         assert ask(server, f"{base}/vote", {"member": member, "number": 1, "choice": choice})[0] == 200
     assert question("room_tally", room)[1]["counts"] == [0, 1, 0]
     shown = question("room_reveal", room)[1]
     assert shown["revealed"]
-    told = json.loads(ask(server, f"{base}/state")[2])
-    assert (told["answer"], told["counts"]) == (shown["answer"], [0, 1, 0])
+    seen = json.loads(ask(server, f"{base}/state")[2])
+    assert (seen["answer"], seen["counts"]) == (shown["answer"], [0, 1, 0])
     assert ask(server, f"{base}/vote", {"member": member, "number": 1, "choice": 0})[0] == 409
 
 

@@ -190,16 +190,16 @@ def test_examples_are_the_checkpoints_own(handlers, recommender, monkeypatch):
 def test_the_public_api_answers_and_raises_plainly(handlers):
     public = api(handlers)
     assert list(public) == ["recommend", "trace", "search", "explain", "slate", "fill_gap", "odd_one_out", "rewrite"]
-    found = public["recommend"](["i0", "i1"], {"beam_size": 4})
-    assert [r["rank"] for r in found] == [1, 2, 3, 4]
+    answer = public["recommend"](["i0", "i1"], {"beam_size": 4})
+    assert [r["rank"] for r in answer] == [1, 2, 3, 4]
     assert DecodeTrace.from_dict(public["trace"](["i0"], None, "i5")).gold.row == 5
     assert public["search"]("Item 7", 2)[0]["item_id"] == "i7"
-    told = public["explain"](["i0", "i1"])
-    assert told.splitlines()[-2].startswith(f"The first answers: 1. {found[0]['title']}")
-    assert told.splitlines()[-1].startswith(f"What pulls at {found[0]['title']} (exact rank 1,")
-    assert "Item 0 " in told.splitlines()[-1]
+    explained = public["explain"](["i0", "i1"])
+    assert explained.splitlines()[-2].startswith(f"The first answers: 1. {answer[0]['title']}")
+    assert explained.splitlines()[-1].startswith(f"What pulls at {answer[0]['title']} (exact rank 1,")
+    assert "Item 0 " in explained.splitlines()[-1]
     assert "What pulls at Item 7 (" in public["explain"](["i0", "i1"], None, "i7")
-    assert len(told.splitlines()) <= 13
+    assert len(explained.splitlines()) <= 13
     for limit in (0, -1, 51, True, "9"):
         with pytest.raises(MindRecError, match="1 to 50"):
             public["search"]("Item", limit)
@@ -409,18 +409,18 @@ def test_every_filter_keeps_what_it_says(diagnosing, case_file, filters, keep):
 def test_the_page_of_an_item_counts_what_pandas_does(diagnosing, handlers, case_file):
     cases = read_cases(case_file).cases
     hit = (cases["gold_rank"] < 2).fillna(False)
-    asked = cases["gold"].value_counts().index[0]
-    true, given = cases["gold"] == asked, cases["top_item"] == asked
-    found = diagnosing.case_page({"table": "wide", "name": f"item:{asked}"})
-    assert json.loads(json.dumps(found)) == found
+    gold = cases["gold"].value_counts().index[0]
+    true, given = cases["gold"] == gold, cases["top_item"] == gold
+    page = diagnosing.case_page({"table": "wide", "name": f"item:{gold}"})
+    assert json.loads(json.dumps(page)) == page
     (recommender,) = handlers.recommenders.values()
-    row = recommender.item_row(asked)
-    words = " ".join(found["said"])
+    row = recommender.item_row(gold)
+    words = " ".join(page["said"])
     assert f"In {recommender.checkpoint.popularity[row]} training trip" in words
     assert f"The truth in {true.sum()} case" in words
     assert f" {(true & hit).sum()} hit" in words
-    assert found["title"] == recommender.catalog.items[row].title
-    causes, instead, before = found["lists"]
+    assert page["title"] == recommender.catalog.items[row].title
+    causes, instead, before = page["lists"]
     assert {line["filter"]["cause"]: line["count"] for line in causes["lines"]} == dict(
         cases["cause"][true & ~hit].value_counts()
     )
@@ -431,11 +431,11 @@ def test_the_page_of_an_item_counts_what_pandas_does(diagnosing, handlers, case_
         ).items()
         assert [line["count"] for line in told["lines"]] == sorted(wanted, reverse=True)[:8]
         assert told["rest"] == max(0, len(wanted) - 8)
-    for (words, filters), which in zip(found["links"], [w for w in (true, given) if w.any()], strict=True):
+    for (words, filters), which in zip(page["links"], [w for w in (true, given) if w.any()], strict=True):
         assert f"the {which.sum()} case" in words
         lines = diagnosing.cases({"table": "wide", "filters": filters, "size": 100})
         assert [line["n"] for line in lines["lines"]] == cases.index[which].tolist()
-        assert asked not in lines["names"].values()
+        assert gold not in lines["names"].values()
 
 
 def test_the_page_of_a_category_is_reached_from_its_cases_and_from_its_items(diagnosing, handlers, case_file):
@@ -485,9 +485,9 @@ def test_what_cannot_be_filtered_is_told(diagnosing, ask):
 def test_a_case_is_decoded_again_as_it_was(diagnosing, case_file):
     cases = read_cases(case_file).cases
     number = int(cases.index[cases["died_step"].notna()][0])
-    found = diagnosing.case({"table": "wide", "number": number})
-    assert found["step"] == found["trace"]["gold"]["died_at"] == cases["died_step"][number]
-    assert found["trace"]["config"]["beam_size"] == 1
+    case = diagnosing.case({"table": "wide", "number": number})
+    assert case["step"] == case["trace"]["gold"]["died_at"] == cases["died_step"][number]
+    assert case["trace"]["config"]["beam_size"] == 1
     assert diagnosing.case({"table": "wide", "number": 80})["error"]
 
 
@@ -547,9 +547,9 @@ def test_a_checkpoint_brings_the_cases_that_it_keeps_unless_they_are_of_other_we
     kept = tmp_path / "kept"
     kept.mkdir()
     (kept / CASES_FILE).write_bytes(case_file.read_bytes())
-    found = read_cases(case_file)
-    wrong = found.about | {"checkpoint": {"name": "before", "fingerprint": "elsewhere"}}
-    write_cases(tmp_path / CASES_FILE, found.cases, wrong)
+    diagnosis = read_cases(case_file)
+    wrong = diagnosis.about | {"checkpoint": {"name": "before", "fingerprint": "elsewhere"}}
+    write_cases(tmp_path / CASES_FILE, diagnosis.cases, wrong)
     diagnosing = Diagnosing(handlers, folders=[tmp_path, kept, tmp_path / "none"])
     (table,) = diagnosing.opening()["tables"]
     assert "80 test trips" in table["name"]
@@ -558,25 +558,25 @@ def test_a_checkpoint_brings_the_cases_that_it_keeps_unless_they_are_of_other_we
 
 
 def test_a_checkpoint_brings_how_far_its_answers_move(handlers, checkpoint, chain_data, tmp_path):
-    found = measure_behaviour(checkpoint, chain_data, Protocol(users=20, device="cpu"))
+    result = measure_behaviour(checkpoint, chain_data, Protocol(users=20, device="cpu"))
     name = next(iter(handlers.recommenders))
 
     def told(content) -> dict:
         write_json(tmp_path / BEHAVIOUR_FILE, content)
         return kept_behaviour(SimpleNamespace(recommenders=handlers.recommenders, folders={name: tmp_path}))
 
-    table = told(found)[name]
+    table = told(result)[name]
     assert [len(line) for line in table["lines"]] == [len(table["head"])] * len(CHANGES)
     assert "20 test histories" in table["said"]
-    assert told(found | {"checkpoint": {"fingerprint": "elsewhere"}}) == {}
-    broken = [change | {"first": {"mean": "<b>", "low": 0, "high": 0}} for change in found["changes"]]
-    assert told(found | {"changes": broken}) == {}
+    assert told(result | {"checkpoint": {"fingerprint": "elsewhere"}}) == {}
+    broken = [change | {"first": {"mean": "<b>", "low": 0, "high": 0}} for change in result["changes"]]
+    assert told(result | {"changes": broken}) == {}
 
 
 def test_cases_of_another_checkpoint_are_refused(handlers, case_file, tmp_path):
-    found = read_cases(case_file)
-    wrong = found.about | {"checkpoint": {"name": "twin", "fingerprint": "elsewhere"}}
-    write_cases(tmp_path / "wrong.parquet", found.cases, wrong)
+    diagnosis = read_cases(case_file)
+    wrong = diagnosis.about | {"checkpoint": {"name": "twin", "fingerprint": "elsewhere"}}
+    write_cases(tmp_path / "wrong.parquet", diagnosis.cases, wrong)
     with pytest.raises(MindRecError, match="twin"):
         Diagnosing(handlers, [tmp_path / "wrong.parquet"])
 

@@ -38,15 +38,15 @@ def test_every_card_is_asked_before_the_answers_and_answered_after(course, page)
     assert len(shown) >= 6
     for number, each in enumerate(shown, 1):
         key, heading = each["key"], f"{number}. {each['title']}"
-        card, found = course.card(key), course.answered(key)
-        right = BOOKLET["answer"].format(option=card.options[found.answer])
+        card, solved = course.card(key), course.answered(key)
+        right = BOOKLET["answer"].format(option=card.options[solved.answer])
         assert heading in unescape(front)
         assert card.ask in unescape(front)
         assert all(option in unescape(front) for option in card.options)
         assert right in unescape(answers)
         assert right not in unescape(front)
-        assert found.because in unescape(answers)
-        assert found.because not in unescape(front)
+        assert solved.because in unescape(answers)
+        assert solved.because not in unescape(front)
     assert front.count("<figure>") >= len(shown)
     assert all(f"<dt>{name}</dt>" in page for name, _ in text.GLOSSARY.values())
 

@@ -10,12 +10,12 @@ from mindrec.errors import MindRecError
 
 def walk(catalog: Catalog, path: tuple[str, ...] = ()) -> list[int]:
     branches, rows = level_below(catalog, path)
-    found = rows.tolist()
+    seen = rows.tolist()
     for branch in branches:
         below = walk(catalog, (*path, branch["label"]))
         assert len(below) == branch["items"] > 0
-        found += below
-    return found
+        seen += below
+    return seen
 
 
 def test_walking_down_finds_every_item_once(recommender):

@@ -66,13 +66,13 @@ def test_a_class_that_presses_train_is_given_each_place_once_and_who_leaves_free
     def places() -> dict[str, int]:
         return {job: lab.lab_poll({"job": job})["place"] for job in jobs}
 
-    told = places()
-    assert sorted(told.values()) == list(range(pressed)), "0 trains"
-    leaves = next(job for job, place in told.items() if place == 5)
+    queue = places()
+    assert sorted(queue.values()) == list(range(pressed)), "0 trains"
+    leaves = next(job for job, place in queue.items() if place == 5)
     lab.lab_stop({"job": leaves})
     jobs.remove(leaves)
-    assert places() == {job: place - (place > 5) for job, place in told.items() if job != leaves}
-    trains = next(job for job, place in told.items() if place == 0)
+    assert places() == {job: place - (place > 5) for job, place in queue.items() if job != leaves}
+    trains = next(job for job, place in queue.items() if place == 0)
     run = held.find(trains)[0]
     lab.lab_stop({"job": trains})
     jobs.remove(trains)

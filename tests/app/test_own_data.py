@@ -24,10 +24,10 @@ LOG = "who,sku,date,note\n" + "".join(
 
 @pytest.fixture
 def own(recommender):
-    found = OwnData(Handlers({"shop": recommender}))
-    yield found
-    found.close()
-    assert not found.folder.exists()
+    dialog = OwnData(Handlers({"shop": recommender}))
+    yield dialog
+    dialog.close()
+    assert not dialog.folder.exists()
 
 
 def put(own, raw: bytes, name="log.csv", size=40, log=None):
@@ -78,10 +78,10 @@ def test_in_public_there_is_nothing_of_it(own):
 
 def test_a_look_finds_columns_and_says_what_it_takes_them_for(own):
     key = put(own, LOG.encode("utf-16"), "../../Ordérs 2024.csv")
-    found = own.own_look({"key": key})
-    assert "UTF-16" in found["how"]
-    assert [column["name"] for column in found["columns"]] == ["who", "sku", "date", "note"]
-    assert {role: found["roles"].get(role) for role in ("item", "time")} == {"item": "sku", "time": "date"}
+    look = own.own_look({"key": key})
+    assert "UTF-16" in look["how"]
+    assert [column["name"] for column in look["columns"]] == ["who", "sku", "date", "note"]
+    assert {role: look["roles"].get(role) for role in ("item", "time")} == {"item": "sku", "time": "date"}
     files = [path for path in own.folder.rglob("*") if path.is_file()]
     assert [path.name for path in files] == ["Ord_rs_2024.csv"]
     assert files[0].parent.parent == own.folder
@@ -94,8 +94,8 @@ def test_a_second_table_describes_the_items(own):
     own.own_look({"key": key})
     table = "No;Name;Room\n" + "".join(f"s{n};Thing {n};Room {n % 2}\n" for n in range(5))
     items = put(own, table.encode(), "things.csv", log=key)
-    found = own.own_look_items({"key": items})
-    assert [column["name"] for column in found["columns"]] == ["No", "Name", "Room"]
+    look = own.own_look_items({"key": items})
+    assert [column["name"] for column in look["columns"]] == ["No", "Name", "Room"]
     columns = {"user": "who", "item": "sku", "time": "date", "title": "Name", "category": "Room"}
     ask = {"key": key, "columns": columns, "items": items, "item_id": "No", "quick": True}
     started = own.own_train(ask)

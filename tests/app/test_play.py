@@ -37,9 +37,9 @@ def clock():
 def handlers(checkpoint, chain_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("play") / "data"
     save_prepared(chain_data, folder)
-    found = Handlers.load([checkpoint], data=folder)
-    assert found.trips("chain").ready(60)
-    return found
+    handlers = Handlers.load([checkpoint], data=folder)
+    assert handlers.trips("chain").ready(60)
+    return handlers
 
 
 @pytest.fixture
@@ -78,13 +78,13 @@ def test_no_answer_leaves_the_server_before_its_guess(play, handlers):
     assert first["seconds"] == SECONDS
     assert not {"items", "aisle", "item", "watch", "points", "share"} & set(first)
     assert set(play.game_seal({"game": first["game"], "machine": "beams"})) == {"machine", "sealed"}
-    asked = {"game": first["game"], "number": 0}
-    second = play.game_guess({**asked, "stage": "aisle", "choice": 0})
+    request = {"game": first["game"], "number": 0}
+    second = play.game_guess({**request, "stage": "aisle", "choice": 0})
     assert not {"item", "watch", "points", "share"} & set(second)
     assert second["aisle"]["you"] == 0
     assert set(second["aisle"]["machines"]) == {"greedy", "beams"}
     right = play.tab._cart("chain", play.tab.games.find(first["game"]).seed)
-    third = play.game_guess({**asked, "stage": "item", "choice": right.item})
+    third = play.game_guess({**request, "stage": "item", "choice": right.item})
     catalog = handlers.recommenders["chain"].catalog
     assert third["item"]["right"] == third["item"]["you"]
     assert third["watch"]["target"] == catalog.items[right.target].item_id
@@ -98,9 +98,9 @@ def test_the_machines_choose_among_the_options_alone(play, handlers):
     """The chain's next item is certain, so that every machine names it when it may."""
     for _ in range(3):
         game = play.game_start({"kind": "one", "timed": False})
-        asked = {"game": game["game"], "number": 0}
-        play.game_guess({**asked, "stage": "aisle", "choice": None})
-        done = play.game_guess({**asked, "stage": "item", "choice": None})
+        request = {"game": game["game"], "number": 0}
+        play.game_guess({**request, "stage": "aisle", "choice": None})
+        done = play.game_guess({**request, "stage": "item", "choice": None})
         for machine in ("greedy", "beams"):
             assert 0 <= done["item"]["machines"][machine] < len(done["items"])
         assert done["item"]["machines"]["beams"] == done["item"]["right"]
@@ -124,9 +124,9 @@ def test_a_forged_guess_is_refused_and_changes_nothing(play, wrong, words):
 
 def test_a_guess_is_made_once(play):
     game = play.game_start({"kind": "one"})["game"]
-    asked = {"game": game, "number": 0, "stage": "aisle", "choice": 0}
-    assert "error" not in play.game_guess(asked)
-    assert "not due" in play.game_guess({**asked, "choice": 1})["error"]
+    request = {"game": game, "number": 0, "stage": "aisle", "choice": 0}
+    assert "error" not in play.game_guess(request)
+    assert "not due" in play.game_guess({**request, "choice": 1})["error"]
     assert "not due" in play.game_next({"game": game})["error"]
 
 

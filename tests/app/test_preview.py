@@ -29,19 +29,19 @@ def preview(chain_data):
 
 def tags(raw: bytes) -> dict[str, str]:
     """{name: content} of meta tags; fails on anything else."""
-    found = {}
+    meta = {}
 
     class Reader(HTMLParser):
         def handle_starttag(self, tag, attrs):
             assert tag == "meta"
             held = dict(attrs)
-            found[held.get("property") or held["name"]] = held["content"]
+            meta[held.get("property") or held["name"]] = held["content"]
 
         def handle_data(self, data):
             raise AssertionError(data)
 
     Reader().feed(raw.decode())
-    return found
+    return meta
 
 
 def asked(preview, query="", host="demo.example", **headers):

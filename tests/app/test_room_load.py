@@ -69,9 +69,9 @@ def test_two_hundred_phones_vote_and_every_vote_is_counted_once(checkpoint, caps
     took = sorted(second for phone in phones for second in phone.took)
     refused, lost = sum(phone.refused for phone in phones), sum(phone.lost for phone in phones)
     with capsys.disabled():
-        half, most = (1000 * took[int(len(took) * share)] for share in (0.5, 0.95))
+        half, p95 = (1000 * took[int(len(took) * share)] for share in (0.5, 0.95))
         print(f"\n{PHONES} phones, {len(took)} requests, {refused} refused, {lost} lost, ", end="")
-        print(f"half within {half:.0f} ms, 95 % within {most:.0f} ms")
+        print(f"half within {half:.0f} ms, 95 % within {p95:.0f} ms")
 
 
 async def lesson(teach, address: str) -> list[Phone]:
@@ -89,9 +89,9 @@ async def lesson(teach, address: str) -> list[Phone]:
             await asyncio.to_thread(teach, "room_ask", {**room, "lesson": "diffusion"})
             while not all(number in phone.votes for phone in phones):
                 await asyncio.sleep(0.5)
-            told = await asyncio.to_thread(teach, "room_reveal", room)
+            revealed = await asyncio.to_thread(teach, "room_reveal", room)
             account = Counter(phone.votes[number] for phone in phones)
-            assert told["counts"] == [account[n] for n in range(3)]
-            assert told["votes"] == PHONES <= told["members"]
+            assert revealed["counts"] == [account[n] for n in range(3)]
+            assert revealed["votes"] == PHONES <= revealed["members"]
         over.set()
     return phones

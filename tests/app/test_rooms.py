@@ -60,10 +60,10 @@ def test_no_vote_is_lost_or_counted_twice_in_any_order(acts):
             else:
                 with pytest.raises((Gone, MindRecError)):
                     rooms.vote(room.code, member, about, choice)
-        told = rooms.of_teacher(room.code, room.teacher).for_teacher()
+        seen = rooms.of_teacher(room.code, room.teacher).for_teacher()
         expected = Counter(account.values())
-        assert told.get("counts", []) == ([expected[n] for n in range(4)] if number else [])
-        assert told["votes"] == len(account) <= told["members"] == len(members)
+        assert seen.get("counts", []) == ([expected[n] for n in range(4)] if number else [])
+        assert seen["votes"] == len(account) <= seen["members"] == len(members)
 
 
 def test_votes_of_many_threads_are_all_counted():
@@ -95,10 +95,10 @@ def test_phones_know_nothing_of_votes_or_answer_before_the_reveal():
     rooms.vote(room.code, member, 1, 1)
     assert not {"counts", "votes", "answer", "because"} & set(rooms.see(room.code).for_phone())
     rooms.reveal(room.code, room.teacher, 1, 0, "so it is")
-    told = rooms.see(room.code).for_phone()
-    assert (told["counts"], told["answer"], told["because"]) == ([0, 1], 0, "so it is")
-    assert member not in str(told)
-    assert room.teacher not in str(told)
+    seen = rooms.see(room.code).for_phone()
+    assert (seen["counts"], seen["answer"], seen["because"]) == ([0, 1], 0, "so it is")
+    assert member not in str(seen)
+    assert room.teacher not in str(seen)
 
 
 def test_a_room_is_gone_after_two_hours():
@@ -167,9 +167,9 @@ def test_floods_meet_bounds(monkeypatch):
 def test_texts_are_cut_and_questions_have_options():
     rooms = Rooms()
     room = rooms.open()
-    asked = rooms.ask(room.code, room.teacher, "x" * 10**5, ["y" * 10**5, "z"]).question
-    assert len(asked.ask) == bounds.MAX_ASK
-    assert len(asked.options[0]) == bounds.MAX_OPTION
+    question = rooms.ask(room.code, room.teacher, "x" * 10**5, ["y" * 10**5, "z"]).question
+    assert len(question.ask) == bounds.MAX_ASK
+    assert len(question.options[0]) == bounds.MAX_OPTION
     for options in ([], ["a"], ["a"] * 13):
         with pytest.raises(MindRecError, match="options"):
             rooms.ask(room.code, room.teacher, "?", options)

@@ -205,10 +205,10 @@ def test_a_timeline_starts_and_ends_together_and_never_goes_back(recommender, tr
 
 def test_a_trace_never_parts_from_itself(trace):
     assert parting(trace, trace, timeline(trace, trace)).kind == "none"
-    found = results_of(trace, trace)
-    assert not found["only_left"]
-    assert not found["only_right"]
-    assert [item["left"] for item in found["shared"]] == list(range(1, len(trace.results) + 1))
+    lists = results_of(trace, trace)
+    assert not lists["only_left"]
+    assert not lists["only_right"]
+    assert [item["left"] for item in lists["shared"]] == list(range(1, len(trace.results) + 1))
 
 
 def test_another_pinned_token_parts_two_searches_at_its_position(recommender, trace):
@@ -216,9 +216,9 @@ def test_another_pinned_token_parts_two_searches_at_its_position(recommender, tr
     best = trace.steps[-1].beams[0].codes[0]
     other = next(b.codes[0] for b in trace.steps[-1].beams if b.codes[0] != best)
     pinned = recommender.recommend(ids, DecodeConfig(pins=((0, other),))).trace
-    found = parting(trace, pinned, timeline(trace, pinned))
-    assert (found.kind, found.left, found.right) == ("token", 0, 0)
-    assert "part at step" in text.parting_words(trace, pinned, found, timeline(trace, pinned))
+    branch = parting(trace, pinned, timeline(trace, pinned))
+    assert (branch.kind, branch.left, branch.right) == ("token", 0, 0)
+    assert "part at step" in text.parting_words(trace, pinned, branch, timeline(trace, pinned))
 
 
 # -- charts of a diagnosis ---------------------------------------------------------------------------------------------
@@ -227,9 +227,9 @@ def test_another_pinned_token_parts_two_searches_at_its_position(recommender, tr
 @pytest.fixture(scope="module")
 def cases(recommender, chain_data):
     facts = item_facts(recommender, chain_data)
-    asked = protocol.cases(chain_data.interactions, "test", 60)
+    sample = protocol.cases(chain_data.interactions, "test", 60)
     config = DecodeConfig(beam_size=3)
-    return track.diagnose(recommender.denoiser, recommender.index, asked, config, facts, k=2)
+    return track.diagnose(recommender.denoiser, recommender.index, sample, config, facts, k=2)
 
 
 def figures(cases, recommender, palette) -> dict[str, dict]:

@@ -99,9 +99,9 @@ def test_a_walk_is_told_point_by_point(chain, tmp_path):
 
 def test_the_example_of_the_readme_learns(chain, tmp_path, root):
     code = (root / "mindrec/arena/README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
-    found: dict = {}
-    exec(code, found)
-    method = found["LastItem"](Task(chain, tmp_path, exclude_seen=False, max_history=7, validation_users=100))
+    names: dict = {}
+    exec(code, names)
+    method = names["LastItem"](Task(chain, tmp_path, exclude_seen=False, max_history=7, validation_users=100))
     method.fit(BUDGET, lambda record: None)
     assert hit_at_1(method, chain) > 0.9
 

@@ -122,10 +122,10 @@ def test_a_gap_is_filled_from_both_sides(task):
 
 def test_items_that_share_all_codes_are_told_apart():
     codes_NL = np.zeros((EXTRA + 40, 3), dtype=np.int64)
-    found = with_last_code(codes_NL, 8, np.random.default_rng(0))
-    assert len(np.unique(found, axis=0)) == len(found)
-    assert (found[:EXTRA, :3] == 0).all()
-    assert found[:, 3].max() < EXTRA
+    codes = with_last_code(codes_NL, 8, np.random.default_rng(0))
+    assert len(np.unique(codes, axis=0)) == len(codes)
+    assert (codes[:EXTRA, :3] == 0).all()
+    assert codes[:, 3].max() < EXTRA
 
 
 def test_alignments_are_divergences():

@@ -19,11 +19,11 @@ READY = {
 def violations(page, within: str) -> list[str]:
     """What axe finds in one part of the page, in a line each."""
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate(f"axe.run({json.dumps(within)}, {{resultTypes: ['violations']}})")
-    assert found["passes"], "axe looked at nothing"
+    report = page.evaluate(f"axe.run({json.dumps(within)}, {{resultTypes: ['violations']}})")
+    assert report["passes"], "axe looked at nothing"
     return [
         f"{v['impact']} {v['id']}: {v['help']} ({v['nodes'][0]['html'][:160]})"
-        for v in found["violations"]
+        for v in report["violations"]
         if v["impact"] in GRAVE
     ]
 

@@ -61,8 +61,8 @@ def test_codes_stay_unique_until_none_is_left():
 def test_a_vector_comes_from_the_likest_texts():
     texts = [f"red lamp {n}" for n in range(20)] + [f"blue sofa {n}" for n in range(20)]
     vectors = np.repeat(np.eye(2, dtype=np.float32), 20, axis=0)
-    found = predicted_vectors(texts, vectors, ["a red lamp", "blue sofa bed", "zzz"])
-    assert np.allclose(found, [[1, 0], [0, 1], [0.5, 0.5]], atol=1e-6)
+    predicted = predicted_vectors(texts, vectors, ["a red lamp", "blue sofa bed", "zzz"])
+    assert np.allclose(predicted, [[1, 0], [0, 1], [0.5, 0.5]], atol=1e-6)
 
     def letters(given):
         return np.array([[t.startswith("r"), t.startswith("b")] for t in given], dtype=np.float32)
@@ -175,9 +175,9 @@ def test_refusals(recommender):
 def test_a_lift_shows_cold_items_more_and_moves_no_other(recommender, grown):
     n, history = len(recommender.catalog), [3, 4]
     lifted = Recommender(add_items(recommender.checkpoint, NEW, lift=2.0).checkpoint)
-    asked = [r.denoiser.item_logits(r.denoiser.encode([history]))[0] for r in (grown, lifted)]
-    assert torch.allclose(asked[0][:n], asked[1][:n], atol=1e-5)
-    assert torch.allclose(asked[0][n:] + 2, asked[1][n:], atol=1e-5)
+    logits = [r.denoiser.item_logits(r.denoiser.encode([history]))[0] for r in (grown, lifted)]
+    assert torch.allclose(logits[0][:n], logits[1][:n], atol=1e-5)
+    assert torch.allclose(logits[0][n:] + 2, logits[1][n:], atol=1e-5)
     for lift in (-1, 11, float("nan")):
         with pytest.raises(MindRecError, match=r"--lift .* 0..10"):
             add_items(recommender.checkpoint, NEW, lift=lift)
@@ -301,21 +301,21 @@ def test_validation_chooses_the_lift_for_all_cases_as_they_come(measured):
 
 
 def test_cold_items_are_read_by_the_text_model_of_the_checkpoint(measured, tmp_path, monkeypatch):
-    asked = []
+    sizes = []
 
     def one_for_all(texts):
-        asked.append(len(texts))
+        sizes.append(len(texts))
         return np.ones((len(texts), 1), dtype=np.float32)
 
     monkeypatch.setattr("mindrec.text.text_search.text_embedder", lambda recorded: one_for_all)
     model = ("--checkpoint", measured / "model")
     code, _, err = ours("evaluate", "--cold", *model, "--data", measured / "whole", "--device", "cpu")
     assert code == 0, err
-    assert sum(asked) == 120
+    assert sum(sizes) == 120
     (tmp_path / "new.csv").write_text("item_id,title\nx1,kind3 thing50\n")
     code, _, err = ours("add-items", *model, "--items", tmp_path / "new.csv", "--out", tmp_path / "grown")
     assert code == 0, err
-    assert sum(asked) == 120 + 97
+    assert sum(sizes) == 120 + 97
 
 
 def test_cold_needs_cold_items_and_their_own_data(measured):

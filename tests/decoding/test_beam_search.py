@@ -47,19 +47,19 @@ def answers(made: Toy, histories, config: DecodeConfig, denoiser=None) -> list[d
     out = []
     for user in range(len(histories)):
         filled = int(scores[user].isfinite().sum())
-        found = rows[user, :filled].tolist()
-        assert min(found) >= 0, "an answer is off the catalog"
-        assert len(set(found)) == len(found), "an item is named twice"
+        answered = rows[user, :filled].tolist()
+        assert min(answered) >= 0, "an answer is off the catalog"
+        assert len(set(answered)) == len(answered), "an item is named twice"
         if not config.temperature:
             assert (scores[user, :filled].diff() <= 0).all(), "answers are out of rank order"
-        out.append(dict(zip(found, scores[user, :filled].tolist(), strict=True)))
+        out.append(dict(zip(answered, scores[user, :filled].tolist(), strict=True)))
     return out
 
 
-def assert_is_truth(found: dict[int, float], truth: torch.Tensor) -> None:
+def assert_is_truth(by_row: dict[int, float], truth: torch.Tensor) -> None:
     """All possible items once each, with their exact probability, and nothing else."""
-    assert set(found) == set(truth.nonzero()[:, 0].tolist())
-    for row, score in found.items():
+    assert set(by_row) == set(truth.nonzero()[:, 0].tolist())
+    for row, score in by_row.items():
         assert math.exp(score) == pytest.approx(float(truth[row]), abs=1e-9)
 
 
@@ -554,10 +554,10 @@ def test_the_order_of_the_catalog_changes_nothing(expansion):
     made = toy((3, 4, 3), 18, seed=3)
     shuffle = torch.randperm(18, generator=torch.Generator().manual_seed(0))
     renamed = replace(made, codes=made.codes[shuffle], p=made.p[shuffle])
-    place = {int(old): new for new, old in enumerate(shuffle)}
+    new_row = {int(old): new for new, old in enumerate(shuffle)}
     config = config_for(made, beam_size=6, order="confidence", **EXPANSIONS[expansion])
-    one, two = answers(made, [[2, 7]], config)[0], answers(renamed, [[place[2], place[7]]], config)[0]
-    assert [place[row] for row in one] == list(two)
+    one, two = answers(made, [[2, 7]], config)[0], answers(renamed, [[new_row[2], new_row[7]]], config)[0]
+    assert [new_row[row] for row in one] == list(two)
     assert list(one.values()) == pytest.approx(list(two.values()), abs=1e-12)
 
 

@@ -58,11 +58,11 @@ def test_a_right_item_that_was_seen_before_says_nothing():
 def test_each_item_is_scored_given_the_others_and_the_least_is_marked():
     histories = [[3, 7, 1], [0, 9]]
     for history, lifts in zip(histories, odd_one_out(MODEL, MADE.index, histories, EXACT), strict=True):
-        for place, found in enumerate(lifts):
-            others = [*history[:place], *history[place + 1 :]]
-            assert found.row == history[place]
-            assert found.score == pytest.approx(math.log(truth(others)[history[place]]), abs=1e-9)
-            assert found.lift is None
+        for position, scored in enumerate(lifts):
+            others = [*history[:position], *history[position + 1 :]]
+            assert scored.row == history[position]
+            assert scored.score == pytest.approx(math.log(truth(others)[history[position]]), abs=1e-9)
+            assert scored.lift is None
         assert lifts[least(lifts)].score == min(found.score for found in lifts)
 
 

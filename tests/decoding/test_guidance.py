@@ -39,11 +39,11 @@ def anyone(made: Toy, history=HISTORY) -> torch.Tensor:
     return share / share.sum()
 
 
-def assert_close(found: dict[int, float], want_N: torch.Tensor) -> None:
+def assert_close(by_row: dict[int, float], want_N: torch.Tensor) -> None:
     allowed = want_N.isfinite().nonzero()[:, 0].tolist()
-    assert sorted(found) == allowed
+    assert sorted(by_row) == allowed
     for row in allowed:
-        assert found[row] == pytest.approx(float(want_N[row]), abs=1e-9), row
+        assert by_row[row] == pytest.approx(float(want_N[row]), abs=1e-9), row
 
 
 ORDERS = ["coarse_to_fine", "confidence", "left_to_right", "margin", "random"]
@@ -218,8 +218,8 @@ def test_searches_of_codes_that_no_item_has_know_no_guidance(other):
     ids=str,
 )
 def test_settings_that_a_change_rules_out_go_back_to_their_default(default, changes, left):
-    found = DecodeConfig(**default).laid_over(changes).to_dict()
-    assert found | changes | left == found
+    settings = DecodeConfig(**default).laid_over(changes).to_dict()
+    assert settings | changes | left == settings
 
 
 def test_a_contradiction_in_the_changes_themselves_is_refused():

@@ -33,15 +33,15 @@ def both_sides(model, histories) -> tuple[torch.Tensor, torch.Tensor]:
     seen = torch.tensor(histories)
     evidence = model.item_logits(cache).double().scatter(1, seen, -torch.inf)
     scores = model.code_scores(cache, torch.full((len(histories), 1, 3), MASKED))[:, 0].double()
-    own = scores[:, MADE.tokens].sum(2).scatter(1, seen, -torch.inf)
-    return evidence.log_softmax(1), own.log_softmax(1)
+    of_tokens = scores[:, MADE.tokens].sum(2).scatter(1, seen, -torch.inf)
+    return evidence.log_softmax(1), of_tokens.log_softmax(1)
 
 
 @pytest.mark.parametrize("order", ["left_to_right", "coarse_to_fine", "confidence", "random"])
 def test_the_search_ranks_by_the_product_of_both_item_distributions(order):
     model = model_of(0.7, 0.4)
-    evidence, own = both_sides(model, [HISTORY])
-    want = torch.nan_to_num(0.7 * evidence + 0.4 * own, nan=-torch.inf).log_softmax(1)[0]
+    evidence, of_tokens = both_sides(model, [HISTORY])
+    want = torch.nan_to_num(0.7 * evidence + 0.4 * of_tokens, nan=-torch.inf).log_softmax(1)[0]
     steps = search(model, MADE.index, [HISTORY], DecodeConfig(beam_size=25, order=order))
     rows, scores = ranked_items(MADE.index, final(steps).beams, 1, 22)
     assert rows[0].tolist() == want.argsort(descending=True)[:22].tolist()
@@ -60,9 +60,9 @@ def test_a_later_state_is_read_again_by_the_denoiser():
         agrees[HISTORY] = False
         total = 0.7 * evidence[0] + 0.4 * scores[MADE.tokens[:, codes < 0]].sum(1)
         p = total.masked_fill(~agrees, -torch.inf).softmax(0)
-        found = step.scores.logp[beam, 3:7].exp().double()
+        probability = step.scores.logp[beam, 3:7].exp().double()
         want = torch.stack([p[MADE.codes[:, 1] == code].sum() for code in range(4)])
-        assert torch.allclose(found, want, atol=1e-5)
+        assert torch.allclose(probability, want, atol=1e-5)
 
 
 def test_weights_are_found_again():
@@ -70,8 +70,8 @@ def test_weights_are_found_again():
     model = model_of(1.0, 1.0)
     rng = np.random.default_rng(0)
     histories = [rng.choice(MADE.n_items, 3, replace=False).tolist() for _ in range(4000)]
-    evidence, own = both_sides(model, histories)
-    p = torch.nan_to_num(0.8 * evidence + 0.5 * own, nan=-torch.inf).softmax(1).numpy()
+    evidence, of_tokens = both_sides(model, histories)
+    p = torch.nan_to_num(0.8 * evidence + 0.5 * of_tokens, nan=-torch.inf).softmax(1).numpy()
     sample = [Case(str(n), tuple(h), int(rng.choice(MADE.n_items, p=p[n]))) for n, h in enumerate(histories)]
     fitted = calibrate(model, CodeTable(MADE.codes, MADE.sizes), sample)
     assert model.evidence_weight().tolist() == pytest.approx([0.8] * 3, abs=0.15)

@@ -131,8 +131,8 @@ def test_scores_are_item_probabilities():
     for settings in ({"beam_size": 100}, {"beam_size": 100, "expansion": "joint", "merge": "logsumexp"}):
         last = ours(made, [5], **settings)
         rows, scores = ranked_items(made.index, last.beams, 1, 100)
-        found = rows[0] >= 0
-        assert torch.allclose(scores[0][found], truth[rows[0][found]], atol=1e-9)
+        filled = rows[0] >= 0
+        assert torch.allclose(scores[0][filled], truth[rows[0][filled]], atol=1e-9)
 
 
 def test_batch_mates_and_padding_change_nothing():

@@ -27,8 +27,8 @@ def thought():
         model = made.compact(seed)
         for row in range(20):
             ranked = first_answers(made, model, [row])
-            again, told = rethink(model, made.index, [row], CONFIG, ranked)
-            out.append((made, model, row, ranked, again, told))
+            again, record = rethink(model, made.index, [row], CONFIG, ranked)
+            out.append((made, model, row, ranked, again, record))
     return out
 
 
@@ -69,12 +69,12 @@ def test_pseudo_log_likelihood_is_that_of_each_code_given_all_others():
     made = toy((3, 4, 2), 12)
     model = made.compact()
     cache, codes = model.encode([[0]]), made.codes[5]
-    found = position_log_likelihood(model, cache, made.index, codes)
+    likelihood = position_log_likelihood(model, cache, made.index, codes)
     for position in range(3):
         filled = codes.clone()
         filled[position] = -1
-        own = model.token_logits(cache, filled[None, None])[0, 0].split(made.sizes)[position]
-        assert float(found[position]) == pytest.approx(float(own.log_softmax(0)[codes[position]]), abs=1e-5)
+        logits = model.token_logits(cache, filled[None, None])[0, 0].split(made.sizes)[position]
+        assert float(likelihood[position]) == pytest.approx(float(logits.log_softmax(0)[codes[position]]), abs=1e-5)
 
 
 def test_a_twin_is_refused():

@@ -23,8 +23,8 @@ def test_a_rewrite_is_the_oracles_posterior_given_the_tokens_that_stay(positions
     kept = [p for p in range(3) if p not in positions]
     p = MADE.truth(HISTORY) * (MADE.codes[:, kept] == MADE.codes[row, kept]).all(1)
     want = (p / p.sum()).log()
-    found = {r: s for r, s in zip(rows[0].tolist(), scores[0].tolist(), strict=True) if r >= 0}
-    assert found == pytest.approx({r: float(want[r]) for r in want.isfinite().nonzero()[:, 0].tolist()}, abs=1e-9)
+    by_row = {r: s for r, s in zip(rows[0].tolist(), scores[0].tolist(), strict=True) if r >= 0}
+    assert by_row == pytest.approx({r: float(want[r]) for r in want.isfinite().nonzero()[:, 0].tolist()}, abs=1e-9)
 
 
 def test_a_rewrite_of_everything_is_the_decode_itself():
@@ -45,8 +45,8 @@ def test_the_least_certain_positions_are_those_of_the_lowest_likelihood_given_th
     with torch.inference_mode():
         logp = position_log_likelihood(model, model.encode([HISTORY]), MADE.index, MADE.codes[7])
     for k in (1, 2, 3):
-        found = least_certain(model, MADE.index, HISTORY, 7, CONFIG, k)
-        assert found == tuple(sorted(logp.argsort()[:k].tolist()))
+        positions = least_certain(model, MADE.index, HISTORY, 7, CONFIG, k)
+        assert positions == tuple(sorted(logp.argsort()[:k].tolist()))
 
 
 @pytest.mark.parametrize("position", [-1, 3, True, "1"])

@@ -57,15 +57,15 @@ def test_it_is_the_widest_beam_search_at_any_beam_size(settings):
     wide = DecodeConfig(beam_size=100, **settings)
     last = final(search(model, made.index, histories, wide))
     rows, scores = ranked_items(made.index, last.beams, 3, 100)
-    found = answers_above(
+    listed = answers_above(
         open_exact(model, made.index, histories, DecodeConfig(beam_size=1, **settings)), everything(histories)
     )
     for user in range(3):
-        mine, real = found.user == user, scores[user].isfinite()
-        assert found.item[mine].tolist() == rows[user][real].tolist()
-        assert torch.allclose(found.score[mine], scores[user][real], atol=1e-5)
-    targets = torch.stack([found.item[(found.user == user) & (found.item >= 0)][-1] for user in range(3)])
-    score, rank = found.of(targets)
+        mine, real = listed.user == user, scores[user].isfinite()
+        assert listed.item[mine].tolist() == rows[user][real].tolist()
+        assert torch.allclose(listed.score[mine], scores[user][real], atol=1e-5)
+    targets = torch.stack([listed.item[(listed.user == user) & (listed.item >= 0)][-1] for user in range(3)])
+    score, rank = listed.of(targets)
     exact = open_exact(model, made.index, histories, wide)
     assert torch.allclose(score_of(exact, targets), score, atol=1e-5)
     above = answers_above(exact, score, targets)

@@ -196,12 +196,12 @@ def test_rescues_equal_those_of_plain_decodes(settings):
     for change in changes(config, 3):
         for names, place in zip(saved, places(cases, change.config), strict=True):
             names += [change.name] if 0 <= place < k else []
-    for case, names, told in zip(cases, saved, frame.rescue, strict=True):
+    for case, names, rescue in zip(cases, saved, frame.rescue, strict=True):
         rests = [replace(case, history=tuple(r for r in case.history if r != row)) for row in case.history]
         left_out = places(rests, replace(config, forbid_items=case.history))
-        near = [place for place in left_out if 0 <= place < k]
+        near = [rank for rank in left_out if 0 <= rank < k]
         names += [f"without={row}" for row, p in zip(case.history, left_out, strict=True) if near and p == min(near)]
-        assert pd.isna(told) or told == (names[0] if names else NONE)
+        assert pd.isna(rescue) or rescue == (names[0] if names else NONE)
     assert frame.rescue.nunique() > 2
 
 

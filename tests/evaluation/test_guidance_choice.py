@@ -19,8 +19,8 @@ from mindrec.recommender import Recommender
 
 
 def row(guidance: float, high: float | None) -> dict:
-    found = {"decoder": {"guidance": guidance}}
-    return found if high is None else found | {"ndcg@10_to_first": {"ratio": 0.9, "low": 0.8, "high": high}}
+    row = {"decoder": {"guidance": guidance}}
+    return row if high is None else row | {"ndcg@10_to_first": {"ratio": 0.9, "low": 0.8, "high": high}}
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_ids_titles_and_settings_as_they_come(recommender):
 def test_an_empty_history_asks_what_anybody_takes(recommender):
     """Popularity ranks what the beams find, the answer says so, and a checkpoint that never counted refuses."""
     counts, answer = recommender.checkpoint.popularity, recommender.recommend([])
-    taken = [counts[found.row] for found in answer.items]
+    taken = [counts[item.row] for item in answer.items]
     assert taken == sorted(taken, reverse=True)
     assert taken[:3] == sorted(counts, reverse=True)[:3]
     assert "how often each item was taken" in answer.notes[0]

@@ -24,17 +24,17 @@ def imports(path, *, types: bool = True) -> set[str]:
 
     `types` says whether imports under TYPE_CHECKING count.
     """
-    found = set()
+    names = set()
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree if types else _RunAlone().visit(tree)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             package = path.relative_to(ROOT).with_suffix("").parts
             base = ".".join(package[: len(package) - node.level]) if node.level else ""
             module = ".".join(filter(None, (base, node.module)))
-            found |= {module} | {f"{module}.{alias.name}" for alias in node.names}
-    return found
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    return names
 
 
 def reaches(path, forbidden: tuple[str, ...]) -> list[str]:

@@ -85,7 +85,7 @@ def test_named_code_and_tests_exist(root, name):
         if target.startswith(("data/", "results/", "checkpoints/", "bases/")):
             continue  # outputs of the commands beside them
         places = (root, (root / name).parent, root / "mindrec", root / "app", root / "tests")
-        assert any((place / target).exists() for place in places), target
+        assert any((folder / target).exists() for folder in places), target
 
 
 def test_ten_ideas_of_papers_lead_to_their_files(root):

@@ -25,8 +25,8 @@ def lines_of(function: ast.FunctionDef, path: Path) -> int:
 
 def long_functions(path: Path) -> set[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
-    return {f"{name_of(path)}:{node.name}" for node in found if lines_of(node, path) > FUNCTION_LINES}
+    functions = (node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    return {f"{name_of(path)}:{node.name}" for node in functions if lines_of(node, path) > FUNCTION_LINES}
 
 
 def public(node: ast.AST, prefix: str) -> dict[str, bool]:

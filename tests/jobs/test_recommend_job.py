@@ -47,23 +47,23 @@ def run(checkpoint, histories, out, **options):
 def test_many_are_answered_as_one_by_one(checkpoint, recommender, histories, tmp_path, small_chunks):
     result = run(checkpoint, histories, tmp_path / "out.parquet", top=3)
     table = pd.read_parquet(tmp_path / "out.parquet")
-    asked = pd.read_parquet(histories)
-    empty = sum(len(ids) == 0 for ids in asked.item_ids)
+    histories_frame = pd.read_parquet(histories)
+    empty = sum(len(ids) == 0 for ids in histories_frame.item_ids)
     counts = {"unknown_items": 2, "without_history": empty, "nothing_left": 0}
     assert result == {"users": 200, "rows": len(table)} | counts
     assert table.groupby("user_id").size().eq(3).all()
-    for user, ids in asked[["user_id", "item_ids"]].itertuples(index=False):
-        own = table[table.user_id == user]
+    for user, ids in histories_frame[["user_id", "item_ids"]].itertuples(index=False):
+        of_user = table[table.user_id == user]
         known = [i for i in ids if i in recommender.catalog.row_of]
         if not known:
-            assert own.empty
+            assert of_user.empty
             continue
         alone = recommender.recommend(known, trace=False).items[:3]
-        assert own["rank"].tolist() == [1, 2, 3]
-        assert own.probability.tolist() == pytest.approx([f.probability for f in alone], rel=1e-4)
+        assert of_user["rank"].tolist() == [1, 2, 3]
+        assert of_user.probability.tolist() == pytest.approx([f.probability for f in alone], rel=1e-4)
         if len({round(f.score, 4) for f in alone}) == 3:
-            assert own.item_id.tolist() == [f.item.item_id for f in alone]
-    assert table.user_id.drop_duplicates().tolist() == [u for u in asked.user_id if u in set(table.user_id)]
+            assert of_user.item_id.tolist() == [f.item.item_id for f in alone]
+    assert table.user_id.drop_duplicates().tolist() == [u for u in histories_frame.user_id if u in set(table.user_id)]
 
 
 def test_what_was_cut_off_goes_on(checkpoint, histories, tmp_path, monkeypatch, small_chunks):

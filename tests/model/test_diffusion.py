@@ -130,11 +130,11 @@ def test_loss_normalises_over_legal_codes_only():
 
 
 def test_add_evidence_by_hand():
-    found = add_evidence(
+    logits = add_evidence(
         torch.tensor([2.0, -1.0]), torch.tensor([0.5, 0.0]), torch.tensor([2.0, 1.0]), torch.tensor([0.5, 3.0])
     )
     want = [1.0 + 2 * math.log(0.5 + EVIDENCE_FLOOR), -3.0 + math.log(EVIDENCE_FLOOR)]
-    assert found.tolist() == pytest.approx(want, abs=1e-4)
+    assert logits.tolist() == pytest.approx(want, abs=1e-4)
 
 
 # -- evidence: training = decoding = brute force -----------------------------------------------------------------------
@@ -175,9 +175,9 @@ def test_the_next_codes_of_a_prefix_are_those_of_the_items_that_agree_with_it(dr
     for level in range(L):
         prefix = made.codes[item].masked_fill(torch.arange(L) >= level, MASKED)
         want = table.sum_by_code(mass[row] * table.consistent(prefix), level)
-        found = table.next_codes(table.running_sums(mass), row, item, level)
-        assert torch.equal(found > 0, want > 0)
-        assert torch.allclose(found, want, rtol=1e-3, atol=0)
+        codes = table.next_codes(table.running_sums(mass), row, item, level)
+        assert torch.equal(codes > 0, want > 0)
+        assert torch.allclose(codes, want, rtol=1e-3, atol=0)
 
 
 @given(drawn=toys(max_items=30), seed=st.integers(0, 999), share=st.sampled_from([0.0, 0.5, 1.0]))
@@ -195,16 +195,16 @@ def test_what_the_dense_head_teaches_is_item_evidence(drawn, seed, share):
         states = _States(codes, codes, torch.ones(codes.shape), 1)
         if objective == "diffusion":
             states = _masked(codes.repeat_interleave(3, 0), config, generator)
-        found = _teacher(model, table, read, allowed, states)
+        teacher = _teacher(model, table, read, allowed, states)
         logits = read.last_MD @ model.item_vectors().T + model.item_bias
         mass = logits.masked_fill(~allowed, -torch.inf).softmax(1).clamp(min=LEAST_MASS) * allowed
         for level in range(L):
-            asked = states.weight_SL[:, level].nonzero()[:, 0]
-            seen = states.seen_SL[asked]
+            scored = states.weight_SL[:, level].nonzero()[:, 0]
+            seen = states.seen_SL[scored]
             if objective == "ar":
                 seen = seen.masked_fill(torch.arange(L) >= level, MASKED)
-            want = item_evidence(mass[asked // states.views], table.consistent(seen), table, level)
-            assert torch.allclose(found[level], want, rtol=1e-4, atol=1e-7)
+            want = item_evidence(mass[scored // states.views], table.consistent(seen), table, level)
+            assert torch.allclose(teacher[level], want, rtol=1e-4, atol=1e-7)
 
 
 @settings(max_examples=40)
@@ -257,10 +257,10 @@ def test_normalise_is_a_distribution_over_the_legal(case, seed):
 def test_segment_logsumexp_equals_logsumexp_of_each(values):
     x = torch.tensor([v for v, _ in values], dtype=torch.float64)
     group = torch.tensor([g for _, g in values])
-    found = segment_logsumexp(x, group, 4)
+    sums = segment_logsumexp(x, group, 4)
     for g in range(4):
         want = x[group == g].logsumexp(0) if (group == g).any() else torch.tensor(-math.inf)
-        assert float(found[g]) == pytest.approx(float(want), abs=1e-9)
+        assert float(sums[g]) == pytest.approx(float(want), abs=1e-9)
 
 
 # -- the loss of a batch -----------------------------------------------------------------------------------------------
@@ -357,15 +357,15 @@ def test_a_step_in_slices_has_the_gradient_of_the_whole(monkeypatch, dense, sett
     rows = torch.randint(60, (7, 9))
     rows[2, 5:] = rows[4, 2:] = -1
     rows[5, 4] = rows[5, 1]  # a repeat
-    found = {}
-    for most in (10**9, 200, 1):
-        monkeypatch.setattr("mindrec.training.objectives.SLICE", most)
+    by_size = {}
+    for size in (10**9, 200, 1):
+        monkeypatch.setattr("mindrec.training.objectives.SLICE", size)
         model.zero_grad(set_to_none=True)
         out = block_loss(model, table, rows, loss, torch.Generator().manual_seed(1), dense=dense)
         out.loss.backward()
-        found[most] = out.loss, {n: w.grad for n, w in model.named_parameters() if w.grad is not None}
-    whole, grads = found.pop(10**9)
-    for total, own in found.values():
+        by_size[size] = out.loss, {n: w.grad for n, w in model.named_parameters() if w.grad is not None}
+    whole, grads = by_size.pop(10**9)
+    for total, own in by_size.values():
         assert total.item() == pytest.approx(whole.item(), abs=1e-5)
         assert own.keys() == grads.keys()
         assert all(torch.allclose(own[name], grads[name], atol=1e-5) for name in grads)

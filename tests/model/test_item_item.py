@@ -44,11 +44,11 @@ def test_the_weights_are_those_of_ridge_regression_without_the_item_itself():
         stacked = np.vstack([np.sqrt(weight) * held[:, others], penalty])
         aim = np.concatenate([np.sqrt(weight[:, 0]) * held[:, item], np.zeros(len(others))])
         want[others, item] = np.linalg.lstsq(stacked, aim, rcond=None)[0]
-    found = ItemItem.counted(sequences, MADE.n_items)
+    votes = ItemItem.counted(sequences, MADE.n_items)
     for history in ([0, 5, 9], [25]):
         shares = want[history].sum(0).clip(min=0)
         shares[history] = 0
-        assert found.shares([history])[0].tolist() == pytest.approx(shares.tolist(), abs=1e-5)
+        assert votes.shares([history])[0].tolist() == pytest.approx(shares.tolist(), abs=1e-5)
 
 
 def test_the_order_of_a_history_changes_nothing_and_its_length_does():
@@ -139,8 +139,8 @@ def test_a_catalog_that_is_too_large_goes_without(unordered, monkeypatch):
 
     data, made, _ = unordered
     monkeypatch.setattr(weigh, "MAX_ITEMS", 10)
-    found = weigh.count_votes(made.denoiser, data, [], [])
-    assert "10 at most" in found["item_item"]
+    record = weigh.count_votes(made.denoiser, data, [], [])
+    assert "10 at most" in record["item_item"]
     assert made.denoiser.votes() is None
 
 

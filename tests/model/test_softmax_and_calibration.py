@@ -76,9 +76,9 @@ def test_tokens_carry_all_that_items_of_a_code_share():
 def test_starting_vectors_keep_the_geometry():
     """A rotation and one scale: likenesses between items stay as the features have them; nothing known gives zeros."""
     known = np.random.default_rng(0).normal(size=(30, 6))
-    found = starting_vectors(known, 16, seed=1)
+    vectors = starting_vectors(known, 16, seed=1)
     centred = known - known.mean(0)
-    ratio = (found @ found.T) / (centred @ centred.T)
+    ratio = (vectors @ vectors.T) / (centred @ centred.T)
     assert np.allclose(ratio, ratio[0, 0], rtol=1e-3)
     assert np.abs(starting_vectors(np.zeros((5, 2)), 16, seed=1)).max() == 0
 
@@ -224,8 +224,8 @@ def test_slices_by_hand():
 def test_popularity_bias_by_hand():
     popularity = np.arange(20, 0, -1)  # the head, a tenth, is items 0 and 1
     made = ranking([[0, 1], [5, 0]], [[0.5, 0.5], [0.5, 0.5]])
-    found = popularity_bias(made, np.array([0, 7]), popularity)
-    assert found == {"head_share_of_answers": 0.75, "head_share_of_targets": 0.5}
+    bias = popularity_bias(made, np.array([0, 7]), popularity)
+    assert bias == {"head_share_of_answers": 0.75, "head_share_of_targets": 0.5}
 
 
 def test_calibration_tells_the_honest_from_the_boastful():

@@ -130,9 +130,11 @@ def test_evidence_only_is_their_ranking_and_the_dense_baseline_is_not():
     beams = final(search(model, MADE.index, [history], config)).beams
     want = model.item_logits(model.encode([history]))[0].double().index_fill(0, torch.tensor(history), -torch.inf)
     rows = {tuple(codes): row for row, codes in enumerate(MADE.codes.tolist())}
-    found = {rows[tuple(codes)]: score for codes, score in zip(beams.codes.tolist(), beams.score.tolist(), strict=True)}
-    assert len(found) == MADE.n_items - 2
-    for row, score in found.items():
+    by_row = {
+        rows[tuple(codes)]: score for codes, score in zip(beams.codes.tolist(), beams.score.tolist(), strict=True)
+    }
+    assert len(by_row) == MADE.n_items - 2
+    for row, score in by_row.items():
         assert math.exp(score) == pytest.approx(float(want.softmax(0)[row]), abs=1e-6)
     best = dense_ranking(model, [Case("u", tuple(history), 0)], k=10)
     assert np.array_equal(best, dense_ranking(MADE.compact(seed=3), [Case("u", tuple(history), 0)], k=10))

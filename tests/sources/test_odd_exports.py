@@ -32,11 +32,11 @@ def prepared(tmp_path, text, name="log.csv", **options) -> tuple[dict[str, list[
     prepare(source, tmp_path / "out", {"path": str(path), **options}, command="…", say=said.append)
     data = load_prepared(tmp_path / "out")
     ids = [item.item_id for item in data.catalog.items]
-    found = {
+    items = {
         user: [ids[row] for row in rows]
         for user, rows in zip(data.interactions.user_ids, data.interactions.sequences, strict=True)
     }
-    return found, said
+    return items, said
 
 
 def times(form):
@@ -89,8 +89,8 @@ def test_a_header_with_fewer_names_than_fields_is_no_text_above(tmp_path):
 
 def test_objects_in_json_lines_are_columns(tmp_path):
     lines = [json.dumps({"user": {"id": u}, "item": {"id": i, "title": f"T{i}"}, "timestamp": t}) for u, i, t in ROWS]
-    found, said = prepared(tmp_path, "\n".join(lines), name="log.jsonl")
-    assert found == WANTED
+    data, said = prepared(tmp_path, "\n".join(lines), name="log.jsonl")
+    assert data == WANTED
     assert any("'user.id' is taken as the user" in line for line in said)
     assert load_prepared(tmp_path / "out").catalog.items[0].title == f"T{ROWS[0][1]}"
 
@@ -103,8 +103,8 @@ def test_words_of_sheets_and_scripts_for_no_value_are_no_ids(tmp_path, source, m
     if source == "parquet":
         text = tmp_path / "log.parquet"
         pq.write_table(pa.table(list(map(list, zip(*rows, strict=True))), names=HEAD), text)
-    found, said = prepared(tmp_path, text, source=source)
-    assert found == WANTED
+    data, said = prepared(tmp_path, text, source=source)
+    assert data == WANTED
     assert any("missing_id: 2" in line for line in said)
 
 

@@ -89,10 +89,10 @@ def test_titles_of_other_encodings_are_right_and_said(tmp_path, encoding, title)
 
 def test_an_open_quotation_mark_is_refused_with_its_line(tmp_path):
     lines = frame().to_csv(index=False).splitlines()
-    for place in (5, 20):
+    for row in (5, 20):
         broken = [*lines]
-        broken[place] = '"' + broken[place]
-        refused(tmp_path, f"line {place + 1}: a quotation mark is opened", path=log(tmp_path, "\n".join(broken) + "\n"))
+        broken[row] = '"' + broken[row]
+        refused(tmp_path, f"line {row + 1}: a quotation mark is opened", path=log(tmp_path, "\n".join(broken) + "\n"))
     broken[22] = broken[22].replace(",", '",', 1)  # closed two rows later: three rows would be one, without a fault
     refused(tmp_path, "line 21: a quotation mark is opened", path=log(tmp_path, "\n".join(broken) + "\n"))
 
@@ -339,11 +339,11 @@ def test_labels_and_deep_paths(tmp_path):
     labels = ["Comedy|Action", "Action|Comedy", "Action", "Drama|Action", "Comedy"]
     items = log(tmp_path, "item_id,title,genres\n" + "".join(f"70{n},T,{g}\n" for n, g in enumerate(labels)), "i.csv")
     assert any("--labels" in line for line in run(tmp_path, path=path, item_file=items).repairs)
-    found = {}
+    read = {}
     for how in ("first", "rarest", "sorted"):
         data = run(tmp_path, path=path, item_file=items, labels=how)
-        found[how] = [item.categories for item in sorted(data.catalog.items, key=lambda item: item.item_id)][:4:3]
-    assert found == {
+        read[how] = [item.categories for item in sorted(data.catalog.items, key=lambda item: item.item_id)][:4:3]
+    assert read == {
         "first": [("Comedy",), ("Drama",)],
         "rarest": [("Comedy",), ("Drama",)],
         "sorted": [("Action", "Comedy"), ("Action", "Drama")],

@@ -35,15 +35,15 @@ def _is_whole(response) -> bool:
 
 def decoded(page, act) -> dict:
     """Do something that decodes, wait until it shows, return the answer. Answers to earlier questions do not count."""
-    asked = []
+    requests = []
 
     def begins(request) -> None:
-        asked.append(request)
+        requests.append(request)
 
     page.on("request", begins)
-    with page.expect_response(lambda response: response.request in asked and _is_whole(response)) as found:
+    with page.expect_response(lambda response: response.request in requests and _is_whole(response)) as expected:
         act()
     page.remove_listener("request", begins)
     page.wait_for_function(IDLE)
-    answer = found.value.json()
+    answer = expected.value.json()
     return answer.get("bundle", answer)

@@ -84,5 +84,5 @@ def toys(draw, max_items: int = 10) -> tuple[Toy, list[list[int]]]:
         exclude_seen=n_items > 1,
     )
     rows = st.integers(0, n_items - 1)
-    most = max(1, n_items - 1)
-    return made, [draw(st.lists(rows, min_size=1, max_size=most, unique=True)) for _ in range(2)]
+    limit = max(1, n_items - 1)
+    return made, [draw(st.lists(rows, min_size=1, max_size=limit, unique=True)) for _ in range(2)]

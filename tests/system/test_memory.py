@@ -41,10 +41,10 @@ def ranking(denoiser, batch=16):
 def test_evaluation_lowers_the_batch_says_so_and_gives_the_same_answers(capsys, most):
     model = SMALL.compact()
     whole, card = ranking(model), Card(model, most)
-    found = ranking(card)
-    assert np.array_equal(found.rows, whole.rows)
-    assert np.allclose(found.scores, whole.scores, atol=1e-5)
-    assert (found.nfe, found.beam_rows) == (whole.nfe, whole.beam_rows)
+    ranked = ranking(card)
+    assert np.array_equal(ranked.rows, whole.rows)
+    assert np.allclose(ranked.scores, whole.scores, atol=1e-5)
+    assert (ranked.nfe, ranked.beam_rows) == (whole.nfe, whole.beam_rows)
     said = [line for line in capsys.readouterr().err.splitlines() if "out of memory" in line]
     assert len(said) == card.failed == {1: 4, 3: 3, 8: 1, 15: 1}[most]
     assert said[0] == "out of memory at 16 cases a batch; going on with 8"
@@ -70,15 +70,15 @@ def test_one_case_that_does_not_fit_ends_it_with_a_remedy():
 
 
 def test_other_errors_are_not_taken_for_it():
-    asked = []
+    parts = []
 
     def run(part):
-        asked.append(part)
+        parts.append(part)
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     with pytest.raises(RuntimeError, match="illegal"):
         list(in_fitting_parts(run, [range(8)]))
-    assert asked == [range(8)]
+    assert parts == [range(8)]
 
 
 def test_what_the_failed_run_held_is_free_before_the_next_one():

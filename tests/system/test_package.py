@@ -32,12 +32,12 @@ def test_the_wheel_holds_every_module_and_data_file(wheel):
 
 
 def test_it_needs_what_the_repository_pins_and_no_more():
-    own = tomllib.loads((ROOT / "mindrec" / "pyproject.toml").read_text())["project"]["dependencies"]
+    needs = tomllib.loads((ROOT / "mindrec" / "pyproject.toml").read_text())["project"]["dependencies"]
     lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
-    for need in own:
+    for need in needs:
         name, rest = need.split(">=")
         assert need in lines or any(line == f"{name}=={rest.split(',')[0]}.0" for line in lines), need
-    assert not [need for need in own if need.startswith(("gradio", "plotly", "pytest"))]
+    assert not [need for need in needs if need.startswith(("gradio", "plotly", "pytest"))]
 
 
 def test_it_works_from_any_folder(wheel, checkpoint, tmp_path):

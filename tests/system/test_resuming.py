@@ -24,8 +24,8 @@ RUN = {"seed": 1, "preset": {"train": {"epochs": 3}, "levels": (4, 16)}, "data":
 def test_differences_are_named_with_both_values():
     assert differences(RUN, RUN) == []
     assert differences({**RUN, "preset": {"train": {"epochs": 3}, "levels": [4, 16]}}, RUN) == []
-    found = differences(RUN, {**RUN, "seed": 2, "preset": {"train": {"epochs": 5}, "levels": (4, 16)}, "more": "x"})
-    assert found == [
+    changed = differences(RUN, {**RUN, "seed": 2, "preset": {"train": {"epochs": 5}, "levels": (4, 16)}, "more": "x"})
+    assert changed == [
         "more None, this run has 'x'",
         "preset.train.epochs 3, this run has 5",
         "seed 1, this run has 2",

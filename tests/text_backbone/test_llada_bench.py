@@ -62,8 +62,8 @@ def test_the_command_for_a_gpu_runs_on_a_small_shape(monkeypatch):
 
 def test_peak_memory_is_counted_from_the_run_alone(monkeypatch):
     """On CUDA: the counter is set back, the run is done once more, its highest mark is told in MiB."""
-    told = []
-    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: told.append("reset"))
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: told.append("read") or 3 * 2**20)
-    assert bench._peak_mb(lambda: told.append("run")) == 3.0
-    assert told == ["reset", "run", "read"]
+    calls = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: calls.append("reset"))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: calls.append("read") or 3 * 2**20)
+    assert bench._peak_mb(lambda: calls.append("run")) == 3.0
+    assert calls == ["reset", "run", "read"]

@@ -204,8 +204,8 @@ def test_equal_titles_in_a_small_codebook_are_told_in_words(capsys):
 
 def test_semantic_ids_by_name():
     data, _ = made()
-    own = {item.item_id: (f"<a_{n // 8}>", f"<b_{n % 8}>") for n, item in enumerate(data.catalog.items)}
-    with_own = PreparedData(data.catalog, data.interactions, own)
+    semantic_ids = {item.item_id: (f"<a_{n // 8}>", f"<b_{n % 8}>") for n, item in enumerate(data.catalog.items)}
+    with_own = PreparedData(data.catalog, data.interactions, semantic_ids)
     for kind in ("residual", "product", "own"):
         codes = semantic_codes(Codebooks(kind, 2, 12), with_own, data.interactions.sequences)
         assert len(np.unique(codes, axis=0)) == len(data.catalog)
@@ -224,15 +224,15 @@ def test_report_tells_good_codes_from_bad_ones():
     rng = np.random.default_rng(0)
     good = {i.item_id: (str(g), str(n)) for n, (i, g) in enumerate(zip(items, group_N, strict=True))}
     bad = {i.item_id: (str(rng.integers(3)), str(n)) for n, i in enumerate(items)}
-    found = {
+    reports = {
         name: quality_report(PreparedData(catalog, data.interactions, ids), data.interactions.sequences, 2, 8)
         for name, ids in (("good", good), ("bad", bad))
     }
-    level = {name: report["semantic_ids"]["own"]["levels"][0] for name, report in found.items()}
+    level = {name: report["semantic_ids"]["own"]["levels"][0] for name, report in reports.items()}
     assert level["good"]["purity_top_category"] == 1.0
     assert level["bad"]["purity_top_category"] < 0.7
     assert level["good"]["neighbours_with_same_code"] > 0.9 > level["bad"]["neighbours_with_same_code"]
-    assert found["good"]["semantic_ids"]["own"]["collisions_before"]["items_sharing_an_id"] == 0
+    assert reports["good"]["semantic_ids"]["own"]["collisions_before"]["items_sharing_an_id"] == 0
     collided = {i.item_id: ("x", "y") for i in items}
     report = quality_report(PreparedData(catalog, data.interactions, collided | {"i0": ("z", "w")}), [], 2, 8)
     assert report["semantic_ids"]["own"]["collisions_before"]["items_sharing_an_id"] == len(items) - 1

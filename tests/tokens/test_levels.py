@@ -11,7 +11,7 @@ LEVELS = Levels((2, 3, 1), 2)
 def test_tokens_count_through_all_levels():
     assert LEVELS.offsets == (0, 2, 5)
     assert (len(LEVELS), LEVELS.n_tokens, list(LEVELS.categories)) == (3, 6, [0, 1])
-    assert [list(range(6))[own] for own in LEVELS.slices] == [[0, 1], [2, 3, 4], [5]]
+    assert [list(range(6))[level] for level in LEVELS.slices] == [[0, 1], [2, 3, 4], [5]]
     assert LEVELS.level_of_token(torch.device("cpu")).tolist() == [0, 0, 1, 1, 1, 2]
 
 

@@ -272,8 +272,11 @@ def test_postings_equal_brute_force(case, data):
         counts = index.count_in_postings(postings, who, excluded, levels)
         whole = index.count_by_token(members)
         for level in range(len(made.sizes)):
-            own = slice(index.levels.offsets[level], index.levels.offsets[level] + made.sizes[level])
-            assert torch.equal(counts[:, own], whole[:, own] if level in levels else torch.zeros_like(whole[:, own]))
+            level_slice = slice(index.levels.offsets[level], index.levels.offsets[level] + made.sizes[level])
+            assert torch.equal(
+                counts[:, level_slice],
+                whole[:, level_slice] if level in levels else torch.zeros_like(whole[:, level_slice]),
+            )
 
 
 @given(case=partial_answers())
@@ -294,9 +297,9 @@ def test_implied_tokens(case):
     index = made.index
     held = [(a, b) for a in range(sum(made.sizes)) for b in range(sum(made.sizes)) if int(index.count_T[a])]
     token, old = (torch.tensor([p[n] for p in held]) for n in (0, 1))
-    for (a, b), found in zip(held, index.implied(token, old).tolist(), strict=True):
+    for (a, b), implied in zip(held, index.implied(token, old).tolist(), strict=True):
         holders = [row for row in made.tokens.tolist() if a in row]
-        assert found == all(b in row for row in holders), (a, b)
+        assert implied == all(b in row for row in holders), (a, b)
 
 
 # -- keywords ----------------------------------------------------------------------------------------------------------

@@ -58,9 +58,9 @@ def test_the_command_writes_graphml_that_networkx_reads_back(checkpoint, tmp_pat
     graph, want = nx.read_graphml(file), recommender.recommend(["i0", "i5"]).trace.to_graph()
     assert set(graph.edges) == set(want.edges)
     for node, about in want.nodes(data=True):
-        found = graph.nodes[node]
-        assert found.keys() == about.keys()
-        assert found["score"] == pytest.approx(about["score"], abs=1e-4)
+        attributes = graph.nodes[node]
+        assert attributes.keys() == about.keys()
+        assert attributes["score"] == pytest.approx(about["score"], abs=1e-4)
 
 
 def test_the_category_tree_as_a_graph_counts_the_items_below_each_node(recommender):

@@ -91,11 +91,11 @@ def test_resuming_after_a_stop_is_the_uninterrupted_run(chain_data, tiny_preset,
         pass
 
     def stop(record):
-        told.append(record["stage"])
-        if told.count(stage) == 2:
+        stages.append(record["stage"])
+        if stages.count(stage) == 2:
             raise PulledPlug
 
-    told = []
+    stages = []
     whole = trained(chain_data, tiny_preset, tmp_path / "whole", 4)
     with pytest.raises(PulledPlug):
         trained(chain_data, tiny_preset, tmp_path / "cut", 4, report=stop)

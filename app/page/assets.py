@@ -42,6 +42,7 @@ def phone_page() -> str:
 
 @lru_cache(maxsize=1)
 def style() -> str:
+    """The page's style sheets, joined."""
     return theme.css_variables() + "\n".join((FOLDER / "css" / f"{n}.css").read_text(encoding="utf-8") for n in STYLES)
 
 

@@ -29,6 +29,7 @@ class Stage(gr.HTML):
         )
 
     def api_info(self) -> dict:
+        """The schema of its value, which Gradio lists."""
         return {"type": "object"}
 
 

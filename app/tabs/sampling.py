@@ -56,6 +56,7 @@ class Sample:
         self.working = False
 
     def start(self) -> None:
+        """Begin in a thread of its own."""
         self.working = True
         threading.Thread(target=self._work, daemon=True).start()
 

@@ -304,6 +304,7 @@ def _share(column: pd.Series) -> list[float]:
 
 
 def span(low: float, high: float, words: dict[str, str] | None = None) -> str:
+    """A bin of a table in a few characters: its ends, or yes and no where `words` has them."""
     if words is not None:
         return words["yes"] if low else words["no"]
     return f"{low:.3g}" if low == high else f"{low:.3g} – {high:.3g}"

@@ -16,7 +16,7 @@ from mindrec.errors import MindRecError
 from mindrec.recommender import Recommender
 from mindrec.text_backbone.backbone import about_base
 from mindrec.text_backbone.tuning_presets import LladaPreset, llada_preset
-from mindrec.text_backbone.tuning_run import train_llada_checkpoint
+from mindrec.text_backbone.tuning_run import Base, train_llada_checkpoint
 
 PRESET = "llada-8b"
 """The released settings; without a GPU in float32."""
@@ -46,8 +46,7 @@ class BackboneAdapter(MindRec):
             self.task.data,
             recipe(budget, self.task.seed),
             self.task.folder / f"backbone-{self.task.seed}",
-            base=base,
-            attention="prefix" if about_base(base).get("shared", True) else "bidirectional",
+            Base(base, "prefix" if about_base(base).get("shared", True) else "bidirectional"),
             report=report,
             progress=False,
         )

@@ -69,7 +69,7 @@ def train_llada(
 ) -> None:
     """Train a LLaDA denoiser. Several processes: torchrun --nproc-per-node N -m mindrec train-llada …"""
     from mindrec.text_backbone.tuning_presets import llada_preset
-    from mindrec.text_backbone.tuning_run import train_llada_checkpoint
+    from mindrec.text_backbone.tuning_run import Base, train_llada_checkpoint
 
     recipe = llada_preset(preset)
     given = {
@@ -86,10 +86,7 @@ def train_llada(
         load_data(data),
         replace(recipe, train=schedule, titles=titles),
         out,
-        base=base,
-        attention=attention,
-        quantize=quantize,
-        whole=whole,
+        Base(base, attention, quantize, whole),
         semantic_ids=semantic_ids,
         device=device,
         resume=resume,

@@ -20,6 +20,7 @@ class AskedMLP(LlamaMLP):
 
     @contextmanager
     def only(self, read_BRL: torch.Tensor | None):
+        """Compute the positions of bool (B, R, L) alone inside the block; None: all."""
         self.read = read_BRL
         try:
             yield

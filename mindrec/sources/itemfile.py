@@ -52,6 +52,7 @@ class ItemColumns:
 
     @property
     def levels(self) -> list[str]:
+        """The columns of categories, coarse to fine."""
         return [c.strip() for c in (self.categories or "").split(",") if c.strip()]
 
     @property

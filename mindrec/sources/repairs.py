@@ -71,6 +71,7 @@ class Repairs:
             self.warnings.append(kind + text)
 
     def count(self, kind: str, example: object = "", n: int = 1) -> None:
+        """Count `n` repairs of a kind, and keep the first example. Raises KeyError: no such kind."""
         if kind not in KINDS:
             raise KeyError(kind)
         if n:

@@ -4,6 +4,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -31,43 +32,59 @@ from mindrec.training.starting import make_tokenizer
 from mindrec.training.weigh import VALIDATION_USERS
 
 
-def make_denoiser(
-    data: PreparedData,
-    preset: LladaPreset,
-    tokenizer: Tokenizer,
-    base: Path | None,
-    *,
-    attention: str = "prefix",
-    quantize: int | None = None,
-    whole: bool = False,
-) -> LladaDenoiser:
-    """A denoiser before training: LoRA on `base` (`whole`: its layers themselves), or a model of the preset's shape."""
+@dataclass(frozen=True)
+class Base:
+    """The language model that a denoiser begins from.
+
+    Attributes:
+        folder: as import-llada or import-masked-lm made it; None: a new model of the preset's shape.
+        attention: "prefix", where the prompt never sees the answer, or "bidirectional".
+        quantize: bits of its weights, 4 or 8; None: as they are.
+        whole: whether its layers themselves are trained, instead of LoRA beside them.
+    """
+
+    folder: Path | None = None
+    attention: str = "prefix"
+    quantize: int | None = None
+    whole: bool = False
+
+
+NO_BASE = Base()
+"""A new model of the preset's shape."""
+
+
+def make_denoiser(data: PreparedData, preset: LladaPreset, tokenizer: Tokenizer, base: Base) -> LladaDenoiser:
+    """A denoiser before training.
+
+    Raises:
+        MindRecError: the base cannot read with its `attention`, or there is none and the preset has no shape.
+    """
     titles = [item.title for item in data.catalog.items]
     common = {
-        "attention": attention,
+        "attention": base.attention,
         "titles": preset.titles,
         "max_history": preset.max_history,
         "dtype": preset.dtype,
-        "quantize": quantize,
+        "quantize": base.quantize,
     }
     sizes = (tokenizer.level_sizes, tokenizer.n_items)
-    if base is not None:
-        about = about_base(base)
+    if base.folder is not None:
+        about = about_base(base.folder)
         shared = about.get("shared", True)
-        if attention == "prefix" and not shared:
+        if base.attention == "prefix" and not shared:
             raise MindRecError(
-                f"base {base} ({about['architecture']}) reads prompt and answer together only; "
+                f"base {base.folder} ({about['architecture']}) reads prompt and answer together only; "
                 "give --attention bidirectional"
             )
-        text = load_text_tokenizer(base)
+        text = load_text_tokenizer(base.folder)
         config = LladaConfig(
             *sizes,
             about["mask_token_id"],
             start_token_id=about.get("start_token_id"),
             cache=shared,
-            base=str(Path(base).resolve()),
+            base=str(Path(base.folder).resolve()),
             base_fingerprint=about["fingerprint"],
-            lora=None if whole else preset.lora,
+            lora=None if base.whole else preset.lora,
             **common,
         )
     elif preset.shape is None:
@@ -86,11 +103,8 @@ def train_llada_checkpoint(
     data: PreparedData,
     preset: LladaPreset,
     out: Path,
+    base: Base = NO_BASE,
     *,
-    base: Path | None = None,
-    attention: str = "prefix",
-    quantize: int | None = None,
-    whole: bool = False,
     semantic_ids: str = "residual",
     device: str = "auto",
     resume: bool = False,
@@ -106,8 +120,8 @@ def train_llada_checkpoint(
     check_epochs(config)
     torch.manual_seed(config.seed)
     processes.start()
-    choices = {"attention": attention, "quantize": quantize, "whole": whole}
-    about = {"base": None if base is None else about_base(base)["fingerprint"], **choices}
+    about = {"base": None if base.folder is None else about_base(base.folder)["fingerprint"]}
+    about |= {"attention": base.attention, "quantize": base.quantize, "whole": base.whole}
     about |= {"semantic_ids": semantic_ids, **run_identity(data, preset)}
     state_dir = out.with_name(out.name + ".partial")
     start = None if processes.rank() else begin(state_dir, about, resume=resume, finished=lambda: finished_run(out))
@@ -116,7 +130,7 @@ def train_llada_checkpoint(
         return load_checkpoint(out, device)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if preset.dtype == "bfloat16" else "no")
     tokenizer = make_tokenizer(data, preset, config.seed, semantic_ids=semantic_ids)
-    model = make_denoiser(data, preset, tokenizer, base, **choices)
+    model = make_denoiser(data, preset, tokenizer, base)
     validate = _validation(data, preset, tokenizer, accelerator.device)
     records, first, codes_NL = [], accelerator.is_main_process, torch.from_numpy(tokenizer.codes).long()
     pairs = samples(training_sequences(data.interactions), preset.max_history)

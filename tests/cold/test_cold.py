@@ -144,12 +144,12 @@ def test_a_llada_grows_too(chain_data, tmp_path):
     """It knows items by their tokens alone, so all its weights are shared."""
     from mindrec.checkpoint import Checkpoint
     from mindrec.text_backbone.tuning_presets import llada_preset
-    from mindrec.text_backbone.tuning_run import make_denoiser
+    from mindrec.text_backbone.tuning_run import Base, make_denoiser
     from mindrec.training.starting import make_tokenizer
 
     recipe = llada_preset("tiny")
     tokenizer = make_tokenizer(chain_data, recipe)
-    denoiser = make_denoiser(chain_data, recipe, tokenizer, None).eval()
+    denoiser = make_denoiser(chain_data, recipe, tokenizer, Base()).eval()
     decode = DecodeConfig(beam_size=4, evidence="off")
     old = Recommender(Checkpoint("l", denoiser, tokenizer, chain_data.catalog, decode))
     add_items(old.checkpoint, NEW).checkpoint.save(tmp_path / "l")

@@ -8,7 +8,7 @@ import torch
 from mindrec.data.catalog import Interactions, PreparedData
 from mindrec.sources.synthetic import load as synthetic
 from mindrec.text_backbone.tuning_presets import LladaTrainConfig, llada_preset
-from mindrec.text_backbone.tuning_run import make_denoiser
+from mindrec.text_backbone.tuning_run import Base, make_denoiser
 from mindrec.training.starting import make_tokenizer
 
 RECIPE = replace(
@@ -38,7 +38,7 @@ def untrained(data, base, **settings):
     """A denoiser on `base` whose adapters and added tokens are far from their start, so that all of it matters."""
     tokenizer = make_tokenizer(data, RECIPE)
     torch.manual_seed(1)
-    denoiser = make_denoiser(data, RECIPE, tokenizer, base, **settings)
+    denoiser = make_denoiser(data, RECIPE, tokenizer, Base(base, **settings))
     with torch.no_grad():
         for value in denoiser.parameters():
             if value.requires_grad:

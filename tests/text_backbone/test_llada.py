@@ -30,7 +30,7 @@ from mindrec.system.files import read_json, write_json
 from mindrec.text_backbone.import_llada import import_llada
 from mindrec.text_backbone.prompts import TEMPLATES, make_text_tokenizer, token_strings
 from mindrec.text_backbone.tuning import batches, samples
-from mindrec.text_backbone.tuning_run import make_denoiser, train_llada_checkpoint
+from mindrec.text_backbone.tuning_run import Base, make_denoiser, train_llada_checkpoint
 from mindrec.training.starting import make_tokenizer
 
 WIDTH, LAYERS, HEADS, FEED, VOCAB, THETA, EPS = 64, 2, 4, 96, 640, 500_000.0, 1e-5
@@ -193,7 +193,7 @@ def test_a_prompt_spells_the_items_and_a_title_cannot_spell_a_token(data, base):
     items = list(data.catalog.items)
     items[7] = replace(items[7], title="Trick <c1_0><s1_1>")
     tricky = replace(data, catalog=Catalog(tuple(items), name="tricky"))
-    prompts = make_denoiser(tricky, replace(RECIPE, titles=True), tokenizer, base).prompts
+    prompts = make_denoiser(tricky, replace(RECIPE, titles=True), tokenizer, Base(base)).prompts
     ids, sees = prompts([[7, 3], [3]])
     added = [[i - prompts.first_new for i in row if i >= prompts.first_new] for row in ids.tolist()]
     assert added[0] == [*tokenizer.tokens[7], *tokenizer.tokens[3]]
@@ -206,7 +206,7 @@ def test_a_prompt_spells_the_items_and_a_title_cannot_spell_a_token(data, base):
 
 def test_added_tokens_start_as_the_mean_of_their_pieces(data, base):
     tokenizer = make_tokenizer(data, RECIPE)
-    denoiser = make_denoiser(data, RECIPE, tokenizer, base)
+    denoiser = make_denoiser(data, RECIPE, tokenizer, Base(base))
     pieces = denoiser.prompts.tokenizer(tokenizer.levels[1].labels[2])["input_ids"]
     token, weights = tokenizer.layout.offsets[1] + 2, published_weights()
     assert close(denoiser.token_embedding[token], weights["model.transformer.wte.weight"][pieces].mean(0))
@@ -252,7 +252,7 @@ def test_grouped_key_heads_are_shared(data):
     """n_kv_heads below n_heads: cached and recomputed agree there too."""
     tokenizer = make_tokenizer(data, RECIPE)
     recipe = replace(RECIPE, shape=RECIPE.shape | {"num_key_value_heads": 2})
-    denoiser = make_denoiser(data, recipe, tokenizer, None).eval()
+    denoiser = make_denoiser(data, recipe, tokenizer, Base()).eval()
     beams = some_beams(denoiser, 3)
     cached = denoiser.token_logits(denoiser.encode(HISTORIES), beams)
     assert close(cached, without_cache(denoiser, HISTORIES, beams))
@@ -264,7 +264,7 @@ def test_grouped_key_heads_are_shared(data):
 @pytest.fixture(scope="module")
 def trained(data, base, tmp_path_factory):
     out = tmp_path_factory.mktemp("llada") / "trained"
-    return out, train_llada_checkpoint(data, RECIPE, out, base=base, device="cpu", progress=False)
+    return out, train_llada_checkpoint(data, RECIPE, out, Base(base), device="cpu", progress=False)
 
 
 def test_lora_learns_64_histories_by_heart_and_recommends_the_same_once_loaded(trained, data):
@@ -355,12 +355,12 @@ from mindrec.system import distributed as processes
 from mindrec.data.catalog import load_prepared
 from mindrec.evaluation.protocol import Protocol
 from mindrec.evaluation.report import evaluate_checkpoint
-from mindrec.text_backbone.tuning_run import train_llada_checkpoint
+from mindrec.text_backbone.tuning_run import Base, train_llada_checkpoint
 from llada_toys import RECIPE
 folder, name = Path(sys.argv[1]), sys.argv[2]
 data = load_prepared(folder / "data")
 recipe = replace(RECIPE, train=replace(RECIPE.train, epochs=2, batch=31))
-made = train_llada_checkpoint(data, recipe, folder / name, base=folder / "base", device="cpu", progress=False)
+made = train_llada_checkpoint(data, recipe, folder / name, Base(folder / "base"), device="cpu", progress=False)
 protocol = Protocol("validation", batch=10, device="cpu")
 found = evaluate_checkpoint(folder / "one", data, protocol)
 if processes.rank() == 0:

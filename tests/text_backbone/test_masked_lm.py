@@ -24,7 +24,7 @@ from mindrec.text_backbone.backbone import head_matrix, load_base
 from mindrec.text_backbone.import_masked_lm import import_masked_lm
 from mindrec.text_backbone.prompts import make_text_tokenizer
 from mindrec.text_backbone.tuning_presets import LladaTrainConfig
-from mindrec.text_backbone.tuning_run import make_denoiser, train_llada_checkpoint
+from mindrec.text_backbone.tuning_run import Base, make_denoiser, train_llada_checkpoint
 from mindrec.training.starting import make_tokenizer
 
 SHAPE = {
@@ -147,7 +147,7 @@ def test_attention_of_another_kind_is_read_whole(data, bases):
 def test_prompts_start_as_the_model_is_used_to(data, bases):
     tokenizer = make_tokenizer(data, RECIPE)
     for name, first in (("bert", 3), ("eurobert", None)):
-        prompts = make_denoiser(data, RECIPE, tokenizer, bases(name)[1]).prompts
+        prompts = make_denoiser(data, RECIPE, tokenizer, Base(bases(name)[1])).prompts
         ids, sees = prompts(HISTORIES)
         starts = [int(row[seen][0]) for row, seen in zip(ids, sees, strict=True)]
         assert (starts == [first] * 3) == (first is not None)
@@ -159,7 +159,7 @@ def trained(data, base, out, *, whole: bool, epochs: int, rate: float):
     """Train and save; the checkpoint made, and its loaded twin, as recommenders."""
     schedule = LladaTrainConfig(epochs=epochs, batch=64, learning_rate=rate, warmup_steps=5, patience=8)
     recipe = replace(RECIPE, train=schedule, decode=DecodeConfig(evidence="off", beam_size=2))
-    made = train_llada_checkpoint(data, recipe, out, base=base, whole=whole, device="cpu", progress=False)
+    made = train_llada_checkpoint(data, recipe, out, Base(base, whole=whole), device="cpu", progress=False)
     return made, Recommender(made), Recommender.from_pretrained(out, "cpu")
 
 
@@ -189,7 +189,7 @@ def test_a_base_trained_whole_is_stored_whole_but_for_its_words(data, bases, tmp
 
 def test_longer_prompts_than_there_are_positions_are_refused(data, bases):
     tokenizer = make_tokenizer(data, RECIPE)
-    denoiser = make_denoiser(data, replace(RECIPE, max_history=60), tokenizer, bases("roberta")[1]).eval()
+    denoiser = make_denoiser(data, replace(RECIPE, max_history=60), tokenizer, Base(bases("roberta")[1])).eval()
     denoiser.encode([[1, 2, 3]])
     with pytest.raises(MindRecError, match="this backbone reads 158; train with fewer items"):
         denoiser.encode([list(range(20)) * 3])
@@ -234,4 +234,4 @@ def test_a_base_is_trained_whole_in_float32_only(data, bases):
     recipe = replace(RECIPE, dtype="bfloat16")
     tokenizer = make_tokenizer(data, recipe)
     with pytest.raises(MindRecError, match="float32"):
-        make_denoiser(data, recipe, tokenizer, bases("bert")[1], whole=True)
+        make_denoiser(data, recipe, tokenizer, Base(bases("bert")[1], whole=True))

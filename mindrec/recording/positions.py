@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby, repeat
 
 import numpy as np
+import torch
 
 from mindrec.decoding.item_index import Excluded, ItemIndex
 from mindrec.recording.many_records import maker
@@ -25,13 +26,14 @@ _alternatives, _open_positions, _sides = maker(Alternative), maker(OpenPosition)
 
 @dataclass(frozen=True)
 class Tables:
-    """A step's scores as arrays (A, T): see mindrec.trace.records.Alternative for what each holds.
+    """Scores of some steps, tensors (A, T) on the CPU: see mindrec.decoding.scoring.BeamScores.
 
     Attributes:
         user: (A,), whose beam each row is.
         codes: (A, L), -1 where masked.
+        evidence: None without evidence.
         legal: items possible on each token.
-        sides: those of guidance, see mindrec.trace.records.Sides; none where nothing was guided.
+        sides: those of guidance; none where nothing was guided.
         excluded: what may not be recommended; None where nothing was taken off.
         beams: (A,), the number of each row's beam in `possible`.
         possible: the items that each beam can still become.
@@ -39,12 +41,11 @@ class Tables:
 
     user: np.ndarray
     codes: np.ndarray
-    p: np.ndarray
-    raw: np.ndarray
-    token: np.ndarray
-    evidence: np.ndarray | None
-    legal: np.ndarray
-    sides: tuple[np.ndarray, ...]
+    logp: torch.Tensor
+    logits: torch.Tensor
+    evidence: torch.Tensor | None
+    legal: torch.Tensor
+    sides: tuple[torch.Tensor, ...]
     excluded: Excluded | None
     beams: np.ndarray
     possible: PossibleItems
@@ -96,12 +97,15 @@ def _opened(
 ) -> Iterator[tuple[OpenPosition, Sides | None, tuple[tuple[int, ...], ...]]]:
     """Of positions (R,), ascending, of the beams `rows` (R,): the record, its sides, the items behind its codes."""
     size, first = index.levels.sizes[positions[0]], np.array(index.levels.offsets)[positions][:, None]
-    beam, line = rows[:, None], np.arange(len(rows))[:, None]
-    p, raw, legal = (table[beam, first + np.arange(size)] for table in (tables.p, tables.raw, tables.legal))
+    beam, line = torch.from_numpy(rows)[:, None], np.arange(len(rows))[:, None]
+    cells = beam, torch.from_numpy(first + np.arange(size))
+    logits, held = tables.logits[cells], tables.legal[cells]
+    p, raw, legal = _numbers(tables.logp[cells].exp()), _numbers(logits.softmax(1)), held.numpy()
+    token = _numbers(Levels((size,)).legal_log_softmax(logits, held > 0).exp())
     listed, n_best = _listed(p, raw, legal)
-    columns = [p[line, listed], raw[line, listed]]
-    more = tables.sides if tables.evidence is None else (tables.evidence, *tables.sides)
-    columns += [table[beam, first + listed] for table in (tables.token, *more)]
+    columns, cells = [each[line, listed] for each in (p, raw, token)], (beam, torch.from_numpy(first + listed))
+    columns += [] if tables.evidence is None else [_numbers(tables.evidence[cells])]
+    columns += [_numbers(side[cells].exp()) for side in tables.sides]
     # One rounding for all: (R, columns, K), and the two numbers of each position behind them.
     entropy = -np.where(p > 0, p * np.log(np.where(p > 0, p, 1.0)), 0.0).sum(1)
     legal_share = np.where(legal > 0, raw, 0.0).sum(1)
@@ -127,6 +131,10 @@ def _opened(
     if positions[0] not in index.levels.categories:
         behind = cut(tables.possible.with_codes(positions[at], tables.beams[rows[at]], codes))
     return zip(opened, sides, behind, strict=True)
+
+
+def _numbers(values: torch.Tensor) -> np.ndarray:
+    return values.double().numpy()
 
 
 def _listed(p: np.ndarray, raw: np.ndarray, legal: np.ndarray) -> tuple[np.ndarray, int]:

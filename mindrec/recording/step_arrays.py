@@ -5,7 +5,7 @@ Many small arrays cost more than one large one, so that all that can be is made 
 Shape legend: A beams expanded, S beams of all steps, C candidates, L levels, T tokens, N items.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -16,7 +16,6 @@ import torch
 from mindrec.decoding.beam_search import Step
 from mindrec.decoding.beams import Beams
 from mindrec.decoding.item_index import ItemIndex, Members
-from mindrec.decoding.scoring import BeamScores
 from mindrec.recording.positions import Opened, Tables, open_positions
 from mindrec.recording.possible_items import PossibleItems
 
@@ -143,10 +142,11 @@ class StepsTogether:
     @cached_property
     def logp(self) -> np.ndarray:
         """(A, T), log-probability of each code, -inf where illegal."""
-        return self._joined(lambda scores: scores.logp).cpu().numpy()
+        return self._joined("logp").cpu().numpy()
 
-    def _joined(self, part: Callable[[BeamScores], torch.Tensor]) -> torch.Tensor:
-        return torch.cat([part(step.scores) for step in self.steps if step.scores is not None])
+    def _joined(self, name: str) -> torch.Tensor:
+        """One of the scores (A, T) of all steps, by its name in BeamScores."""
+        return torch.cat([getattr(step.scores, name) for step in self.steps if step.scores is not None])
 
     @cached_property
     def opened(self) -> list[Opened]:
@@ -154,28 +154,21 @@ class StepsTogether:
         scored = [step.scores for step in self.steps if step.scores is not None]
         if not scored:
             return []
-        beams, levels = self.expanded, self.index.levels
-        codes = self.beams.codes[beams]
-        logits, legal = self._joined(lambda scores: scores.denoiser_logits), self._joined(lambda scores: scores.legal)
-        token = levels.legal_log_softmax(logits, legal > 0, np.flatnonzero((codes < 0).any(0)).tolist())
-        evidence = None if scored[0].evidence is None else self._joined(lambda scores: scores.evidence)
+        logp, logits, legal = (self._joined(name).cpu() for name in ("logp", "denoiser_logits", "legal"))
+        sides = zip(*(scores.sides for scores in scored), strict=True) if scored[0].sides is not None else ()
         tables = Tables(
-            user=self.beams.user[beams],
-            codes=codes,
-            p=self._shares(lambda scores: scores.logp),
-            raw=levels.softmax(logits).double().cpu().numpy(),
-            token=token.exp().double().cpu().numpy(),
-            evidence=None if evidence is None else evidence.double().cpu().numpy(),
-            legal=legal.cpu().numpy(),
-            sides=tuple(self._shares(lambda scores, n=n: scores.sides[n]) for n in range(len(scored[0].sides or ()))),
+            user=self.beams.user[self.expanded],
+            codes=self.beams.codes[self.expanded],
+            logp=logp,
+            logits=logits,
+            evidence=None if scored[0].evidence is None else self._joined("evidence").cpu(),
+            legal=legal,
+            sides=tuple([torch.cat(side).cpu() for side in sides]),
             excluded=self.steps[0].excluded,
-            beams=beams,
+            beams=self.expanded,
             possible=self.possible,
         )
         return open_positions(self.index, tables)
-
-    def _shares(self, part: Callable[[BeamScores], torch.Tensor]) -> np.ndarray:
-        return self._joined(part).exp().double().cpu().numpy()
 
 
 def _arrays(beams: Sequence[Beams]) -> BeamArrays:

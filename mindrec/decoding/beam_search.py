@@ -192,8 +192,8 @@ def _next_step(context: StepContext, last: Step) -> Step:
         chosen=chosen,
         candidates=candidates,
         coverage=_coverage(search, beams),
-        nfe=last.nfe + (seen > 0) * scores.calls,
-        rows=last.rows + seen * (scores.rows > 0),
+        nfe=last.nfe + (seen > 0) if scores.calls else last.nfe,
+        rows=last.rows + seen if scores.calls else last.rows,
         excluded=search.excluded,
         item_mass=search.item_mass,
     )

@@ -109,8 +109,7 @@ def order_by(user: torch.Tensor | None, score: torch.Tensor, keys: Callable[[], 
         score: (n,).
         keys: makes the keys (n, W); called only where two scores are equal.
     """
-    order = score.argsort(descending=True, stable=True)
-    in_order = score[order]
+    in_order, order = score.sort(descending=True, stable=True)
     if bool((in_order[1:] == in_order[:-1]).any()):
         words, order = keys().T, torch.arange(len(score), device=score.device)
         for word in words.flip(0):

@@ -101,8 +101,9 @@ class Levels:
         import torch
 
         masked, wanted = logits.masked_fill(~legal, -torch.inf), range(len(self)) if only is None else only
+        nothing = masked.new_full((), -torch.inf)
         parts = [
-            part.log_softmax(1) if level in wanted else torch.full_like(part, -torch.inf)
+            part.log_softmax(1) if level in wanted else nothing.expand_as(part)
             for level, part in enumerate(self.split(masked))
         ]
         # Of a level without a legal code the softmax is no number.

@@ -371,12 +371,8 @@ class Recommender(Abilities):
             votes=votes,
             elapsed_ms=None if elapsed_ms is None else six_digits(elapsed_ms),
             notes=(*answer_notes(history), *self.notes),
-            titles={str(row): self._titles[row] for row in sorted(behind - mentioned)},
+            titles={str(row): self.catalog.items[row].title for row in sorted(behind - mentioned)},
         )
-
-    @cached_property
-    def _titles(self) -> list[str]:
-        return [item.title for item in self.catalog.items]
 
     def _item_name(self, row: int) -> ItemName:
         item = self.catalog.items[row]

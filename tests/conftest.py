@@ -101,11 +101,12 @@ def made_once(tmp_path_factory) -> Callable[[str, Callable[[Path], object]], Pat
 def checkpoint(chain_data, tiny_preset, made_once) -> Path:
     """A folder with a model trained on `chain_data`; read only: copy it before you damage it."""
     from mindrec.training.run import train_checkpoint
+    from mindrec.training.running import Running
 
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, epochs=10, batch_targets=300))
 
     def make(folder: Path) -> None:
-        train_checkpoint(chain_data, recipe, folder / "chain", device="cpu", command="pytest", progress=False)
+        train_checkpoint(chain_data, recipe, folder / "chain", running=Running("cpu", command="pytest", progress=False))
 
     return made_once("trained", make) / "chain"
 

@@ -17,6 +17,7 @@ from mindrec.recommender import Recommender
 from mindrec.text_backbone.backbone import about_base
 from mindrec.text_backbone.tuning_presets import LladaPreset, llada_preset
 from mindrec.text_backbone.tuning_run import Base, train_llada_checkpoint
+from mindrec.training.running import Running
 
 PRESET = "llada-8b"
 """The released settings; without a GPU in float32."""
@@ -47,8 +48,7 @@ class BackboneAdapter(MindRec):
             recipe(budget, self.task.seed),
             self.task.folder / f"backbone-{self.task.seed}",
             Base(base, "prefix" if about_base(base).get("shared", True) else "bidirectional"),
-            report=report,
-            progress=False,
+            running=Running(report=report, progress=False),
         )
         self._trained = sum(p.numel() for p in made.denoiser.parameters() if p.requires_grad)
         device = "cuda" if torch.cuda.is_available() else "cpu"

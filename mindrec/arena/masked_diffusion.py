@@ -23,6 +23,8 @@ from mindrec.recommender import Recommender
 from mindrec.training.auto_preset import choose_preset, estimate_seconds
 from mindrec.training.presets import Preset
 from mindrec.training.run import train_checkpoint
+from mindrec.training.running import Running
+from mindrec.training.stages import Recipe
 
 LEAST_SEEN = 0.05
 """Share of the training sequences below which nothing sensible can be learnt."""
@@ -53,11 +55,8 @@ class MindRec:
                 self.task.data,
                 recipe,
                 out,
-                objective=self.objective,
-                max_sequences=sequences,
-                device="cpu",
-                report=report,
-                progress=False,
+                Recipe(self.objective, max_sequences=sequences),
+                Running("cpu", report=report, progress=False),
             )
             self.task.shared[out] = made.training["seconds_in_all"]
         self.recommender = Recommender(load_checkpoint(out, "cpu"))

@@ -70,6 +70,7 @@ def train_llada(
     """Train a LLaDA denoiser. Several processes: torchrun --nproc-per-node N -m mindrec train-llada …"""
     from mindrec.text_backbone.tuning_presets import llada_preset
     from mindrec.text_backbone.tuning_run import Base, train_llada_checkpoint
+    from mindrec.training.running import Running
 
     recipe = llada_preset(preset)
     given = {
@@ -87,12 +88,8 @@ def train_llada(
         replace(recipe, train=schedule, titles=titles),
         out,
         Base(base, attention, quantize, whole),
-        semantic_ids=semantic_ids,
-        device=device,
-        resume=resume,
-        command="python -m mindrec " + shlex.join(sys.argv[1:]),
-        report=epochs.add,
-        progress=True,
+        semantic_ids,
+        Running(device, resume, "python -m mindrec " + shlex.join(sys.argv[1:]), epochs.add),
     )
     if not int(os.environ.get("RANK", "0")):  # under torchrun the first process speaks for all
         typer.echo(epochs.end(out, made))

@@ -79,6 +79,8 @@ def train(
     if align is not None or source is not None:
         return _align(data, out, align, source, reward, rounds, seed, device)
     from mindrec.training.run import for_repeats, train_checkpoint
+    from mindrec.training.running import Running
+    from mindrec.training.stages import Recipe
 
     def given(**values) -> dict:
         return {name: value for name, value in values.items() if value is not None}
@@ -97,15 +99,8 @@ def train(
         prepared_data,
         recipe,
         out,
-        objective=objective,
-        device=device,
-        semantic_ids=semantic_ids,
-        text_model=text_model,
-        max_sequences=sequences,
-        dense_from=dense_from,
-        resume=resume,
-        command="python -m mindrec " + shlex.join(sys.argv[1:]),
-        report=epochs.add,
+        Recipe(objective, semantic_ids, text_model, dense_from, sequences),
+        Running(device, resume, "python -m mindrec " + shlex.join(sys.argv[1:]), epochs.add),
     )
     typer.echo(epochs.end(out, made))
     typer.echo(_verdict(made, prepared_data))
@@ -115,6 +110,7 @@ def _align(data, out, align, source, reward, rounds, seed, device) -> None:
     """Align a trained checkpoint and print each round, and both ends."""
     from mindrec.errors import MindRecError
     from mindrec.training.align import AlignConfig, align_checkpoint
+    from mindrec.training.running import Running
 
     if align is None or source is None:
         raise MindRecError(
@@ -126,9 +122,11 @@ def _align(data, out, align, source, reward, rounds, seed, device) -> None:
         load_data(data, source),
         out,
         config,
-        device=device,
-        command="python -m mindrec " + shlex.join(sys.argv[1:]),
-        report=lambda record: typer.echo(json.dumps(record)),
+        Running(
+            device,
+            command="python -m mindrec " + shlex.join(sys.argv[1:]),
+            report=lambda record: typer.echo(json.dumps(record)),
+        ),
     )
     about = made.training["aligned"]
     first, kept = about["rounds"][0], about["kept"]

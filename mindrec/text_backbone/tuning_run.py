@@ -28,6 +28,7 @@ from mindrec.text_backbone.tuning_presets import LladaPreset, LladaTrainConfig
 from mindrec.tokens.tokenizer import Tokenizer
 from mindrec.training.model_card import model_card
 from mindrec.training.run import NOTES, check_epochs, finished_run, run_identity
+from mindrec.training.running import USUAL, Running
 from mindrec.training.starting import make_tokenizer
 from mindrec.training.weigh import VALIDATION_USERS
 
@@ -104,13 +105,8 @@ def train_llada_checkpoint(
     preset: LladaPreset,
     out: Path,
     base: Base = NO_BASE,
-    *,
     semantic_ids: str = "residual",
-    device: str = "auto",
-    resume: bool = False,
-    command: str = "",
-    report: Callable[[dict], None] = lambda record: None,
-    progress: bool = True,
+    running: Running = USUAL,
 ) -> Checkpoint:
     """Train, select on validation, save to `out`; what resuming needs lies in `out`.partial until then.
 
@@ -124,22 +120,26 @@ def train_llada_checkpoint(
     about |= {"attention": base.attention, "quantize": base.quantize, "whole": base.whole}
     about |= {"semantic_ids": semantic_ids, **run_identity(data, preset)}
     state_dir = out.with_name(out.name + ".partial")
-    start = None if processes.rank() else begin(state_dir, about, resume=resume, finished=lambda: finished_run(out))
+    start = (
+        None if processes.rank() else begin(state_dir, about, resume=running.resume, finished=lambda: finished_run(out))
+    )
     start = processes.gather(start)[0]
     if start is Start.FINISHED:
-        return load_checkpoint(out, device)
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="bf16" if preset.dtype == "bfloat16" else "no")
+        return load_checkpoint(out, running.device)
+    accelerator = Accelerator(
+        cpu=running.device == "cpu", mixed_precision="bf16" if preset.dtype == "bfloat16" else "no"
+    )
     tokenizer = make_tokenizer(data, preset, config.seed, semantic_ids=semantic_ids)
     model = make_denoiser(data, preset, tokenizer, base)
     validate = _validation(data, preset, tokenizer, accelerator.device)
     records, first, codes_NL = [], accelerator.is_main_process, torch.from_numpy(tokenizer.codes).long()
     pairs = samples(training_sequences(data.interactions), preset.max_history)
-    state = {"state_dir": state_dir / "block", "resume": start is Start.GOES_ON, "progress": progress and first}
+    state = {"state_dir": state_dir / "block", "resume": start is Start.GOES_ON, "progress": running.progress and first}
     for record in train_llada(model, codes_NL, pairs, config, validate, accelerator, **state):
         records.append(record)
         if first:
-            report(record)
-    training = {"command": command, **_record(model, config, records, accelerator), **_source(data, about)}
+            running.report(record)
+    training = {"command": running.command, **_record(model, config, records, accelerator), **_source(data, about)}
     checkpoint = _checkpoint(out.name, model, tokenizer, data, preset, training)
     if first:
         with_map(checkpoint).save(out)

@@ -14,7 +14,7 @@ that took a third to two thirds of the hits of the grocery checkpoint's tokens.
 Shape legend: P prefixes, K items a prefix, L levels, N items.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from mindrec.system.progress import progress_bar
 from mindrec.training.batches import batches
 from mindrec.training.model_card import model_card
 from mindrec.training.objectives import LossConfig, block_loss
+from mindrec.training.running import USUAL, Running
 from mindrec.training.weigh import CALIBRATION_USERS, code_table, validation_cases, weigh
 
 LOSSES, REWARDS = ("rank", "dpo"), ("hit", "tail")
@@ -219,11 +220,7 @@ def align_checkpoint(
     data: PreparedData,
     out: Path,
     config: AlignConfig,
-    *,
-    device: str = "auto",
-    command: str = "",
-    report: Callable[[dict], None] = lambda record: None,
-    progress: bool = True,
+    running: Running = USUAL,
 ) -> Checkpoint:
     """Align, keep the round that moves the reward the most, weigh again, save to `out`.
 
@@ -233,18 +230,18 @@ def align_checkpoint(
         MindRecError: no round counts, and nothing is written; the checkpoint cannot be aligned on this data.
     """
     out = check_replaceable(out, FOLDER)
-    source = load_checkpoint(folder, device)
+    source = load_checkpoint(folder, running.device)
     _check(source, data, folder)
     phase, measure = _Phase(source, data, config), {"hit": "hit@10", "tail": "tail_hit@10"}[config.reward]
     trained = {n: p.requires_grad_(not source.denoiser.is_dense(n)) for n, p in source.denoiser.named_parameters()}
     trained = {name: weight for name, weight in trained.items() if weight.requires_grad}
     optimizer = torch.optim.AdamW(trained.values(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
     records, best, weights = [{"round": 0} | phase.measure()], None, None
-    report(records[0])
+    running.report(records[0])
     for number in range(config.rounds):
-        loss = phase.round(number, optimizer, progress=progress)
+        loss = phase.round(number, optimizer, progress=running.progress)
         records.append({"round": number + 1, "loss": round(loss, 5)} | phase.measure())
-        report(records[-1])
+        running.report(records[-1])
         held = records[-1]["ndcg@10"] >= records[0]["ndcg@10"] and records[-1][measure] > records[0][measure]
         if held and (best is None or records[-1][measure] > best[measure]):
             best, weights = records[-1], {name: weight.detach().clone() for name, weight in trained.items()}
@@ -256,7 +253,8 @@ def align_checkpoint(
     with torch.no_grad():
         for name, weight in trained.items():
             weight.copy_(weights[name])
-    return _saved(source, data, out, {"of": folder.name, **asdict(config), "rounds": records, "kept": best}, command)
+    about = {"of": folder.name, **asdict(config), "rounds": records, "kept": best}
+    return _saved(source, data, out, about, running.command)
 
 
 def _check(source: Checkpoint, data: PreparedData, folder: Path) -> None:

@@ -4,7 +4,6 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -25,7 +24,8 @@ from mindrec.tokens.tokenizer import Tokenizer
 from mindrec.training.model_card import model_card
 from mindrec.training.presets import Preset
 from mindrec.training.resumable import STATE_FORMAT
-from mindrec.training.stages import Recipe, TrainingJob
+from mindrec.training.running import USUAL, Running
+from mindrec.training.stages import USUAL_RECIPE, Recipe, TrainingJob
 from mindrec.training.starting import on_trained_dense, retokenised, start_model
 from mindrec.training.weigh import CALIBRATION_USERS, weigh
 
@@ -42,45 +42,37 @@ def train_checkpoint(
     data: PreparedData,
     preset: Preset,
     out: Path,
-    *,
-    objective: str = "diffusion",
-    device: str = "auto",
-    semantic_ids: str = "residual",
-    text_model: Path | None = None,
-    max_sequences: int | None = None,
-    dense_from: Path | None = None,
-    resume: bool = False,
-    command: str = "",
-    report: Callable[[dict], None] = lambda record: None,
-    progress: bool = True,
+    recipe: Recipe = USUAL_RECIPE,
+    running: Running = USUAL,
 ) -> Checkpoint:
-    """Train, select on validation, save to `out`; what resuming needs lies in `out`.partial until then.
-
-    Args:
-        text_model: sentence-transformers folder that reads texts for the semantic IDs; TF-IDF without.
-        max_sequences: train on a seeded sample of this many sequences, for a quick trial.
-        dense_from: a checkpoint of the same catalog whose encoder, item vectors and semantic IDs are taken as they
-            are; only the block is trained. A code reader, which learns apart from the dense part, gets other IDs.
-        resume: go on after the last finished epoch; where the run is finished, its checkpoint is opened.
+    """Train, select on validation, save to `out`; the state for resuming lies in `out`.partial until then.
 
     Raises:
         MindRecError: the run cannot be made or went wrong before any weights were kept; a run to resume was another.
             Work that this very call began is then removed, except where memory ran out.
     """
     out = check_replaceable(out, FOLDER)
-    recipe = Recipe(objective, semantic_ids, text_model, dense_from)
     preset = for_repeats(data, preset)
     check_epochs(preset.train)
-    about = _identity(recipe, max_sequences) | run_identity(data, preset)
+    about = _identity(recipe) | run_identity(data, preset)
     state_dir = out.with_name(out.name + ".partial")
-    start = begin(state_dir, about, resume=resume, finished=lambda: finished_run(out))
+    start = begin(state_dir, about, resume=running.resume, finished=lambda: finished_run(out))
     if start is Start.FINISHED:
-        return load_checkpoint(out, device)
-    sequences = sampled(training_sequences(data.interactions), max_sequences, preset.train.seed)
+        return load_checkpoint(out, running.device)
+    sequences = sampled(training_sequences(data.interactions), recipe.max_sequences, preset.train.seed)
     try:
-        resumes = start is Start.GOES_ON
-        job = TrainingJob(data, preset, recipe, sequences, pick_device(device), state_dir, resumes, report, progress)
-        checkpoint = with_map(_trained(job, out.name, about, command))
+        job = TrainingJob(
+            data,
+            preset,
+            recipe,
+            sequences,
+            pick_device(running.device),
+            state_dir,
+            start is Start.GOES_ON,
+            running.report,
+            running.progress,
+        )
+        checkpoint = with_map(_trained(job, out.name, about, running.command))
         checkpoint.save(out)
     except MindRecError as error:
         if start is Start.AFRESH and not isinstance(error, OutOfMemory):
@@ -90,7 +82,7 @@ def train_checkpoint(
     return checkpoint
 
 
-def _identity(recipe: Recipe, max_sequences: int | None) -> dict:
+def _identity(recipe: Recipe) -> dict:
     """The recipe's part of what decides the result: other checkpoints and text models by what they hold."""
     text_model, dense_from = recipe.text_model, recipe.dense_from
     return {
@@ -98,7 +90,7 @@ def _identity(recipe: Recipe, max_sequences: int | None) -> dict:
         "semantic_ids": recipe.semantic_ids,
         "text_model": None if text_model is None else text_model_digest(text_model),
         "dense_from": None if dense_from is None else weights_digest(dense_from),
-        "sequences": max_sequences,
+        "sequences": recipe.max_sequences,
     }
 
 

@@ -40,18 +40,25 @@ class Recipe:
         objective: "diffusion" or "ar".
         semantic_ids: "residual", "product" or "own".
         text_model: sentence-transformers folder that reads texts for the semantic IDs; TF-IDF without.
-        dense_from: checkpoint whose dense part is taken as it is.
+        dense_from: a checkpoint of the same catalog whose encoder, item vectors and semantic IDs are taken as they
+            are; only the block is trained. A code reader, which learns apart from the dense part, gets other IDs.
+        max_sequences: train on a seeded sample of this many sequences, for a quick trial.
     """
 
     objective: str = "diffusion"
     semantic_ids: str = "residual"
     text_model: Path | None = None
     dense_from: Path | None = None
+    max_sequences: int | None = None
 
     @cached_property
     def embed(self) -> Embed | None:
         """The text model, opened once; None for TF-IDF."""
         return None if self.text_model is None else open_text_model(self.text_model)
+
+
+USUAL_RECIPE = Recipe()
+"""Diffusion on semantic IDs of residuals, all of it trained."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from gates import Gate
 
 from mindrec.bench.app_process import running_app
 from mindrec.evaluation.protocol import Protocol
+from mindrec.training.running import Running
 
 NASTY = '<img src=x onerror="document.title=1">Jam & <b>bread</b>'
 INSTALL = "no Chromium: `pip install playwright && playwright install chromium`, or set MINDREC_CHROMIUM"
@@ -33,7 +34,7 @@ def _make_shop(folder: Path, tiny_preset) -> None:
     items[3] = replace(items[3], title=NASTY)
     data = replace(made, catalog=Catalog(tuple(items), name="shop"))
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, epochs=2))
-    made = train_checkpoint(data, recipe, folder / "first", device="cpu", command="pytest", progress=False)
+    made = train_checkpoint(data, recipe, folder / "first", running=Running("cpu", command="pytest", progress=False))
     replace(made, examples=({"name": "Fruit bowl", "item_ids": ["i0", "i5"]},)).save(folder / "checkpoint")
     save_prepared(data, folder / "data")
 

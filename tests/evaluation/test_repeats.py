@@ -13,6 +13,7 @@ from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.model.transitions import Transitions
 from mindrec.sources.synthetic import load
 from mindrec.training.run import for_repeats, train_checkpoint
+from mindrec.training.running import Running
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def replays():
 def trained(replays, tiny_preset, tmp_path_factory):
     folder = tmp_path_factory.mktemp("replays") / "checkpoint"
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, dense_epochs=2, epochs=2))
-    train_checkpoint(replays, recipe, folder, device="cpu", progress=False)
+    train_checkpoint(replays, recipe, folder, running=Running(device="cpu", progress=False))
     return folder
 
 

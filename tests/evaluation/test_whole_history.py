@@ -20,6 +20,7 @@ from mindrec.evaluation.paired import compare_checkpoints
 from mindrec.evaluation.protocol import Protocol
 from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.jobs.recommend_job import recommend_many
+from mindrec.training.running import Running
 
 
 def with_sequences(data, sequences):
@@ -148,7 +149,7 @@ def test_training_goes_on_beside_such_customers(chain_data, tiny_preset, tmp_pat
     everything = [*range(8), *range(4)]
     data = with_sequences(small, [everything, *small.interactions.sequences])
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, dense_epochs=1, epochs=1))
-    done = train_checkpoint(data, recipe, tmp_path / "c", device="cpu", progress=False)
+    done = train_checkpoint(data, recipe, tmp_path / "c", running=Running(device="cpu", progress=False))
     for value in done.denoiser.parameters():
         assert value.isfinite().all()
     assert all(np.isfinite(record[f"loss_{part}"]) for record in done.training["curve"] for part in ("dense", "token"))

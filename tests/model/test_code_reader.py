@@ -19,6 +19,8 @@ from mindrec.model.diffusion import MASKED, CodeTable
 from mindrec.model.item_softmax import code_log_probability, item_cross_entropy, item_scores
 from mindrec.training.objectives import LossConfig, block_loss, reader_loss
 from mindrec.training.run import train_checkpoint
+from mindrec.training.running import Running
+from mindrec.training.stages import Recipe
 
 MADE = toy((3, 4, 5), 25, seed=1)
 LIMIT = 6
@@ -158,7 +160,9 @@ def trained(checkpoint, chain_data, tiny_preset, tmp_path_factory):
     train = replace(tiny_preset.train, dense_rate=0.0, reader_epochs=12, epochs=4, batch_targets=200, loss=loss)
     recipe = replace(tiny_preset, model=tiny_preset.model | CODES, train=train)
     folder = tmp_path_factory.mktemp("codes") / "chain-codes"
-    return train_checkpoint(chain_data, recipe, folder, dense_from=checkpoint, device="cpu", progress=False), folder
+    return train_checkpoint(
+        chain_data, recipe, folder, Recipe(dense_from=checkpoint), running=Running("cpu", progress=False)
+    ), folder
 
 
 def test_a_chain_is_learned_by_the_codes_alone(trained, chain_data):

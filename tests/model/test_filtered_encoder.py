@@ -18,6 +18,7 @@ from mindrec.model.filtered_encoder import low_pass_kernel
 from mindrec.model.softmax import catalog_cross_entropy, sampled_cross_entropy
 from mindrec.training.objectives import LossConfig, dense_loss
 from mindrec.training.run import train_checkpoint
+from mindrec.training.running import Running
 
 MADE = toy((3, 4, 5), 25, seed=1)
 LIMIT = 6
@@ -113,7 +114,7 @@ def trained(chain_data, tiny_preset, tmp_path_factory):
     train = replace(tiny_preset.train, dense_epochs=14, epochs=1, loss=replace(tiny_preset.train.loss, rivals=15))
     recipe = replace(tiny_preset, model=tiny_preset.model | FILTERED, train=train)
     folder = tmp_path_factory.mktemp("filtered") / "chain"
-    return train_checkpoint(chain_data, recipe, folder, device="cpu", progress=False), folder
+    return train_checkpoint(chain_data, recipe, folder, running=Running(device="cpu", progress=False)), folder
 
 
 def test_a_chain_is_learned(trained, chain_data):

@@ -15,6 +15,7 @@ from mindrec.evaluation.metrics import gold_ranks, ndcg_at_k
 from mindrec.model import item_item as rule
 from mindrec.model.item_item import ItemItem
 from mindrec.training.calibrate import fit_powers
+from mindrec.training.running import Running
 
 MADE = toy((3, 4, 5), 26, seed=2, n_categories=2)
 
@@ -111,7 +112,7 @@ def unordered(chain_data, tiny_preset, tmp_path_factory):
     data = replace(chain_data, interactions=replace(chain_data.interactions, ordered=False))
     short = replace(tiny_preset, train=replace(tiny_preset.train, dense_epochs=1, epochs=1))
     folder = tmp_path_factory.mktemp("unordered") / "c"
-    return data, train_checkpoint(data, short, folder, device="cpu", progress=False), folder
+    return data, train_checkpoint(data, short, folder, running=Running(device="cpu", progress=False)), folder
 
 
 def test_data_without_an_order_gets_it_and_a_checkpoint_keeps_it(unordered, tmp_path):

@@ -26,7 +26,8 @@ from mindrec.model.diffusion import MASKED, CodeTable
 from mindrec.model.softmax import CHUNK, catalog_cross_entropy
 from mindrec.training.calibrate import calibrate, token_likelihood
 from mindrec.training.run import train_checkpoint
-from mindrec.training.stages import starting_vectors
+from mindrec.training.running import Running
+from mindrec.training.stages import Recipe, starting_vectors
 
 MADE = toy((3, 4, 5), 26, seed=2, n_categories=2)
 
@@ -91,10 +92,9 @@ def twins(chain_data, tiny_preset, tmp_path_factory):
     """A diffusion checkpoint, and its auto-regressive twin on the same dense part."""
     folder = tmp_path_factory.mktemp("twins")
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, dense_epochs=3, epochs=4, dense_rate=0.0))
-    common = {"device": "cpu", "progress": False}
-    train_checkpoint(chain_data, recipe, folder / "diffusion", **common)
-    made = {"objective": "ar", "dense_from": folder / "diffusion"}
-    train_checkpoint(chain_data, recipe, folder / "ar", **made, **common)
+    quiet = Running("cpu", progress=False)
+    train_checkpoint(chain_data, recipe, folder / "diffusion", running=quiet)
+    train_checkpoint(chain_data, recipe, folder / "ar", Recipe("ar", dense_from=folder / "diffusion"), quiet)
     return folder / "diffusion", folder / "ar"
 
 
@@ -122,7 +122,7 @@ def test_semantic_ids_are_made_again_from_trained_vectors(chain_data, tiny_prese
     from mindrec.training.starting import make_tokenizer
 
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, dense_epochs=3, epochs=1, dense_rate=0.0))
-    made = train_checkpoint(chain_data, recipe, tmp_path / "c", device="cpu", progress=False)
+    made = train_checkpoint(chain_data, recipe, tmp_path / "c", running=Running("cpu", progress=False))
     with torch.no_grad():
         vectors = made.denoiser.item_vectors().numpy()
     levels, size = tiny_preset.sid_levels, tiny_preset.codebook_size
@@ -137,7 +137,13 @@ def test_dense_from_another_catalog_is_refused(twins, tiny_preset, tmp_path):
 
     other = load(n_items=30, n_users=50, predictability=1.0)
     with pytest.raises(MindRecError, match="dense-from"):
-        train_checkpoint(other, tiny_preset, tmp_path / "c", dense_from=twins[0], device="cpu", progress=False)
+        train_checkpoint(
+            other,
+            tiny_preset,
+            tmp_path / "c",
+            Recipe(dense_from=twins[0]),
+            running=Running("cpu", progress=False),
+        )
 
 
 # -- calibration of the evidence weights -------------------------------------------------------------------------------

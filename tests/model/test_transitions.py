@@ -21,6 +21,7 @@ from mindrec.model import transitions as rule
 from mindrec.model.transitions import Transitions
 from mindrec.recommender import Recommender
 from mindrec.training.calibrate import fit_powers
+from mindrec.training.running import Running
 
 MADE = toy((3, 4, 5), 26, seed=2, n_categories=2)
 ROWS = st.lists(st.integers(0, 7), min_size=1, max_size=14)
@@ -180,6 +181,6 @@ def test_order_that_means_nothing_teaches_none(chain_data, tiny_preset, tmp_path
 
     data = replace(chain_data, interactions=replace(chain_data.interactions, ordered=False))
     short = replace(tiny_preset, train=replace(tiny_preset.train, dense_epochs=1, epochs=1))
-    made = train_checkpoint(data, short, tmp_path / "c", device="cpu", progress=False)
+    made = train_checkpoint(data, short, tmp_path / "c", running=Running(device="cpu", progress=False))
     assert made.denoiser.transitions is None
     assert Recommender.from_pretrained(tmp_path / "c", "cpu").denoiser.config.transitions == 0

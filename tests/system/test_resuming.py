@@ -17,7 +17,10 @@ from mindrec.system.unfinished import Start, begin, differences
 from mindrec.text.features import text_model_digest
 from mindrec.training.calibrate import calibrate
 from mindrec.training.run import train_checkpoint
+from mindrec.training.running import Running
+from mindrec.training.stages import Recipe
 
+QUIET = Running("cpu", progress=False)
 RUN = {"seed": 1, "preset": {"train": {"epochs": 3}, "levels": (4, 16)}, "data": "abc"}
 
 
@@ -87,16 +90,16 @@ def cut(chain_data, tiny_preset, tmp_path_factory):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_checkpoint(**call, device="cpu", progress=False, report=killed)
+        train_checkpoint(**call, running=replace(QUIET, report=killed))
     return call
 
 
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("objective 'diffusion', this run has 'ar'", lambda call: {"objective": "ar"}),
-        ("semantic_ids 'residual', this run has 'product'", lambda call: {"semantic_ids": "product"}),
-        ("sequences None, this run has 20", lambda call: {"max_sequences": 20}),
+        ("objective 'diffusion', this run has 'ar'", lambda call: {"recipe": Recipe("ar")}),
+        ("semantic_ids 'residual', this run has 'product'", lambda call: {"recipe": Recipe(semantic_ids="product")}),
+        ("sequences None, this run has 20", lambda call: {"recipe": Recipe(max_sequences=20)}),
         (
             "preset.sid_levels",
             lambda call: {"preset": replace(call["preset"], sid_levels=call["preset"].sid_levels + 1)},
@@ -111,7 +114,7 @@ def cut(chain_data, tiny_preset, tmp_path_factory):
 def test_another_training_is_not_gone_on_with(cut, name, change):
     before = {path: path.read_bytes() for path in cut["out"].parent.rglob("*") if path.is_file()}
     with pytest.raises(MindRecError, match="begun with") as refusal:
-        train_checkpoint(**cut | change(cut), device="cpu", progress=False, resume=True)
+        train_checkpoint(**cut | change(cut), running=replace(QUIET, resume=True))
     assert name in str(refusal.value)
     assert {path: path.read_bytes() for path in cut["out"].parent.rglob("*") if path.is_file()} == before
 
@@ -132,7 +135,7 @@ def test_a_text_model_is_known_by_what_it_holds(cut, tmp_path):
     try:
         for folder, said in ((model, "text_model '"), (same, "no sentence-transformers model|not installed")):
             with pytest.raises(MindRecError, match=said):
-                train_checkpoint(**cut, text_model=folder, device="cpu", progress=False, resume=True)
+                train_checkpoint(**cut, recipe=Recipe(text_model=folder), running=replace(QUIET, resume=True))
     finally:
         (partial / "about.json").write_text(before)
 
@@ -146,7 +149,7 @@ def reversed_sequences(data):
 def test_a_finished_run_is_left_alone(checkpoint, chain_data, tiny_preset, capsys):
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, epochs=10, batch_targets=300))
     before = {path: path.stat().st_mtime_ns for path in checkpoint.rglob("*")}
-    made = train_checkpoint(chain_data, recipe, checkpoint, device="cpu", progress=False, resume=True)
+    made = train_checkpoint(chain_data, recipe, checkpoint, running=replace(QUIET, resume=True))
     assert made.training["objective"] == "diffusion"
     assert {path: path.stat().st_mtime_ns for path in checkpoint.rglob("*")} == before
     assert "nothing is left to do" in capsys.readouterr().err
@@ -155,9 +158,7 @@ def test_a_finished_run_is_left_alone(checkpoint, chain_data, tiny_preset, capsy
             chain_data,
             replace(recipe, train=replace(recipe.train, epochs=3)),
             checkpoint,
-            device="cpu",
-            progress=False,
-            resume=True,
+            running=replace(QUIET, resume=True),
         )
 
 
@@ -177,9 +178,9 @@ def test_what_was_saved_is_said_and_nothing_else(records, checkpoint, chain_data
     """A finished run that is resumed has no epoch to tell."""
     made = load_checkpoint(checkpoint, "cpu")
 
-    def trained(*_, report, **__):
+    def trained(*given):
         for record in records:
-            report(record)
+            given[-1].report(record)
         return made
 
     for name in ("training.run.train_checkpoint", "text_backbone.tuning_run.train_llada_checkpoint"):
@@ -196,7 +197,7 @@ def test_what_was_saved_is_said_and_nothing_else(records, checkpoint, chain_data
 def test_training_that_diverges_at_once_leaves_nothing(chain_data, tiny_preset, tmp_path):
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, epochs=1, learning_rate=1e30))
     with pytest.raises(MindRecError, match="diverged in epoch 1"):
-        train_checkpoint(chain_data, recipe, tmp_path / "model", device="cpu", progress=False)
+        train_checkpoint(chain_data, recipe, tmp_path / "model", running=QUIET)
     assert not list(tmp_path.iterdir())
 
 
@@ -206,7 +207,7 @@ def test_training_that_diverges_later_keeps_the_best(chain_data, tiny_preset, tm
     real = _Run.epoch
     monkeypatch.setattr(_Run, "epoch", lambda self, epoch: None if epoch >= 2 else real(self, epoch))
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, epochs=5, dense_epochs=0))
-    made = train_checkpoint(chain_data, recipe, tmp_path / "model", device="cpu", progress=False)
+    made = train_checkpoint(chain_data, recipe, tmp_path / "model", running=QUIET)
     assert [record["epoch"] for record in made.training["curve"]] == [0, 1]
     assert made.training["curve"][-1]["stopped"] == "epoch 3 diverged"
     assert "the best so far, epoch" in capsys.readouterr().err
@@ -218,7 +219,7 @@ def test_training_whose_validation_targets_are_all_known_ends_with_a_checkpoint(
     rows = tuple(_with_known_target(sequence) for sequence in log.sequences)
     data = replace(chain_data, interactions=replace(log, sequences=rows))
     recipe = replace(tiny_preset, train=replace(tiny_preset.train, epochs=1))
-    made = train_checkpoint(data, recipe, tmp_path / "model", device="cpu", progress=False)
+    made = train_checkpoint(data, recipe, tmp_path / "model", running=QUIET)
     assert (tmp_path / "model" / "model.safetensors").exists()
     assert made.decode.exclude_seen is False
 
@@ -241,7 +242,13 @@ def _with_known_target(sequence):
 def test_a_dense_part_of_other_sizes_is_named(checkpoint, chain_data, tiny_preset, tmp_path):
     recipe = replace(tiny_preset, model=dict(tiny_preset.model) | {"hidden_size": 96})
     with pytest.raises(MindRecError, match=r"hidden_size \d+ there and 96 here"):
-        train_checkpoint(chain_data, recipe, tmp_path / "model", device="cpu", progress=False, dense_from=checkpoint)
+        train_checkpoint(
+            chain_data,
+            recipe,
+            tmp_path / "model",
+            Recipe(dense_from=checkpoint),
+            running=QUIET,
+        )
     assert not list(tmp_path.iterdir())
 
 

@@ -31,6 +31,7 @@ from mindrec.text_backbone.import_llada import import_llada
 from mindrec.text_backbone.prompts import TEMPLATES, make_text_tokenizer, token_strings
 from mindrec.text_backbone.tuning import batches, samples
 from mindrec.text_backbone.tuning_run import Base, make_denoiser, train_llada_checkpoint
+from mindrec.training.running import Running
 from mindrec.training.starting import make_tokenizer
 
 WIDTH, LAYERS, HEADS, FEED, VOCAB, THETA, EPS = 64, 2, 4, 96, 640, 500_000.0, 1e-5
@@ -264,7 +265,7 @@ def test_grouped_key_heads_are_shared(data):
 @pytest.fixture(scope="module")
 def trained(data, base, tmp_path_factory):
     out = tmp_path_factory.mktemp("llada") / "trained"
-    return out, train_llada_checkpoint(data, RECIPE, out, Base(base), device="cpu", progress=False)
+    return out, train_llada_checkpoint(data, RECIPE, out, Base(base), running=Running("cpu", progress=False))
 
 
 def test_lora_learns_64_histories_by_heart_and_recommends_the_same_once_loaded(trained, data):
@@ -326,7 +327,7 @@ def test_templates_and_masks_are_drawn_anew_each_epoch(data, base):
 def test_a_resumed_run_follows_the_same_curve(data, base, tmp_path):
     """Also gradient checkpointing, and a model made from nothing."""
     recipe = replace(RECIPE, train=replace(RECIPE.train, epochs=3, checkpointing=True))
-    whole = train_llada_checkpoint(data, recipe, tmp_path / "a", device="cpu", progress=False)
+    whole = train_llada_checkpoint(data, recipe, tmp_path / "a", running=Running("cpu", progress=False))
 
     class Killed(Exception):
         pass
@@ -336,8 +337,8 @@ def test_a_resumed_run_follows_the_same_curve(data, base, tmp_path):
             raise Killed
 
     with pytest.raises(Killed):
-        train_llada_checkpoint(data, recipe, tmp_path / "b", device="cpu", progress=False, report=kill)
-    resumed = train_llada_checkpoint(data, recipe, tmp_path / "b", device="cpu", progress=False, resume=True)
+        train_llada_checkpoint(data, recipe, tmp_path / "b", running=Running("cpu", progress=False, report=kill))
+    resumed = train_llada_checkpoint(data, recipe, tmp_path / "b", running=Running("cpu", True, progress=False))
     assert [r["losses"] for r in resumed.training["curve"]] == [r["losses"] for r in whole.training["curve"]]
     assert not (tmp_path / "b.partial").exists()
 
@@ -356,11 +357,13 @@ from mindrec.data.catalog import load_prepared
 from mindrec.evaluation.protocol import Protocol
 from mindrec.evaluation.report import evaluate_checkpoint
 from mindrec.text_backbone.tuning_run import Base, train_llada_checkpoint
+from mindrec.training.running import Running
 from llada_toys import RECIPE
 folder, name = Path(sys.argv[1]), sys.argv[2]
 data = load_prepared(folder / "data")
 recipe = replace(RECIPE, train=replace(RECIPE.train, epochs=2, batch=31))
-made = train_llada_checkpoint(data, recipe, folder / name, Base(folder / "base"), device="cpu", progress=False)
+running = Running("cpu", progress=False)
+made = train_llada_checkpoint(data, recipe, folder / name, Base(folder / "base"), running=running)
 protocol = Protocol("validation", batch=10, device="cpu")
 found = evaluate_checkpoint(folder / "one", data, protocol)
 if processes.rank() == 0:

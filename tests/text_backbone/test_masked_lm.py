@@ -25,6 +25,7 @@ from mindrec.text_backbone.import_masked_lm import import_masked_lm
 from mindrec.text_backbone.prompts import make_text_tokenizer
 from mindrec.text_backbone.tuning_presets import LladaTrainConfig
 from mindrec.text_backbone.tuning_run import Base, make_denoiser, train_llada_checkpoint
+from mindrec.training.running import Running
 from mindrec.training.starting import make_tokenizer
 
 SHAPE = {
@@ -159,7 +160,7 @@ def trained(data, base, out, *, whole: bool, epochs: int, rate: float):
     """Train and save; the checkpoint made, and its loaded twin, as recommenders."""
     schedule = LladaTrainConfig(epochs=epochs, batch=64, learning_rate=rate, warmup_steps=5, patience=8)
     recipe = replace(RECIPE, train=schedule, decode=DecodeConfig(evidence="off", beam_size=2))
-    made = train_llada_checkpoint(data, recipe, out, Base(base, whole=whole), device="cpu", progress=False)
+    made = train_llada_checkpoint(data, recipe, out, Base(base, whole=whole), running=Running("cpu", progress=False))
     return made, Recommender(made), Recommender.from_pretrained(out, "cpu")
 
 

@@ -12,6 +12,7 @@ from mindrec.data.splits import cases
 from mindrec.errors import MindRecError
 from mindrec.training.align import AlignConfig, _Phase, align_checkpoint, item_log_p
 from mindrec.training.calibrate import token_likelihood
+from mindrec.training.running import Running
 from mindrec.training.weigh import code_table
 
 
@@ -78,5 +79,5 @@ def test_the_command_keeps_a_round_that_pays_or_writes_nothing(checkpoint, chain
     assert "go together" in refused(*common, "rank", "--out", tmp_path / "x")
     still = AlignConfig(rounds=1, prefixes=20, learning_rate=0.0)
     with pytest.raises(MindRecError, match="nothing is written"):
-        align_checkpoint(tmp_path / "weak", chain_data, tmp_path / "x", still, device="cpu", progress=False)
+        align_checkpoint(tmp_path / "weak", chain_data, tmp_path / "x", still, Running("cpu", progress=False))
     assert not (tmp_path / "x").exists()

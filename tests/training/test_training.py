@@ -23,13 +23,17 @@ from mindrec.system.files import read_json
 from mindrec.training import starting
 from mindrec.training.batches import batches
 from mindrec.training.run import train_checkpoint
+from mindrec.training.running import Running
+from mindrec.training.stages import Recipe
 
 OWN_CODE = ("config.json", "model.safetensors", "tokenizer.json", "catalog.json")
 
 
 def trained(data, preset, out, epochs: int, **settings):
-    recipe = replace(preset, train=replace(preset.train, epochs=epochs, **settings.pop("train", {})))
-    return train_checkpoint(data, recipe, out, device="cpu", progress=False, **settings)
+    """`settings` are those of the run, the recipe and, as "train", the schedule."""
+    preset = replace(preset, train=replace(preset.train, epochs=epochs, **settings.pop("train", {})))
+    run = {name: settings.pop(name) for name in ("report", "resume") if name in settings}
+    return train_checkpoint(data, preset, out, Recipe(**settings), Running("cpu", progress=False, **run))
 
 
 # -- learning floors ---------------------------------------------------------------------------------------------------

@@ -53,36 +53,31 @@ class Tables:
 
 @dataclass(frozen=True)
 class Opened:
-    """The open positions of one expanded beam in order.
+    """The open positions of each expanded beam, in order: A tuples each.
 
     Attributes:
+        positions: their records.
         sides: of guidance at each; none where nothing was guided.
         possible: of each, for each alternative, rows of the first items behind it.
     """
 
-    positions: tuple[OpenPosition, ...]
-    sides: tuple[Sides, ...]
-    possible: tuple[tuple[tuple[int, ...], ...], ...]
+    positions: list[tuple[OpenPosition, ...]]
+    sides: list[tuple[Sides, ...]]
+    possible: list[tuple[tuple[tuple[int, ...], ...], ...]]
 
 
-def open_positions(index: ItemIndex, tables: Tables) -> list[Opened]:
+def open_positions(index: ItemIndex, tables: Tables) -> Opened:
     """The records of each expanded beam."""
-    found: list[list[tuple]] = [[] for _ in tables.user]
-    reasons = _Reasons(index, tables)
-    for alike in _alike(index.levels):
+    reasons, levels = _Reasons(index, tables), index.levels
+    lists: tuple[list[list], ...] = tuple([[] for _ in tables.user] for _ in range(3))
+    for alike in _alike(levels):
         level, rows = np.nonzero(tables.codes[:, alike].T < 0)
         if len(rows):
-            positions = level + alike.start
-            for row, opened in zip(rows.tolist(), _opened(index, tables, reasons, positions, rows), strict=True):
-                found[row].append(opened)
-    return [
-        Opened(
-            tuple([opened for opened, _, _ in own]),
-            tuple([sides for _, sides, _ in own]) if tables.sides else (),
-            tuple([possible for _, _, possible in own]),
-        )
-        for own in found
-    ]
+            columns = _opened(index, tables, reasons, level + alike.start, rows)
+            for of_beams, column in zip(lists, columns, strict=True):
+                for row, value in zip(rows.tolist(), column, strict=False):  # no sides where nothing was guided
+                    of_beams[row].append(value)
+    return Opened(*(list(map(tuple, of_beams)) for of_beams in lists))
 
 
 def _alike(levels: Levels) -> Iterator[slice]:
@@ -94,8 +89,8 @@ def _alike(levels: Levels) -> Iterator[slice]:
 
 def _opened(
     index: ItemIndex, tables: Tables, reasons: "_Reasons", positions: np.ndarray, rows: np.ndarray
-) -> Iterator[tuple[OpenPosition, Sides | None, tuple[tuple[int, ...], ...]]]:
-    """Of positions (R,), ascending, of the beams `rows` (R,): the record, its sides, the items behind its codes."""
+) -> tuple[list[OpenPosition], list[Sides], list[tuple[tuple[int, ...], ...]]]:
+    """Of positions (R,), ascending, of the beams `rows` (R,): records, sides, and the items behind their codes."""
     size, first = index.levels.sizes[positions[0]], np.array(index.levels.offsets)[positions][:, None]
     beam, line = torch.from_numpy(rows)[:, None], np.arange(len(rows))[:, None]
     cells = beam, torch.from_numpy(first + np.arange(size))
@@ -126,11 +121,11 @@ def _opened(
         return [tuple(values[own]) for own in cuts]
 
     opened = _open_positions(positions.tolist(), *rounded[-2:].tolist(), cut(made))
-    sides = _sides(*map(cut, others)) if others else [None] * len(rows)
+    sides = _sides(*map(cut, others)) if others else []
     behind = [()] * len(rows)
     if positions[0] not in index.levels.categories:
         behind = cut(tables.possible.with_codes(positions[at], tables.beams[rows[at]], codes))
-    return zip(opened, sides, behind, strict=True)
+    return opened, sides, behind
 
 
 def _numbers(values: torch.Tensor) -> np.ndarray:

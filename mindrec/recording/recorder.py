@@ -5,6 +5,7 @@ Shape legend: S beams, L levels, G known items.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import torch
 
@@ -13,9 +14,12 @@ from mindrec.decoding.beams import rank_within
 from mindrec.decoding.item_index import ItemIndex
 from mindrec.recording.kept_beams import kept_beams
 from mindrec.recording.lost_candidates import lost_candidates
+from mindrec.recording.many_records import maker
 from mindrec.recording.rounding import six_digits_all
 from mindrec.recording.step_arrays import StepsTogether
 from mindrec.trace.records import DecodeStep, GoldStep, Opinion, Possible, six_digits
+
+_opinion_records = maker(Opinion)
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ def records(
     """
     together = StepsTogether(index, steps)
     kept, lost, possible = kept_beams(together), lost_candidates(together), together.possible_of_beams
+    opinions, alternatives = _opinions(together), together.opened.possible
     owner, expanded = together.beams.user.tolist(), together.beams.user[together.expanded].tolist()
     coverage = None
     if steps[0].coverage is not None:
@@ -68,14 +73,14 @@ def records(
         opened = expanded[together.rows[number]]
         for user in users if every or not step.index else set(users) & set(opened):
             mine = [s for s, of in enumerate(owner[first : first + len(step.beams.user)]) if of == user]
-            opinions, alternatives = _opinions(together, number, [n for n, of in enumerate(opened) if of == user])
+            scored = [n for n, of in enumerate(opened, together.rows[number].start) if of == user]
             dropped, behind = lost.get((number, user), ((), ()))
             gold = golds[user]
             yield (
                 user,
                 DecodeStep(
                     index=step.index,
-                    opinions=opinions,
+                    opinions=tuple([opinions[n] for n in scored]),
                     beams=tuple([kept[number][s] for s in mine]),
                     dropped=dropped,
                     coverage=None if coverage is None else coverage[number][user],
@@ -83,26 +88,18 @@ def records(
                     nfe=nfe[number][user],
                     rows=rows[number][user],
                     gold=None if gold is None else gold_step(index, step, user, gold),
-                    possible=Possible(tuple([possible[first + s] for s in mine]), alternatives, behind),
+                    possible=Possible(
+                        tuple([possible[first + s] for s in mine]), tuple([alternatives[n] for n in scored]), behind
+                    ),
                 ),
             )
 
 
-def _opinions(together: StepsTogether, number: int, rows: list[int]) -> tuple[tuple[Opinion, ...], tuple]:
-    """What was thought of some beams that a step expanded, and the first items behind each alternative.
-
-    Args:
-        rows: of those beams among the step's scores.
-    """
-    first = together.rows[number].start
-    opinions, behind = [], []
-    for row in rows:
-        opened = together.opened[first + row]
-        chosen = tuple([position for position, on in enumerate(together.chosen[first + row]) if on])
-        rank = int(together.beams.rank[together.expanded[first + row]])
-        opinions.append(Opinion(rank, chosen, opened.positions, opened.sides))
-        behind.append(opened.possible)
-    return tuple(opinions), tuple(behind)
+def _opinions(together: StepsTogether) -> list[Opinion]:
+    """What was thought of each beam that the steps expanded."""
+    opened, levels = together.opened, range(together.index.n_levels)
+    chosen = [tuple(compress(levels, on)) for on in together.chosen]
+    return _opinion_records(together.beams.rank[together.expanded].tolist(), chosen, opened.positions, opened.sides)
 
 
 def gold_step(index: ItemIndex, step: Step, user: int, gold: int) -> GoldStep:

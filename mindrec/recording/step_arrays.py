@@ -149,11 +149,11 @@ class StepsTogether:
         return torch.cat([getattr(step.scores, name) for step in self.steps if step.scores is not None])
 
     @cached_property
-    def opened(self) -> list[Opened]:
+    def opened(self) -> Opened:
         """The open positions of each row of the scores of all steps."""
         scored = [step.scores for step in self.steps if step.scores is not None]
         if not scored:
-            return []
+            return Opened([], [], [])
         logp, logits, legal = (self._joined(name).cpu() for name in ("logp", "denoiser_logits", "legal"))
         sides = zip(*(scores.sides for scores in scored), strict=True) if scored[0].sides is not None else ()
         tables = Tables(

@@ -34,8 +34,8 @@ PART_BYTES = 500_000
 """Bytes of a file in one question, so that a large one stays within the rate."""
 MAX_COLUMNS = 200
 QUICK_EPOCHS = 2
-SEPARATORS, ENCODINGS = tuple(words.OWN["separators"]), tuple(words.OWN["encodings"])
-ROLES = tuple(words.OWN["roles"])
+SEPARATORS, ENCODINGS = tuple(words.DIALOG["separators"]), tuple(words.DIALOG["encodings"])
+ROLES = tuple(words.DIALOG["roles"])
 OF_ITEMS = ("title", "category", "brand")
 """Roles of the log's columns that are an item file's where there is one."""
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
@@ -84,7 +84,7 @@ class OwnData:
 
     def opening(self) -> dict:
         """The words and bounds of the dialog."""
-        return {"words": words.OWN, "most": MAX_BYTES, "part": PART_BYTES}
+        return {"words": words.DIALOG, "most": MAX_BYTES, "part": PART_BYTES}
 
     # -- questions -----------------------------------------------------------------------------------------------------
 

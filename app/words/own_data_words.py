@@ -1,6 +1,6 @@
 """Words of the "Your data" dialog, and the sentences that its questions answer with."""
 
-OWN = {
+DIALOG = {
     "open": "Your data",
     "open_help": "Train a small model on a table of your own, and watch it decode.",
     "title": "Your data",

@@ -141,7 +141,7 @@ export function makeLab(page, panel) {
   async function follow(job, mine) {
     let after = 0,
       unanswered = 0,
-      place = 0;
+      ahead = 0;
     while (mine === turn) {
       const answer = await page.server.lab_poll({ job, after }).catch(() => null);
       if (mine !== turn) return;
@@ -149,13 +149,13 @@ export function makeLab(page, panel) {
       unanswered = answer ? 0 : unanswered + 1;
       if (unanswered > MAX_UNANSWERED) return say(data.text.failed);
       if (answer) {
-        place = answer.place;
+        ahead = answer.place;
         after += answer.events.length;
         answer.events.forEach(take);
-        if (place) status(fill(L.waiting, answer));
+        if (ahead) status(fill(L.waiting, answer));
         if (answer.ended || answer.events.some(({ event }) => event === "end")) return drop(job);
       }
-      await new Promise((resolve) => setTimeout(resolve, place ? ASK_IN_QUEUE : ASK_AGAIN));
+      await new Promise((resolve) => setTimeout(resolve, ahead ? ASK_IN_QUEUE : ASK_AGAIN));
     }
   }
 

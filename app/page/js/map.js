@@ -10,7 +10,7 @@ const FAINTEST = Math.log(1e5); // nats under the brightest item at which an ite
 const REACH = 14; // pixels from the pointer to a point
 const SHORE = 9; // pixels from an item to the shore of its island
 const MAX_LAND = 500; // islands are drawn once so few items are left
-const TOLD = 5;
+const LISTED = 5;
 
 export function makeMap(app) {
   const T = app.T,
@@ -267,10 +267,10 @@ export function makeMap(app) {
   function tell(number, masses, lit) {
     const best = [];
     for (let row = 0; row < masses.length; row++)
-      if (masses[row] > 0 && (best.length < TOLD || masses[row] > masses[best[TOLD - 1]])) {
+      if (masses[row] > 0 && (best.length < LISTED || masses[row] > masses[best[LISTED - 1]])) {
         best.push(row);
         best.sort((a, b) => masses[b] - masses[a]);
-        best.length = Math.min(best.length, TOLD);
+        best.length = Math.min(best.length, LISTED);
       }
     const named = best.map((row) => `${map.titles[row]} ${percent(masses[row])}`).join(" · ");
     setText(words, fill(T.map_words, { step: number, count: count(lit), all: count(masses.length), named }));

@@ -134,10 +134,10 @@ export function makeRoom(page) {
     timer = window.setTimeout(async () => {
       if (!dialog.open || !room) return;
       const before = tally,
-        found = await page.ask("room_tally", request(), failed);
-      if (!found || tally !== before) return; // counted before what was asked or shown since
-      draw(found);
-      if (!found.revealed) watch();
+        answer = await page.ask("room_tally", request(), failed);
+      if (!answer || tally !== before) return; // counted before what was asked or shown since
+      draw(answer);
+      if (!answer.revealed) watch();
     }, EVERY);
   }
 

@@ -68,8 +68,8 @@ export function makeSettings(app) {
     if (spec.key === "checkpoint") return app.useCheckpoint(value);
     const config = { ...app.query.config, [spec.key]: value },
       rules = app.data.rules,
-      own = rules[spec.key];
-    if (own && value !== own.off) Object.assign(config, own.needs);
+      rule = rules[spec.key];
+    if (rule && value !== rule.off) Object.assign(config, rule.needs);
     for (const [key, { off, needs }] of Object.entries(rules))
       if (Object.entries(needs).some(([other, needed]) => config[other] !== needed)) config[key] = off;
     app.change({ config }, { decode: true });

@@ -186,11 +186,11 @@ export function makeTree(app) {
     if (!P || !view || !visible || !app.model || !range || view !== app.model.bundle.tree) return;
     const shown = view.nodes.map((_, at) => at).filter((at) => seen(view.nodes[at], number)),
       on = focusPath(number),
-      place = places();
-    if (waiting) layers.place(place, view.nodes);
+      scale = places();
+    if (waiting) layers.put(scale, view.nodes);
     lookOfNodes(number);
-    branches(shown, on, number, place);
-    names(shown, on, number, place);
+    branches(shown, on, number, scale);
+    names(shown, on, number, scale);
   }
 
   // Data to pixels of the box, in the frame that Plotly has at the moment.

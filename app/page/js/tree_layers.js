@@ -35,7 +35,7 @@ export function makeLayers() {
     return points;
   }
 
-  function place({ x, y }, spots) {
+  function put({ x, y }, spots) {
     spots.forEach((spot, at) => set(nodes.children[at], { transform: `translate(${x(spot.x)},${y(spot.y)})` }));
   }
 
@@ -77,5 +77,5 @@ export function makeLayers() {
     over.replaceChildren();
   }
 
-  return { under, nodes, over, resize, sketch, place, branches, write, clear };
+  return { under, nodes, over, resize, sketch, put, branches, write, clear };
 }

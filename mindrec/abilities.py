@@ -9,7 +9,7 @@ from mindrec.decoding.config import DecodeConfig
 from mindrec.decoding.gaps import CANDIDATES, RIGHT, fill_gaps, least, odd_one_out
 from mindrec.decoding.rewrite import least_certain as least_certain_of
 from mindrec.decoding.rewrite import rewritten
-from mindrec.decoding.slates import WIDTH, Slate, slates
+from mindrec.decoding.slates import WIDTH, Slate, SlateShape, slates
 from mindrec.errors import MindRecError
 from mindrec.recommendation import Recommendation, Recommended
 from mindrec.trace.records import DecodeTrace
@@ -94,9 +94,7 @@ class Abilities:
         """`slate` of several histories, all of whose partial slates are decoded together."""
         rows = [self.history_rows(history) for history in histories]
         settings = self.settings(config)
-        by_history = slates(
-            self.denoiser, self.index, rows, settings, n, width=width, max_per_category=max_per_category
-        )
+        by_history = slates(self.denoiser, self.index, rows, settings, SlateShape(n, width, max_per_category))
         return [self._named_slate(best[0]) for best in by_history]
 
     def fill_gap(

@@ -8,7 +8,7 @@ Shape legend: B users, P partial slates of all users, N items.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
@@ -38,49 +38,61 @@ class Slate:
         return sum(self.scores)
 
 
-def slates(
-    denoiser: Denoiser,
-    index: ItemIndex,
-    histories: Sequence[Sequence[int]],
-    config: DecodeConfig,
-    n: int,
-    *,
-    width: int = WIDTH,
-    max_per_category: int | None = None,
-) -> list[list[Slate]]:
-    """The best slates of n items after each history of item rows: at most `width`, best first, no two of the same set.
+Part = tuple[Sequence[tuple[int, Slate]], Excluded]
+"""Partial slates that are decoded together, each with its user, and the items that may not come next in them."""
 
-    Args:
+
+@dataclass(frozen=True)
+class SlateShape:
+    """The slates that are wanted.
+
+    Attributes:
+        n: items of a slate.
         width: partial slates kept after each slot; 1 is greedy, the first answer again and again.
         max_per_category: how many items of one finest category a slate may have; any number without.
+    """
+
+    n: int
+    width: int = WIDTH
+    max_per_category: int | None = None
+
+
+def slates(
+    denoiser: Denoiser, index: ItemIndex, histories: Sequence[Sequence[int]], config: DecodeConfig, shape: SlateShape
+) -> list[list[Slate]]:
+    """The best slates after each history of item rows: at most `shape.width`, best first, no two of the same set.
 
     Raises:
         MindRecError: settings that rule nothing out, numbers below 1, or fewer than n items to choose from.
     """
-    _check(index, config, n, width, max_per_category)
+    _check(index, config, shape)
     config = replace(config, rethink=False)
     kept = [[Slate()] for _ in histories]
-    for slot in range(n):
+    for slot in range(shape.n):
         partial = [(user, slate) for user, sets in enumerate(kept) for slate in sets]
-        excluded = _excluded(index, histories, partial, config, max_per_category)
+        excluded = _excluded(index, histories, partial, config, shape.max_per_category)
         able = excluded.counts() > 0
         left = {user for (user, _), some in zip(partial, able.tolist(), strict=True) if some}
         if stuck := set(range(len(histories))) - left:
             raise MindRecError(
-                f"history {min(stuck)} leaves {slot} items for a slate, and {n} were asked for; ask for fewer, or lift "
-                "max_per_category, pins and bans"
+                f"history {min(stuck)} leaves {slot} items for a slate, and {shape.n} were asked for; ask for fewer, "
+                "or lift max_per_category, pins and bans"
             )
-        kept = _next_slot(denoiser, index, histories, config, partial, excluded, able, width)
+        parts = [
+            ([partial[n] for n in part.tolist()], _of(excluded, part))
+            for part in able.nonzero()[:, 0].split(MAX_TOGETHER)
+        ]
+        kept = _next_slot(denoiser, index, histories, config, parts, shape.width)
     return kept
 
 
-def _check(index: ItemIndex, config: DecodeConfig, n: int, width: int, max_per_category: int | None) -> None:
-    for name, value in (("n", n), ("width", width), ("max_per_category", max_per_category)):
+def _check(index: ItemIndex, config: DecodeConfig, shape: SlateShape) -> None:
+    for name, value in asdict(shape).items():
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise MindRecError(f"{name}={value!r} is not a whole number from 1 up")
     if config.algorithm != "mindrec" or config.constraint != "exact":
         raise MindRecError("a slate never has an item twice: it needs algorithm='mindrec' and constraint='exact'")
-    if max_per_category is not None and not index.levels.n_categories:
+    if shape.max_per_category is not None and not index.levels.n_categories:
         raise MindRecError("max_per_category needs category levels, and this catalog has none; leave it out")
 
 
@@ -108,14 +120,12 @@ def _excluded(
     return replace(base, user=pairs // index.n_items, item=pairs % index.n_items)
 
 
-def _next_slot(denoiser, index, histories, config, partial, excluded: Excluded, able, width: int) -> list[list[Slate]]:
+def _next_slot(denoiser, index, histories, config, parts: Sequence[Part], width: int) -> list[list[Slate]]:
     """Decode the partial slates that can go on, and keep the best sets of items of each history."""
-    going = able.nonzero()[:, 0]
     grown: list[dict[frozenset, Slate]] = [{} for _ in histories]
-    for part in going.split(MAX_TOGETHER):
-        extended = [partial[n] for n in part.tolist()]
+    for extended, excluded in parts:
         read = [[*histories[user], *slate.rows] for user, slate in extended]
-        last = final(search(denoiser, index, read, config, full_trace=False, excluded=_of(excluded, part)))
+        last = final(search(denoiser, index, read, config, full_trace=False, excluded=excluded))
         rows_BK, scores = answers(index, last, len(extended), config.beam_size)
         for (user, slate), rows, log_p in zip(extended, rows_BK.tolist(), scores.tolist(), strict=True):
             for row, score in zip(rows, log_p, strict=True):

@@ -13,7 +13,7 @@ import numpy as np
 from mindrec.data.catalog import PreparedData
 from mindrec.data.splits import Case, cases, sampled
 from mindrec.decoding.config import DecodeConfig
-from mindrec.decoding.slates import WIDTH, slates
+from mindrec.decoding.slates import WIDTH, SlateShape, slates
 from mindrec.errors import MindRecError
 from mindrec.evaluation.bootstrap import difference
 from mindrec.evaluation.evaluate import rank
@@ -112,9 +112,7 @@ def _top(recommender: Recommender, part: Sequence[Case], config: DecodeConfig, n
 
 def _slates(recommender: Recommender, part, config: DecodeConfig, n: int, width: int, limit=None) -> list[list[int]]:
     histories = [case.history for case in part]
-    by_history = slates(
-        recommender.denoiser, recommender.index, histories, config, n, width=width, max_per_category=limit
-    )
+    by_history = slates(recommender.denoiser, recommender.index, histories, config, SlateShape(n, width, limit))
     return [list(ranked[0].rows) for ranked in by_history]
 
 

@@ -9,7 +9,7 @@ import torch
 from toys import Toy, toy
 
 from mindrec.decoding.config import DecodeConfig
-from mindrec.decoding.slates import Slate, slates
+from mindrec.decoding.slates import Slate, SlateShape, slates
 from mindrec.errors import MindRecError
 from mindrec.model.oracle import OracleDenoiser
 
@@ -41,7 +41,7 @@ def best(made: Toy, history, n: int, most: int | None = None) -> dict[frozenset,
 def test_a_wide_search_finds_the_likeliest_slates_of_an_oracle(most):
     histories, n = [[2, 5], [1]], 3
     exact = DecodeConfig(beam_size=20, evidence="only")  # a denoiser does not know what is ruled out, item mass does
-    chosen = slates(MADE.oracle(), MADE.index, histories, exact, n, width=10_000, max_per_category=most)
+    chosen = slates(MADE.oracle(), MADE.index, histories, exact, SlateShape(n, 10_000, most))
     for history, ranked_slates in zip(histories, chosen, strict=True):
         want = best(MADE, history, n, most)
         assert {frozenset(s.rows) for s in ranked_slates} == set(want)
@@ -60,7 +60,7 @@ def test_a_later_item_knows_the_earlier_ones():
         return p / p.sum()
 
     chain = OracleDenoiser(made.tokens, made.sizes, follows)
-    (ranked_slates,) = slates(chain, made.index, [[3]], DecodeConfig(evidence="off"), 4)
+    (ranked_slates,) = slates(chain, made.index, [[3]], DecodeConfig(evidence="off"), SlateShape(4))
     assert ranked_slates[0].rows == (4, 5, 6, 7)
 
 
@@ -68,17 +68,17 @@ def test_width_one_takes_the_first_answer_again_and_again():
     history, want = [2], []
     model = MADE.compact()
     for _ in range(4):
-        (step,) = slates(model, MADE.index, [[*history, *want]], WIDE, 1)
+        (step,) = slates(model, MADE.index, [[*history, *want]], WIDE, SlateShape(1))
         want.append(step[0].rows[0])
-    (ranked_slates,) = slates(model, MADE.index, [history], WIDE, 4, width=1)
+    (ranked_slates,) = slates(model, MADE.index, [history], WIDE, SlateShape(4, width=1))
     assert ranked_slates == [Slate(tuple(want), ranked_slates[0].scores)]
 
 
 def test_a_batch_chooses_as_its_histories_do_alone():
     histories = [[2], [5, 1, 0], [8, 7]]
-    together = slates(MADE.compact(), MADE.index, histories, WIDE, 4)
+    together = slates(MADE.compact(), MADE.index, histories, WIDE, SlateShape(4))
     for history, ranked_slates in zip(histories, together, strict=True):
-        (alone,) = slates(MADE.compact(), MADE.index, [history], WIDE, 4)
+        (alone,) = slates(MADE.compact(), MADE.index, [history], WIDE, SlateShape(4))
         assert [s.rows for s in ranked_slates] == [s.rows for s in alone]
 
 
@@ -94,7 +94,7 @@ def repeats(n_slates: int) -> int:
         )
         histories = [rng.choice(40, rng.integers(1, 8), replace=False).tolist() for _ in range(per)]
         most = [None, 1, 3][seed % 3]
-        chosen = slates(model, made.index, histories, config, 4, width=int(rng.integers(1, 4)), max_per_category=most)
+        chosen = slates(model, made.index, histories, config, SlateShape(4, int(rng.integers(1, 4)), most))
         for history, (first, *_) in zip(histories, chosen, strict=True):
             codes = made.codes[list(first.rows), 1].tolist()
             wrong += len(set(first.rows)) < 4 or (seen and bool(set(first.rows) & set(history)))
@@ -119,13 +119,13 @@ def test_no_slate_of_ten_thousand_has_an_item_twice():
 ])  # fmt: skip
 def test_slates_that_cannot_be_are_refused(changes, n, words):
     with pytest.raises(MindRecError, match=words):
-        slates(MADE.oracle(), MADE.index, [[2, 5]], DecodeConfig(evidence="off", **changes), n)
+        slates(MADE.oracle(), MADE.index, [[2, 5]], DecodeConfig(evidence="off", **changes), SlateShape(n))
 
 
 def test_a_limit_needs_categories():
     made = toy((3, 3), 8)
     with pytest.raises(MindRecError, match="category levels"):
-        slates(made.oracle(), made.index, [[1]], DecodeConfig(evidence="off"), 2, max_per_category=1)
+        slates(made.oracle(), made.index, [[1]], DecodeConfig(evidence="off"), SlateShape(2, max_per_category=1))
 
 
 def test_a_recommender_names_the_slate_and_traces_each_slot(recommender):

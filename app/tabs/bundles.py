@@ -40,8 +40,9 @@ def lifts(trace: DecodeTrace, recommender: Recommender | None) -> dict[str, floa
         return {}
     if not speaks(trace, recommender.tokenizer.codes):
         return {}
-    usual = recommender.index.anyone_N.tolist()
-    return {str(result.row): result.probability / usual[result.row] for result in trace.results}
+    usual = recommender.index.anyone_N[[result.row for result in trace.results]].tolist()
+    pairs = zip(trace.results, usual, strict=True)
+    return {str(result.row): result.probability / share for result, share in pairs}
 
 
 def speaks(trace: DecodeTrace, codes_NL: np.ndarray) -> bool:

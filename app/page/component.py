@@ -28,6 +28,22 @@ class Stage(gr.HTML):
             **settings,
         )
 
+    def __getattr__(self, name: str):
+        """An event that the script names, as gr.HTML has it, but looked up once.
+
+        gr.HTML searches the whole script for every attribute that a component lacks. Gradio asks for some whenever a
+        session begins: 10 ms in which the server answers nobody.
+        """
+        known = self.__dict__.setdefault("_looked_up", {})
+        if name not in known:
+            try:
+                known[name] = super().__getattr__(name)
+            except AttributeError:
+                known[name] = None
+        if known[name] is None:
+            raise AttributeError(name)
+        return known[name]
+
     def api_info(self) -> dict:
         """The schema of its value, which Gradio lists."""
         return {"type": "object"}

@@ -297,6 +297,20 @@ def test_opening_the_page_copies_nothing_of_the_checkpoint(handlers, monkeypatch
     assert not copied
 
 
+def test_a_new_session_does_not_search_the_script(handlers, monkeypatch):
+    """Gradio did, for each attribute that a component lacks, while nobody else was answered."""
+    import re
+
+    from gradio.state_holder import SessionState
+
+    from app.ui import build
+
+    page, searched, search = build(handlers), [], re.search
+    monkeypatch.setattr(re, "search", lambda *args, **kwargs: (searched.append(args[0]), search(*args, **kwargs))[1])
+    SessionState(page)
+    assert not searched
+
+
 def test_the_replay_holds_no_address_of_another_host_in_its_own_parts(bundle):
     page = replay_page(bundle)
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")

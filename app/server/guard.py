@@ -5,7 +5,6 @@ uploads, proxy, files and developer routes are not.
 """
 
 import html
-import json
 import os
 import secrets
 import time
@@ -13,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
 from isal import isal_zlib
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
@@ -21,6 +19,7 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Respon
 from app.server import booklet_route, room_routes
 from app.server.bodies import BODY_SECONDS, MAX_BYTES, Bodies, Refused, again
 from app.server.gradio_patches import is_wrong_parameters, with_head
+from app.server.json_bytes import Answer, to_json
 from app.server.observing import CALLER, COUNTERS, Caller, log, new_request_id
 from app.server.preview import PATH, PICTURE, Preview
 from app.server.rates import RATE, Rates, cost
@@ -72,6 +71,7 @@ class Rules:
             that the client is the last entry but `proxies - 1`; what stands before it, the client itself may have sent.
         body_seconds: that a body may take to come.
         preview: what a link shows where it is posted; None for nothing.
+        processes: gives {"wanted", "ready"}, the numbers of decoding processes, for /healthz and the operator.
     """
 
     files: frozenset[str]
@@ -82,6 +82,7 @@ class Rules:
     proxies: int = 0
     body_seconds: float = BODY_SECONDS
     preview: Preview | None = None
+    processes: Callable[[], dict] = lambda: {"wanted": 0, "ready": 0}
 
     def served(self, method: str, path: str) -> bool:
         """Whether a path is one that the page or the public endpoints need."""
@@ -193,6 +194,7 @@ class Guard:
         alive = {name: lane["alive"] for name, lane in lanes.items()}
         health = {"status": "ok" if all(alive.values()) else "failing"}
         health |= {"checkpoints": {name: lane["device"] for name, lane in lanes.items()}, "alive": alive}
+        health["processes"] = self.rules.processes()
         return JSONResponse(health, 200 if all(alive.values()) else 503)
 
     def _operator(self, request: Request) -> Response:
@@ -200,6 +202,7 @@ class Guard:
         if not secrets.compare_digest(given, self.rules.operator.encode()):
             return _refused(404, text.NOT_SERVED)
         counters = COUNTERS.snapshot() | {"memory_mb": memory_mb(), "lanes": self.rules.state()}
+        counters["processes"] = self.rules.processes()
         counters["counts"]["bodies_unfinished"] = self.bodies.unfinished.total()
         return JSONResponse(counters) if request.url.path.endswith(".json") else HTMLResponse(_operator_page(counters))
 
@@ -218,7 +221,7 @@ def _refused(status: int, words: str, headers: dict | None = None) -> Response:
     return JSONResponse({"error": words, "detail": words}, status, headers)
 
 
-def respond(answer: dict) -> Response:
+def respond(answer: Answer) -> Response:
     """An answer as bytes: Gradio would walk through it twice more, and leave it uncompressed."""
     with COUNTERS.timed("json"):
         body = to_json(answer)
@@ -228,14 +231,6 @@ def respond(answer: dict) -> Response:
             body = pack.compress(body) + pack.flush()
             headers["content-encoding"] = "gzip"
     return Response(body, media_type="application/json", headers=headers)
-
-
-def to_json(answer: dict) -> bytes:
-    """The one place where an answer, traces and all, becomes bytes."""
-    try:
-        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
-    except TypeError:  # half a surrogate pair in what was asked, told back in an error
-        return json.dumps(answer).encode()
 
 
 def memory_mb() -> float | None:
@@ -256,7 +251,7 @@ def _operator_page(counters: dict) -> str:
 
     words = text.OPERATOR
     parts = [
-        table(words["process"], [(words["up"], counters["up_s"]), (words["memory"], counters["memory_mb"])]),
+        table(words["process"], [(words[key], counters[key]) for key in ("up_s", "memory_mb", "processes")]),
         table(words["lanes"], counters["lanes"].items()),
         table(words["counts"], counters["counts"].items()),
         table(words["stages"], counters["stages_ms"].items()),

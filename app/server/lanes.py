@@ -1,8 +1,9 @@
 """Decodes for many people at once, by plain threads. No gradio.
 
 Every checkpoint has a lane of its own: a bounded queue, and one worker that joins waiting histories with the same
-settings into one decode, so that a slow checkpoint never holds up a fast one. A job is dropped, between two steps at
-the latest, when it is stopped or when nobody has asked for it for a while.
+settings into one decode, so that a slow checkpoint never holds up a fast one. While the worker is busy, decoding
+processes (app.server.processes) may take jobs from the queue too. A job is dropped, between two steps at the latest,
+when it is stopped or when nobody has asked for it for a while.
 """
 
 import secrets
@@ -10,7 +11,7 @@ import threading
 import time
 import traceback
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -27,9 +28,9 @@ from mindrec.system.failures import device_lost, out_of_memory
 from mindrec.trace.records import DecodeStep, DecodeTrace
 
 MAX_WAITING = 64
-"""Places in a lane's queue; who comes then is told to come back."""
+"""Jobs in a lane's queue, at most; who comes then is told to come back."""
 MAX_OF_ONE = 48
-"""Places that one network address may hold; a class behind one router shares an address, so it is not few."""
+"""Waiting jobs of one network address, at most; a class behind one router shares an address, so it is not few."""
 TOGETHER = 16
 """Histories in one decode of a small denoiser; of a large one, TOGETHER_LARGE."""
 TOGETHER_LARGE = 4
@@ -57,6 +58,8 @@ class Job:
         key: what its owner asks for it by; not to be guessed.
         make: what its owner wants of the trace. The lane makes it: a thread of its own would fight the next decode's
             for Python's lock, and both would take twice as long.
+        portable: whether a decoding process may answer it, by the bytes of the page's bundle in place of `make`.
+        watched: whether somebody has asked for its steps; a decoding process sends them only then.
         until: when nobody wants it any more, in time.monotonic(); `stopped` says that somebody said so.
         steps: recorded so far; grows while it is decoded.
         made, error: one of them is set once `ended` is.
@@ -68,10 +71,12 @@ class Job:
     gold: int | None
     make: Callable[[DecodeTrace], Any]
     until: float
+    portable: bool = False
     caller: Caller = field(default_factory=CALLER.get)
     stopped: bool = False
+    watched: bool = False
     key: str = field(default_factory=lambda: secrets.token_urlsafe(18))
-    asked: float = field(default_factory=time.monotonic)
+    queued_at: float = field(default_factory=time.monotonic)
     steps: list[DecodeStep] = field(default_factory=list)
     film: Any = None
     made: Any = None
@@ -101,13 +106,13 @@ def as_it_is(trace: DecodeTrace) -> DecodeTrace:
 
 
 class HistoryCaches:
-    """What the denoiser remembers of the histories decoded last, the oldest forgotten beyond `most` bytes.
+    """The denoiser's caches of the histories decoded last, the oldest forgotten beyond `max_bytes`.
 
     A known history with one more item is extended, not read again. One lane's thread uses it.
     """
 
-    def __init__(self, most: int = CACHE_BYTES):
-        self.most, self.held = most, 0
+    def __init__(self, max_bytes: int = CACHE_BYTES):
+        self.max_bytes, self.held = max_bytes, 0
         self._kept: OrderedDict[tuple[int, ...], tuple[HistoryCache, int]] = OrderedDict()
 
     def of(self, denoiser, rows: tuple[int, ...]) -> HistoryCache:
@@ -119,14 +124,14 @@ class HistoryCaches:
         size = _bytes(cache.state)
         self._kept[rows] = cache, size
         self.held += size
-        while self.held > self.most:
+        while self.held > self.max_bytes:
             self._take(next(iter(self._kept)))
         return cache
 
     def _take(self, rows: tuple[int, ...]) -> HistoryCache | None:
-        found = self._kept.pop(rows, None)
-        self.held -= found[1] if found else 0
-        return found[0] if found else None
+        cache, size = self._kept.pop(rows, (None, 0))
+        self.held -= size
+        return cache
 
 
 def _bytes(state) -> int:
@@ -140,13 +145,16 @@ class Lane:
     """The queue and the worker of one checkpoint.
 
     Args:
-        recommender: gives the checkpoint as it is now; asked before every decode.
+        recommender: gives the checkpoint as it is now; called before every decode.
         fall_back: puts a copy on the CPU in its place when the accelerator is gone. It may fail; then the jobs of the
             moment are answered with an error and the next decode tries again.
-
+        max_waiting: jobs in the queue, at most.
         lent: decodes where a GPU is lent for it (app.server.gpu).
+        spare: notified where jobs wait while the worker is busy, so that others may take them.
 
     Attributes:
+        running: the jobs that the worker decodes.
+        away: the jobs that decoding processes have taken.
         stranded: whether the accelerator is gone and the last fall-back failed.
         closed: nothing more is taken; the worker has ended, or does so after the decode of the moment.
     """
@@ -155,35 +163,75 @@ class Lane:
         self,
         recommender: Callable[[], Recommender],
         fall_back: Callable[[], None],
-        waiting: int,
+        max_waiting: int,
         lent: Callable[..., LentDecoding] | None = None,
+        spare: threading.Condition | None = None,
     ):
-        self.recommender, self.fall_back, self.most, self.lent = recommender, fall_back, waiting, lent
+        self.recommender, self.fall_back, self.max_waiting, self.lent = recommender, fall_back, max_waiting, lent
         self.waiting: deque[Job] = deque()
         self.running: tuple[Job, ...] = ()
+        self.away: set[Job] = set()
         self.caches = HistoryCaches()
         self.stranded = self.closed = False
-        self._changed = threading.Condition()
+        self._changed, self._spare = threading.Condition(), spare or threading.Condition()
         self._worker: threading.Thread | None = None
 
     def put(self, job: Job) -> None:
-        """Queue a job. Raises Busy when there is no place, Gone where the lane is closed."""
+        """Queue a job. Raises Busy when there is no room, Gone where the lane is closed."""
         with self._changed:
             if self.closed:
                 raise Gone(text.NO_SUCH_JOB)
             self._drop_unwanted()
-            own = sum(other.caller.address == job.caller.address for other in self.waiting)
-            if len(self.waiting) >= self.most or (job.caller.address and own >= MAX_OF_ONE):
+            of_address = sum(other.caller.address == job.caller.address for other in self.waiting)
+            if len(self.waiting) >= self.max_waiting or (job.caller.address and of_address >= MAX_OF_ONE):
                 COUNTERS.count("busy")
                 raise Busy(text.BUSY)
             self.waiting.append(job)
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = threading.Thread(target=self._work, name="decode", daemon=True)
-                self._worker.start()
-            self._changed.notify()
+            self._wake()
+        self._call_others()
 
-    def place(self, job: Job) -> int:
-        """How many are before it and itself, 0 once it is being decoded or done."""
+    def take_portable(self) -> tuple[Job, ...]:
+        """Jobs for a decoding process: the first that is for one, and those behind it with the same settings."""
+        with self._changed:
+            self._drop_unwanted()
+            batch = self._take([job for job in self.waiting if job.portable])
+            self.away.update(batch)
+            return batch
+
+    def give_back(self, batch: Sequence[Job], started: float) -> None:
+        """End what `take_portable` began, at `started` in time.monotonic().
+
+        Jobs without an answer go back to the front of the queue, and the lane's own worker decodes them.
+        """
+        if answered := [job for job in batch if job.ended.is_set()]:
+            _measured(answered, started)
+        with self._changed:
+            self.away.difference_update(batch)
+            for job in reversed(batch):
+                if not job.ended.is_set():
+                    job.portable = False
+                    self.waiting.appendleft(job)
+            self._drop_unwanted()
+            if self.waiting:
+                self._wake()
+
+    def _wake(self) -> None:
+        if self._worker is None or not self._worker.is_alive():
+            self._worker = threading.Thread(target=self._work, name="decode", daemon=True)
+            self._worker.start()
+        self._changed.notify()
+
+    def _call_others(self) -> None:
+        """Tell a decoding process of jobs that wait while the worker is busy; those that it is free for are its own.
+
+        It is not called with the lane's own lock, which a process takes while it holds the other.
+        """
+        if self.waiting and self.running:
+            with self._spare:
+                self._spare.notify()
+
+    def position(self, job: Job) -> int:
+        """The number of jobs up to and with this one in the queue; 0 once it is being decoded or done."""
         with self._changed:
             return next((n for n, other in enumerate(self.waiting, 1) if other is job), 0)
 
@@ -196,14 +244,13 @@ class Lane:
     def _drop_unwanted(self) -> None:
         for job in [job for job in self.waiting if job.unwanted]:
             self.waiting.remove(job)
-            COUNTERS.count("dropped")
-            job.end(error=Gone(text.NO_SUCH_JOB))
+            _finish_dropped(job)
 
     def close(self) -> None:
         """Forget all jobs and end the worker."""
         with self._changed:
             self.closed = True
-            for job in (*self.waiting, *self.running):
+            for job in (*self.waiting, *self.running, *self.away):
                 job.stopped = True
             self._drop_unwanted()
             self._changed.notify()
@@ -221,7 +268,8 @@ class Lane:
                     while not self.waiting and not self.closed:
                         self._changed.wait()
                     self._drop_unwanted()
-                    self.running = self._take()
+                    self.running = self._take(self.waiting)
+                self._call_others()
                 if self.running:
                     self._run(self.running)
             except BaseException as error:
@@ -238,13 +286,13 @@ class Lane:
             if not job.ended.is_set():
                 job.end(error=_as_answer(error, job))
 
-    def _take(self) -> tuple[Job, ...]:
-        """The first in the queue, and those behind it that want the same settings."""
-        if not self.waiting:
+    def _take(self, jobs: Collection[Job]) -> tuple[Job, ...]:
+        """Take the first of some waiting jobs off the queue, with those behind it that want the same settings."""
+        if not jobs:
             return ()
-        config = self.waiting[0].config
-        most = TOGETHER if self.recommender().denoiser.kind == "compact" else TOGETHER_LARGE
-        batch = tuple(islice((job for job in self.waiting if job.config == config), most))
+        config = next(iter(jobs)).config
+        together = TOGETHER if self.recommender().denoiser.kind == "compact" else TOGETHER_LARGE
+        batch = tuple(islice((job for job in jobs if job.config == config), together))
         for job in batch:
             self.waiting.remove(job)
         return batch
@@ -300,11 +348,16 @@ class Lane:
         return [run.result(user).trace if user in run.users else None for user in range(len(batch))]
 
 
+def _finish_dropped(job: Job) -> None:
+    """End a job that nobody wants any more."""
+    COUNTERS.count("dropped")
+    job.end(error=Gone(text.NO_SUCH_JOB))
+
+
 def _finish(job: Job, trace: DecodeTrace | None) -> None:
     """Answer a job whose decode has ended; drawing that fails is its own fault alone and is not decoded again."""
     if trace is None:
-        COUNTERS.count("dropped")
-        job.end(error=Gone(text.NO_SUCH_JOB))
+        _finish_dropped(job)
         return
     try:
         made = job.make(trace)
@@ -314,14 +367,14 @@ def _finish(job: Job, trace: DecodeTrace | None) -> None:
         job.end(made)
 
 
-def _measured(batch: tuple[Job, ...], started: float) -> None:
+def _measured(batch: Sequence[Job], started: float) -> None:
     now = time.monotonic()
     COUNTERS.count("decodes", len(batch))
     COUNTERS.count("batches")
     COUNTERS.took("decode", now - started)
     for job in batch:
-        COUNTERS.took("wait", started - job.asked)
-        waited, took = round((started - job.asked) * 1000), round((now - started) * 1000)
+        COUNTERS.took("wait", started - job.queued_at)
+        waited, took = round((started - job.queued_at) * 1000), round((now - started) * 1000)
         log("decode", request=job.caller.request, batch=len(batch), waited_ms=waited, decode_ms=took)
 
 

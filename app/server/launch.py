@@ -1,7 +1,6 @@
 """Serving the page: the guard in front of Gradio, the garbage collector, and torch's threads."""
 
 import atexit
-import gc
 import secrets
 import signal
 import sys
@@ -13,11 +12,13 @@ from starlette.middleware import Middleware
 
 from app.page import assets
 from app.server.booklet_route import booklet_route
+from app.server.decoding_process import calm_collector
 from app.server.guard import Guard, Rules
 from app.server.lab_runs import LabRuns
 from app.server.lanes import MAX_WAITING, TOGETHER
 from app.server.options import Options
 from app.server.preview import Preview
+from app.server.processes import Processes
 from app.server.room_routes import room_routes
 from app.server.rooms import Rooms
 from app.tabs.booklet import Booklet
@@ -40,7 +41,7 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
         handlers, LabRuns(seconds=options.lab_seconds, models=handlers.lab_models) if options.lab_seconds else None
     )
     own = _own_data(handlers) if options.own_data else None
-    rooms = Rooms()
+    rooms, processes = Rooms(), Processes(handlers.service, handlers.folders, options.processes)
     page, key = build(handlers, diagnosing, lab, own, rooms), secrets.token_urlsafe(18) if options.operator else None
     routes = [*room_routes(rooms), booklet_route(Booklet(Lessons(handlers)).page)]
     rules = Rules(
@@ -51,6 +52,7 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
         rate=options.rate,
         proxies=options.proxies,
         preview=Preview(handlers.recommenders, options.proxies),
+        processes=processes.snapshot,
     )
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=TOGETHER)
     try:
@@ -71,12 +73,16 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
         )
     except OSError as error:
         raise MindRecError(f"the page cannot be served ({error}); give a free port with --port") from error
-    _calm_collector()
+    calm_collector()
     if all(r.denoiser.kind == "compact" for r in handlers.recommenders.values()):
         torch.set_num_threads(1)  # a small model's products gain little from a second core, which the page needs
     if key:
         print(f"operator page: {address.rstrip('/')}/operator?key={key}", flush=True)
-    page.block_thread()
+    processes.start()
+    try:
+        page.block_thread()
+    finally:
+        processes.close()
 
 
 def _theme() -> gr.themes.Base:
@@ -91,13 +97,3 @@ def _own_data(handlers: Handlers) -> OwnData:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     return own
-
-
-def _calm_collector() -> None:
-    """Collect cycles among what answers make, seldom; what is loaded by now stays and is not looked through again.
-
-    A trace is some thousand objects without a cycle, and each pass over all of them cost a quarter of a decode.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)

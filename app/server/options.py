@@ -15,6 +15,8 @@ from mindrec.lab.dials import SECONDS
 
 LOOPBACK = {None, "", "127.0.0.1", "localhost", "::1", "[::1]"}
 """Hosts that are this machine alone."""
+AUTO, MAX_AUTO, MAX_PROCESSES = "auto", 3, 64
+"""As many decoding processes as fit the machine's cores; the most of them then, and the most that may be asked for."""
 MCP = 'the MCP server needs an optional package: `pip install "gradio[mcp]==6.31.0"`'
 
 
@@ -31,6 +33,8 @@ class Options:
     lab_seconds: what a person may train in the Lab, on one core; 0: there is no Lab.
     own_data: whether the page has the "Your data" dialog, which takes files and trains; only where the page is
         served to this machine alone, unless it is asked for.
+    processes: decoding processes beside the app's own; where the page is served to this machine alone there are none,
+        unless they are asked for.
     """
 
     checkpoints: tuple[Path, ...]
@@ -46,10 +50,10 @@ class Options:
     proxies: int = 0
     lab_seconds: float = SECONDS
     own_data: bool = False
+    processes: int = 0
 
 
-def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipped: Sequence[Path]) -> Options:
-    """Arguments go before the environment. Raises MindRecError for a setting that cannot be."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="app.py", description="Watch MindRec decode the next item, step by step.")
     parser.add_argument("--checkpoint", type=Path, action="append", help="a folder, repeatable; MINDREC_CHECKPOINTS")
     parser.add_argument("--data", type=Path, help="prepared data, for real test trips; MINDREC_DATA")
@@ -64,7 +68,17 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
         action=argparse.BooleanOptionalAction,
         help="the dialog that trains on your own file; on where the page is served to this machine alone",
     )
-    parsed = parser.parse_args(arguments)
+    parser.add_argument(
+        "--processes",
+        help="decoding processes beside the app's own, or `auto`: one fewer than the cores, at most "
+        f"{MAX_AUTO}; auto where others may reach the page, else 0; MINDREC_PROCESSES",
+    )
+    return parser
+
+
+def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipped: Sequence[Path]) -> Options:
+    """Arguments go before the environment. Raises MindRecError for a setting that cannot be."""
+    parsed = _parser().parse_args(arguments)
 
     def paths(variable: str) -> list[Path]:
         return [Path(part) for part in environment.get(variable, "").split(os.pathsep) if part]
@@ -97,7 +111,22 @@ def read_options(arguments: Sequence[str], environment: Mapping[str, str], shipp
         lab_seconds=_lab_seconds(environment),
         proxies=proxies,
         own_data=alone if parsed.own_data is None else parsed.own_data,
+        processes=_processes(parsed.processes, environment, "0" if alone else AUTO),
     )
+
+
+def _processes(argument: str | None, environment: Mapping[str, str], default: str) -> int:
+    """The number of decoding processes: the argument, the environment or the default, each a number or `auto`."""
+    name = "--processes" if argument else "MINDREC_PROCESSES"
+    raw = argument or environment.get(name) or default
+    if raw == AUTO:
+        return min(MAX_AUTO, _cores() - 1)
+    return int(_number({name: raw}, name, 0, 0, MAX_PROCESSES))
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_port(port: int | None) -> None:

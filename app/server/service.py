@@ -25,13 +25,19 @@ class Service:
     Args:
         recommenders: those open to everybody by name; an entry may be put in another's place at any time.
         fall_back: called with a name when its accelerator is gone.
+        waiting: jobs in the queue of each checkpoint, at most.
+
+    Attributes:
+        lanes: of the checkpoints open to everybody, by name.
+        spare: notified where jobs wait in one of them while its worker is busy (app.server.processes).
     """
 
     def __init__(
         self, recommenders: dict[str, Recommender], fall_back: Callable[[str], None], waiting: int = MAX_WAITING
     ):
         self.recommenders = recommenders
-        self._fall_back, self._waiting = fall_back, waiting
+        self.spare = threading.Condition()
+        self._fall_back, self._max_waiting = fall_back, waiting
         self.lanes: dict[str, Lane] = {}
         self._guests: dict[str, tuple[Recommender, Lane]] = {}
         self._jobs: dict[str, tuple[Lane, Job]] = {}
@@ -45,13 +51,13 @@ class Service:
         def recommender() -> Recommender:
             return self.recommenders[name]
 
-        lane = Lane(recommender, lambda: self._fall_back(name), self._waiting, gpu.lent(recommender))
+        lane = Lane(recommender, lambda: self._fall_back(name), self._max_waiting, gpu.lent(recommender), self.spare)
         self.lanes = self.lanes | {name: lane}  # in one step: others may be going through the old one
 
     def add_guest(self, name: str, recommender: Recommender) -> None:
         """Open a lane for a small recommender on the CPU that is listed nowhere."""
-        lane = Lane(lambda: recommender, lambda: None, self._waiting)
-        lane.caches.most = GUEST_CACHE_BYTES
+        lane = Lane(lambda: recommender, lambda: None, self._max_waiting)
+        lane.caches.max_bytes = GUEST_CACHE_BYTES
         self._guests[name] = recommender, lane
 
     def drop_guest(self, name: str) -> None:
@@ -67,10 +73,10 @@ class Service:
     def _open(self, name: str) -> tuple[Recommender, Lane]:
         if name in self.recommenders:
             return self.recommenders[name], self.lanes[name]
-        found = self._guests.get(name)
-        if found is None:
+        guest = self._guests.get(name)
+        if guest is None:
             raise Gone(text.NO_SUCH_JOB)
-        return found
+        return guest
 
     def start(
         self,
@@ -79,15 +85,22 @@ class Service:
         config: DecodeConfig,
         target: str | None = None,
         make: Callable[[DecodeTrace], Any] = as_it_is,
+        *,
+        portable: bool = False,
     ) -> Job:
         """Queue a decode, whose result is what `make` makes of its trace.
+
+        Args:
+            ids: of the history's items, oldest first.
+            target: id of the true next item, where it is known.
+            portable: whether the page's bundle of the trace, as orjson.Fragment, is as good a result.
 
         Raises MindRecError for a bad history, Busy when the queue is full, Gone for a checkpoint that is not open.
         """
         recommender, lane = self._open(name)
         rows = tuple(recommender.history_rows(ids))
         gold = None if target is None else recommender.catalog.rows([target])[0]
-        job = Job(name, rows, config, gold, make, time.monotonic() + KEPT)
+        job = Job(name, rows, config, gold, make, time.monotonic() + KEPT, portable)
         lane.put(job)
         with self._lock:
             for key in [key for key, (_, other) in self._jobs.items() if other.unwanted]:
@@ -101,13 +114,13 @@ class Service:
         return job.ended.wait(seconds)
 
     def find(self, key: str) -> tuple[Job, int]:
-        """A job and its place in the queue; asking keeps it alive. Raises Gone for an unknown or forgotten one."""
+        """A job and its position in the queue; the question keeps it alive. Raises Gone for one that is not known."""
         with self._lock:
             lane, job = self._jobs.get(key, (None, None))
         if job is None or job.unwanted:
             raise Gone(text.NO_SUCH_JOB)
         job.until = max(job.until, time.monotonic() + KEPT)
-        return job, lane.place(job)
+        return job, lane.position(job)
 
     def stop(self, job: Job) -> None:
         """Forget a job, wherever it is."""
@@ -123,7 +136,7 @@ class Service:
                 "device": self.recommenders[name].device,
                 "alive": lane.alive,
                 "waiting": len(lane.waiting),
-                "running": len(lane.running),
+                "running": len(lane.running) + len(lane.away),
             }
             for name, lane in self.lanes.items()
         }

@@ -28,6 +28,7 @@ class Handlers:
         recommenders: those open to everybody by name, in the order given; the first is the default.
         lab_models: those that were trained in the Lab, which only their names open.
         data: prepared data for test trips, where a folder was given.
+        folders: of the checkpoints, by name, where they were opened from a folder.
         arena: folder of fitted methods to compare with, where one was given.
     """
 
@@ -59,16 +60,16 @@ class Handlers:
         arena: Path | None = None,
     ) -> "Handlers":
         """Open checkpoints. Raises MindRecError where one is missing or damaged."""
-        found: dict[str, Recommender] = {}
+        recommenders: dict[str, Recommender] = {}
         folders: dict[str, Path] = {}
         for path in checkpoints:
             recommender = Recommender.from_pretrained(path)
-            name = recommender.name if recommender.name not in found else f"{recommender.name} ({path})"
-            found[name], folders[name] = recommender, path
+            name = recommender.name if recommender.name not in recommenders else f"{recommender.name} ({path})"
+            recommenders[name], folders[name] = recommender, path
         if data is not None and not (data / "sequences.jsonl.gz").exists():
             raise MindRecError(f"{data} holds no sequences.jsonl.gz; `python -m mindrec prepare` makes such a folder")
         stored = load_stories(stories) if stories is not None and stories.is_dir() else ()
-        return cls(found, data, stored, folders=folders, waiting=waiting, arena=arena)
+        return cls(recommenders, data, stored, folders=folders, waiting=waiting, arena=arena)
 
     def add(self, name: str, recommender: Recommender, folder: Path, data: Path) -> None:
         """Open one checkpoint more, with the prepared data it was trained on."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
+from app.server.json_bytes import Answer
 from app.server.lanes import Busy, Gone, Job
 from app.tabs.asking import config_of, ids_of, plainly
 from app.tabs.bundles import token_names, whole_map
@@ -32,7 +33,7 @@ class Watching:
         return {"items": [self.handlers.item(recommender, row) for row in rows], "sure": sure}
 
     @plainly
-    def decode(self, ask: dict) -> dict:
+    def decode(self, ask: dict) -> Answer:
         """Decode a history; the whole trace and all that is needed to play it.
 
         With `wait`, seconds, an answer that takes longer is {"job", "place"}, to be asked for by `decode_poll`.
@@ -64,11 +65,11 @@ class Watching:
         after = ask.get("after", 0)
         if type(after) is not int or after < 0:
             raise MindRecError(text.NOT_UNDERSTOOD.format(what="after"))
-        job, place = self.handlers.service.find(self._key(ask))
+        job, position = self.handlers.service.find(self._key(ask))
         if job.ended.is_set():
             return {"place": 0, "bundle": self._ended(job)}
-        steps = tuple(job.steps)
-        return {"place": place} if len(steps) <= after else {"place": place, "part": self._part(job, steps, after)}
+        job.watched, steps = True, tuple(job.steps)
+        return {"place": position} | ({"part": self._part(job, steps, after)} if len(steps) > after else {})
 
     def _part(self, job: Job, steps: Sequence[DecodeStep], after: int) -> dict:
         recommender = self.handlers.opened(job.name)
@@ -95,9 +96,10 @@ class Watching:
         name, ids, target = self.handlers.name(ask), ids_of(ask), ask.get("target")
         config = config_of(self.handlers.opened(name), ask.get("config"))
         target = target if isinstance(target, str) else None
-        return self.handlers.service.start(name, ids, config, target, partial(self.handlers.bundle, owner=name))
+        make = partial(self.handlers.bundle, owner=name)  # as a decoding process makes it
+        return self.handlers.service.start(name, ids, config, target, make, portable=True)
 
-    def _ended(self, job: Job) -> dict:
+    def _ended(self, job: Job) -> Answer:
         self.handlers.service.stop(job)
         return job.result()
 

@@ -127,8 +127,9 @@ JSON_ONLY = "Only JSON is read here."
 OPERATOR = {
     "title": "MindRec, operator",
     "process": "Process",
-    "up": "Seconds up",
-    "memory": "Memory, MB",
+    "up_s": "Seconds up",
+    "memory_mb": "Memory, MB",
+    "processes": "Decoding processes",
     "lanes": "Checkpoints",
     "counts": "Counts since the start",
     "stages": "Milliseconds of the last answers",

@@ -1,5 +1,6 @@
 """`python app.py` as a subprocess, for measurements and tests that meet it over HTTP."""
 
+import json
 import os
 import socket
 import subprocess
@@ -65,6 +66,23 @@ def _wait_for(url: str, process: subprocess.Popen, log: Path | None) -> None:
     raise MindRecError(f"`{' '.join(process.args[1:])}` did not answer within {PATIENCE} s")
 
 
+def wait_for_processes(address: str) -> int:
+    """Wait until all decoding processes of the app are ready; the number of them.
+
+    Raises:
+        MindRecError: they are not ready within `PATIENCE` seconds.
+    """
+    end = time.monotonic() + PATIENCE
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < end:
+        with opener.open(f"{address}/healthz", timeout=60) as answer:
+            processes = json.load(answer)["processes"]
+        if processes["ready"] == processes["wanted"]:
+            return processes["wanted"]
+        time.sleep(0.05)
+    raise MindRecError(f"the app's decoding processes were not ready within {PATIENCE} s")
+
+
 async def stage_component(client) -> int:
     """The id of the page's component, read off the page's configuration as the browser does.
 
@@ -73,6 +91,17 @@ async def stage_component(client) -> int:
     """
     config = (await client.get("/config")).json()
     return next(c["id"] for c in config["components"] if "decode" in (c["props"].get("server_fns") or ()))
+
+
+def children(pid: int) -> list[int]:
+    """The ids of the processes that a process has started; none where the system does not tell."""
+    started: list[int] = []
+    for listing in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            started += map(int, listing.read_text().split())
+        except OSError:  # the thread ended just now
+            continue
+    return started
 
 
 def memory_mb(pid: int) -> float:

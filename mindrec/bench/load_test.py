@@ -11,16 +11,25 @@ import json
 import os
 import random
 import shutil
+import ssl
 import threading
 import time
 import zlib
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from mindrec.bench.app_process import memory_mb, running_app, stage_component
+from mindrec.bench.app_process import (
+    children,
+    cpu_seconds,
+    memory_mb,
+    running_app,
+    stage_component,
+    wait_for_processes,
+)
 from mindrec.errors import MindRecError
 
 EVERY = 5.0
@@ -38,7 +47,8 @@ class Seen:
     Attributes:
         answers: (item ids asked for, body as it came) of every trace.
         ms: from the question to the last byte of its trace.
-        memory: (seconds since the start, MB) of the app.
+        memory: (seconds since the start, MB) of the app with its processes.
+        cpu_s: processor seconds that the app alone, its processes and the simulated people took.
     """
 
     answers: list[tuple[tuple[str, ...], bytes]] = field(default_factory=list)
@@ -48,12 +58,25 @@ class Seen:
     api: list[tuple[tuple[str, ...], list]] = field(default_factory=list)
     browser_ms: list[float] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
+    cpu_s: dict[str, float] = field(default_factory=dict)
 
 
 def bench_load(
-    checkpoint: Path, *, people: int, seconds: float, api_people: int = 2, browsers: int = 0, seed: int = 0
+    checkpoint: Path,
+    *,
+    people: int,
+    seconds: float,
+    api_people: int = 2,
+    browsers: int = 0,
+    processes: int | None = None,
+    seed: int = 0,
 ) -> dict:
-    """Measure and check; see the module's words for what is counted. The clock starts once all are on the page.
+    """Measure and check; the module's words say what is counted.
+
+    The clock starts once all are on the page and the decoding processes are ready.
+
+    Args:
+        processes: decoding processes of the app; None for as many as a page has that is served to others.
 
     Raises:
         MindRecError: browsers are asked for and playwright is not installed; no decode was answered at all.
@@ -70,7 +93,8 @@ def bench_load(
         longest = min(8, recommender.max_history)
         return [tuple(rng.sample(ids, rng.randint(1, longest))) for _ in range(HISTORIES)]
 
-    with running_app("--checkpoint", str(checkpoint)) as (address, process):
+    with running_app(*_arguments(checkpoint, processes)) as (address, process):
+        processes = wait_for_processes(address)
         stop, here = threading.Event(), threading.Barrier(1 + api_people + bool(browsers))
         tasks = [(_ask_api, (address, histories(), here, stop, seen)) for _ in range(api_people)]
         tasks += [(_click, (address, browsers, here, stop, seen))] if browsers else []
@@ -83,22 +107,39 @@ def bench_load(
         stop.set()
         for thread in others:
             thread.join(TIMEOUT)
-    return _result(recommender, people, seconds, browsers, seen)
+    about = {"people": people, "seconds": seconds, "every_s": EVERY, "cores": os.cpu_count(), "processes": processes}
+    return about | _result(recommender, seconds, browsers, seen)
+
+
+def _arguments(checkpoint: Path, processes: int | None) -> list[str]:
+    """The app's; on this machine alone it would have no decoding processes unless they are asked for."""
+    return ["--checkpoint", str(checkpoint), "--processes", "auto" if processes is None else str(processes)]
 
 
 # -- the people --------------------------------------------------------------------------------------------------------
 
 
 async def _crowd(address: str, crowd, seconds: float, process, seen: Seen) -> None:
+    """Everybody has a client of their own, as browsers: one for all looks through all connections at each question."""
     import httpx
 
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    async with httpx.AsyncClient(base_url=address, timeout=TIMEOUT, limits=limits, trust_env=False) as client:
-        component = await stage_component(client)
-        end = time.monotonic() + seconds
+    async with AsyncExitStack() as open_clients:
+        settings = {"base_url": address, "timeout": TIMEOUT, "trust_env": False, "verify": ssl.create_default_context()}
+        settings["limits"] = httpx.Limits(max_keepalive_connections=0)  # the server ends what is idle for 5 s
+        clients = [await open_clients.enter_async_context(httpx.AsyncClient(**settings)) for _ in crowd]
+        component = await stage_component(clients[0])
+        end, before = time.monotonic() + seconds, _cpu_seconds(process.pid)
         watching = asyncio.create_task(_watch_memory(process, seen))
-        await asyncio.gather(*(_person(client, component, personal, first, end, seen) for personal, first in crowd))
+        people = zip(clients, crowd, strict=True)
+        await asyncio.gather(*(_person(client, component, *person, end, seen) for client, person in people))
         watching.cancel()
+        seen.cpu_s = {name: round(now - before[name], 1) for name, now in _cpu_seconds(process.pid).items()}
+
+
+def _cpu_seconds(pid: int) -> dict[str, float]:
+    """Processor seconds so far of the app alone, its processes, and the people, who are this process."""
+    processes = sum(map(cpu_seconds, children(pid)))
+    return {"app": cpu_seconds(pid), "processes": processes, "people": time.process_time()}
 
 
 async def _person(
@@ -139,7 +180,7 @@ def _sort(ids, raw: bytes, response, ms: float, seen: Seen) -> None:
 async def _watch_memory(process, seen: Seen) -> None:
     started = time.monotonic()
     while True:
-        seen.memory.append((time.monotonic() - started, memory_mb(process.pid)))
+        seen.memory.append((time.monotonic() - started, sum(map(memory_mb, (process.pid, *children(process.pid))))))
         await asyncio.sleep(SAMPLE_EVERY)
 
 
@@ -167,8 +208,8 @@ def _click(address: str, browsers: int, here, stop: threading.Event, seen: Seen)
     from mindrec.bench.page_speed import DECODE
 
     with sync_playwright() as play:
-        found = os.environ.get("MINDREC_CHROMIUM") or shutil.which("chromium")
-        browser = play.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        chromium = os.environ.get("MINDREC_CHROMIUM") or shutil.which("chromium")
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         pages = [browser.new_context().new_page() for _ in range(browsers)]
         for page in pages:
             page.set_default_timeout(TIMEOUT * 1000)
@@ -186,16 +227,12 @@ def _click(address: str, browsers: int, here, stop: threading.Event, seen: Seen)
 # -- what they got -----------------------------------------------------------------------------------------------------
 
 
-def _result(recommender, people: int, seconds: float, browsers: int, seen: Seen) -> dict:
+def _result(recommender, seconds: float, browsers: int, seen: Seen) -> dict:
     if not seen.ms:
         raise MindRecError(f"no decode was answered; the first errors: {seen.errors[:3]}")
     crossed, wrong, first = _checked(recommender, seen)
     ms = np.array(seen.ms)
     return {
-        "people": people,
-        "seconds": seconds,
-        "every_s": EVERY,
-        "cores": os.cpu_count(),
         "requests": len(seen.ms) + len(seen.api) + len(seen.browser_ms) + seen.busy + len(seen.errors),
         "traces": len(seen.ms),
         "api_answers": len(seen.api),
@@ -213,12 +250,13 @@ def _result(recommender, people: int, seconds: float, browsers: int, seen: Seen)
         "max_ms": round(float(ms.max())),
         "traces_per_second": round(len(ms) / seconds, 1),
         "kb_a_trace": round(sum(len(raw) for _, raw in seen.answers) / len(seen.answers) / 1000, 1),
+        "cpu_s": seen.cpu_s,
         **_memory(seen.memory),
     }
 
 
 def _memory(samples: list[tuple[float, float]]) -> dict:
-    """Medians of the second and of the last minute; a run that is shorter tells its last value alone."""
+    """Medians of the second and of the last minute; a run that is shorter has its last value alone."""
     second = [mb for at, mb in samples if 60 <= at < 120]
     last = [mb for at, mb in samples if at >= samples[-1][0] - 60]
     out = {"memory_mb": round(float(np.median(last[-30:])), 1), "memory_growth": None}
@@ -241,8 +279,8 @@ def _checked(recommender, seen: Seen) -> tuple[int, int, str | None]:
             wrong, first = wrong + 1, first or difference
     for ids, answer in seen.api:
         expected = [(r.item.item_id, r.probability) for r in recommender.recommend(ids, trace=False).items]
-        found = [(r["item_id"], r["probability"]) for r in answer]
-        wrong += not _same_ranking(expected, found)
+        ranked = [(r["item_id"], r["probability"]) for r in answer]
+        wrong += not _same_ranking(expected, ranked)
     return crossed, wrong, first
 
 
@@ -277,7 +315,7 @@ def _first_difference(a, b, where: str) -> str | None:
         return None if abs(a - b) <= 1e-3 * max(abs(a), abs(b)) + 2e-5 else where
     else:
         return None if a == b else where
-    return next((found for x, y, at in pairs if (found := _first_difference(x, y, at))), None)
+    return next((difference for x, y, at in pairs if (difference := _first_difference(x, y, at))), None)
 
 
 def _unpacked(raw: bytes) -> bytes:

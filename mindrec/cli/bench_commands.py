@@ -102,12 +102,23 @@ def load(
     seconds: Annotated[float, typer.Option(min=1, help="How long; memory is judged from 150 on.")] = 180,
     api_people: Annotated[int, typer.Option(min=0, help="More people, through the public endpoint.")] = 2,
     browsers: Annotated[int, typer.Option(min=0, help="More people, in real browsers; needs playwright.")] = 0,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=0, max=64, help="Of the app, to decode; default: as many as where it is served to others."),
+    ] = None,
     json_out: JsonOut = None,
 ) -> None:
     """The app under many people at once; every answer is checked against a single-user decode."""
     from mindrec.bench.load_test import bench_load
 
-    result = bench_load(checkpoint.resolve(), people=people, seconds=seconds, api_people=api_people, browsers=browsers)
+    result = bench_load(
+        checkpoint.resolve(),
+        people=people,
+        seconds=seconds,
+        api_people=api_people,
+        browsers=browsers,
+        processes=processes,
+    )
     emit(result, json_out)
 
 

@@ -75,14 +75,19 @@ def test_a_wrong_operator_key_of_any_letters_is_404(key):
 # -- health ------------------------------------------------------------------------------------------------------------
 
 
-def test_health_fails_where_a_lane_does_not_decode():
+def test_health_fails_where_a_lane_does_not_decode_and_not_where_a_process_is_gone():
     lane = {"device": "cuda", "waiting": 3, "running": 0}
-    answer = client(state={"a": lane | {"alive": True}, "b": lane | {"alive": False}}).get("/healthz")
+    gone = {"wanted": 1, "ready": 0}
+    assert client(processes=lambda: gone).get("/healthz").status_code == 200
+    answer = client(state={"a": lane | {"alive": True}, "b": lane | {"alive": False}}, processes=lambda: gone).get(
+        "/healthz"
+    )
     assert answer.status_code == 503
     assert answer.json() == {
         "status": "failing",
         "checkpoints": {"a": "cuda", "b": "cuda"},
         "alive": {"a": True, "b": False},
+        "processes": gone,
     }
 
 

@@ -265,7 +265,7 @@ def test_a_known_history_with_one_more_item_is_extended(fresh, monkeypatch):
         cache = caches.of(fresh.denoiser, rows)
         assert cache.histories == (rows,)
     assert read == [[(3, 5)]]
-    small = HistoryCaches(most=1)
+    small = HistoryCaches(max_bytes=1)
     small.of(fresh.denoiser, (3,))
     assert small.held == 0
 

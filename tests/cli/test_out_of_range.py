@@ -33,6 +33,7 @@ CANNOT_BE = [
     (("bench", "load"), "--seconds", -1),
     (("bench", "load"), "--api-people", -1),
     (("bench", "load"), "--browsers", -1),
+    (("bench", "load"), "--processes", -1),
 ]
 REFUSED = [
     (("prepare", "synthetic", "--out", "OUT"), "--items", -1, "n_items"),

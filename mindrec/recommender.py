@@ -68,10 +68,10 @@ class Decoding:
 
     @cached_property
     def _ranked(self) -> list[list[tuple[int, float]]]:
-        found, scores = answers(self.recommender.index, self._last, len(self.rows), self.config.beam_size)
+        ranked, scores = answers(self.recommender.index, self._last, len(self.rows), self.config.beam_size)
         return [
-            [(row, score) for row, score in zip(rows, own, strict=True) if row >= 0]
-            for rows, own in zip(found.tolist(), scores.tolist(), strict=True)
+            [(row, score) for row, score in zip(rows, of_user, strict=True) if row >= 0]
+            for rows, of_user in zip(ranked.tolist(), scores.tolist(), strict=True)
         ]
 
     def result(self, user: int) -> Recommendation:

@@ -94,7 +94,7 @@ class Job:
         self.ended.set()
 
     def result(self) -> Any:
-        """What was made of the trace of a decode that has ended. Raises what ended it otherwise."""
+        """The answer made of the trace of a decode that has ended. Raises the error that ended it otherwise."""
         if self.error is not None:
             raise self.error
         return self.made

@@ -40,9 +40,9 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
     lab = Lab(
         handlers, LabRuns(seconds=options.lab_seconds, models=handlers.lab_models) if options.lab_seconds else None
     )
-    own = _own_data(handlers) if options.own_data else None
+    dialog = _dialog_for_data(handlers) if options.own_data else None
     rooms, processes = Rooms(), Processes(handlers.service, handlers.folders, options.processes)
-    page, key = build(handlers, diagnosing, lab, own, rooms), secrets.token_urlsafe(18) if options.operator else None
+    page, key = build(handlers, diagnosing, lab, dialog, rooms), secrets.token_urlsafe(18) if options.operator else None
     routes = [*room_routes(rooms), booklet_route(Booklet(Lessons(handlers)).page)]
     rules = Rules(
         frozenset([str(assets.plotly_js())]),
@@ -90,10 +90,10 @@ def _theme() -> gr.themes.Base:
     return gr.themes.Default(primary_hue="blue", font=fonts, font_mono=[gr.themes.Font("monospace")])
 
 
-def _own_data(handlers: Handlers) -> OwnData:
+def _dialog_for_data(handlers: Handlers) -> OwnData:
     """The dialog for own data; what runs is ended and its folder removed when the app ends, by a signal too."""
-    own = OwnData(handlers)
-    atexit.register(own.close)
+    dialog = OwnData(handlers)
+    atexit.register(dialog.close)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    return own
+    return dialog

@@ -211,7 +211,7 @@ class News:
         }
 
     def since(self) -> dict | None:
-        """What has changed since the order or the last word; None where nothing has."""
+        """The changes since the order or the last word; None where there are none."""
         drop, watch = self._users("unwanted") - self._dropped, self._users("watched") - self._watched
         self._dropped |= drop
         self._watched |= watch

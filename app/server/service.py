@@ -16,7 +16,7 @@ from mindrec.recommender import Recommender
 from mindrec.trace.records import DecodeTrace
 
 GUEST_CACHE_BYTES = 4 * 2**20
-"""What a guest's lane remembers of histories, at most."""
+"""Bytes that a guest's lane remembers of histories, at most."""
 
 
 class Service:

@@ -122,10 +122,10 @@ class Watching:
         """A test trip and its true next item; {"waiting": words} while the data is being prepared."""
         name, recommender = self.handlers.name(ask), self.handlers.recommender(ask)
         trips = self.handlers.trips(name)
-        found = trips.ready()
-        if found is None:
+        cases = trips.ready()
+        if cases is None:
             return {"waiting": trips.waiting()}
-        long_enough = [c for c in found if len(c.history) >= TRIP_LEAST] or found
+        long_enough = [c for c in cases if len(c.history) >= TRIP_LEAST] or cases
         case = random.Random(ask.get("number") if type(ask.get("number")) is int else 0).choice(long_enough)
         target = self.handlers.item(recommender, case.target)
         history = [self.handlers.item(recommender, row) for row in case.history]

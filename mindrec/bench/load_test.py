@@ -297,13 +297,13 @@ def differs(trace: dict, alone: dict) -> str | None:
     return None if _same_ranking(*rank) else where
 
 
-def _same_ranking(expected: list, found: list) -> bool:
+def _same_ranking(expected: list, answered: list) -> bool:
     """The same items with the same probabilities; only near ties may have changed places, or the last place."""
-    if len(expected) != len(found):
+    if len(expected) != len(answered):
         return False
-    close = all(abs(a[1] - b[1]) <= 1e-3 * a[1] + 1e-6 for a, b in zip(expected, found, strict=True))
+    close = all(abs(a[1] - b[1]) <= 1e-3 * a[1] + 1e-6 for a, b in zip(expected, answered, strict=True))
     known = {key for key, p in expected if p > expected[-1][1] * 1.001}
-    return close and known <= {key for key, _ in found}
+    return close and known <= {key for key, _ in answered}
 
 
 def _first_difference(a, b, where: str) -> str | None:

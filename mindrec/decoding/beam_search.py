@@ -203,8 +203,8 @@ def expand(context: StepContext) -> tuple[BeamScores, torch.Tensor, Candidates]:
     """Scores of the open beams, the positions bool (A, L) that each branches on, and all that its beams may become."""
     search = context.search
     early = _choose_unscored(context)
-    asked = context.codes < 0 if early is None else early
-    scores = score_beams(context, levels=[n for n, on in enumerate(asked.any(0).tolist()) if on])
+    wanted = context.codes < 0 if early is None else early
+    scores = score_beams(context, levels=[n for n, on in enumerate(wanted.any(0).tolist()) if on])
     if search.config.forbid_tokens and not search.exact:
         scores = _without_tokens(search, scores)
     chosen = _choose(context, scores) if early is None else early

@@ -51,7 +51,7 @@ class Candidates:
         return self.filled(which).codes
 
     def filled(self, which: torch.Tensor) -> "Filled":
-        """What some candidates (n,) fill in."""
+        """The tokens that some candidates (n,) fill in."""
         parent = self.parent[which]
         codes = self.before[parent]
         if self.group is not None:
@@ -69,7 +69,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Filled:
-    """What some candidates (n,) fill in.
+    """The tokens that some candidates (n,) fill in.
 
     Attributes:
         parent: (n,), numbers of their parents.

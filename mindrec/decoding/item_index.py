@@ -218,8 +218,8 @@ class ItemIndex:
             for target in levels:
                 table = self._pairs(level, target)
                 first = table.start[code]
-                place, of = _ranges(first, table.start[code + 1] - first)
-                counts[rows[of], table.together[place]] = table.count[place]
+                at, of = _ranges(first, table.start[code + 1] - first)
+                counts[rows[of], table.together[at]] = table.count[at]
         self._take_off(counts, token, user, excluded, levels)
         return counts
 
@@ -249,9 +249,9 @@ class ItemIndex:
             table = self._pairs(level, target)
             pair = torch.searchsorted(table.pairs, old[mine] * self.n_tokens + token[mine])
             count = table.count[pair]
-            place, of = _ranges(table.first[pair], count)
+            at, of = _ranges(table.first[pair], count)
             state.append(mine[of])
-            item.append(table.items[place])
+            item.append(table.items[at])
         return Members(torch.cat(state), torch.cat(item), len(token))
 
     def _take_off(self, counts, token, user, excluded: Excluded, levels: list[int]) -> None:
@@ -259,9 +259,9 @@ class ItemIndex:
         if not len(excluded.item):
             return
         held = self.tokens_NL[excluded.item]
-        own = token < 0
-        level = torch.where(own, 0, self.level_of_T[token.clamp(min=0)])
-        applies = (user[:, None] == excluded.user) & (own[:, None] | (token[:, None] == held[:, level].T))
+        is_open = token < 0
+        level = torch.where(is_open, 0, self.level_of_T[token.clamp(min=0)])
+        applies = (user[:, None] == excluded.user) & (is_open[:, None] | (token[:, None] == held[:, level].T))
         state, which = applies.nonzero(as_tuple=True)
         tokens = held[which][:, levels]
         counts.index_put_((state[:, None], tokens), torch.full_like(tokens, -1), accumulate=True)
@@ -294,8 +294,8 @@ class ItemIndex:
 
     def postings(self, tokens: torch.Tensor) -> Members:
         """The items of each token, one state a token."""
-        place, state = _ranges(self.start_T[tokens], self.count_T[tokens])
-        return Members(state, self.posted[place], len(tokens))
+        at, state = _ranges(self.start_T[tokens], self.count_T[tokens])
+        return Members(state, self.posted[at], len(tokens))
 
     def token_places(self, members: Members, levels: list[int] | None = None) -> torch.Tensor:
         """Where each member's tokens lie in a flat (S, T), of some levels where given: what both sums below go by."""

@@ -169,10 +169,10 @@ def _by_item(context: StepContext, levels: list[int] | None) -> tuple[torch.Tens
     scores_AT = run_denoiser(denoiser, search.cache, user_A, codes_AL, scores=True).double()
     if isinstance(members, Postings):  # the root: every allowed item is possible
         members = Members(*(mass_BN[user_A] > 0).nonzero().T, len(user_A))
-    own_M = torch.zeros(len(members.item), dtype=scores_AT.dtype, device=scores_AT.device)
+    tokens_M = torch.zeros(len(members.item), dtype=scores_AT.dtype, device=scores_AT.device)
     for level in (codes_AL < 0).any(0).nonzero()[:, 0].tolist():
         of_level = scores_AT.masked_fill((codes_AL[:, level] >= 0)[:, None], 0.0)
-        own_M += of_level[members.state, index.tokens_NL[:, level][members.item]]
+        tokens_M += of_level[members.state, index.tokens_NL[:, level][members.item]]
     alpha, beta = denoiser.evidence_weight()[0].double(), denoiser.token_weight()[0].double()
     pair_M = user_A[members.state], members.item
     places = index.token_places(members, levels)
@@ -180,13 +180,13 @@ def _by_item(context: StepContext, levels: list[int] | None) -> tuple[torch.Tens
     def logs(score_M: torch.Tensor) -> torch.Tensor:
         return item_shares(index, members, score_M, places).clamp(min=LEAST_MASS).log()
 
-    def weighed(mass_BN: torch.Tensor, own_M: torch.Tensor) -> torch.Tensor:
-        return logs(alpha * mass_BN[pair_M].clamp(min=LEAST_MASS).log() + beta * own_M)
+    def weighed(mass_BN: torch.Tensor, tokens_M: torch.Tensor) -> torch.Tensor:
+        return logs(alpha * mass_BN[pair_M].clamp(min=LEAST_MASS).log() + beta * tokens_M)
 
     if guidance is None:
-        return logs(own_M), weighed(mass_BN, own_M), None
-    guided_M = guidance.logits(own_M, log_share(guidance.anyone_BN[pair_M]))
-    return logs(own_M), weighed(mass_BN, guided_M), weighed(guidance.given_BN, own_M)
+        return logs(tokens_M), weighed(mass_BN, tokens_M), None
+    guided_M = guidance.logits(tokens_M, log_share(guidance.anyone_BN[pair_M]))
+    return logs(tokens_M), weighed(mass_BN, guided_M), weighed(guidance.given_BN, tokens_M)
 
 
 def item_shares(

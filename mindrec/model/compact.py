@@ -27,7 +27,7 @@ from mindrec.model.filtered_encoder import FilteredEncoder
 from mindrec.model.item_item import ItemItem
 from mindrec.model.item_softmax import codes_by_items
 from mindrec.model.likeness import Likeness
-from mindrec.model.llama_stack import AskedMLP, llama_stack
+from mindrec.model.llama_stack import PartialMLP, llama_stack
 from mindrec.model.pair_votes import PairVotes
 from mindrec.model.transitions import Transitions
 from mindrec.tokens.levels import Levels
@@ -68,7 +68,7 @@ class CompactDenoiser(nn.Module):
         filtered, layers = config.dense_encoder == "filtered", config.encoder_layers
         self.encoder = FilteredEncoder(config) if filtered else llama_stack(config, layers, config.dropout)
         self.decoder = llama_stack(config, config.decoder_layers, config.block_dropout)
-        self.decoder.layers[-1].mlp.__class__ = AskedMLP
+        self.decoder.layers[-1].mlp.__class__ = PartialMLP
         self.token_head = nn.Linear(D, D, bias=False)
         self.output_embedding = nn.Embedding(T, D)
         self.token_bias = nn.Parameter(torch.zeros(T))
@@ -150,8 +150,8 @@ class CompactDenoiser(nn.Module):
 
     def item_vectors(self, keep_N: torch.Tensor | None = None) -> torch.Tensor:
         """The sum of an item's token embeddings and its own embedding, (N, D); the latter only where `keep_N`."""
-        own = self.item_embedding.weight if keep_N is None else self.item_embedding.weight * keep_N[:, None]
-        return F.embedding(self.tokens_NL, self.token_embedding.weight).sum(1) + own
+        item_ND = self.item_embedding.weight if keep_N is None else self.item_embedding.weight * keep_N[:, None]
+        return F.embedding(self.tokens_NL, self.token_embedding.weight).sum(1) + item_ND
 
     @torch.no_grad()
     def set_item_vectors(self, vectors_ND: torch.Tensor, weights_N: torch.Tensor | None = None) -> None:
@@ -206,7 +206,7 @@ class CompactDenoiser(nn.Module):
         return embedded + self.level_embedding.weight
 
     def _first_projected(self, filled_BKL: torch.Tensor) -> Projected:
-        """What the decoder's first layer projects each position of blocks to, (B, K, L, D).
+        """Projections of each position of blocks by the decoder's first layer, (B, K, L, D).
 
         It depends on the code there alone, so that it is looked up in a table; but the twin reads the code before.
         """
@@ -226,15 +226,15 @@ class CompactDenoiser(nn.Module):
 
         The last state (..., D) of the history that the block reads asks codes too; the block corrects it.
         """
-        asked_LD = (self.token_head(hidden_L_D) + last_D[..., None, :]).unbind(-2)
+        query_LD = (self.token_head(hidden_L_D) + last_D[..., None, :]).unbind(-2)
         weights = (part.split(self.level_sizes) for part in (self.output_embedding.weight, self.token_bias))
-        return torch.cat([F.linear(*level) for level in zip(asked_LD, *weights, strict=True)], dim=-1)
+        return torch.cat([F.linear(*level) for level in zip(query_LD, *weights, strict=True)], dim=-1)
 
     def level_logits(self, hidden_D: torch.Tensor, last_D: torch.Tensor, level: int) -> torch.Tensor:
         """Logits (..., codes of the level) from the block states (..., D) of one level."""
-        asked = self.token_head(hidden_D) + last_D
+        query_D = self.token_head(hidden_D) + last_D
         weight, bias = (part.split(self.level_sizes)[level] for part in (self.output_embedding.weight, self.token_bias))
-        return asked @ weight.T + bias
+        return query_D @ weight.T + bias
 
     @staticmethod
     def is_dense(name: str) -> bool:
@@ -259,25 +259,25 @@ class CompactDenoiser(nn.Module):
         states_BHD: torch.Tensor,
         filled_BRL: torch.Tensor,
         after_BR: torch.Tensor,
-        asked_BRL: torch.Tensor | None = None,
+        read_BRL: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Run R target blocks beside each history, (B, R, L, D).
 
         Args:
             after_BR: how many items each block sees.
-            asked_BRL: the positions whose states will be read; the rest are left half done. All without.
+            read_BRL: the positions whose states will be read; the rest are left half done. All without.
         """
         H = states_BHD.shape[1]
         history = DynamicCache()
         self.decoder(inputs_embeds=states_BHD, attention_mask=causal_mask(H, states_BHD), cache=history, use_cache=True)
         sees_BRH = torch.arange(H, device=states_BHD.device) < after_BR[..., None]
         B, R, L = filled_BRL.shape
-        own_LL = torch.ones(L, L, dtype=torch.bool, device=states_BHD.device)
-        with self.decoder.layers[-1].mlp.only(asked_BRL):
+        every_LL = torch.ones(L, L, dtype=torch.bool, device=states_BHD.device)
+        with self.decoder.layers[-1].mlp.only(read_BRL):
             hidden = self.decoder(
                 inputs_embeds=self.block_dropout(self._block_input(filled_BRL)).view(B, R * L, -1),
-                attention_mask=own_LL.tril()[None, None] if self.config.objective == "ar" else own_LL[None, None],
-                position_ids=(after_BR[..., None] + torch.arange(L, device=own_LL.device)).view(B, R * L),
+                attention_mask=every_LL.tril()[None, None] if self.config.objective == "ar" else every_LL[None, None],
+                position_ids=(after_BR[..., None] + torch.arange(L, device=every_LL.device)).view(B, R * L),
                 history=[(layer.keys, layer.values) for layer in history.layers],
                 sees_BRH=sees_BRH,
             ).last_hidden_state
@@ -372,8 +372,8 @@ class CompactDenoiser(nn.Module):
         padded = any(len(history) < past[0][0].shape[2] for history in cache.histories)
         beside = Beside(past, cache.state["lengths"], cache.state["turn"], padded, causal)
         hidden = masked_states(self.decoder, self._first_projected(filled_BKL), filled_BKL, beside)
-        asked = cache.state["last" if self.reader is None else "asked"]
-        scores_BKT = self._head(hidden, asked[:, None].expand(*hidden.shape[:2], -1)).float()
+        query_BD = cache.state["last" if self.reader is None else "asked"]
+        scores_BKT = self._head(hidden, query_BD[:, None].expand(*hidden.shape[:2], -1)).float()
         return scores_BKT if self.likeness is None else scores_BKT + self.likeness.scores(cache.state["texts"])[:, None]
 
     @torch.inference_mode()

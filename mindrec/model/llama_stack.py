@@ -13,7 +13,7 @@ from transformers.models.llama.modeling_llama import LlamaMLP
 from mindrec.model.attention import ATTENTION
 
 
-class AskedMLP(LlamaMLP):
+class PartialMLP(LlamaMLP):
     """The last feed-forward of the block, which is most of its work: in training, of the positions that are read."""
 
     read: torch.Tensor | None = None

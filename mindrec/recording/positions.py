@@ -1,4 +1,4 @@
-"""What was thought of every open position, for all beams of a batch at once: from tables to the trace's records.
+"""Opinions on every open position, for all beams of a batch at once: from tables to the trace's records.
 
 Shape legend: A beams expanded, R open positions of one size, K codes listed, L levels, T tokens.
 """
@@ -118,7 +118,7 @@ def _opened(
     cuts = list(map(slice, [0, *ends[:-1]], ends))
 
     def cut(values: list) -> list[tuple]:
-        return [tuple(values[own]) for own in cuts]
+        return [tuple(values[cut_slice]) for cut_slice in cuts]
 
     opened = _open_positions(positions.tolist(), *rounded[-2:].tolist(), cut(made))
     sides = _sides(*map(cut, others)) if others else []
@@ -169,9 +169,9 @@ class _Reasons:
             return
         excluded = tables.excluded.item.cpu().numpy()
         held = index.codes_NL[excluded]
-        own = tables.user[:, None] == tables.excluded.user.cpu().numpy()
+        same_user = tables.user[:, None] == tables.excluded.user.cpu().numpy()
         codes = tables.codes[:, None]
-        row, item = np.nonzero(own & ((codes < 0) | (codes == held)).all(2))
+        row, item = np.nonzero(same_user & ((codes < 0) | (codes == held)).all(2))
         self.seen.update((row[:, None] * index.n_tokens + index.levels.tokens(held[item])).ravel().tolist())
 
     def why(

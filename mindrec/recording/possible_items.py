@@ -32,14 +32,14 @@ class PossibleItems:
     def __init__(self, index: ItemIndex, step: Step, beams: Sequence[Beams]):
         self.index = index
         states, items, users, first = [], [], [], 0
-        for own in beams:
-            members = own.members
+        for of_step in beams:
+            members = of_step.members
             if not isinstance(members, Members):
-                members = index.expand(members, own.user, step.excluded)
+                members = index.expand(members, of_step.user, step.excluded)
             states.append(members.state + first)
             items.append(members.item)
-            users.append(own.user)
-            first += len(own.user)
+            users.append(of_step.user)
+            first += len(of_step.user)
         state_M, item_M, user = torch.cat(states), torch.cat(items), torch.cat(users)
         state, item = state_M.cpu().numpy(), item_M.cpu().numpy()
         mass = _likely(index, step, user[state_M], item_M)
@@ -54,7 +54,7 @@ class PossibleItems:
         return self.index.codes_NL[self.item]
 
     @property
-    def _most_codes(self) -> int:
+    def _max_codes(self) -> int:
         return max(self.index.levels.sizes[self.index.levels.n_categories :], default=1)
 
     def of_beams(self) -> list[tuple[int, ...]]:
@@ -72,9 +72,9 @@ class PossibleItems:
         """The items by semantic level, beam and code, (levels x M,); and where those of each of these begin, and end
         one place on."""
         codes_LM = self.codes_ML[:, self.index.levels.n_categories :].T
-        keys = self.state * self._most_codes + codes_LM
-        order = _narrow(keys, self._most_codes * len(self.start)).argsort(1, kind="stable")
-        counts = [np.bincount(of_level, minlength=self._most_codes * len(self.start)) for of_level in keys]
+        keys = self.state * self._max_codes + codes_LM
+        order = _narrow(keys, self._max_codes * len(self.start)).argsort(1, kind="stable")
+        counts = [np.bincount(of_level, minlength=self._max_codes * len(self.start)) for of_level in keys]
         return self.item[order].ravel(), np.concatenate([[0], *counts]).cumsum()
 
     def with_codes(self, position_K: np.ndarray, state_K: np.ndarray, codes_K: np.ndarray) -> list[tuple[int, ...]]:
@@ -82,19 +82,19 @@ class PossibleItems:
         LISTED."""
         item, start = self._by_code
         level_K = position_K - self.index.levels.n_categories
-        wanted = (level_K * len(self.start) + state_K) * self._most_codes + codes_K
+        wanted = (level_K * len(self.start) + state_K) * self._max_codes + codes_K
         return _first(item, start[wanted], start[wanted + 1])
 
     def that_fit(self, state: int, codes: dict[int, int]) -> list[int]:
         """Rows of the first items of one beam that hold a code at each of some positions."""
-        own = slice(self.start[state], self.start[state + 1])
-        fits = (self.codes_ML[own][:, list(codes)] == list(codes.values())).all(1)
-        return self.item[own][fits][:LISTED].tolist()
+        of_state = slice(self.start[state], self.start[state + 1])
+        fits = (self.codes_ML[of_state][:, list(codes)] == list(codes.values())).all(1)
+        return self.item[of_state][fits][:LISTED].tolist()
 
 
-def _narrow(values: np.ndarray, most: int) -> np.ndarray:
-    """The same numbers, from 0 to `most`, in as few bits as hold them: 16 are sorted in one pass."""
-    return values.astype(np.min_scalar_type(most))
+def _narrow(values: np.ndarray, largest: int) -> np.ndarray:
+    """The same numbers, from 0 to `largest`, in as few bits as hold them: 16 are sorted in one pass."""
+    return values.astype(np.min_scalar_type(largest))
 
 
 def _likely(index: ItemIndex, step: Step, user_M: torch.Tensor, item_M: torch.Tensor) -> np.ndarray | None:

@@ -96,7 +96,7 @@ def records(
 
 
 def _opinions(together: StepsTogether) -> list[Opinion]:
-    """What was thought of each beam that the steps expanded."""
+    """Opinions on each beam that the steps expanded."""
     opened, levels = together.opened, range(together.index.n_levels)
     chosen = [tuple(compress(levels, on)) for on in together.chosen]
     return _opinion_records(together.beams.rank[together.expanded].tolist(), chosen, opened.positions, opened.sides)
@@ -134,11 +134,11 @@ def gold_standing(
     if step.candidates is None:
         return beams, torch.full((len(gold),), -torch.inf, dtype=torch.float64, device=users.device)
     best = best_gold_candidate(index, step, users, gold)
-    own = step.beams.user[:, None] == users
-    worst = step.beams.score[:, None].where(own, torch.inf).amin(0)
-    found = (best >= 0) & worst.isfinite()
+    of_user = step.beams.user[:, None] == users
+    worst = step.beams.score[:, None].where(of_user, torch.inf).amin(0)
+    known = (best >= 0) & worst.isfinite()
     margin = torch.full_like(worst, torch.inf)
-    margin[found] = worst[found] - step.candidates.score[best[found]]
+    margin[known] = worst[known] - step.candidates.score[best[known]]
     return beams, margin
 
 

@@ -21,5 +21,7 @@ def record_votes(last: Step, user: int) -> Votes | None:
         return None
     ranks = votes.logp[mine].argsort(dim=0, descending=True, stable=True).argsort(dim=0).tolist()
     lists = (item[mine].tolist(), beams.rank[mine].tolist(), ranks)
-    items = [ItemVotes(row, searched, tuple(own)) for row, searched, own in zip(*lists, strict=True)]
+    items = [
+        ItemVotes(row, searched, tuple(ranks_of_item)) for row, searched, ranks_of_item in zip(*lists, strict=True)
+    ]
     return Votes(votes.orders, tuple(items), int(votes.calls[user]), int(votes.rows[user]))

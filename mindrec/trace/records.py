@@ -75,7 +75,7 @@ class Alternative:
 
 @dataclass(frozen=True)
 class OpenPosition:
-    """What was thought of one masked position: its entropy in nats, and its likeliest codes.
+    """One masked position as the search saw it: its entropy in nats, and its likeliest codes.
 
     `legal` is the share of the denoiser's unconstrained probability that falls on legal codes.
     """
@@ -101,7 +101,7 @@ class Sides:
 
 @dataclass(frozen=True)
 class Opinion:
-    """What the denoiser said of one beam of the step before, and which positions the search chose to branch on.
+    """The denoiser's opinion on one beam of the step before, and the positions that the search chose to branch on.
 
     `sides` holds, for each open position, the two sides that guidance joined; nothing where nothing was guided.
     """

@@ -191,10 +191,13 @@ class Lane:
         self._call_others()
 
     def take_portable(self) -> tuple[Job, ...]:
-        """Jobs for a decoding process: the first that is for one, and those behind it with the same settings."""
+        """Jobs for a decoding process: the first that is for one, and those behind it with the same settings.
+
+        None while the worker is free, for then it takes them itself.
+        """
         with self._changed:
             self._drop_unwanted()
-            batch = self._take([job for job in self.waiting if job.portable])
+            batch = self._take([job for job in self.waiting if job.portable]) if self.running else ()
             self.away.update(batch)
             return batch
 

@@ -152,6 +152,8 @@ def test_only_what_is_for_a_process_goes_to_one_and_an_idle_app_keeps_it(handler
     worker.open.set()
     assert other.ended.wait(120)
     assert other.result().results
+    lane = handlers.service.lanes["chain"]
+    wait_until(lambda: not lane.running, "the worker is not free")
     idle = start(handlers, ["i6"])
     assert idle.ended.wait(120)
     assert isinstance(idle.result(), dict)
@@ -245,11 +247,14 @@ def test_a_checkpoint_that_fell_back_to_another_device_stays_with_the_app(fresh,
     service = Service({"chain": fresh}, lambda name: None)
     beside = Processes(service, {"chain": checkpoint}, 1)  # not started: the test takes in its place
     job = Job("chain", (1,), fresh.default_config, None, as_it_is, math.inf, portable=True)
-    service.lanes["chain"].waiting.append(job)
+    lane = service.lanes["chain"]
+    lane.waiting.append(job)
+    assert beside.take(["chain"]) is None  # the worker is free
+    lane.running = (job,)  # any other
     service.recommenders["chain"] = Recommender.from_pretrained(checkpoint, "cpu")
     assert beside.take(["chain"]) is None
     service.recommenders["chain"] = fresh
-    assert beside.take(["chain"]) == (service.lanes["chain"], (job,))
+    assert beside.take(["chain"]) == (lane, (job,))
 
 
 @pytest.mark.parametrize(

@@ -308,7 +308,7 @@ def _load_table(results: Path) -> list[str]:
         '| | traces | plain "busy" | errors, traces of another person, wrong traces | half within | 95 % within |',
         "|" + " --- |" * 6,
     ]
-    for file in ("load-50", "load-50-browsers", "load-100", "load-150", "load-200"):
+    for file in ("load-50", "load-50-browsers", "load-100", "load-150", "load-200", "load-400"):
         if not (results / f"{file}.json").exists():
             continue
         r = read_json(results / f"{file}.json", "results")

@@ -33,7 +33,7 @@ def main() -> int:
         )
         diagnosing = Diagnosing(handlers, list(options.cases), list(options.checkpoints))
         log_to_stderr()
-        from app.server.launch import launch  # after app.server.gpu, which must come before gradio
+        from app.launch import launch  # after app.server.gpu, which must come before gradio
 
         launch(handlers, diagnosing, options)
     except MindRecError as error:

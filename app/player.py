@@ -2,8 +2,8 @@
 
 import html
 
+from app.bundles import bundle_of
 from app.page.replay import replay_page
-from app.tabs.bundles import bundle_of
 from mindrec.notebook import set_player
 from mindrec.trace.records import DecodeTrace
 

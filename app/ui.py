@@ -1,4 +1,4 @@
-"""The page's layout and its public endpoints. With app.page and app.server.launch all that knows Gradio."""
+"""The page's layout and its public endpoints. With app.page and app.launch all that knows Gradio."""
 
 import functools
 from collections.abc import Callable

@@ -15,8 +15,8 @@ from pathlib import Path
 import orjson
 import torch
 
+from app.bundles import bundle_of
 from app.server.json_bytes import to_json
-from app.tabs.bundles import bundle_of
 from mindrec.decoding.config import DecodeConfig
 from mindrec.recommender import Decoding, Recommender
 

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app.page.assets import phone_page
 from app.server.lanes import Busy, Gone
 from app.server.rooms import Rooms
 from mindrec.errors import MindRecError
@@ -26,8 +25,8 @@ def served(method: str, path: str) -> bool:
     return bool(TELL.fullmatch(path)) if method == "POST" else method == "GET" and bool(LOOK.fullmatch(path))
 
 
-def room_routes(rooms: Rooms) -> list[BaseRoute]:
-    """Routes for the app; the code in a path is looked up and never written into a page."""
+def room_routes(rooms: Rooms, phone_page: Callable[[], str]) -> list[BaseRoute]:
+    """Routes for the app; the code in a path is looked up and never written into the page."""
 
     async def page(request: Request) -> Response:
         return HTMLResponse(phone_page(), headers={"cache-control": "no-cache"})

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from app.bundles import bundle_of
 from app.server.lab_models import PREFIX, LabModels
 from app.server.lanes import MAX_WAITING, Busy, as_it_is
 from app.server.service import Service
-from app.tabs.bundles import bundle_of
 from app.tabs.shelf import Story, load_stories
 from app.tabs.trips import Trips
 from app.words import sentences as text

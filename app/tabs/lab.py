@@ -1,8 +1,8 @@
 """The Lab tab's questions: start a run, follow it, stop it, open what it trained."""
 
+from app.bundles import bundle_of
 from app.server.lab_runs import LabRuns, Run
 from app.tabs.asking import plainly
-from app.tabs.bundles import bundle_of
 from app.tabs.handlers import Handlers
 from app.tabs.opening import about
 from app.words import lab_words

@@ -1,7 +1,7 @@
 """The page's questions for the map: the points of a checkpoint's items, and how a trace lights them."""
 
+from app.bundles import lights, points
 from app.tabs.asking import plainly
-from app.tabs.bundles import lights, points
 from app.tabs.handlers import Handlers
 from mindrec.trace.records import DecodeTrace
 

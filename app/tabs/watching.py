@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
+from app.bundles import token_names, whole_map
 from app.server.json_bytes import Answer
 from app.server.lanes import Busy, Gone, Job
 from app.tabs.asking import config_of, ids_of, plainly
-from app.tabs.bundles import token_names, whole_map
 from app.tabs.film import Film
 from app.tabs.handlers import PATIENCE, Handlers
 from app.words import sentences as text

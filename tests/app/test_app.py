@@ -16,12 +16,12 @@ import torch
 from page_answers import AsPage, replay_data
 from paths import ROOT
 
+from app.bundles import bundle_of
 from app.page import assets
 from app.page.replay import replay_page
 from app.public import api
 from app.tabs.behaving import kept_behaviour
 from app.tabs.belonging import Belonging
-from app.tabs.bundles import bundle_of
 from app.tabs.comparing import WAYS, Comparing
 from app.tabs.diagnosing import Diagnosing
 from app.tabs.dialing import STOPS, Dialing

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.tabs.bundles import rows_with, speaks, token_names
+from app.bundles import rows_with, speaks, token_names
 from app.words import sentences as text
 from app.words.code_names import alternative_name, beam_names, gold_names
 from mindrec.decoding.config import DecodeConfig

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from app.tabs.bundles import whole_map
+from app.bundles import whole_map
 from app.views.map import brightness, map_figure, masses_view
 from mindrec.trace.item_masses import item_masses
 

@@ -14,6 +14,7 @@ import torch
 from gates import Gate
 from page_answers import AsPage
 
+from app.bundles import bundle_of
 from app.server import processes as driving
 from app.server.json_bytes import to_json
 from app.server.lanes import Gone, Job, as_it_is
@@ -21,7 +22,6 @@ from app.server.observing import COUNTERS
 from app.server.options import read_options
 from app.server.processes import Processes
 from app.server.service import Service
-from app.tabs.bundles import bundle_of
 from app.tabs.handlers import Handlers
 from app.tabs.watching import Watching
 from mindrec.errors import MindRecError

@@ -9,7 +9,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).res
 
 from gates import Gate  # noqa: E402
 
-from app.server.launch import launch  # noqa: E402
+from app.launch import launch  # noqa: E402
 from app.server.options import Options  # noqa: E402
 from app.tabs.diagnosing import Diagnosing  # noqa: E402
 from app.tabs.handlers import Handlers  # noqa: E402

@@ -43,7 +43,7 @@ def launch(handlers: Handlers, diagnosing: Diagnosing, options: Options) -> None
     dialog = _dialog_for_data(handlers) if options.own_data else None
     rooms, processes = Rooms(), Processes(handlers.service, handlers.folders, options.processes)
     page, key = build(handlers, diagnosing, lab, dialog, rooms), secrets.token_urlsafe(18) if options.operator else None
-    routes = [*room_routes(rooms), booklet_route(Booklet(Lessons(handlers)).page)]
+    routes = [*room_routes(rooms, assets.phone_page), booklet_route(Booklet(Lessons(handlers)).page)]
     rules = Rules(
         frozenset([str(assets.plotly_js())]),
         handlers.service.snapshot,

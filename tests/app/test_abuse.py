@@ -112,6 +112,7 @@ def test_health_is_told_and_every_answer_has_an_id_and_the_headers(server):
         "status": "ok",
         "checkpoints": {"chain": "cpu"},
         "alive": {"chain": True},
+        "processes": {"wanted": 0, "ready": 0},
     }
     ids = set()
     for path in ("/", "/config", "/healthz", "/nowhere"):

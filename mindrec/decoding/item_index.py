@@ -137,6 +137,7 @@ class ItemIndex:
         self._pair_tables: dict[tuple[int, int], _PairTable] = {}
 
     def to(self, device: torch.device) -> "ItemIndex":
+        """The same index on another device."""
         popularity_N = None if self.popularity_N is None else self.popularity_N.to(device)
         return ItemIndex(self.tokens_NL.to(device), self.levels, popularity_N)
 

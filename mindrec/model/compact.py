@@ -184,6 +184,7 @@ class CompactDenoiser(nn.Module):
         return self._items_ND
 
     def train(self, mode: bool = True):
+        """As torch has it; what was kept of frozen weights is forgotten."""
         self.forget()
         return super().train(mode)
 
@@ -287,6 +288,7 @@ class CompactDenoiser(nn.Module):
 
     @torch.inference_mode()
     def encode(self, histories: Sequence[Sequence[int]]) -> HistoryCache:
+        """See Denoiser. Raises MindRecError: a history is empty."""
         histories = tuple(tuple(h[-self.max_history :]) for h in histories)
         if not all(histories):
             raise MindRecError("a history is empty; give at least one item")
@@ -345,6 +347,7 @@ class CompactDenoiser(nn.Module):
         return HistoryCache(longer, self._completed(grown, longer))
 
     def select(self, cache: HistoryCache, users: torch.Tensor) -> HistoryCache:
+        """The cache of some users, int64 (n,)."""
         if len(users) == len(cache.histories) and torch.equal(users.cpu(), torch.arange(len(users))):
             return cache
         state = {
@@ -355,6 +358,7 @@ class CompactDenoiser(nn.Module):
 
     @torch.inference_mode()
     def token_logits(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
+        """Logits (B, K, T) of every code at every position, see Denoiser."""
         scores_BKT = self.code_scores(cache, filled_BKL)
         if not self.config.item_softmax:
             return scores_BKT
@@ -364,10 +368,12 @@ class CompactDenoiser(nn.Module):
 
     @property
     def adds_up(self) -> bool:
+        """Whether scores of codes add up to an item's, see Denoiser."""
         return self.config.item_softmax
 
     @torch.inference_mode()
     def code_scores(self, cache: HistoryCache, filled_BKL: torch.Tensor) -> torch.Tensor:
+        """Scores of codes (B, K, T), not normalised."""
         past, causal = cache.state["decoder"], self.config.objective == "ar"
         padded = any(len(history) < past[0][0].shape[2] for history in cache.histories)
         beside = Beside(past, cache.state["lengths"], cache.state["turn"], padded, causal)
@@ -378,10 +384,12 @@ class CompactDenoiser(nn.Module):
 
     @torch.inference_mode()
     def dense_logits(self, cache: HistoryCache) -> torch.Tensor:
+        """Next-item logits (B, N) of the dense head alone."""
         return (cache.state["last"] @ self._frozen_item_vectors().T + self.item_bias).float()
 
     @torch.inference_mode()
     def item_logits(self, cache: HistoryCache) -> torch.Tensor:
+        """Next-item logits (B, N) of dense head and votes, of which item evidence is made."""
         dense_BN = self.dense_logits(cache)
         votes = self.votes()
         return dense_BN if votes is None else votes(dense_BN, cache.histories)

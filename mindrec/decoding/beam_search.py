@@ -326,7 +326,11 @@ def _coverage(search: SearchContext, beams: Beams) -> torch.Tensor | None:
 
 
 def ranked_items(index: ItemIndex, beams: Beams, n_users: int, beam_size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Item rows (B, K), -1 where there is none or the answer is off the catalog; and scores float64 (B, K)."""
+    """Item rows (B, K), -1 where there is none or the answer is off the catalog; and scores float64 (B, K).
+
+    Raises:
+        MindRecError: the search has not ended.
+    """
     if isinstance(beams.members, Postings):  # one allowed item in the whole catalog would have been filled in
         raise MindRecError("the search has not ended; run it to its last step")
     rows = torch.full((n_users, beam_size), -1, dtype=torch.int64, device=beams.user.device)
@@ -340,6 +344,6 @@ def ranked_items(index: ItemIndex, beams: Beams, n_users: int, beam_size: int) -
 
 
 def answers(index: ItemIndex, last: Step, n_users: int, beam_size: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """`ranked_items` of a search's last step, in the order of its votes where it has some."""
+    """`ranked_items` (B, K) of a search's last step, in the order of its votes where it has some."""
     rows, scores = ranked_items(index, last.beams, n_users, beam_size)
     return (rows, scores) if last.votes is None else voted(rows, scores, last.beams, last.votes)

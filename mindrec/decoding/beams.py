@@ -47,14 +47,14 @@ class Beams:
 
 
 def rank_within(sorted_group: torch.Tensor) -> torch.Tensor:
-    """Rank of each element within its run of equal values."""
+    """Rank of each element (S,) within its run of equal values."""
     counts = torch.bincount(sorted_group) if len(sorted_group) else sorted_group
     first = counts.cumsum(0) - counts
     return torch.arange(len(sorted_group), device=sorted_group.device) - first[sorted_group]
 
 
 def taken(beams: Beams, which: torch.Tensor) -> Beams:
-    """Some beams, ascending, by themselves."""
+    """Some beams, numbers (n,) ascending, by themselves."""
     if isinstance(beams.members, Postings):
         members: Members | Postings = Postings(beams.members.token[which])
     else:

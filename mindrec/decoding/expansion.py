@@ -96,7 +96,7 @@ class Filled:
 
 
 def expand_tokens(context: StepContext, scores: BeamScores, chosen: torch.Tensor) -> Candidates:
-    """Make candidates of one position each: every legal code of the chosen positions; complete beams as they are."""
+    """Make candidates of one position each: every legal code of positions chosen (A, L); complete beams as they are."""
     index, before, config = context.search.index, context.before, context.search.config
     allowed = chosen.index_select(1, index.level_of_T) & scores.logp.isfinite()
     row, token = allowed.nonzero(as_tuple=True)
@@ -119,7 +119,9 @@ def expand_tokens(context: StepContext, scores: BeamScores, chosen: torch.Tensor
 
 
 def expand_groups(context: StepContext, scores: BeamScores, chosen: torch.Tensor) -> Candidates:
-    """Make candidates of several positions each: the distinct code tuples of the items left, p(tuple) over them.
+    """Make candidates of several positions each: the distinct code tuples of the items left.
+
+    Positions are chosen by bool (A, L); a tuple's score is its share p(tuple) among them.
 
     p(tuple) is proportional to the product of p(code) over the positions that no other chosen one implies: a category
     is not counted again for each of its ancestors. Under item scoring `scores.logp` comes from the item

@@ -180,7 +180,7 @@ class ItemIndex:
         return self.posted.cpu().numpy(), self.start_T.tolist()
 
     def holders(self, position: int, code: int) -> np.ndarray:
-        """Rows of the items with one code at one position, ascending."""
+        """Rows (n,) of the items with one code at one position, ascending."""
         posted, start = self._posted
         token = self.levels.offsets[position] + code
         return posted[start[token] : start[token + 1]]
@@ -237,7 +237,7 @@ class ItemIndex:
         return self._pair_tables[level, target]
 
     def pair_postings(self, old: torch.Tensor, token: torch.Tensor) -> Members:
-        """The items that hold both tokens, one state a pair; old = -1 asks for the token alone.
+        """The items that hold both tokens, one state a pair (n,); old = -1 asks for the token alone.
 
         Every pair must occur. Work follows the number of items found, not that of either token.
         """
@@ -280,7 +280,7 @@ class ItemIndex:
         return alone & (self.tokens_NL[first, target] == old)
 
     def expand(self, states: Postings, user: torch.Tensor, excluded: Excluded) -> Members:
-        """The items of each state, one by one."""
+        """The items of each state (S,), one by one."""
         everything = states.token < 0
         if everything.any():
             allowed = excluded.table()[user]
@@ -294,7 +294,7 @@ class ItemIndex:
         return Members(members.state[fine], members.item[fine], members.n_states)
 
     def postings(self, tokens: torch.Tensor) -> Members:
-        """The items of each token, one state a token."""
+        """The items of each token (n,), one state a token."""
         at, state = _ranges(self.start_T[tokens], self.count_T[tokens])
         return Members(state, self.posted[at], len(tokens))
 

@@ -54,7 +54,7 @@ class Projected:
 
     @classmethod
     def looked_up(cls, joined_X4D: torch.Tensor, rows: torch.Tensor) -> "Projected":
-        """Rows of a table that `joined` made."""
+        """Rows, of any shape, of a table that `joined` made."""
         return cls(*F.embedding(rows, joined_X4D).chunk(4, -1))
 
 

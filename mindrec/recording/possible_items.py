@@ -50,7 +50,7 @@ class PossibleItems:
 
     @cached_property
     def codes_ML(self) -> np.ndarray:
-        """The codes of each member."""
+        """The codes (M, L) of each member."""
         return self.index.codes_NL[self.item]
 
     @property

@@ -6,7 +6,7 @@ _TENS = np.array([float(f"1e{power}") for power in range(309)])
 
 
 def six_digits_all(values) -> np.ndarray:
-    """mindrec.trace.records.six_digits of every number of an array."""
+    """mindrec.trace.records.six_digits of every number of an array of any shape."""
     values = np.asarray(values, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         digits = 5 - np.floor(np.log10(np.abs(values)))

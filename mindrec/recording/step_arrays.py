@@ -69,7 +69,7 @@ class StepsTogether:
 
     @cached_property
     def kept(self) -> np.ndarray:
-        """The numbers of the beams that the steps kept, step after step."""
+        """The numbers (n,) of the beams that the steps kept, step after step."""
         pairs = zip(self.first_kept, self.steps, strict=True)
         return np.concatenate([np.arange(first, first + len(step.beams.user)) for first, step in pairs])
 

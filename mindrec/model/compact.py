@@ -97,6 +97,7 @@ class CompactDenoiser(nn.Module):
             nn.init.zeros_(self.token_head.weight)  # the block corrects a reader that is trained before it
             self.reader = CodeReader(llama_stack(config, layers, config.block_dropout), T, config.block_dropout)
         self.likeness = Likeness(T, config.text_width) if config.text_width else None
+        self.register_load_state_dict_post_hook(lambda model, _: model.forget())
 
     def votes(self) -> PairVotes | None:
         """The counted pairs beside the dense head; None without any."""
@@ -182,6 +183,10 @@ class CompactDenoiser(nn.Module):
         if self._items_ND is None:
             self._items_ND = self.item_vectors().detach()
         return self._items_ND
+
+    def _apply(self, function, recurse: bool = True):
+        self.forget()
+        return super()._apply(function, recurse)
 
     def train(self, mode: bool = True):
         """As torch has it; what was kept of frozen weights is forgotten."""

@@ -97,6 +97,20 @@ def test_beams_beside_each_other_do_not_see_each_other():
         assert close(together[n], logits_of(model, history, [beam])[0])
 
 
+@OBJECTIVES
+def test_what_was_made_of_weights_goes_with_them(objective):
+    """Item vectors and the first layer's table are kept between decodes; they are of the weights of the moment."""
+    model, other = MADE.compact(0, objective=objective), MADE.compact(1, objective=objective)
+    history, beams = [3, 1, 4], [[-1, -1, -1], [1, -1, 2]]
+    want, items = logits_of(other, history, beams), other.item_logits(other.encode([history]))
+    assert not close(logits_of(model, history, beams), want)
+    model.load_state_dict(other.state_dict())
+    assert close(logits_of(model, history, beams), want)
+    assert close(model.item_logits(model.encode([history])), items)
+    in_double = logits_of(model.double(), history, beams)  # moved or cast, nothing of the old stays
+    assert torch.allclose(in_double.float(), want, atol=1e-4)
+
+
 def level(logits: torch.Tensor, position: int) -> torch.Tensor:
     return logits[..., sum(MADE.sizes[:position]) : sum(MADE.sizes[: position + 1])]
 

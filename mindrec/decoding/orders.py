@@ -38,10 +38,8 @@ class View:
     def entropy(self) -> torch.Tensor:
         """The entropy of each position in nats, (A, L); 0 at positions that no beam has open."""
         probabilities = self.probabilities()
-        pairs, nothing = (
-            zip(probabilities, self.open.any(0).tolist(), strict=True),
-            probabilities[0].new_zeros(len(self.open)),
-        )
+        nothing, is_open = probabilities[0].new_zeros(len(self.open)), self.open.any(0).tolist()
+        pairs = zip(probabilities, is_open, strict=True)
         return torch.stack([torch.special.entr(p).sum(1) if open_ else nothing for p, open_ in pairs], 1)
 
     @cached_property

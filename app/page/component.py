@@ -6,11 +6,12 @@ from collections.abc import Callable
 import gradio as gr
 
 from app.page import assets
+from app.server.gradio_patches import LooksUpOnce
 from app.server.guard import respond
 from app.words import sentences as text
 
 
-class Stage(gr.HTML):
+class Stage(LooksUpOnce, gr.HTML):
     """All tabs in one component: history builder, player, results and settings, comparison, diagnosis, course.
 
     All state lives in the browser. Python is asked through `server_functions`, which answer in about 15 ms where a
@@ -27,22 +28,6 @@ class Stage(gr.HTML):
             apply_default_css=False,
             **settings,
         )
-
-    def __getattr__(self, name: str):
-        """An event that the script names, as gr.HTML has it, but looked up once.
-
-        gr.HTML searches the whole script for every attribute that a component lacks. Gradio asks for some whenever a
-        session begins: 10 ms in which the server answers nobody.
-        """
-        known = self.__dict__.setdefault("_looked_up", {})
-        if name not in known:
-            try:
-                known[name] = super().__getattr__(name)
-            except AttributeError:
-                known[name] = None
-        if known[name] is None:
-            raise AttributeError(name)
-        return known[name]
 
     def api_info(self) -> dict:
         """The schema of its value, which Gradio lists."""

@@ -33,3 +33,22 @@ def with_head(send, tags: bytes):
 def is_wrong_parameters(error: BaseException, path: str) -> bool:
     """Whether an error is Gradio's TypeError for parameters that a public endpoint does not have, or lacks."""
     return isinstance(error, TypeError) and path.startswith("/gradio_api/call/")
+
+
+class LooksUpOnce:
+    """Stands before gr.HTML among a component's bases: an attribute that the component lacks is looked up once.
+
+    gr.HTML takes such a name for an event and searches the whole script for it, every time. Gradio asks for some
+    whenever a session begins: 10 ms in which the server answers nobody.
+    """
+
+    def __getattr__(self, name: str):
+        known = self.__dict__.setdefault("_looked_up", {})
+        if name not in known:
+            try:
+                known[name] = super().__getattr__(name)
+            except AttributeError:
+                known[name] = None
+        if known[name] is None:
+            raise AttributeError(name)
+        return known[name]
